@@ -1,0 +1,55 @@
+"""Where the seconds of a run go: named sections, with compilation taken out of the section it fell in."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+COMPILE_EVENT = "/jax/core/compile/backend_compile_duration"
+
+
+class TimeBudget:
+    """Adds up wall-clock seconds by section; sections nest, and the inner one's seconds count once."""
+
+    def __init__(self) -> None:
+        self.started = time.perf_counter()
+        self.seconds: dict[str, float] = {}
+        self._stack: list[str] = []
+        self._mark = self.started
+
+    @contextmanager
+    def section(self, name: str) -> Iterator[None]:
+        """Counts the time inside the `with` block as `name`."""
+        self._switch()
+        self._stack.append(name)
+        try:
+            yield
+        finally:
+            self._switch()
+            self._stack.pop()
+
+    def watch_compilation(self) -> None:
+        """Counts what XLA compiles from now on as the section "compile"."""
+        import jax.monitoring
+
+        def on_event(event: str, duration: float, **_: str | int) -> None:
+            if event == COMPILE_EVENT and self._stack:
+                self._add("compile", duration)
+                self._add(self._stack[-1], -duration)
+
+        jax.monitoring.register_event_duration_secs_listener(on_event)
+
+    def summary(self) -> dict[str, float]:
+        """Returns seconds by section; "other" is what no section claimed, "total" the whole since the start."""
+        self._switch()
+        total = time.perf_counter() - self.started
+        named = {name: max(seconds, 0.0) for name, seconds in self.seconds.items()}
+        return {**named, "other": max(total - sum(named.values()), 0.0), "total": total}
+
+    def _switch(self) -> None:
+        now = time.perf_counter()
+        if self._stack:
+            self._add(self._stack[-1], now - self._mark)
+        self._mark = now
+
+    def _add(self, name: str, seconds: float) -> None:
+        self.seconds[name] = self.seconds.get(name, 0.0) + seconds

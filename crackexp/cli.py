@@ -1,0 +1,106 @@
+"""The frame of every entry point: Hydra composes, mistakes are told in a sentence, signals end the work in order."""
+
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import hydra
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from crackexp.config import conf_dir, suggest
+from crackexp.errors import UserError
+
+PLUS_GROUPS = ("experiment", "debug")
+
+
+def run(task: Callable[[DictConfig], float | None], config_name: str) -> None:
+    """Runs `task` on the config that the command line composes from ``conf/<config_name>.yaml``.
+
+    Exit status: 0 done, 1 crashed (with a traceback), 2 a mistake of the user's (with a sentence), 130 and 143 stopped
+    by Ctrl-C and SIGTERM.
+    """
+    if os.environ["KERAS_BACKEND"] != "jax":
+        _refuse(
+            "crackexp computes on JAX. Type KERAS_BACKEND=jax, or unset it. "
+            f"Received: KERAS_BACKEND={os.environ['KERAS_BACKEND']}"
+        )
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    signal.signal(signal.SIGTERM, _terminate)
+    main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)
+    try:
+        main(task)()
+    except UserError as error:
+        _refuse(str(error))
+    except (HydraException, OmegaConfBaseException) as error:
+        _refuse(_explain(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _terminate(signum: int, frame: Any) -> NoReturn:
+    sys.exit(128 + signum)
+
+
+def _refuse(message: str) -> NoReturn:
+    sys.stdout.flush()
+    print(f"\ncrackexp: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _explain(error: Exception) -> str:
+    """Says what Hydra or OmegaConf found wrong, and what to type."""
+    if isinstance(error, MissingConfigException):
+        return _explain_missing(error)
+    text = str(error)
+    if group := re.search(r"Could not override '([^'@]+)[^']*'\.?\s+No match in the defaults", text):
+        name = group.group(1)
+        if name in PLUS_GROUPS:
+            return f"{name} is added with a plus. Type +{name}=NAME. Received: {_override(name)}"
+        hint = suggest(name, _top_keys())
+        return f"There is no config group '{name}'.{hint} Received: {_override(name)}"
+    if key := re.search(r"Could not override '([^']+)'", text):
+        parent, _, leaf = key.group(1).rpartition(".")
+        hint = suggest(leaf, _keys_of(error) or _top_keys())
+        where = parent or "the config"
+        return f"'{leaf}' is no key of {where}.{hint} Received: {_override(key.group(1))}"
+    cause = f" {error.__cause__}" if error.__cause__ else ""
+    return f"The command line cannot be composed: {text}{cause}"
+
+
+def _explain_missing(error: MissingConfigException) -> str:
+    missing = str(error.missing_cfg_file)
+    group, _, option = missing.rpartition("/")
+    options = error.options or []
+    if not group:
+        return f"{error}"
+    if not options:
+        hint = suggest(group, _top_keys())
+        return f"There is no config group '{group}'.{hint} Received: {group}={option}"
+    return f"{group} has no option '{option}'.{suggest(option, options)} Type {group}=NAME. Received: {group}={option}"
+
+
+def _override(key: str) -> str:
+    return next((arg for arg in sys.argv[1:] if arg.lstrip("+~").startswith(f"{key}=")), key)
+
+
+def _top_keys() -> list[str]:
+    folder = conf_dir()
+    roots = [OmegaConf.load(file) for file in folder.glob("*.yaml")]
+    scalars = {str(key) for root in roots for key in root if key not in ("defaults", "hydra")}
+    return sorted(scalars | {path.name for path in folder.iterdir() if path.is_dir()})
+
+
+def _keys_of(error: BaseException | None) -> list[str]:
+    """Returns the keys beside the one that OmegaConf did not find."""
+    while error is not None:
+        node = getattr(error, "parent_node", None)
+        if isinstance(node, DictConfig):
+            return [str(key) for key in node if not str(key).startswith("_")]
+        error = error.__cause__
+    return []
+

@@ -1,0 +1,91 @@
+"""Remembers the digests of checked files, so that only new and changed files are read again."""
+
+import hashlib
+import logging
+import os
+import secrets
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+_log = logging.getLogger(__name__)
+
+_RULES = 1
+"""Raised when what counts as a usable image changes: every file is then checked anew."""
+
+
+def root_key(root: Path) -> str:
+    """Returns 16 hex digits that name a folder on this machine."""
+    return hashlib.blake2b(os.fsencode(Path(root).resolve()), digest_size=8).hexdigest()
+
+
+class DigestCache:
+    """Digests of the usable files under one root, by path, size and time of change.
+
+    One npz file a root, replaced as a whole: processes that save at once lose at most each other's
+    entries, which are then computed again.
+
+    Args:
+        root: folder that the files are relative to.
+        folder: where the npz file stands.
+    """
+
+    def __init__(self, root: Path, folder: Path) -> None:
+        self._root = Path(root)
+        self.path = folder / f"{root_key(root)}.npz"
+        self._known = self._read()
+        self._stamps: dict[str, tuple[int, int]] = {}
+        self._changed = False
+
+    def get(self, file: str) -> str | None:
+        """Returns the digest of a file that has not changed since it was put, else None."""
+        try:
+            status = (self._root / file).stat()
+        except OSError:
+            return None
+        stamp = (status.st_size, status.st_mtime_ns)
+        self._stamps[file] = stamp
+        known = self._known.get(file)
+        return known[2] if known is not None and known[:2] == stamp else None
+
+    def put(self, file: str, digest: str) -> None:
+        """Remembers the digest of a file as it was when `get` looked at it."""
+        if file in self._stamps:
+            self._known[file] = (*self._stamps[file], digest)
+            self._changed = True
+
+    def save(self) -> None:
+        """Writes the digests where something was put."""
+        if not self._changed:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
+        with temporary.open("wb") as file:
+            np.savez(
+                file,
+                rules=_RULES,
+                files=np.array(list(self._known), dtype=str),
+                stamps=np.array([row[:2] for row in self._known.values()], dtype=np.int64),
+                digests=np.array([row[2] for row in self._known.values()], dtype=str),
+            )
+        temporary.replace(self.path)
+        self._changed = False
+
+    def _read(self) -> dict[str, tuple[int, int, str]]:
+        if not self.path.exists():
+            return {}
+        try:
+            with np.load(self.path) as table:
+                if table["rules"] != _RULES:
+                    return {}
+                rows = zip(
+                    table["files"].tolist(),
+                    table["stamps"].tolist(),
+                    table["digests"].tolist(),
+                    strict=True,
+                )
+                return {file: (size, time, digest) for file, (size, time), digest in rows}
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            _log.warning("%s is damaged (%s); every image is checked anew", self.path, error)
+            return {}

@@ -1,0 +1,217 @@
+"""The list of a dataset's images: files, labels, content digests, source photos."""
+
+import csv
+import hashlib
+import logging
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from crackexp.data.decode import read_digest
+from crackexp.data.digests import DigestCache, root_key
+from crackexp.data.progress import progress
+from crackexp.errors import ConfigError, DataError
+
+OnBadFile = Literal["error", "skip"]
+
+_log = logging.getLogger(__name__)
+_SHOWN = 20
+_CHUNK = 64
+
+
+@dataclass(frozen=True)
+class ImageIndex:
+    """Images of a dataset in the sorted order of their files.
+
+    Attributes:
+        root: the folder that `files` are relative to.
+        files: (n,) str, POSIX paths relative to `root`, sorted.
+        labels: (n,) int32, rows of `class_names`.
+        digests: (n,) str, 32 hex digits: blake2b-128 of the file's bytes.
+        class_names: sorted.
+        positive: the class that means "crack".
+        groups: (n,) str, the photo that each patch was cut from; None where unknown.
+    """
+
+    root: Path
+    files: np.ndarray
+    labels: np.ndarray
+    digests: np.ndarray
+    class_names: tuple[str, ...]
+    positive: str
+    groups: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    @property
+    def positive_index(self) -> int:
+        """The label that means "crack"."""
+        return self.class_names.index(self.positive)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits over class names, files, labels, digests and groups; not over `root`."""
+        hasher = hashlib.blake2b(digest_size=8)
+        columns = [self.class_names, self.files, self.labels, self.digests]
+        for column in [*columns, () if self.groups is None else self.groups]:
+            text = "\n".join(str(value) for value in column)
+            hasher.update(os.fsencode(f"{len(column)}\n{text}\n"))
+        return hasher.hexdigest()
+
+    def path(self, i: int) -> Path:
+        """Returns the file of image `i`."""
+        return self.root / str(self.files[i])
+
+    def subset(self, rows: np.ndarray) -> "ImageIndex":
+        """Returns the index of some images.
+
+        Args:
+            rows: (m,) int, or a boolean mask (n,); kept in ascending order.
+        """
+        chosen = np.sort(np.arange(len(self))[np.asarray(rows)])
+        return ImageIndex(
+            root=self.root,
+            files=self.files[chosen],
+            labels=self.labels[chosen],
+            digests=self.digests[chosen],
+            class_names=self.class_names,
+            positive=self.positive,
+            groups=None if self.groups is None else self.groups[chosen],
+        )
+
+
+def build_index(
+    root: Path,
+    members: Sequence[tuple[str, str]],
+    positive: str,
+    cache: Path,
+    on_bad_file: OnBadFile = "error",
+    groups: Sequence[str] | None = None,
+    limit: int | None = None,
+) -> ImageIndex:
+    """Decodes and digests every image once and lists them.
+
+    A file is decoded again only when its size or its time of change differ from the last time.
+
+    Args:
+        root: folder that the paths are relative to.
+        members: (POSIX path relative to `root`, class name) of each image.
+        positive: the class that means "crack".
+        cache: folder; digests are kept in `cache/index`.
+        on_bad_file: "error" refuses the dataset, "skip" leaves bad files out. Either way a table
+            of them is written and named.
+        groups: source photo of each member.
+        limit: at most this many images, in turn from each class, by a hash of their paths: the
+            same on every machine, and a larger limit keeps the images of a smaller one.
+
+    Raises:
+        ConfigError: `on_bad_file` is neither.
+        DataError: bad files, a class without images, a limit below the number of classes.
+    """
+    if on_bad_file not in ("error", "skip"):
+        raise ConfigError(
+            f"on_bad_file is either error or skip. Received: dataset.on_bad_file={on_bad_file}"
+        )
+    order = sorted(range(len(members)), key=lambda i: members[i][0])
+    class_names = tuple(sorted({name for _, name in members}))
+    row_of = {name: row for row, name in enumerate(class_names)}
+    files = np.array([members[i][0] for i in order], dtype=str)
+    labels = np.array([row_of[members[i][1]] for i in order], dtype=np.int32)
+    photos = None if groups is None else np.array([groups[i] for i in order], dtype=str)
+
+    if limit is not None:
+        rows = _limited(files, labels, class_names, limit)
+        files, labels = files[rows], labels[rows]
+        photos = None if photos is None else photos[rows]
+
+    digests, bad = _verify(root, files, Path(cache) / "index")
+    if bad:
+        _report_bad_files(root, bad, Path(cache) / "index", on_bad_file)
+    good = np.array([file not in bad for file in files], dtype=bool)
+    for row, name in enumerate(class_names):
+        if not np.any(labels[good] == row):
+            raise DataError(f"The class {name} has no usable image. Received: {root}")
+    return ImageIndex(
+        root=Path(root),
+        files=files[good],
+        labels=labels[good],
+        digests=digests[good],
+        class_names=class_names,
+        positive=positive,
+        groups=None if photos is None else photos[good],
+    )
+
+
+def _limited(
+    files: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...], limit: int
+) -> np.ndarray:
+    if limit < len(class_names):
+        raise DataError(
+            f"A limit leaves at least one image a class: type {len(class_names)} or more "
+            f"for {', '.join(class_names)}. Received: dataset.limit={limit}"
+        )
+    hashes = np.array([hashlib.blake2b(os.fsencode(str(file))).hexdigest() for file in files])
+    turn = np.empty(len(files), dtype=np.int64)
+    for row in range(len(class_names)):
+        mine = np.flatnonzero(labels == row)
+        turn[mine[np.argsort(hashes[mine])]] = np.arange(len(mine))
+    return np.sort(np.lexsort((labels, turn))[:limit])
+
+
+def _verify(root: Path, files: np.ndarray, folder: Path) -> tuple[np.ndarray, dict[str, str]]:
+    """Returns the digest of each file ("" where bad) and the reason of each bad one."""
+    known = DigestCache(root, folder)
+    digests = np.zeros(len(files), dtype="<U32")
+    bad: dict[str, str] = {}
+    unknown: list[int] = []
+    for i, file in enumerate(files):
+        found = known.get(str(file))
+        if found is None:
+            unknown.append(i)
+        else:
+            digests[i] = found
+
+    def verify(rows: list[int]) -> list[tuple[int, str, str | None]]:
+        return [(i, *read_digest(root / str(files[i]))) for i in rows]
+
+    chunks = [unknown[start : start + _CHUNK] for start in range(0, len(unknown), _CHUNK)]
+    with progress("Checking images", len(unknown)) as advance, ThreadPoolExecutor() as pool:
+        for done in pool.map(verify, chunks):
+            for i, digest, reason in done:
+                if reason is None:
+                    digests[i] = digest
+                    known.put(str(files[i]), digest)
+                else:
+                    bad[str(files[i])] = reason
+            advance(len(done))
+    known.save()
+    return digests, bad
+
+
+def _report_bad_files(root: Path, bad: dict[str, str], folder: Path, on_bad_file: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    report = folder / f"bad-files-{root_key(root)}.csv"
+    temporary = report.with_suffix(f".{os.getpid()}.tmp")
+    with temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as stream:
+        csv.writer(stream).writerows([("file", "reason"), *sorted(bad.items())])
+    temporary.replace(report)
+
+    count = f"{len(bad)} image file{'s' if len(bad) > 1 else ''}"
+    if on_bad_file == "skip":
+        _log.warning("left out %s of %s that cannot be used, listed in %s", count, root, report)
+        return
+    lines = [f"  {file}: {reason}" for file, reason in sorted(bad.items())[:_SHOWN]]
+    if len(bad) > _SHOWN:
+        lines.append(f"  and {len(bad) - _SHOWN} more")
+    listing = "\n".join(lines)
+    raise DataError(
+        f"{count} cannot be used:\n{listing}\nAll of them are listed in {report}. Mend or delete "
+        f"them, or leave them out with dataset.on_bad_file=skip. Received: {root}"
+    )

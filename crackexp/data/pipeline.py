@@ -1,0 +1,102 @@
+"""From image files to uint8 batches of one fixed shape, decoded and augmented by grain's threads."""
+
+import os
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from crackexp.data.decode import load_image, resize
+from crackexp.data.index import ImageIndex
+
+Transform = Callable[[np.ndarray, str], np.ndarray]
+"""Maps a (S, S, 3) uint8 image and its content digest to a (S, S, 3) uint8 image."""
+
+
+def image_batches(
+    index: ImageIndex, image_size: int, batch_size: int, transform: Transform | None = None
+) -> Iterator[np.ndarray]:
+    """Yields each image of `index` once, in order.
+
+    Args:
+        index: n images.
+        image_size: S in pixels.
+        batch_size: B.
+        transform: applied after resizing; None leaves the image as it is.
+
+    Yields:
+        ceil(n / B) arrays of (B, S, S, 3) uint8; the last is filled up with black images.
+    """
+
+    def load(row: int) -> np.ndarray:
+        return _load(index, row, image_size, transform)
+
+    def stack(images: list[np.ndarray]) -> np.ndarray:
+        batch = np.zeros((batch_size, image_size, image_size, 3), np.uint8)
+        batch[: len(images)] = images
+        return batch
+
+    yield from _stream(len(index), load, batch_size, stack, drop_remainder=False)
+
+
+def training_batches(
+    index: ImageIndex,
+    image_size: int,
+    batch_size: int,
+    epochs: int,
+    order: Callable[[int], np.ndarray],
+    transform: Callable[[int], Transform],
+    weights: np.ndarray,
+    first_epoch: int = 0,
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yields shuffled batches of `epochs` epochs as one stream; an epoch's incomplete last batch is dropped.
+
+    Args:
+        index: n images, n at least B.
+        image_size: S in pixels.
+        batch_size: B.
+        epochs: how many.
+        order: maps an epoch to a permutation of n rows.
+        transform: maps an epoch to its augmentation.
+        weights: (n,) float32 sample weights.
+        first_epoch: number of the first epoch.
+
+    Yields:
+        images (B, S, S, 3) uint8, labels (B,) int32, weights (B,) float32.
+    """
+    per_epoch = len(index) // batch_size * batch_size
+    cached_order = lru_cache(maxsize=2)(order)
+
+    def load(position: int) -> tuple[np.ndarray, np.int32, np.float32]:
+        epoch, place = divmod(position, per_epoch)
+        row = int(cached_order(first_epoch + epoch)[place])
+        image = _load(index, row, image_size, transform(first_epoch + epoch))
+        return image, index.labels[row], weights[row]
+
+    def stack(items: list[Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        images, labels, item_weights = zip(*items, strict=True)
+        return np.stack(images), np.asarray(labels), np.asarray(item_weights)
+
+    yield from _stream(epochs * per_epoch, load, batch_size, stack, drop_remainder=True)
+
+
+def _load(index: ImageIndex, row: int, image_size: int, transform: Transform | None) -> np.ndarray:
+    image = resize(load_image(index.path(row)), image_size)
+    return transform(image, str(index.digests[row])) if transform else image
+
+
+def _stream(
+    length: int,
+    load: Callable[[int], Any],
+    batch_size: int,
+    stack: Callable[[list[Any]], Any],
+    drop_remainder: bool,
+) -> Iterator[Any]:
+    import grain
+
+    threads = grain.ReadOptions(
+        num_threads=os.cpu_count() or 1, prefetch_buffer_size=2 * batch_size
+    )
+    dataset = grain.MapDataset.range(length).map(load).to_iter_dataset(threads)
+    yield from dataset.batch(batch_size, drop_remainder=drop_remainder, batch_fn=stack)

@@ -1,0 +1,200 @@
+"""Splits a dataset into train, val and test by split-folders."""
+
+import csv
+import hashlib
+import os
+import random
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+
+from crackexp.data.index import ImageIndex
+from crackexp.errors import ConfigError, DataError
+
+PARTS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """A dataset in three parts that share no image.
+
+    Attributes:
+        train, val, test: the parts.
+        folder: holds `train/CLASS`, `val/CLASS`, `test/CLASS` with symbolic links to the images.
+        manifest: csv in `folder` with the columns split, class, file, digest.
+        name: readable, such as `ratio-0.7-0.2-0.1-seed-1337`.
+        key: 16 hex digits over the dataset's fingerprint and what made the split; the same on
+            every machine.
+    """
+
+    train: ImageIndex
+    val: ImageIndex
+    test: ImageIndex
+    folder: Path
+    manifest: Path
+    name: str
+    key: str
+
+
+class RatioSplit:
+    """Random split of each class by `splitfolders.ratio`.
+
+    With one seed the images of a class are shuffled in one order whatever the ratio: train is its
+    head and test its tail, so the test part of a larger share holds that of a smaller one.
+
+    Args:
+        ratio: shares of train, val and test; above 0, with the sum 1.
+        seed: of the shuffle, apart from the seed of the run.
+        cache: folder; the split lands below its `splits`.
+
+    Raises:
+        ConfigError: the ratio is none.
+    """
+
+    def __init__(self, *, ratio: Sequence[float], seed: int, cache: str | Path) -> None:
+        self.ratio = tuple(float(share) for share in ratio)
+        self.seed = int(seed)
+        self.cache = Path(cache)
+        if len(self.ratio) != 3 or min(self.ratio) <= 0 or round(sum(self.ratio), 5) != 1:
+            raise ConfigError(
+                "A ratio is three numbers above 0 with the sum 1, such as "
+                f"split.ratio=[0.7,0.2,0.1]. Received: split.ratio={list(self.ratio)}"
+            )
+
+    @property
+    def name(self) -> str:
+        """Readable name of the split, the same for every dataset."""
+        return f"ratio-{'-'.join(f'{share:g}' for share in self.ratio)}-seed-{self.seed}"
+
+    def split(self, index: ImageIndex) -> Split:
+        """Splits a dataset, or reads the split that stands in the cache.
+
+        Raises:
+            DataError: a class has too few images for three parts.
+        """
+        self._require_enough(index)
+        text = f"{index.fingerprint}\n{self.ratio!r}\n{self.seed}"
+        key = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+        place = hashlib.blake2b(os.fsencode(index.root.resolve()), digest_size=4).hexdigest()
+        folder = self.cache / "splits" / f"{self.name}-{key}-{place}"
+        links = _link_names(index)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.parent / f".{folder.name}.lock"):
+            parts = _read_parts(folder, index, links)
+            if parts is None:
+                shutil.rmtree(folder, ignore_errors=True)
+                self._build(folder, index, links)
+                parts = _read_parts(folder, index, links)
+        if parts is None:
+            raise DataError(
+                f"The split in {folder} does not hold every image once. Delete the folder and try "
+                f"again. Received: {index.root}"
+            )
+        return Split(
+            train=index.subset(parts == 0),
+            val=index.subset(parts == 1),
+            test=index.subset(parts == 2),
+            folder=folder,
+            manifest=folder / "manifest.csv",
+            name=self.name,
+            key=key,
+        )
+
+    def _require_enough(self, index: ImageIndex) -> None:
+        for label, name in enumerate(index.class_names):
+            count = int(np.sum(index.labels == label))
+            train, val = (int(share * count) for share in self.ratio[:2])
+            if min(train, val, count - train - val) < 1:
+                raise DataError(
+                    f"The class {name} has {count} images: {train} to train, {val} to val and "
+                    f"{count - train - val} to test, and each part needs one or more. Add images "
+                    f"of {name}, raise dataset.limit or choose another split.ratio. "
+                    f"Received: split.ratio={list(self.ratio)}"
+                )
+
+    def _build(self, folder: Path, index: ImageIndex, links: list[str]) -> None:
+        import splitfolders
+
+        temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
+        source = temporary.with_name(f"{temporary.name}.source")
+        try:
+            for name in index.class_names:
+                (source / name).mkdir(parents=True)
+            for i, link in enumerate(links):
+                (source / link).symlink_to(index.path(i).absolute())
+            with _quiet_splitfolders():
+                splitfolders.ratio(
+                    source, temporary, seed=self.seed, ratio=self.ratio, move="symlink"
+                )
+            _write_manifest(temporary, index, links)
+            temporary.rename(folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+            shutil.rmtree(source, ignore_errors=True)
+
+
+def _link_names(index: ImageIndex) -> list[str]:
+    """Returns `CLASS/FILE` of each image: its own path in a flat tree, else one of its kind."""
+    classes = [index.class_names[label] for label in index.labels]
+    files = [str(file) for file in index.files]
+    if all(file == f"{name}/{Path(file).name}" for file, name in zip(files, classes, strict=True)):
+        return files
+    links = []
+    for file, name in zip(files, classes, strict=True):
+        path = Path(file)
+        mark = hashlib.blake2b(os.fsencode(file), digest_size=8).hexdigest()
+        links.append(f"{name}/{path.stem}.{mark}{path.suffix}")
+    return links
+
+
+def _placed(folder: Path, index: ImageIndex) -> set[tuple[str, str]]:
+    """Returns (link, part) of every link that stands in `folder`."""
+    return {
+        (f"{name}/{entry.name}", part)
+        for part in PARTS
+        for name in index.class_names
+        if (folder / part / name).is_dir()
+        for entry in os.scandir(folder / part / name)
+    }
+
+
+def _write_manifest(folder: Path, index: ImageIndex, links: list[str]) -> None:
+    part_of = dict(_placed(folder, index))
+    names = [index.class_names[label] for label in index.labels]
+    rows = zip((part_of[link] for link in links), names, index.files, index.digests, strict=True)
+    manifest = folder / "manifest.csv"
+    with manifest.open("w", newline="", encoding="utf-8", errors="surrogateescape") as stream:
+        csv.writer(stream).writerows([("split", "class", "file", "digest"), *rows])
+
+
+def _read_parts(folder: Path, index: ImageIndex, links: list[str]) -> np.ndarray | None:
+    """Returns the part of each image, (n,) int; None where the split is not there or not whole."""
+    manifest = folder / "manifest.csv"
+    if not manifest.is_file():
+        return None
+    with manifest.open(newline="", encoding="utf-8", errors="surrogateescape") as stream:
+        part_of = {row["file"]: row["split"] for row in csv.DictReader(stream)}
+    parts = [part_of.get(str(file), "") for file in index.files]
+    if _placed(folder, index) != set(zip(links, parts, strict=True)):
+        return None
+    return np.array([PARTS.index(part) for part in parts])
+
+
+@contextmanager
+def _quiet_splitfolders() -> Iterator[None]:
+    """Hides split-folders' own bar, and keeps its seed out of Python's global random numbers."""
+    from splitfolders import split as module
+
+    state, bar = random.getstate(), module.use_tqdm
+    module.use_tqdm = False
+    try:
+        yield
+    finally:
+        module.use_tqdm = bar
+        random.setstate(state)

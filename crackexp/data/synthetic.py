@@ -1,0 +1,144 @@
+"""The drawn dataset: concrete-like patches with and without cracks, made from a seed."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from crackexp.data.synthetic_camera import photograph
+from crackexp.data.synthetic_crack import draw_crack
+from crackexp.data.synthetic_marks import draw_marks
+from crackexp.data.synthetic_texture import draw_surface
+from crackexp.errors import ConfigError, DataError
+from crackexp.seeds import generator
+
+DEFAULT_SIZE = 227
+MINIMUM_SIZE = 32
+QUALITY = 92
+_PARALLEL_FROM = 1000
+_CHUNK = 100
+
+
+def draw_patch(seed: int, index: int, cracked: bool, size: int = DEFAULT_SIZE) -> np.ndarray:
+    """Draws one patch of concrete; equal arguments give equal pixels.
+
+    Args:
+        seed: the seed of the dataset.
+        index: which patch, from 0.
+        cracked: whether it shows a crack.
+        size: side in pixels; drawn details scale with it.
+
+    Returns:
+        (size, size, 3) uint8 RGB.
+
+    Raises:
+        ConfigError: `size` is below 32.
+    """
+    _check_size(size)
+    rng = generator(seed, "synthetic", "cracked" if cracked else "plain", index)
+    surface = draw_surface(rng, size)
+    draw_marks(surface, rng)
+    if cracked:
+        draw_crack(surface, rng)
+    return photograph(surface, rng)
+
+
+def draw_dataset(
+    folder: Path,
+    count: int,
+    seed: int,
+    size: int = DEFAULT_SIZE,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Writes `count` patches as ``Positive/00001.jpg``... and ``Negative/00001.jpg``...
+
+    Half are cracked (of an odd count one fewer). A file depends on `seed`, `size`, its class and
+    its number alone, so a larger set begins with the images of a smaller one. The folder appears
+    whole or not at all: it is built beside its place and renamed. Sets of 1,000 and more are drawn
+    by one process a core.
+
+    Args:
+        folder: where to; it must not exist, or be empty.
+        count: number of images, at least 2.
+        seed: the seed of the dataset.
+        size: side in pixels.
+        progress: called with the number of images written so far.
+
+    Raises:
+        ConfigError: `count` or `size` is too small.
+        DataError: `folder` has something in it.
+    """
+    _check_size(size)
+    if count < 2:
+        raise ConfigError(
+            "A drawn dataset needs an image of each class: give a count of 2 or more. "
+            f"Received: count={count}"
+        )
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise DataError(
+            "The drawn dataset is not written over what is there: delete the folder, or choose "
+            f"another. Received: folder={folder}"
+        )
+    building = folder.with_name(f".{folder.name}.{os.getpid()}.building")
+    shutil.rmtree(building, ignore_errors=True)
+    for name in ("Positive", "Negative"):
+        (building / name).mkdir(parents=True)
+    try:
+        done = 0
+        for written in _draw_all(building, count, seed, size):
+            done += written
+            if progress is not None:
+                progress(done)
+        building.replace(folder)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _check_size(size: int) -> None:
+    if size < MINIMUM_SIZE:
+        raise ConfigError(
+            f"A patch of fewer than {MINIMUM_SIZE} pixels has no room for a crack: give a size of "
+            f"{MINIMUM_SIZE} or more. Received: size={size}"
+        )
+
+
+def _draw_all(folder: Path, count: int, seed: int, size: int) -> Iterable[int]:
+    """Draws every image and yields how many each finished chunk held."""
+    chunks = [(start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK)]
+    if count < _PARALLEL_FROM:
+        threads = cv2.getNumThreads()
+        cv2.setNumThreads(1)
+        try:
+            for first, last in chunks:
+                yield _draw_chunk(folder, first, last, seed, size)
+        finally:
+            cv2.setNumThreads(threads)
+        return
+    pool = ProcessPoolExecutor(_cores(), get_context("spawn"), cv2.setNumThreads, (1,))
+    try:
+        tasks = [pool.submit(_draw_chunk, folder, *chunk, seed, size) for chunk in chunks]
+        for task in as_completed(tasks):
+            yield task.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _draw_chunk(folder: Path, first: int, last: int, seed: int, size: int) -> int:
+    for number in range(first, last):
+        cracked = number % 2 == 1
+        image = draw_patch(seed, number // 2, cracked, size)
+        _, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+        path = folder / ("Positive" if cracked else "Negative") / f"{number // 2 + 1:05d}.jpg"
+        path.write_bytes(data.tobytes())
+    return last - first
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

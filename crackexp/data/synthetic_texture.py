@@ -1,0 +1,173 @@
+"""Surfaces of drawn concrete: colour, relief, and the noise that both are made of.
+
+Lengths are in pixels of a 227 px patch and scaled by ``size / 227``. The ranges span what patches
+of real walls, decks and pavements show (colour, brightness, contrast by scale), read off by eye and
+by band statistics.
+"""
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+BASE_SIZE = 227
+
+
+@dataclass
+class Surface:
+    """A piece of concrete before light falls on it; drawing on it changes the arrays in place.
+
+    Attributes:
+        colour: (3, size, size) float32 RGB reflectance, about [0, 1].
+        height: (size, size) float32 relief, positive towards the viewer; shading reads its slope.
+        light: direction that the light comes from, radians.
+    """
+
+    colour: np.ndarray
+    height: np.ndarray
+    light: float
+
+    @property
+    def size(self) -> int:
+        """Side in pixels."""
+        return self.height.shape[0]
+
+    @property
+    def scale(self) -> float:
+        """Pixels of this surface for a pixel of a 227 px patch."""
+        return self.size / BASE_SIZE
+
+    def blend(self, mask: np.ndarray, colour: np.ndarray | float) -> None:
+        """Mixes `colour` (RGB or gray) in by `mask`, (size, size) float32 in [0, 1]."""
+        target = np.broadcast_to(np.asarray(colour, np.float32), 3)
+        for plane, value in zip(self.colour, target, strict=True):
+            plane += mask * (value - plane)
+
+    def multiply(self, factor: np.ndarray) -> None:
+        """Multiplies the colour by `factor`, (size, size) float32."""
+        self.colour *= factor
+
+
+def noise(
+    rng: np.random.Generator, size: int, cell: float, stretch: float = 1.0, angle: float = 0.0
+) -> np.ndarray:
+    """Returns smooth noise of about unit deviation whose features are `cell` pixels wide.
+
+    Args:
+        stretch: how many times longer the features are along `angle` (radians) than across it.
+
+    Returns:
+        (size, size) float32.
+    """
+    if cell < 1.5 and stretch < 1.5:
+        return _white(rng, size, size)
+    step = int(np.clip(cell / 2.5, 1, 8))
+    coarse = math.ceil(size / step)
+    across, along = step / cell, step / (cell * stretch)
+    rows, columns = (math.ceil(1.5 * coarse * density) + 4 for density in (across, along))
+    grid = _white(rng, rows, columns)
+    cosine, sine = math.cos(angle), math.sin(angle)
+    middle = coarse / 2
+    matrix = np.array(
+        [
+            [cosine * along, sine * along, columns / 2 - middle * (cosine + sine) * along],
+            [-sine * across, cosine * across, rows / 2 - middle * (cosine - sine) * across],
+        ]
+    )
+    flags = (cv2.INTER_LINEAR if cell < 4 else cv2.INTER_CUBIC) | cv2.WARP_INVERSE_MAP
+    field = cv2.warpAffine(
+        grid, matrix, (coarse, coarse), flags=flags, borderMode=cv2.BORDER_REFLECT
+    )
+    return cv2.resize(field, (size, size), interpolation=cv2.INTER_CUBIC)
+
+
+def _white(rng: np.random.Generator, rows: int, columns: int) -> np.ndarray:
+    """Independent uniform values of mean 0 and deviation 1."""
+    field = rng.random((rows, columns), np.float32)
+    field -= 0.5
+    field *= math.sqrt(12.0)
+    return field
+
+
+def smoothstep(field: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Returns 0 below `low`, 1 above `high`, and a smooth rise between."""
+    t = np.clip((field - low) / (high - low), 0.0, 1.0)
+    return t * t * (3.0 - 2.0 * t)
+
+
+def shifted(field: np.ndarray, dx: float, dy: float) -> np.ndarray:
+    """Returns `field` moved by (dx, dy) pixels, borders repeated."""
+    matrix = np.array([[1.0, 0.0, dx], [0.0, 1.0, dy]])
+    return cv2.warpAffine(field, matrix, field.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
+
+
+def blurred(field: np.ndarray, sigma: float) -> np.ndarray:
+    """Returns `field` after a Gaussian blur of `sigma` pixels (unchanged below 0.2)."""
+    if sigma < 0.2:
+        return field
+    return cv2.GaussianBlur(field, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
+
+
+def draw_surface(rng: np.random.Generator, size: int) -> Surface:
+    """Draws bare concrete: tone, colour and relief, no marks and no crack."""
+    surface = Surface(
+        colour=np.empty((3, size, size), np.float32),
+        height=np.zeros((size, size), np.float32),
+        light=rng.uniform(0, 2 * math.pi),
+    )
+    surface.colour[:] = base_colour(rng)[:, None, None]
+    _mottle(surface, rng)
+    _relief(surface, rng)
+    return surface
+
+
+def base_colour(rng: np.random.Generator) -> np.ndarray:
+    """Returns a colour of concrete, (3,) float32 RGB: mostly gray to beige, or bluish, or brown."""
+    green = np.clip(rng.normal(0.70, 0.10), 0.30, 0.90)
+    kind = rng.random()
+    if kind < 0.72:
+        red = rng.normal(1.026, 0.02)
+        blue = 0.955 - 0.9 * (red - 1.026) + rng.normal(0, 0.02)
+    elif kind < 0.86:
+        red, blue = rng.normal(0.94, 0.025), rng.normal(1.04, 0.015)
+    else:
+        red = rng.normal(1.09, 0.03)
+        blue = 1.0 - 1.5 * (red - 1.0) + rng.normal(0, 0.02)
+    return np.array([green * red, green, green * blue], np.float32)
+
+
+def _mottle(surface: Surface, rng: np.random.Generator) -> None:
+    size, scale = surface.size, surface.scale
+    level = 0.012 * math.exp(rng.normal(0, 0.5))
+    tone = np.zeros((size, size), np.float32)
+    for cell in (1.0, 2.2, 5.0, 11.0, 25.0, 60.0, 140.0):
+        tone += (
+            level
+            * math.exp(rng.normal(0, 0.5))
+            * noise(rng, size, cell * scale, angle=rng.uniform(0, 2 * math.pi))
+        )
+    surface.multiply(1.0 + tone)
+    for channel in (0, 2):
+        cast = 0.005 * math.exp(rng.normal(0, 0.5)) * noise(rng, size, 50 * scale)
+        surface.colour[channel] *= 1.0 + cast
+
+
+def _relief(surface: Surface, rng: np.random.Generator) -> None:
+    size, scale = surface.size, surface.scale
+    kind = rng.random()
+    if kind < 0.30:
+        depth, cells = rng.uniform(0.0, 0.04), (2.0, 6.0)
+    elif kind < 0.70:
+        depth, cells = rng.uniform(0.03, 0.12), (2.0, 5.0, 14.0)
+    else:
+        depth, cells = rng.uniform(0.10, 0.35), (2.0, 3.5, 7.0, 16.0)
+    stretch = rng.uniform(2, 7) if rng.random() < 0.2 else rng.uniform(1, 1.4)
+    angle = rng.uniform(0, math.pi)
+    for cell in cells:
+        amount = depth * math.exp(rng.normal(0, 0.4)) * (cell / 3.0) ** 0.6
+        surface.height += amount * noise(rng, size, cell * scale, stretch, angle) * scale
+    if rng.random() < 0.25:
+        pits = smoothstep(noise(rng, size, rng.uniform(2, 5) * scale), 1.0, 2.2)
+        surface.height -= rng.uniform(0.2, 1.0) * pits * scale
+        surface.multiply(1.0 - rng.uniform(0.05, 0.35) * pits)

@@ -1,0 +1,29 @@
+"""Random changes of one image, with the names, arguments and meaning of Keras' preprocessing layers."""
+
+from crackexp.data.transforms.base import Transform
+from crackexp.data.transforms.geometric import (
+    RandomFlip,
+    RandomRotation,
+    RandomTranslation,
+    RandomZoom,
+)
+from crackexp.data.transforms.photometric import (
+    GaussianNoise,
+    RandomBrightness,
+    RandomContrast,
+    RandomGaussianBlur,
+    RandomJPEGQuality,
+)
+
+__all__ = [
+    "GaussianNoise",
+    "RandomBrightness",
+    "RandomContrast",
+    "RandomFlip",
+    "RandomGaussianBlur",
+    "RandomJPEGQuality",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
+    "Transform",
+]

@@ -1,0 +1,17 @@
+"""Errors that a user can mend: printed without a traceback, exit status 2."""
+
+
+class UserError(Exception):
+    """Something the user gave cannot be used.
+
+    The message says what was received, where, and what to type instead,
+    in the form ``What is wrong, and the fix. Received: key=value``.
+    """
+
+
+class ConfigError(UserError):
+    """A config or an override is wrong; raised before any data is read."""
+
+
+class DataError(UserError):
+    """A dataset, an archive or an image is wrong."""

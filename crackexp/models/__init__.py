@@ -1,0 +1,1 @@
+"""Backbones, heads and the classifier that they make, as plain Keras models."""

@@ -1,0 +1,218 @@
+"""What a run leaves behind besides its weights: params, files, figures, tables and result.json."""
+
+import json
+import os
+from collections.abc import Mapping
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from crackexp import __version__
+from crackexp.data.datamodule import DataModule
+from crackexp.data.decode import load_image, resize
+from crackexp.data.index import ImageIndex
+from crackexp.evaluation import figures
+from crackexp.evaluation.report import (
+    classification_report_text,
+    metrics_table,
+    most_wrong,
+    predictions_table,
+)
+from crackexp.evaluation.statistics import Interval
+from crackexp.seeds import generator
+from crackexp.tracking.environment import git_state, hardware, packages
+from crackexp.tracking.logger import NoLogger
+from crackexp.training.module import CrackModule
+from crackexp.training.trainer import FrozenTrainer
+
+GRID = 9
+
+
+def log_run(logger: NoLogger, cfg: DictConfig) -> None:
+    """Logs config, overrides, code, packages and machine."""
+    logger.log_params(_flatten(cfg))
+    logger.log_text(OmegaConf.to_yaml(cfg), "config/config.yaml")
+    if HydraConfig.initialized():
+        overrides = list(HydraConfig.get().overrides.task)
+        logger.log_text("\n".join(overrides) + "\n", "config/overrides.txt")
+    logger.log_text("\n".join(packages()) + "\n", "environment/packages.txt")
+    tags = {f"hardware.{key}": value for key, value in hardware().items()}
+    tags["crackexp.version"] = __version__
+    git = git_state(Path.cwd())
+    if git:
+        tags |= {"git.commit": git.commit, "git.dirty": str(bool(git.diff)).lower()}
+        if git.diff:
+            logger.log_text(git.diff, "environment/git.diff")
+    logger.set_tags(tags)
+
+
+def log_data(logger: NoLogger, datamodule: DataModule) -> None:
+    """Logs the dataset with its digest, the split, sample images and the views of one of them."""
+    log_dataset(logger, datamodule.dataset.name, datamodule.index, "training")
+    logger.log_file(datamodule.split.manifest, "data")
+    sizes = {part: len(getattr(datamodule, part)) for part in ("train", "val", "test")}
+    logger.log_metrics({f"data/{part}_images": count for part, count in sizes.items()})
+
+    train, size = datamodule.train, datamodule.image_size
+    chosen = generator(datamodule.seed, "samples").permutation(len(train))[:GRID]
+    names = [train.class_names[train.labels[row]] for row in chosen]
+    logger.log_figure(figures.sample_grid(_images(train, chosen, size), names), "data/samples.png")
+
+    image = resize(load_image(train.path(int(chosen[0]))), size)
+    digest = str(train.digests[chosen[0]])
+    views = [datamodule.view(epoch)(image, digest) for epoch in range(GRID)]
+    logger.log_figure(figures.augmentation_grid(np.stack(views)), "data/augmentations.png")
+
+
+def log_dataset(logger: NoLogger, name: str, index: ImageIndex, context: str) -> None:
+    """Logs which images were used, and what for."""
+    counts = np.bincount(index.labels, minlength=len(index.class_names))
+    profile = {
+        "images": len(index),
+        "positive": index.positive,
+        **{f"images_{name}": int(n) for name, n in zip(index.class_names, counts, strict=True)},
+    }
+    logger.log_dataset(name, index.root, index.fingerprint, profile, context)
+
+
+def log_network(logger: NoLogger, module: CrackModule) -> None:
+    """Logs the summary and the picture of the network, and its sizes."""
+    text = StringIO()
+    module.classifier.summary(
+        line_length=100, print_fn=lambda line: text.write(f"{line}\n"), show_trainable=True
+    )
+    logger.log_text(text.getvalue(), "network/summary.txt")
+    layers = [
+        (
+            layer.name,
+            type(layer).__name__,
+            tuple(layer.output.shape[1:]),
+            layer.count_params(),
+            layer.trainable,
+        )
+        for layer in module.classifier.layers
+    ]
+    logger.log_figure(figures.architecture(layers), "network/architecture.png")
+    logger.log_metrics(
+        {
+            "network/parameters": module.classifier.count_params(),
+            "network/head_parameters": module.head.count_params(),
+        }
+    )
+
+
+def log_training(logger: NoLogger, trainer: FrozenTrainer) -> None:
+    """Logs the training curves."""
+    figure = figures.training_curves(trainer.history, trainer.before, trainer.phases)
+    logger.log_figure(figure, "training/curves.png")
+
+
+def log_predictions(
+    logger: NoLogger,
+    index: ImageIndex,
+    probabilities: np.ndarray,
+    scores: Mapping[str, Interval],
+    settings: DictConfig,
+    image_size: int,
+) -> None:
+    """Logs what the classifier says of the images of `index`: metrics, figures, tables and galleries.
+
+    Args:
+        logger: of the run.
+        index: n images with their labels.
+        probabilities: (n, c) float32.
+        scores: metrics with their intervals.
+        settings: the config group `evaluation`.
+        image_size: of the pictures in the galleries, pixels.
+    """
+    labels, names, positive = index.labels, index.class_names, index.positive_index
+    predictions = probabilities.argmax(axis=1)
+    for name, score in scores.items():
+        values = {"": score.value, "_low": score.low, "_high": score.high}
+        logger.log_metrics(
+            {f"test/{name}{end}": value for end, value in values.items() if np.isfinite(value)}
+        )
+    logger.log_text(metrics_table(scores).to_csv(), "test/metrics.csv")
+    logger.log_text(
+        classification_report_text(labels, predictions, names), "test/classification_report.txt"
+    )
+    table = predictions_table(
+        index.files, index.digests, labels, probabilities, names, positive
+    )
+    logger.log_text(table.to_csv(index=False), "test/predictions.csv")
+
+    for name, figure in {
+        "confusion_matrix": figures.confusion_matrix(labels, predictions, names),
+        "roc_curve": figures.roc_curve(labels, probabilities, names, positive),
+        "precision_recall_curve": figures.precision_recall_curve(
+            labels, probabilities, names, positive
+        ),
+        "reliability": figures.reliability_diagram(labels, probabilities),
+    }.items():
+        logger.log_figure(figure, f"test/{name}.png")
+
+    batch = generator(0, "prediction grid").permutation(len(index))[:GRID]
+    titles = [f"{names[labels[row]]} / {names[predictions[row]]}" for row in batch]
+    grid = figures.prediction_grid(
+        _images(index, batch, image_size), titles, labels[batch] == predictions[batch]
+    )
+    logger.log_figure(grid, "test/predictions.png")
+    worst = most_wrong(labels, probabilities, settings.gallery)
+    gallery = figures.error_gallery(
+        _images(index, worst, image_size), table.iloc[worst], int((labels != predictions).sum())
+    )
+    logger.log_figure(gallery, "test/most_wrong.png")
+
+
+def log_model(
+    logger: NoLogger, cfg: DictConfig, module: CrackModule, datamodule: DataModule
+) -> str | None:
+    """Logs the whole classifier with what a user of it must know, and returns its URI."""
+    index = datamodule.index
+    metadata = {
+        "class_names": list(index.class_names),
+        "positive": index.positive,
+        "image_size": cfg.image_size,
+        "dataset": datamodule.dataset.name,
+        "dataset_digest": index.fingerprint,
+        "crackexp_version": __version__,
+    }
+    example = _images(datamodule.test, np.arange(1), cfg.image_size)
+    return logger.log_model(module.classifier, example, metadata, cfg.register)
+
+
+def write_result(
+    folder: Path,
+    run_id: str | None,
+    model_uri: str | None,
+    metrics: Mapping[str, float],
+    seconds: Mapping[str, float],
+) -> None:
+    """Writes ``result.json``: run_id, model_uri, metrics (name to value), seconds (section to value)."""
+    result = {
+        "run_id": run_id,
+        "model_uri": model_uri,
+        "metrics": dict(metrics),
+        "seconds": dict(seconds),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / "result.json.tmp"
+    temporary.write_text(json.dumps(result, indent=2) + "\n")
+    os.replace(temporary, folder / "result.json")
+
+
+def _images(index: ImageIndex, rows: np.ndarray, size: int) -> np.ndarray:
+    return np.stack([resize(load_image(index.path(int(row))), size) for row in rows])
+
+
+def _flatten(node: Any, prefix: str = "") -> dict[str, Any]:
+    if not OmegaConf.is_dict(node):
+        return {prefix: node}
+    flat: dict[str, Any] = {}
+    for key, value in node.items():
+        flat |= _flatten(value, f"{prefix}.{key}" if prefix else str(key))
+    return flat

@@ -1,0 +1,21 @@
+"""Named random streams: every random number of a run flows from its ``seed`` and a name."""
+
+import hashlib
+
+import numpy as np
+
+
+def derive(seed: int, *name: str | int) -> int:
+    """Returns a 64-bit integer seed in [0, 2**64) that depends on `seed` and every part of `name`."""
+    text = "/".join([str(seed), *(f"{type(part).__name__}:{part}" for part in name)])
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+
+
+def generator(seed: int, *name: str | int) -> np.random.Generator:
+    """Returns the NumPy generator of the stream `name`: equal arguments, equal numbers, on every machine."""
+    return np.random.Generator(np.random.Philox(key=derive(seed, *name)))
+
+
+def keras_seed(seed: int, *name: str | int) -> int:
+    """Returns a seed in [0, 2**31) for `keras.random.SeedGenerator` and `keras.utils.set_random_seed`."""
+    return derive(seed, *name) % 2**31

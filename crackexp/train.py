@@ -1,0 +1,106 @@
+"""Trains, tests and logs one crack classifier: ``python -m crackexp.train +experiment=mobilenet``."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from crackexp.budget import TimeBudget
+from crackexp.cli import run
+from crackexp.config import check, instantiate
+from crackexp.schema import TrainRoot
+
+
+def train(composed: DictConfig) -> dict[str, float]:
+    """Runs one training job.
+
+    Args:
+        composed: what Hydra composed from ``conf/train.yaml``.
+
+    Returns:
+        The metrics of the run by name, as in ``result.json`` of the run's folder.
+
+    Raises:
+        UserError: a mistake in the config, the dataset or the tracking store.
+    """
+    budget = TimeBudget()
+    cfg = check(composed, TrainRoot)
+
+    with budget.section("data"):
+        from crackexp.data.datamodule import DataModule
+
+        datamodule = DataModule(
+            dataset=instantiate(cfg.dataset),
+            split=instantiate(cfg.split),
+            augmentation=instantiate(cfg.augmentation),
+            image_size=cfg.image_size,
+            batch_size=cfg.batch_size,
+            seed=cfg.seed,
+        )
+        datamodule.setup()
+
+    with budget.section("imports"):
+        from crackexp import console, report
+        from crackexp.evaluation.metrics import evaluate_predictions
+        from crackexp.training.build import build_module, profiled
+
+        trainer = instantiate(cfg.trainer)
+        logger = instantiate(cfg.tracking)
+
+    console.print_config(cfg)
+    console.print_data(datamodule)
+    with budget.section("model"):
+        trainer.setup(budget)
+        module = build_module(cfg, len(datamodule.index.class_names))
+        callbacks = [instantiate(callback) for callback in cfg.callbacks.values() if callback]
+
+    with logger.run(run_name(cfg), tags=dict.fromkeys(cfg.tags, "true")):
+        with budget.section("logging"):
+            report.log_run(logger, cfg)
+            report.log_data(logger, datamodule)
+            report.log_network(logger, module)
+        with budget.section("fit"), profiled(cfg.profile):
+            trainer.fit(module, datamodule, callbacks, logger.log_metrics)
+        with budget.section("evaluate"):
+            test = datamodule.test
+            final = module.score(datamodule.val.labels, trainer.predict(datamodule.val, "val"))
+            probabilities = trainer.predict(test, "test")
+            scores = evaluate_predictions(
+                test.labels,
+                probabilities,
+                test.positive_index,
+                cfg.seed,
+                cfg.evaluation.level,
+                cfg.evaluation.resamples,
+            )
+        with budget.section("logging"):
+            report.log_training(logger, trainer)
+            report.log_predictions(
+                logger, test, probabilities, scores, cfg.evaluation, cfg.image_size
+            )
+            model_uri = report.log_model(logger, cfg, module, datamodule)
+        metrics = {f"val/{name}": value for name, value in final.items()}
+        metrics |= trainer.before | {f"test/{name}": score.value for name, score in scores.items()}
+        metrics |= trainer.speed() | {f"time/{k}_seconds": v for k, v in budget.summary().items()}
+        logger.log_metrics({k: v for k, v in metrics.items() if k.startswith("time/")})
+
+    output = Path(cfg.paths.output)
+    report.write_result(output, logger.run_id, model_uri, metrics, budget.summary())
+    console.print_scores(f"Test, {len(test)} images", scores, cfg.evaluation.level)
+    console.print_budget(budget.summary())
+    console.print_where(logger, output, model_uri)
+    return metrics
+
+
+def run_name(cfg: DictConfig) -> str:
+    """Returns the name of the run in the tracking store."""
+    backbone = cfg.backbone.get("name", cfg.backbone["_target_"].rpartition(".")[2])
+    return f"{cfg.dataset.name}-{backbone}-{cfg.image_size}px-seed{cfg.seed}"
+
+
+def main(composed: DictConfig) -> float | None:
+    """Trains, and returns the metric that a sweeper optimizes."""
+    return train(composed).get(composed.optimized_metric)
+
+
+if __name__ == "__main__":
+    run(main, "train")

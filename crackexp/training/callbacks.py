@@ -1,0 +1,119 @@
+"""Keras callbacks of our own: validation by prediction, epoch logging, TensorBoard without TensorFlow, a NaN guard."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from crackexp.errors import UserError
+from crackexp.training.module import CrackModule
+
+
+class Validate(keras.callbacks.Callback):
+    """Puts val_loss and val_accuracy into the logs of each epoch; stands first in the list.
+
+    They are computed from predictions of every image once: Keras' own averages over padded batches are off.
+
+    Args:
+        module: scores the predictions.
+        labels: (n,) int.
+        predict: returns probabilities (n, c).
+    """
+
+    def __init__(
+        self, module: CrackModule, labels: np.ndarray, predict: Callable[[], np.ndarray]
+    ) -> None:
+        super().__init__()
+        self.module = module
+        self.labels = labels
+        self.predict = predict
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        scores = self.module.score(self.labels, self.predict())
+        assert logs is not None
+        logs.update({f"val_{name}": value for name, value in scores.items()})
+
+
+class LogEpochs(keras.callbacks.Callback):
+    """Hands the metrics of each epoch to a logger, as train/loss, val/loss, ... at step epoch + 1.
+
+    Args:
+        log: called with metrics and a step.
+    """
+
+    def __init__(self, log: Callable[[dict[str, float], int], None]) -> None:
+        super().__init__()
+        self.log = log
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        metrics = epoch_metrics(logs or {})
+        metrics["train/learning_rate"] = float(self.model.optimizer.learning_rate)
+        self.log(metrics, epoch + 1)
+
+
+class TensorBoard(keras.callbacks.Callback):
+    """Writes the metrics of each epoch as TensorBoard event files, without TensorFlow.
+
+    Args:
+        log_dir: folder of the event files.
+    """
+
+    def __init__(self, log_dir: str) -> None:
+        super().__init__()
+        self.log_dir = log_dir
+        self._writer: Any = None
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        from tensorboard.summary import Writer
+
+        self._writer = self._writer or Writer(self.log_dir)
+        for name, value in epoch_metrics(logs or {}).items():
+            self._writer.add_scalar(name, value, epoch + 1)
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        if self._writer:
+            self._writer.close()
+            self._writer = None
+
+
+class NanGuard(keras.callbacks.Callback):
+    """Stops a run whose loss is no number any more, at the end of the epoch.
+
+    Raises:
+        UserError: names the epoch and the metric.
+    """
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        for name, value in (logs or {}).items():
+            if not math.isfinite(float(value)):
+                raise UserError(
+                    f"Training diverged in epoch {epoch + 1}: {name} is no number. "
+                    f"Type a smaller optimizer.learning_rate, or trainer.precision=float32. "
+                    f"Received: {name}={value}"
+                )
+
+
+class EpochSchedule(keras.callbacks.Callback):
+    """Sets the learning rate of each epoch from a Keras schedule that counts epochs.
+
+    Args:
+        schedule: maps an epoch, from 0, to a rate.
+    """
+
+    def __init__(self, schedule: keras.optimizers.schedules.LearningRateSchedule) -> None:
+        super().__init__()
+        self.schedule = schedule
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.model.optimizer.learning_rate = float(self.schedule(epoch))
+
+
+def epoch_metrics(logs: dict[str, Any]) -> dict[str, float]:
+    """Returns Keras' logs under the names of the tracking store: loss is train/loss, val_loss is val/loss."""
+    names = {
+        name: name.replace("val_", "val/", 1) if name.startswith("val_") else f"train/{name}"
+        for name in logs
+    }
+    return {names[name]: float(value) for name, value in logs.items()}

@@ -1,0 +1,102 @@
+"""The trainer that reaches the backbone: the head first, then layers of the backbone, through pixels."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from crackexp.data.datamodule import DataModule
+from crackexp.data.index import ImageIndex
+from crackexp.models.classifier import unfreeze
+from crackexp.training.callbacks import LogEpochs, Validate
+from crackexp.training.inference import computing, predict
+from crackexp.training.module import CrackModule
+from crackexp.training.trainer import FrozenTrainer, Log, progress
+
+
+class LiveTrainer(FrozenTrainer):
+    """Fits the head on embeddings, then the network from a named layer on with a new optimizer.
+
+    Args:
+        head_epochs: of the first phase; 0 leaves it out.
+        epochs: of the second phase.
+        learning_rate: of the second phase.
+        unfreeze_from: the first layer that is trained; None trains all.
+        freeze_batch_norm: keeps batch norm in inference mode, its moving statistics as they are.
+        **kwargs: as of `FrozenTrainer`.
+    """
+
+    def __init__(
+        self,
+        head_epochs: int,
+        epochs: int,
+        learning_rate: float,
+        unfreeze_from: str | None,
+        freeze_batch_norm: bool,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(epochs=epochs, **kwargs)
+        self.head_epochs = head_epochs
+        self.learning_rate = learning_rate
+        self.unfreeze_from = unfreeze_from
+        self.freeze_batch_norm = freeze_batch_norm
+        self.network: keras.Model | None = None
+
+    def fit(
+        self,
+        module: CrackModule,
+        datamodule: DataModule,
+        callbacks: Sequence[keras.callbacks.Callback],
+        log: Log,
+    ) -> None:
+        """Trains `module` in place, in two phases that make one curve; see `FrozenTrainer.fit`."""
+        unfreeze(module.classifier, self.unfreeze_from, self.freeze_batch_norm)
+        self.prepare(module, datamodule)
+        self.score_before(module, datamodule, log)
+        if self.head_epochs:
+            self.fit_head(module, datamodule, callbacks, log, self.head_epochs)
+        self.fit_pixels(module, datamodule, callbacks, log)
+
+    def fit_pixels(
+        self,
+        module: CrackModule,
+        datamodule: DataModule,
+        callbacks: Sequence[keras.callbacks.Callback],
+        log: Log,
+    ) -> None:
+        """Fits the unfrozen layers; epochs are numbered on from the first phase."""
+        first = len(self.history.get("loss", []))
+        network = self.network = computing(module.classifier)
+        network.compile(
+            optimizer=module.optimizer(learning_rate=self.learning_rate),
+            loss=module.loss,
+            weighted_metrics=["accuracy"],
+        )
+        batches = (
+            (images, module.targets(labels), weights)
+            for images, labels, weights in datamodule.train_batches(
+                self.epochs, first, self.sample_weights(datamodule)
+            )
+        )
+        validate = Validate(
+            module, datamodule.val.labels, lambda: self.predict(datamodule.val, "val")
+        )
+        history = network.fit(
+            batches,
+            initial_epoch=first,
+            epochs=first + self.epochs,
+            steps_per_epoch=datamodule.steps_per_epoch,
+            callbacks=[validate, *callbacks, LogEpochs(log)],
+            verbose=progress(),
+        )
+        self.extend(history.history)
+        if network is not module.classifier:
+            module.classifier.set_weights(network.get_weights())
+
+    def predict(self, index: ImageIndex, title: str) -> np.ndarray:
+        """Returns the probabilities of the images of `index`, (n, c) float32."""
+        if self.network is None:
+            return super().predict(index, title)
+        batches = self.datamodule.images(index, self.batch_size)
+        return predict(self.network, batches, len(index), f"Predicting {title}")

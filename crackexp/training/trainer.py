@@ -1,0 +1,212 @@
+"""The trainer of a frozen backbone: embeds every image and view once, fits the head on the embeddings."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import keras
+import numpy as np
+
+from crackexp.budget import TimeBudget
+from crackexp.data.datamodule import DataModule
+from crackexp.data.index import ImageIndex
+from crackexp.seeds import keras_seed
+from crackexp.training.callbacks import LogEpochs, Validate
+from crackexp.training.embeddings import Embedder, Table
+from crackexp.training.module import CrackModule
+
+Log = Callable[[dict[str, float], int], None]
+HEAD_BATCH = 512
+
+
+class FrozenTrainer:
+    """Fits the head of a module whose backbone stays as it is.
+
+    Args:
+        epochs: at most this many.
+        batch_size: of training.
+        seed: of the run.
+        precision: dtype policy of Keras; mixed policies compute in 16 bits.
+        class_weight: "balanced" weighs each class by its inverse frequency; None weighs all images alike.
+        embed_batch_size: images a pass of the backbone.
+        cache: folder of embeddings and compiled programs.
+    """
+
+    def __init__(
+        self,
+        epochs: int,
+        batch_size: int,
+        seed: int,
+        precision: str,
+        class_weight: str | None,
+        embed_batch_size: int,
+        cache: str,
+    ) -> None:
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.seed = seed
+        self.precision = precision
+        self.class_weight = class_weight
+        self.embed_batch_size = embed_batch_size
+        self.cache = Path(cache)
+        self.history: dict[str, list[float]] = {}
+        self.before: dict[str, float] = {}
+        self.phases: list[int] = []
+
+    def setup(self, budget: TimeBudget) -> None:
+        """Sets what holds for the whole process: precision, seeds, the cache of compiled programs.
+
+        Args:
+            budget: counts the seconds of embedding and compiling.
+        """
+        self.budget = budget
+        budget.watch_compilation()
+        keras.config.set_dtype_policy(self.precision)
+        keras.utils.set_random_seed(keras_seed(self.seed, "keras"))
+        jax.config.update("jax_compilation_cache_dir", str(self.cache / "xla"))
+
+    def fit(
+        self,
+        module: CrackModule,
+        datamodule: DataModule,
+        callbacks: Sequence[keras.callbacks.Callback],
+        log: Log,
+    ) -> None:
+        """Trains `module` in place; `history` and `before` then hold its metrics.
+
+        Args:
+            module: the classifier.
+            datamodule: set up.
+            callbacks: Keras callbacks; their logs hold loss, accuracy, val_loss, val_accuracy.
+            log: receives the metrics of each epoch, and of step 0 before training.
+        """
+        self.prepare(module, datamodule)
+        self.score_before(module, datamodule, log)
+        self.fit_head(module, datamodule, callbacks, log, self.epochs)
+
+    def prepare(self, module: CrackModule, datamodule: DataModule) -> None:
+        """Readies `module` for `predict`, without training."""
+        self.datamodule = datamodule
+        self.module = module
+        self.embedder = Embedder(
+            module.backbone, datamodule.image_size, self.embed_batch_size, self.cache
+        )
+
+    def score_before(self, module: CrackModule, datamodule: DataModule, log: Log) -> None:
+        """Logs loss and accuracy on val before any training, as val/loss_before and val/accuracy_before."""
+        scores = module.score(datamodule.val.labels, self.predict(datamodule.val, "val"))
+        self.before = {f"val/{name}_before": value for name, value in scores.items()}
+        log(self.before, 0)
+
+    def fit_head(
+        self,
+        module: CrackModule,
+        datamodule: DataModule,
+        callbacks: Sequence[keras.callbacks.Callback],
+        log: Log,
+        epochs: int,
+    ) -> None:
+        """Fits the head on embeddings; epoch e sees view e of every image."""
+        views = Views(self, module, datamodule, epochs)
+        turn = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: views.show(epoch))
+        validate = Validate(
+            module, datamodule.val.labels, lambda: self.predict(datamodule.val, "val")
+        )
+        module.head.compile(
+            optimizer=module.optimizer(), loss=module.loss, weighted_metrics=["accuracy"]
+        )
+        history = module.head.fit(
+            views,
+            epochs=epochs,
+            callbacks=[turn, validate, *callbacks, LogEpochs(log)],
+            shuffle=False,
+            verbose=progress(),
+        )
+        self.extend(history.history)
+
+    def predict(self, index: ImageIndex, title: str) -> np.ndarray:
+        """Returns the probabilities of the images of `index`, (n, c) float32."""
+        embeddings = self.embeddings(index, title)
+        return predict_padded(self.module.head, embeddings, len(index))
+
+    def embeddings(self, index: ImageIndex, title: str, epoch: int | None = None) -> Table:
+        """Returns the embeddings of `index`, plain or as the views of `epoch`."""
+        key = "plain" if epoch is None else self.datamodule.view_key(epoch)
+
+        def images(part: ImageIndex, batch_size: int) -> Any:
+            return self.datamodule.images(part, batch_size, None if key == "plain" else epoch)
+
+        with self.budget.section("embed"):
+            return self.embedder.embed(index, key, images, f"Embedding {title}")
+
+    def speed(self) -> dict[str, float]:
+        """Returns how many images were embedded, and how many a second; nothing where all were stored."""
+        counted = {"time/embedded_images": float(self.embedder.computed)}
+        if self.embedder.seconds:
+            rate = self.embedder.computed / self.embedder.seconds
+            counted["time/embedded_images_per_second"] = rate
+        return counted
+
+    def sample_weights(self, datamodule: DataModule) -> np.ndarray:
+        """Returns the weight of each training image, (n,) float32."""
+        labels = datamodule.train.labels
+        if self.class_weight == "balanced":
+            return datamodule.class_weights()[labels]
+        return np.ones(len(labels), np.float32)
+
+    def extend(self, history: dict[str, list[Any]]) -> None:
+        """Adds a phase of training to `history`, and the epoch it began at to `phases`."""
+        self.phases.append(len(self.history.get("loss", [])))
+        for name, values in history.items():
+            self.history.setdefault(name, []).extend(float(value) for value in values)
+
+
+class Views(keras.utils.PyDataset):
+    """The training embeddings in shuffled batches; the incomplete last batch is left out."""
+
+    def __init__(
+        self, trainer: FrozenTrainer, module: CrackModule, datamodule: DataModule, epochs: int
+    ) -> None:
+        super().__init__()
+        self.trainer = trainer
+        self.datamodule = datamodule
+        self.epochs = epochs
+        self.targets = module.targets(datamodule.train.labels)
+        self.weights = trainer.sample_weights(datamodule)
+        self.epoch = -1
+        self.show(0)
+
+    def show(self, epoch: int) -> None:
+        """Turns to the order and the views of `epoch`."""
+        if epoch != self.epoch:
+            self.epoch = epoch
+            title = f"train, view {epoch + 1}/{self.epochs}"
+            self.table = self.trainer.embeddings(self.datamodule.train, title, epoch)
+            self.order = self.datamodule.order(epoch)
+
+    def __len__(self) -> int:
+        return self.datamodule.steps_per_epoch
+
+    def __getitem__(self, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        size = self.datamodule.batch_size
+        rows = self.order[step * size : (step + 1) * size]
+        return self.table[rows], self.targets[rows], self.weights[rows]
+
+
+def predict_padded(head: keras.Model, embeddings: Table, count: int) -> np.ndarray:
+    """Returns the outputs of `head` for all rows, (n, c) float32, in batches of one shape."""
+    outputs = []
+    for start in range(0, count, HEAD_BATCH):
+        rows = embeddings[np.arange(start, min(start + HEAD_BATCH, count))]
+        batch = np.zeros((HEAD_BATCH, rows.shape[1]), np.float32)
+        batch[: len(rows)] = rows
+        outputs.append(np.asarray(head.predict_on_batch(batch))[: len(rows)])
+    return np.concatenate(outputs).astype(np.float32)
+
+
+def progress() -> int:
+    """Returns Keras' verbosity: a bar on a terminal, a line an epoch elsewhere."""
+    return 1 if sys.stdout.isatty() and os.environ.get("TERM") != "dumb" else 2

@@ -1,0 +1,106 @@
+"""Fixtures: small drawn image folders, composed configs, and commands as users type them."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, open_dict
+
+from crackexp.config import conf_dir
+from crackexp.data.synthetic import draw_patch
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+TINY = [
+    "backbone.alpha=0.35",
+    "backbone.weights=null",
+    "image_size=32",
+    "batch_size=8",
+    "epochs=2",
+    "evaluation.resamples=20",
+]
+"""Overrides that make the main job a matter of seconds."""
+
+
+def write_patches(root: Path, classes: tuple[str, str], each: int, size: int = 48) -> Path:
+    """Writes `each` drawn patches a class below `root`; the second class is the cracked one."""
+    for cracked, name in enumerate(classes):
+        folder = root / name
+        folder.mkdir(parents=True)
+        for number in range(each):
+            patch = draw_patch(7, number, bool(cracked), size)
+            cv2.imwrite(str(folder / f"{number:03}.jpg"), patch[..., ::-1])
+    return root
+
+
+@pytest.fixture(scope="session")
+def patches(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 30 Negative and 30 Positive patches; not to be changed."""
+    return write_patches(tmp_path_factory.mktemp("patches"), ("Negative", "Positive"), 30)
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder that all tests of a session share, as a user's runs do."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def compose_config(tmp_path: Path, cache: Path) -> Iterator[Callable[..., DictConfig]]:
+    """Composes a root config with overrides; outputs go to the test's own folder."""
+
+    def composed(*overrides: str, root: str = "train") -> DictConfig:
+        GlobalHydra.instance().clear()
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            cfg = compose(
+                root,
+                [
+                    f"paths.root={tmp_path}",
+                    f"paths.cache={cache}",
+                    f"paths.output={tmp_path / 'output'}",
+                    *overrides,
+                ],
+                return_hydra_config=True,
+            )
+        HydraConfig.instance().set_config(cfg)
+        with open_dict(cfg):
+            del cfg["hydra"]
+        return cfg
+
+    yield composed
+    GlobalHydra.instance().clear()
+
+
+@pytest.fixture
+def command(tmp_path: Path, cache: Path) -> Command:
+    """Runs ``python -m crackexp.NAME ARGUMENTS`` in the test's own folder, as a user would."""
+
+    def run(
+        name: str, *arguments: str, timeout: float = 300, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", f"crackexp.{name}", *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "CRACKEXP_CACHE": str(cache), **environment},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real images that CRACKEXP_REAL_DATA names."""
+    folder = os.environ.get("CRACKEXP_REAL_DATA")
+    if not folder:
+        pytest.skip("CRACKEXP_REAL_DATA is not set: no real images here")
+    return Path(folder)

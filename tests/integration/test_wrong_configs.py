@@ -1,0 +1,115 @@
+"""Wrong command lines: each is refused in a sentence that names the key, the value and the fix."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import Command
+
+WRONG = [
+    # argument(s), words that the refusal must hold
+    ("dropuot=0.3", ["'dropuot'", "'dropout'"]),
+    ("dropout=1.0", ["dropout", "less than 1", "dropout=1.0"]),
+    ("dropout=-0.1", ["dropout", "greater than or equal to 0"]),
+    ("dropout=much", ["dropout", "number", "dropout=much"]),
+    ("image_size=16", ["image_size", "greater than or equal to 32"]),
+    ("image_size=abc", ["image_size", "integer", "image_size=abc"]),
+    ("image_size=160.5", ["image_size", "integer"]),
+    ("batch_size=0", ["batch_size", "greater than 0"]),
+    ("epochs=0", ["epochs", "greater than 0"]),
+    ("seed=-1", ["seed", "greater than or equal to 0"]),
+    ("seed=null", ["seed", "integer"]),
+    ("task_name=a/b", ["task_name", "a/b"]),
+    ("optimized_metric=loss", ["optimized_metric", "loss"]),
+    ("split.ratio=[0.7,0.2,0.2]", ["split.ratio", "sum to 1", "[0.7,0.2,0.1]"]),
+    ("split.ratio=[0.8,0.2]", ["split.ratio", "3 items"]),
+    ("split.ratio=[0.8,0.2,0]", ["split.ratio.2", "greater than 0"]),
+    ("split.sed=1", ["'sed'", "split", "'seed'"]),
+    ("backbone=mobilenet_v9", ["mobilenet_v9", "mobilenet_v2"]),
+    ("backbone.alpha=0", ["backbone.alpha", "greater than 0"]),
+    ("backbone.weights=/no/such/file.h5", ["backbone.weights", "/no/such/file.h5"]),
+    ("backbone.alpha=0.5", ["backbone.weights", "bundled", "alpha"]),
+    ("backbone=small_cnn", ["small_cnn", "trainer=scratch"]),
+    ("backbone._target_=crackexp.models.backbone.Aplication", ["Aplication", "Application"]),
+    ("dataset=mendelei", ["mendelei", "mendeley"]),
+    ("dataset=folder", ["dataset.path", "dataset.path=VALUE"]),
+    ("dataset.path=here", ["'path'", "dataset"]),
+    ("dataset.count=1", ["dataset.count", "greater than or equal to 2"]),
+    ("dataset.limit=0", ["dataset.limit", "greater than 0"]),
+    ("dataset.limit=20", ["batch_size", "14 training images"]),
+    ("dataset.on_bad_file=skp", ["dataset.on_bad_file", "'skip'"]),
+    ("dataset=sdnet2018 dataset.path=x dataset.surfaces=[roofs]", ["surfaces", "decks"]),
+    ("dataset=mendeley dataset.path=a dataset.archive=b", ["dataset.path", "dataset.archive"]),
+    ("augmentation=flip_rotat", ["flip_rotat", "flip_rotate"]),
+    ("augmentation.views=0", ["augmentation.views", "greater than 0"]),
+    ("optimizer.lerning_rate=1", ["'lerning_rate'", "optimizer", "'learning_rate'"]),
+    ("+optimizer.lerning_rate=1", ["lerning_rate", "optimizer", "'learning_rate'"]),
+    ("optimizer.learning_rate=-1", ["optimizer.learning_rate", "greater than 0"]),
+    ("optimizer.learning_rate=.inf", ["optimizer.learning_rate"]),
+    ("loss._target_=keras.losses.BinaryCrossentropy", ["softmax", "sparse_categorical"]),
+    ("loss=categorical_crossentropy loss.label_smoothing=1", ["label_smoothing", "less than 1"]),
+    ("trainer=frozn", ["frozn", "frozen"]),
+    ("trainer.precision=float61", ["trainer.precision", "float32"]),
+    ("trainer.class_weight=equal", ["trainer.class_weight", "balanced"]),
+    ("callbacks.early_stopping.monitor=val_los", ["monitor", "'val_loss'"]),
+    ("callbacks.early_stopping.patience=-1", ["patience", "greater than or equal to 0"]),
+    ("callbacks=nope", ["callbacks", "nope"]),
+    ("tracking=server", ["tracking.uri"]),
+    ("tracking.uri=mlruns", ["tracking.uri", "mlruns"]),
+    ("evaluation.level=95", ["evaluation.level", "less than 1"]),
+    ("experiment=mobilenet", ["+experiment"]),
+    ("+experiment=mobilnet", ["mobilnet", "mobilenet"]),
+    ("bakbone=resnet50", ["bakbone", "backbone"]),
+    ("+colour=red", ["colour", "red"]),
+    ("image_size=${imagesize}", ["imagesize", "image_size"]),
+    ("dropout", ["dropout", "EQUAL"]),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), WRONG, ids=[row[0] for row in WRONG])
+def test_a_wrong_command_line_is_refused_in_a_sentence(
+    command: Command, arguments: str, words: list[str]
+) -> None:
+    done = command("train", *arguments.split(" "))
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+def test_all_mistakes_are_told_at_once(command: Command) -> None:
+    done = command("train", "dropout=2", "epochs=-3", "split.ratio=[1,1,1]")
+    assert "dropout" in done.stderr
+    assert "epochs" in done.stderr
+
+
+def test_a_refusal_comes_before_anything_heavy_is_imported() -> None:
+    script = (
+        "import sys; sys.argv = ['train', 'dropout=2']\n"
+        "import crackexp.train as t\n"
+        "try: t.run(t.main, 'train')\n"
+        "except SystemExit as e: code = e.code\n"
+        "heavy = {'keras', 'jax', 'mlflow', 'grain', 'cv2', 'matplotlib'} & sys.modules.keys()\n"
+        "print(code, sorted(heavy))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "2 []"
+
+
+def test_another_backend_of_keras_is_refused(command: Command) -> None:
+    done = command("train", KERAS_BACKEND="tensorflow")
+    assert done.returncode == 2
+    assert "KERAS_BACKEND=jax" in done.stderr
+
+
+@pytest.mark.parametrize("entry", ["train", "evaluate"])
+def test_help_and_config_answer_without_heavy_imports(command: Command, entry: str) -> None:
+    helped = command(entry, "--help")
+    assert helped.returncode == 0
+    assert f"crackexp.{entry}" in helped.stdout
+    shown = command(entry, "--cfg", "job")
+    assert shown.returncode == 0
+    assert "dataset:" in shown.stdout
