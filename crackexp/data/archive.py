@@ -15,8 +15,8 @@ from pathlib import Path, PureWindowsPath
 
 from filelock import FileLock
 
-from crackexp.data.progress import progress
 from crackexp.errors import DataError
+from crackexp.progress import progress
 
 _RAR_MAGIC = b"Rar!\x1a\x07"
 _SPARE = 256 * 2**20

@@ -96,7 +96,7 @@ class Augmentation:
             if image.shape != given.shape or image.dtype != np.uint8:
                 raise ConfigError(
                     f"augmentation.transforms.{name} must return uint8 pixels of the shape "
-                    f"{given.shape}. Received: {image.dtype} of shape {image.shape} from {transform}"
+                    f"{given.shape}. Received: {image.dtype} of shape {image.shape}"
                 )
         return image
 

@@ -76,7 +76,7 @@ class DigestCache:
         if not self.path.exists():
             return {}
         try:
-            with np.load(self.path) as table:
+            with self.path.open("rb") as stream, np.load(stream) as table:
                 if table["rules"] != _RULES:
                     return {}
                 rows = zip(

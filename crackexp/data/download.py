@@ -8,8 +8,8 @@ from pathlib import Path
 
 import requests
 
-from crackexp.data.progress import progress
 from crackexp.errors import DataError
+from crackexp.progress import progress
 
 _BLOCK = 1 << 20
 _TIMEOUTS = (10, 60)

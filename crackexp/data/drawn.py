@@ -7,8 +7,8 @@ from filelock import FileLock
 
 from crackexp.data.folder import ImageFolder
 from crackexp.data.index import ImageIndex, OnBadFile
-from crackexp.data.progress import progress
 from crackexp.data.synthetic import draw_dataset, draw_patch
+from crackexp.progress import progress
 
 
 class Synthetic:

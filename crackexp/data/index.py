@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -15,8 +15,8 @@ import numpy as np
 
 from crackexp.data.decode import read_digest
 from crackexp.data.digests import DigestCache, root_key
-from crackexp.data.progress import progress
 from crackexp.errors import ConfigError, DataError
+from crackexp.progress import progress
 
 OnBadFile = Literal["error", "skip"]
 
@@ -85,6 +85,27 @@ class ImageIndex:
             positive=self.positive,
             groups=None if self.groups is None else self.groups[chosen],
         )
+
+    def relabel(self, class_names: tuple[str, ...], positive: str) -> "ImageIndex":
+        """Returns the index with the classes of a model that was trained on another dataset.
+
+        Classes of equal names are matched; else, of two classes, the cracked ones are.
+
+        Raises:
+            DataError: the classes cannot be matched.
+        """
+        if set(self.class_names) <= set(class_names):
+            mapping = [class_names.index(name) for name in self.class_names]
+        elif len(class_names) == len(self.class_names) == 2:
+            crack = class_names.index(positive)
+            mapping = [crack if name == self.positive else 1 - crack for name in self.class_names]
+        else:
+            raise DataError(
+                f"The model tells {', '.join(class_names)} apart. Rename the folders of the "
+                f"dataset to these. Received: {', '.join(self.class_names)}"
+            )
+        labels = np.asarray(mapping, np.int32)[self.labels]
+        return replace(self, labels=labels, class_names=class_names, positive=positive)
 
 
 def build_index(

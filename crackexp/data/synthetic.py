@@ -2,8 +2,10 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterable
+import signal
+from collections.abc import Callable, Generator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import closing
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -25,7 +27,7 @@ _CHUNK = 100
 
 
 def draw_patch(seed: int, index: int, cracked: bool, size: int = DEFAULT_SIZE) -> np.ndarray:
-    """Draws one patch of concrete; equal arguments give equal pixels.
+    """Draws one patch of concrete; equal arguments give equal pixels (same NumPy and OpenCV).
 
     Args:
         seed: the seed of the dataset.
@@ -40,7 +42,7 @@ def draw_patch(seed: int, index: int, cracked: bool, size: int = DEFAULT_SIZE) -
         ConfigError: `size` is below 32.
     """
     _check_size(size)
-    rng = generator(seed, "synthetic", "cracked" if cracked else "plain", index)
+    rng = generator(seed, "synthetic", "cracked" if cracked else "plain", int(index))
     surface = draw_surface(rng, size)
     draw_marks(surface, rng)
     if cracked:
@@ -84,16 +86,18 @@ def draw_dataset(
             "The drawn dataset is not written over what is there: delete the folder, or choose "
             f"another. Received: folder={folder}"
         )
+    folder = folder.absolute()
     building = folder.with_name(f".{folder.name}.{os.getpid()}.building")
     shutil.rmtree(building, ignore_errors=True)
     for name in ("Positive", "Negative"):
         (building / name).mkdir(parents=True)
     try:
         done = 0
-        for written in _draw_all(building, count, seed, size):
-            done += written
-            if progress is not None:
-                progress(done)
+        with closing(_draw_all(building, count, seed, size)) as chunks:
+            for written in chunks:
+                done += written
+                if progress is not None:
+                    progress(done)
         building.replace(folder)
     finally:
         shutil.rmtree(building, ignore_errors=True)
@@ -107,7 +111,7 @@ def _check_size(size: int) -> None:
         )
 
 
-def _draw_all(folder: Path, count: int, seed: int, size: int) -> Iterable[int]:
+def _draw_all(folder: Path, count: int, seed: int, size: int) -> Generator[int, None, None]:
     """Draws every image and yields how many each finished chunk held."""
     chunks = [(start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK)]
     if count < _PARALLEL_FROM:
@@ -119,13 +123,19 @@ def _draw_all(folder: Path, count: int, seed: int, size: int) -> Iterable[int]:
         finally:
             cv2.setNumThreads(threads)
         return
-    pool = ProcessPoolExecutor(_cores(), get_context("spawn"), cv2.setNumThreads, (1,))
+    pool = ProcessPoolExecutor(_cores(), get_context("spawn"), _start_worker)
     try:
         tasks = [pool.submit(_draw_chunk, folder, *chunk, seed, size) for chunk in chunks]
         for task in as_completed(tasks):
             yield task.result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _start_worker() -> None:
+    """One thread a process, and Ctrl-C is the parent's to handle."""
+    cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _draw_chunk(folder: Path, first: int, last: int, seed: int, size: int) -> int:

@@ -15,7 +15,7 @@ def photograph(surface: Surface, rng: np.random.Generator) -> np.ndarray:
     pixels = cv2.merge(list(_sensor(image, rng)[::-1]))
     quality = int(rng.integers(60, 97)) if rng.random() < 0.5 else 75
     _, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB))
 
 
 def _light(surface: Surface, rng: np.random.Generator) -> np.ndarray:
@@ -78,7 +78,7 @@ def _sensor(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     image = (image - middle) * contrast + middle * exposure
     image += 0.006 * math.exp(rng.normal(0, 0.6)) * noise(rng, size, 1.0)
     level = 0.005 * math.exp(rng.normal(0, 0.6))
-    for plane in image:
+    for plane in (image[0], image[2]):
         plane += level * noise(rng, size, 5.0)
     image *= 255.0
     image += 0.5

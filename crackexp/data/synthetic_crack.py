@@ -10,6 +10,7 @@ from crackexp.data.synthetic_texture import Surface, blurred, noise, shifted, sm
 _LEVELS = 7
 _FINE = 2
 _SEEN = 0.35
+_THINNEST = 0.8
 _BRANCHES_NARROW = (0.55, 0.23, 0.12, 0.06, 0.04)
 _BRANCHES_WIDE = (0.70, 0.22, 0.08)
 
@@ -21,19 +22,20 @@ def draw_crack(surface: Surface, rng: np.random.Generator) -> np.ndarray:
         (size, size) float32 in [0, 1], how much of each pixel is open crack.
     """
     total = np.zeros((surface.size, surface.size), np.float32)
-    style = rng.random()
-    count = 1 if style < 0.82 else int(rng.integers(2, 4))
-    width = _main_width(rng)
+    count = 1 if rng.random() < 0.82 else int(rng.integers(2, 4))
+    width = _main_width(rng) * surface.scale
     for turn in range(count):
         if turn:
             width *= rng.uniform(0.35, 1.0)
-        mask = _crack_mask(surface, rng, max(width, 0.8))
-        _engrave(surface, rng, mask, max(width, 0.8) * surface.scale)
+        width = max(width, _THINNEST)
+        mask = _crack_mask(surface, rng, width)
+        _engrave(surface, rng, mask, width)
         total = np.maximum(total, mask)
     return total
 
 
 def _main_width(rng: np.random.Generator) -> float:
+    """Width of a crack in pixels of a 227 px patch: some hairlines, mostly 4 to 20, some gaping."""
     if rng.random() < 0.30:
         return rng.uniform(0.9, 3.0)
     return float(np.clip(8.5 * math.exp(rng.normal(0, 0.65)), 2.0, 45.0))
@@ -109,7 +111,7 @@ def _fill(canvas: np.ndarray, points: np.ndarray, sides: np.ndarray) -> None:
 
 
 def _crack_mask(surface: Surface, rng: np.random.Generator, width: float) -> np.ndarray:
-    size, width = surface.size, width * surface.scale
+    size = surface.size
     canvas = np.zeros((size * _FINE, size * _FINE), np.uint8)
     wide = width > 6 * surface.scale
     points, inside = _main_path(rng, size, 0.15 if wide else 0.22)
@@ -123,15 +125,18 @@ def _crack_mask(surface: Surface, rng: np.random.Generator, width: float) -> np.
         reach = rng.uniform(0.15, 0.8) * size
         end = points[at] + reach * np.array([math.cos(heading), math.sin(heading)])
         branch = _wander(rng, points[at], end, rng.uniform(0.08, 0.26))
-        thin = max(width * rng.uniform(0.15, 0.7), 0.8 * surface.scale)
+        thin = max(width * rng.uniform(0.15, 0.7), _THINNEST)
         _fill(canvas, branch, _widths(rng, thin, ragged, True))
-    mask = cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32) / 255.0
+    shrunk = cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA)
+    mask = shrunk.astype(np.float32) / 255.0
     if width > 4 * surface.scale:
         grid_y, grid_x = np.mgrid[0:size, 0:size].astype(np.float32)
         jitter = rng.uniform(0.2, 0.9) * surface.scale
         grid_x += jitter * noise(rng, size, 3 * surface.scale)
         grid_y += jitter * noise(rng, size, 3 * surface.scale)
-        mask = cv2.remap(mask, grid_x, grid_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(
+            cv2.remap(mask, grid_x, grid_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        )
     return mask
 
 

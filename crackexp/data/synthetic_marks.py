@@ -21,21 +21,20 @@ def draw_marks(surface: Surface, rng: np.random.Generator) -> None:
 def _blob_mask(
     surface: Surface, rng: np.random.Generator, count: int, radius: tuple[float, float], skew: float
 ) -> np.ndarray:
-    """Irregular filled blobs, (size, size) float32 in [0, 1]."""
+    """Irregular filled blobs, (size, size) float32 in [0, 1]; higher `skew`, smaller blobs."""
     size, scale = surface.size, surface.scale
     canvas = np.zeros((size, size), np.uint8)
-    turns = np.linspace(0, 2 * math.pi, 11)[:-1]
-    for _ in range(count):
-        reach = radius[0] * (radius[1] / radius[0]) ** (rng.random() ** skew) * scale
-        spokes = reach * np.clip(rng.normal(1, 0.2, 10), 0.4, 1.7)
-        squash, turn = rng.uniform(0.45, 1.0), rng.uniform(0, math.pi)
-        x, y = spokes * np.cos(turns), spokes * np.sin(turns) * squash
-        points = np.stack(
-            [x * math.cos(turn) - y * math.sin(turn), x * math.sin(turn) + y * math.cos(turn)],
-            axis=1,
-        )
-        points += rng.uniform(0, size, 2)
-        cv2.fillPoly(canvas, [np.round(points * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
+    turns = np.linspace(0, 2 * math.pi, 10, endpoint=False)
+    reach = radius[0] * (radius[1] / radius[0]) ** (rng.random((count, 1)) ** skew) * scale
+    spokes = reach * np.clip(rng.normal(1, 0.2, (count, 10)), 0.4, 1.7)
+    squash, turn = rng.uniform(0.45, 1.0, (count, 1)), rng.uniform(0, math.pi, (count, 1))
+    x, y = spokes * np.cos(turns), spokes * np.sin(turns) * squash
+    points = np.stack(
+        [x * np.cos(turn) - y * np.sin(turn), x * np.sin(turn) + y * np.cos(turn)], axis=2
+    )
+    points += rng.uniform(0, size, (count, 1, 2))
+    for blob in np.round(points * 16).astype(np.int32):
+        cv2.fillPoly(canvas, [blob], 255, cv2.LINE_AA, 4)
     return canvas.astype(np.float32) / 255.0
 
 

@@ -62,7 +62,7 @@ def noise(
     """
     if cell < 1.5 and stretch < 1.5:
         return _white(rng, size, size)
-    step = int(np.clip(cell / 2.5, 1, 8))
+    step = int(np.clip(cell / 2, 1, 8))
     coarse = math.ceil(size / step)
     across, along = step / cell, step / (cell * stretch)
     rows, columns = (math.ceil(1.5 * coarse * density) + 4 for density in (across, along))
@@ -79,6 +79,8 @@ def noise(
     field = cv2.warpAffine(
         grid, matrix, (coarse, coarse), flags=flags, borderMode=cv2.BORDER_REFLECT
     )
+    if step == 1:
+        return field
     return cv2.resize(field, (size, size), interpolation=cv2.INTER_CUBIC)
 
 
@@ -141,7 +143,7 @@ def _mottle(surface: Surface, rng: np.random.Generator) -> None:
     size, scale = surface.size, surface.scale
     level = 0.012 * math.exp(rng.normal(0, 0.5))
     tone = np.zeros((size, size), np.float32)
-    for cell in (1.0, 2.2, 5.0, 11.0, 25.0, 60.0, 140.0):
+    for cell in (1.0, 2.5, 6.0, 15.0, 40.0, 120.0):
         tone += (
             level
             * math.exp(rng.normal(0, 0.5))
@@ -155,6 +157,7 @@ def _mottle(surface: Surface, rng: np.random.Generator) -> None:
 
 def _relief(surface: Surface, rng: np.random.Generator) -> None:
     size, scale = surface.size, surface.scale
+    cells: tuple[float, ...]
     kind = rng.random()
     if kind < 0.30:
         depth, cells = rng.uniform(0.0, 0.04), (2.0, 6.0)

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import keras
@@ -30,7 +31,7 @@ ALPHAS: dict[str, tuple[float, ...]] = {
     "mobilenet_v3_small": (0.75, 1.0),
     "mobilenet_v3_large": (0.75, 1.0),
 }
-"""The widths that have ImageNet weights; the others have none to choose."""
+"""The backbones that have a width, with those that Keras has ImageNet weights for."""
 
 
 class Application:
@@ -38,13 +39,16 @@ class Application:
 
     Args:
         name: a key of `APPLICATIONS`.
-        alpha: width of the MobileNets as a multiple of the paper's; 1.0 for the others.
-        weights: "bundled" (ImageNet, no download, mobilenet_v2 with alpha 1.0), "imagenet" (Keras' download), a file
-            that `load_weights` reads, or None (random).
-        finetune_from: the layer that a trainer which trains the backbone too starts at, by default; must exist.
+        alpha: width of a MobileNet, relative to the paper's; 1.0 for the others.
+        weights: "bundled" (ImageNet, without a download, for mobilenet_v2 with alpha 1.0),
+            "imagenet" (Keras' download), a file that `load_weights` reads, or None (random).
+        finetune_from: name of the layer to train from, for trainers that reach the backbone.
 
     Attributes:
         min_size: smallest image size in pixels.
+
+    Raises:
+        ConfigError: the arguments do not go together.
     """
 
     min_size = 32
@@ -53,148 +57,135 @@ class Application:
         self,
         name: str,
         alpha: float = 1.0,
-        weights: str | None = "imagenet",
+        weights: str | None = None,
         finetune_from: str | None = None,
     ) -> None:
         if name not in APPLICATIONS:
             raise ConfigError(
-                f"There is no such backbone; choose from {', '.join(APPLICATIONS)}. Received: backbone.name={name}"
+                f"There is no such backbone; choose from {', '.join(APPLICATIONS)}. "
+                f"Received: backbone.name={name}"
             )
         if alpha != 1.0 and name not in ALPHAS:
             raise ConfigError(
-                f"Only the MobileNets have a width; type backbone.alpha=1.0. Received: {name}, backbone.alpha={alpha}"
+                "Only the MobileNets come in several widths; type backbone.alpha=1.0. "
+                f"Received: backbone.name={name}, backbone.alpha={alpha}"
             )
         if weights == "bundled" and (name, alpha) != ("mobilenet_v2", 1.0):
             raise ConfigError(
-                "The bundled weights are those of mobilenet_v2 with alpha 1.0. Type backbone.weights=imagenet "
-                f"(download), a file or null (random). Received: backbone={name}, backbone.alpha={alpha}, "
-                "backbone.weights=bundled"
+                "The bundled weights are those of mobilenet_v2 with alpha 1.0; type "
+                "backbone.weights=imagenet (download), a file, or null (random). Received: "
+                f"backbone.name={name}, backbone.alpha={alpha}, backbone.weights=bundled"
             )
         if weights == "imagenet" and alpha not in ALPHAS.get(name, (1.0,)):
             raise ConfigError(
-                f"There are ImageNet weights of {name} for alpha {', '.join(map(str, ALPHAS[name]))}. Choose one, or "
-                f"type backbone.weights=null. Received: backbone.alpha={alpha}"
+                f"Keras has ImageNet weights of {name} for the widths {ALPHAS[name]}; choose one "
+                f"of them, or type backbone.weights=null. Received: backbone.alpha={alpha}"
             )
-        self.name, self.alpha, self.weights, self.finetune_from = (
-            name,
-            alpha,
-            weights,
-            finetune_from,
-        )
+        self.name, self.alpha, self.weights = name, alpha, weights
+        self.finetune_from = finetune_from
 
     def build(self, image_size: int, seed: int) -> keras.Model:
         """Builds the backbone with its weights.
 
         Args:
-            image_size: S, in pixels, at least `min_size`.
-            seed: of random weights and of the backbone's own dropout; equal seeds give equal bits.
+            image_size: S in pixels, at least `min_size`.
+            seed: of random weights and of the backbone's own dropout; equal seeds, equal bits.
 
         Returns:
-            A flat functional model of Keras' own layers, (B, S, S, 3) uint8 RGB to (B, h, w, C) features.
+            A flat functional model of Keras' own layers: (B, S, S, 3) uint8 RGB images to
+            (B, h, w, C) feature maps.
 
         Raises:
             ConfigError: S is too small, or `finetune_from` is no layer.
-            DataError: the weights cannot be had or do not fit.
+            DataError: the weights cannot be had, or do not fit.
         """
         _check_size(image_size, self.min_size, self.name)
+        shape = (image_size, image_size, 3)
         with keras.StatelessScope():
-            image = keras.Input((image_size, image_size, 3), dtype="uint8", name="image")
-            template = self._application(
-                input_tensor=_preprocessed(self.name, image),
-                input_shape=(image_size, image_size, 3),
+            image = keras.Input(shape, dtype="uint8", name="image")
+            stock = self._application(
+                weights=None, input_tensor=_preprocessed(self.name, image), input_shape=shape
             )
-            for weight in template.weights:
+            for weight in stock.weights:
                 start_from(weight, np.zeros(weight.shape, weight.dtype))
-            model = keras.models.clone_model(template, clone_function=_Adapt(seed))
+            model = keras.models.clone_model(stock, clone_function=_Adapt(seed))
             start_random(model, seed, "backbone")
         check_layer(model, self.finetune_from, "backbone.finetune_from")
-        self._load(model)
+        if self.weights == "imagenet":
+            self._download(model)
+        elif self.weights is not None:
+            bundled = self.weights == "bundled"
+            load_weights(model, bundled_weights() if bundled else weights_file(self.weights))
         return model
 
     def _application(self, **kwargs: Any) -> keras.Model:
         width = {"alpha": self.alpha} if self.name in ALPHAS else {}
-        return APPLICATIONS[self.name](**{"include_top": False, "weights": None, **width, **kwargs})
+        return APPLICATIONS[self.name](include_top=False, **width, **kwargs)
 
-    def _load(self, model: keras.Model) -> None:
-        if self.weights is None:
-            return
-        if self.weights == "imagenet":
-            # Those for 224 px at every image size, so that a sweep over sizes does not mix two sets of weights.
-            source = download(
-                lambda: self._application(weights="imagenet", input_shape=(224, 224, 3))
-            )
-            for layer in model.layers:
-                if layer.weights:
-                    for new, old in zip(
-                        layer.weights, source.get_layer(layer.name).weights, strict=True
-                    ):
-                        new.assign(np.array(old.value))
-            return
-        load_weights(
-            model, bundled_weights() if self.weights == "bundled" else weights_file(self.weights)
-        )
+    def _download(self, model: keras.Model) -> None:
+        """Sets the weights for 224 px at every size: a sweep over sizes must not mix two sets."""
+        source = download(lambda: self._application(weights="imagenet", input_shape=(224, 224, 3)))
+        for layer in model.layers:
+            if layer.weights:
+                weights = source.get_layer(layer.name).weights
+                layer.set_weights([np.array(weight.value) for weight in weights])
 
 
 class SmallCNN:
-    """A small convolutional network to train from nothing: 3x3 convolution, batch norm, ReLU and pooling a block.
+    """A small network to train from nothing: 3x3 convolution, batch norm and ReLU a block.
 
     Args:
-        widths: channels of each block; between two blocks the map is halved by max pooling.
-        finetune_from: None; all of it is trained.
+        widths: channels of each block; max pooling halves the map between two blocks.
+        finetune_from: None, since all of it is trained.
 
     Attributes:
-        min_size: smallest image size in pixels: 2 to the number of blocks.
+        min_size: smallest image size in pixels.
     """
 
     name = "small_cnn"
-    weights = None
 
-    def __init__(
-        self, widths: Sequence[int] = (32, 64, 128, 256), finetune_from: None = None
-    ) -> None:
+    def __init__(self, widths: Sequence[int], finetune_from: None = None) -> None:
         if not widths or min(widths) < 1:
             raise ConfigError(
-                f"small_cnn takes at least one width, each at least 1. Received: backbone.widths={list(widths)}"
+                "small_cnn needs at least one block, and at least one channel in each. "
+                f"Received: backbone.widths={list(widths)}"
             )
         self.widths, self.finetune_from = tuple(widths), finetune_from
         self.min_size = 2 ** len(self.widths)
 
     def build(self, image_size: int, seed: int) -> keras.Model:
-        """Builds the network with random weights; arguments and result as of `Application.build`."""
+        """Builds the network with random weights; arguments and result as of `Application`."""
         _check_size(image_size, self.min_size, self.name)
         with keras.StatelessScope():
             image = keras.Input((image_size, image_size, 3), dtype="uint8", name="image")
-            x = _rescaling(1 / 127.5, -1.0, "rescaling")(image)
+            x = _rescaling(1 / 127.5, -1.0, "preprocess")(image)
             for number, width in enumerate(self.widths, start=1):
+                block = f"block_{number}"
                 if number > 1:
-                    x = layers.MaxPooling2D(name=f"block_{number - 1}_pool")(x)
-                x = layers.Conv2D(
-                    width, 3, padding="same", use_bias=False, name=f"block_{number}_conv"
-                )(x)
-                x = layers.BatchNormalization(momentum=0.9, name=f"block_{number}_bn")(x)
-                x = layers.ReLU(name=f"block_{number}_relu")(x)
+                    x = layers.MaxPooling2D(name=f"{block}_pool")(x)
+                x = layers.Conv2D(width, 3, padding="same", use_bias=False, name=f"{block}_conv")(x)
+                x = layers.BatchNormalization(momentum=0.9, name=f"{block}_bn")(x)
+                x = layers.ReLU(name=f"{block}_relu")(x)
             model = keras.Model(image, x, name=self.name)
             start_random(model, seed, "backbone")
         return model
 
 
 def check_layer(model: keras.Model, name: str | None, key: str) -> None:
-    """Raises ConfigError, with close names, where `name` is not None and no layer of `model`; `key` is what to mend."""
-    from difflib import get_close_matches
-
+    """Raises ConfigError where `name` is no layer of `model`; None passes. `key` is the setting."""
     names = [layer.name for layer in model.layers]
-    if name is not None and name not in names:
-        close = get_close_matches(name, names, n=3, cutoff=0.4) or names[-3:]
-        raise ConfigError(
-            f"{model.name} has no such layer. Did you mean {' or '.join(close)}? Received: {key}={name}"
-        )
+    if name is None or name in names:
+        return
+    close = get_close_matches(name, names, n=3, cutoff=0.5)
+    hint = f"Did you mean {' or '.join(close)}?" if close else f"Its last is {names[-1]}."
+    raise ConfigError(f"{model.name} has no such layer. {hint} Received: {key}={name}")
 
 
 class _Adapt:
-    """Clones the layers of an application: deterministic names and dropout seeds, preprocessing in float32.
+    """Clones an application's layers: names and dropout seeds of its own, float32 preprocessing.
 
-    EfficientNet's Normalization is swapped for the standardisation that it stands for with ImageNet weights; Keras
-    stores its numbers as weights and adds a second Rescaling only where it loads the weights itself
+    EfficientNet's Normalization becomes the standardisation that it is with ImageNet weights. Keras
+    keeps the numbers as weights, and adds a second Rescaling only where it loads the weights itself
     (https://github.com/tensorflow/tensorflow/issues/49930).
     """
 
@@ -216,7 +207,7 @@ class _Adapt:
         return type(layer).from_config(config)
 
     def _name(self, layer: layers.Layer) -> str:
-        """Returns the layer's name; one that Keras numbered over the whole process is numbered within the model."""
+        """Returns the layer's name; a number that Keras counts per process is counted per model."""
         stem = re.sub(r"_\d+$", "", layer.name)
         if stem.replace("_", "") != type(layer).__name__.lower():
             return str(layer.name)
@@ -225,7 +216,7 @@ class _Adapt:
 
 
 def _preprocessed(name: str, image: keras.KerasTensor) -> keras.KerasTensor:
-    """Returns what the application expects: float32 (B, S, S, 3), or the image where it preprocesses by itself."""
+    """Returns what the application takes; the other ones preprocess by themselves."""
     if name == "mobilenet_v2":
         return _rescaling(1 / 127.5, -1.0, "preprocess")(image)
     if name == "resnet50":
@@ -236,16 +227,16 @@ def _preprocessed(name: str, image: keras.KerasTensor) -> keras.KerasTensor:
 def _caffe(image: keras.KerasTensor) -> keras.KerasTensor:
     """Returns BGR minus ImageNet's mean.
 
-    The channels are cut out as columns of a "channels first" image, because an op that flips them cannot be read
-    back from `.h5`.
+    A channel is cut out as a column of a "channels first" image: `.h5` cannot be read back with an
+    op that flips the channels.
     """
-    channels = [
+    red, green, blue = (
         layers.Cropping2D(
             ((0, 0), (i, 2 - i)), data_format="channels_first", name=f"preprocess_{color}"
         )(image)
         for i, color in enumerate(("red", "green", "blue"))
-    ]
-    bgr = layers.Concatenate(name="preprocess_bgr")(channels[::-1])
+    )
+    bgr = layers.Concatenate(name="preprocess_bgr")([blue, green, red])
     return _rescaling(1.0, [-mean for mean in CAFFE_MEAN_BGR], "preprocess")(bgr)
 
 

@@ -8,17 +8,17 @@ from crackexp.models.initial import start_random
 from crackexp.seeds import keras_seed
 
 POOL = "pool"
-"""Name of the layer whose output is an image's embedding."""
+"""Name of the layer whose output is the embedding of an image."""
 
 
 def build_head(num_features: int, num_classes: int, dropout: float, seed: int) -> keras.Model:
-    """Builds the head: dropout, then one dense layer with softmax, in float32 whatever the dtype policy.
+    """Builds the head, dropout and a dense softmax layer, float32 whatever the dtype policy.
 
     Args:
         num_features: d.
         num_classes: c.
-        dropout: share of the features set to zero in training, in [0, 1).
-        seed: of the first weights and the dropout; equal seeds give equal bits.
+        dropout: share of the features that training sets to zero, in [0, 1).
+        seed: of the first weights and the dropout; equal seeds, equal bits.
 
     Returns:
         (B, d) float32 features to (B, c) float32 probabilities.
@@ -37,10 +37,11 @@ def build_head(num_features: int, num_classes: int, dropout: float, seed: int) -
 
 
 def build_classifier(backbone: keras.Model, head: keras.Model) -> keras.Model:
-    """Joins `backbone` and `head` by global average pooling; the layers, and so the weights, are theirs.
+    """Joins `backbone` and `head` by global average pooling, with their own layers and weights.
 
     Returns:
-        (B, S, S, 3) uint8 RGB images to (B, c) float32 probabilities, flat: every layer is found by `get_layer`.
+        (B, S, S, 3) uint8 RGB images to (B, c) float32 probabilities, flat: `get_layer` finds
+        every layer.
     """
     x = _pooled(backbone)
     for layer in head.layers[1:]:
@@ -49,10 +50,10 @@ def build_classifier(backbone: keras.Model, head: keras.Model) -> keras.Model:
 
 
 def embedding_model(model: keras.Model) -> keras.Model:
-    """Returns the part of `model`, a classifier or a backbone, up to the pooling; it shares the weights.
+    """Returns `model`, a classifier or a backbone, up to the pooling; it shares the weights.
 
     Returns:
-        (B, S, S, 3) uint8 RGB images to (B, d) float32 embeddings: what the head of the classifier takes.
+        (B, S, S, 3) uint8 RGB images to (B, d) float32 embeddings, which the head takes.
     """
     is_classifier = any(layer.name == POOL for layer in model.layers)
     output = model.get_layer(POOL).output if is_classifier else _pooled(model)
@@ -62,14 +63,15 @@ def embedding_model(model: keras.Model) -> keras.Model:
 def unfreeze(
     classifier: keras.Model, from_layer: str | None, freeze_batch_norm: bool = True
 ) -> int:
-    """Makes the layers from `from_layer` on trainable, and the ones before it not.
+    """Makes the layers from `from_layer` on trainable, and those before it not.
 
     Args:
-        classifier: of `build_classifier`; compile it anew afterwards.
-        from_layer: name of the first trained layer, in the order of `classifier.layers`; None for all,
-            "pool" for the head alone.
-        freeze_batch_norm: keeps all batch norm in inference mode, with its moving statistics as they are. Only
-            `trainable=False` does so: `training=False` at construction is overridden by `fit` (keras#20285).
+        classifier: of `build_classifier`; compile it afterwards.
+        from_layer: name of the first layer to train, in the order of `classifier.layers`; None
+            for all layers, "pool" for the head alone.
+        freeze_batch_norm: keeps batch norm in inference mode and its moving statistics as they
+            are. It takes `trainable=False`: a `training=False` at the call is overridden by `fit`
+            (https://github.com/keras-team/keras/issues/20285).
 
     Returns:
         The number of trainable parameters.
@@ -84,7 +86,7 @@ def unfreeze(
         reached = reached or layer.name == from_layer
         frozen_norm = freeze_batch_norm and isinstance(layer, layers.BatchNormalization)
         layer.trainable = reached and not frozen_norm
-    return sum(int(weight.value.size) for weight in classifier.trainable_weights)
+    return sum(weight.value.size for weight in classifier.trainable_weights)
 
 
 def _pooled(backbone: keras.Model) -> keras.KerasTensor:

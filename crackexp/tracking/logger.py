@@ -215,9 +215,9 @@ class MlflowLogger(NoLogger):
 
         logging.getLogger("alembic").setLevel(logging.WARNING)
         mlflow.set_tracking_uri(self.uri)
-        client = mlflow.MlflowClient()
         try:
             with self._lock():
+                client = mlflow.MlflowClient()
                 found = client.get_experiment_by_name(self.experiment)
                 if found is None:
                     artifacts = Path(self.artifacts).resolve().as_uri() if self.artifacts else None
@@ -235,6 +235,7 @@ class MlflowLogger(NoLogger):
         return found.experiment_id
 
     def _lock(self) -> contextlib.AbstractContextManager[Any]:
+        """Returns what keeps other processes from making the same database at the same time."""
         if not self.uri.startswith("sqlite:///"):
             return contextlib.nullcontext()
         database = Path(self.uri.removeprefix("sqlite:///"))

@@ -18,7 +18,7 @@ class KerasClassifier(mlflow.pyfunc.PythonModel):
 
         self.model = keras.saving.load_model(context.artifacts["model"], compile=False)
 
-    def predict(self, context: Any, model_input: Any, params: Any = None) -> np.ndarray:
+    def predict(self, context, model_input, params=None):
         """Returns the probability of each class, in the order of the model's metadata "class_names".
 
         Raises:

@@ -7,6 +7,7 @@ there, which are written last, so a table is never read half-written.
 
 import hashlib
 import json
+import logging
 import os
 import time
 import uuid
@@ -16,14 +17,15 @@ from pathlib import Path
 import jax
 import keras
 import numpy as np
-from rich.progress import Progress
 
 from crackexp.data.index import ImageIndex
+from crackexp.progress import progress
 from crackexp.models.classifier import embedding_model
 from crackexp.models.cpu_conv import for_cpu
 from crackexp.models.weights import weights_digest
 
 SHARD_ROWS = 8192
+_log = logging.getLogger(__name__)
 
 
 class Table:
@@ -112,17 +114,18 @@ class Embedder:
         _, first = np.unique(index.digests[table.missing], return_index=True)
         todo = index.subset(np.sort(table.missing[first]))
         started = time.perf_counter()
-        with Progress(transient=True) as progress:
-            bar = progress.add_task(title, total=len(todo))
+        with progress(title, len(todo)) as advance:
             for start in range(0, len(todo), SHARD_ROWS):
                 shard = todo.subset(np.arange(start, min(start + SHARD_ROWS, len(todo))))
                 rows = np.empty((len(shard), self.width), np.float32)
                 for place, batch in self._outputs(images(shard, self.batch_size)):
                     rows[place : place + self.batch_size] = batch[: len(shard) - place]
-                    progress.update(bar, completed=start + min(place + len(batch), len(shard)))
+                    advance(min(self.batch_size, len(shard) - place))
                 _write_shard(folder, shard.digests, rows)
+        seconds = time.perf_counter() - started
         self.computed += len(todo)
-        self.seconds += time.perf_counter() - started
+        self.seconds += seconds
+        _log.info("%s: %d images, %.0f a second", title, len(todo), len(todo) / seconds)
         return Table(folder, index.digests)
 
     def _outputs(self, batches: Iterator[np.ndarray]) -> Iterator[tuple[int, np.ndarray]]:

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import jax
 import keras
 import numpy as np
-from rich.progress import Progress
 
 from crackexp.models.cpu_conv import for_cpu
+from crackexp.progress import progress
 
 
 def computing(classifier: keras.Model) -> keras.Model:
@@ -27,9 +27,8 @@ def predict(
         title: of the progress bar.
     """
     outputs: list[np.ndarray] = []
-    with Progress(transient=True) as progress:
-        bar = progress.add_task(title, total=count)
+    with progress(title, count) as advance:
         for batch in batches:
             outputs.append(np.asarray(network.predict_on_batch(batch), np.float32))
-            progress.advance(bar, len(batch))
+            advance(len(batch))
     return np.concatenate(outputs)[:count]

@@ -87,6 +87,7 @@ class LiveTrainer(FrozenTrainer):
             initial_epoch=first,
             epochs=first + self.epochs,
             steps_per_epoch=datamodule.steps_per_epoch,
+            shuffle=False,
             callbacks=[validate, *callbacks, LogEpochs(log)],
             verbose=progress(),
         )

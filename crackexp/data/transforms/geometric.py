@@ -53,7 +53,7 @@ class Warp(Transform):
 
     @abstractmethod
     def matrix(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-        """Returns the drawn map, (2, 3) float64, from (x, y, 1) in the output to (x, y) in the input.
+        """Returns the drawn map from output (x, y, 1) to input (x, y): (2, 3) float64.
 
         Pixel centres stand at whole numbers, so the middle of the image is
         ((width - 1) / 2, (height - 1) / 2).

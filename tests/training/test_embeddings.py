@@ -1,0 +1,74 @@
+"""The store of embeddings: computed once, never read half-written, the same bits from wherever they come."""
+
+from pathlib import Path
+
+import numpy as np
+
+from crackexp.training.embeddings import Embedder, Table
+from tests.training.conftest import MakeData, MakeModule
+
+
+def test_what_is_stored_is_not_computed_again(
+    make_data: MakeData, make_module: MakeModule, tmp_path: Path
+) -> None:
+    data, module = make_data(), make_module()
+    first = Embedder(module.backbone, 32, 8, tmp_path)
+    computed = first.embed(data.val, "plain", data.images, "val")
+    assert first.computed == len(data.val)
+
+    second = Embedder(make_module().backbone, 32, 8, tmp_path)
+    read = second.embed(data.val, "plain", data.images, "val")
+    assert second.computed == 0
+    np.testing.assert_array_equal(read[:], computed[:])
+
+
+def test_an_embedding_has_the_same_bits_whatever_stands_beside_it(
+    make_data: MakeData, make_module: MakeModule, tmp_path: Path
+) -> None:
+    data, module = make_data(), make_module()
+    whole = Embedder(module.backbone, 32, 8, tmp_path / "a").embed(
+        data.train, "plain", data.images, "train"
+    )
+    rows = np.array([3, 17, 30])
+    part = Embedder(module.backbone, 32, 8, tmp_path / "b").embed(
+        data.train.subset(rows), "plain", data.images, "train"
+    )
+    np.testing.assert_array_equal(part[:], whole[rows])
+
+
+def test_other_weights_sizes_and_views_have_tables_of_their_own(
+    make_data: MakeData, make_module: MakeModule, tmp_path: Path
+) -> None:
+    data = make_data()
+    embedder = Embedder(make_module(0).backbone, 32, 8, tmp_path)
+    other = Embedder(make_module(1).backbone, 32, 8, tmp_path)
+    assert embedder.folder != other.folder
+    assert data.view_key(0) != data.view_key(1)
+    embedder.embed(data.val, "plain", data.images, "val")
+    other.embed(data.val, "plain", data.images, "val")
+    assert other.computed == len(data.val)
+
+
+def test_a_shard_without_its_keys_does_not_count(
+    make_data: MakeData, make_module: MakeModule, tmp_path: Path
+) -> None:
+    data = make_data()
+    embedder = Embedder(make_module().backbone, 32, 8, tmp_path)
+    embedder.embed(data.val, "plain", data.images, "val")
+    (keys,) = (embedder.folder / "plain").glob("*.keys.npy")
+    keys.unlink()
+    assert len(Table(embedder.folder / "plain", data.val.digests).missing) == len(data.val)
+    embedder.embed(data.val, "plain", data.images, "val")
+    assert embedder.computed == 2 * len(data.val)
+
+
+def test_images_of_equal_bytes_share_a_row(
+    make_data: MakeData, make_module: MakeModule, tmp_path: Path
+) -> None:
+    data = make_data()
+    twice = data.val.subset(np.arange(2))
+    twice.digests[1] = twice.digests[0]
+    embedder = Embedder(make_module().backbone, 32, 8, tmp_path)
+    table = embedder.embed(twice, "plain", data.images, "val")
+    assert embedder.computed == 1
+    np.testing.assert_array_equal(table[0:1], table[1:2])

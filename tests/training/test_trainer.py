@@ -1,0 +1,191 @@
+"""Trainers: what they fit, log and predict, on a small backbone with random weights."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, log_loss
+
+from crackexp.budget import TimeBudget
+from crackexp.data.pipeline import image_batches
+from crackexp.errors import UserError
+from crackexp.training.callbacks import NanGuard
+from crackexp.training.live import LiveTrainer
+from crackexp.training.trainer import FrozenTrainer, Views
+from tests.training.conftest import MakeData, MakeModule
+
+Logged = list[tuple[dict[str, float], int]]
+
+
+def fit(
+    trainer: FrozenTrainer, module: Any, data: Any, callbacks: tuple[Any, ...] = ()
+) -> Logged:
+    logged: Logged = []
+    trainer.setup(TimeBudget())
+    trainer.fit(module, data, callbacks, lambda metrics, step: logged.append((metrics, step)))
+    return logged
+
+
+def test_frozen_training_leaves_the_backbone_and_moves_the_head(
+    make_data: MakeData, make_module: MakeModule, arguments: dict[str, Any]
+) -> None:
+    module = make_module()
+    backbone = [np.array(weight) for weight in module.backbone.get_weights()]
+    head = [np.array(weight) for weight in module.head.get_weights()]
+    fit(FrozenTrainer(epochs=1, **arguments), module, make_data())
+    for before, after in zip(backbone, module.backbone.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
+    assert any((a != b).any() for a, b in zip(head, module.head.get_weights(), strict=True))
+
+
+def test_logged_metrics_are_those_of_scikit_learn_on_the_assembled_classifier(
+    make_data: MakeData, make_module: MakeModule, arguments: dict[str, Any]
+) -> None:
+    module, data = make_module(), make_data()
+    trainer = FrozenTrainer(epochs=2, **arguments)
+    logged = fit(trainer, module, data)
+    images = np.concatenate(list(image_batches(data.val, 32, 8)))[: len(data.val)]
+    probabilities = module.classifier.predict(images, verbose=0)
+    last, step = logged[-1]
+    assert step == 2
+    assert last["val/loss"] == pytest.approx(
+        log_loss(data.val.labels, probabilities.astype(float)), abs=1e-5
+    )
+    assert last["val/accuracy"] == accuracy_score(data.val.labels, probabilities.argmax(1))
+    np.testing.assert_allclose(trainer.predict(data.val, "val"), probabilities, atol=1e-5)
+
+
+def test_step_zero_holds_the_scores_before_training(
+    make_data: MakeData, make_module: MakeModule, arguments: dict[str, Any]
+) -> None:
+    logged = fit(FrozenTrainer(epochs=1, **arguments), make_module(), make_data())
+    assert [step for _, step in logged] == [0, 1]
+    assert logged[0][0].keys() == {"val/loss_before", "val/accuracy_before"}
+    assert {"train/loss", "train/accuracy", "val/loss", "val/accuracy"} <= logged[1][0].keys()
+
+
+def test_one_seed_gives_the_same_bits_and_another_does_not(
+    make_data: MakeData, make_module: MakeModule, arguments: dict[str, Any]
+) -> None:
+    def history(seed: int) -> dict[str, list[float]]:
+        trainer = FrozenTrainer(epochs=2, **(arguments | {"seed": seed}))
+        fit(trainer, make_module(seed), make_data(seed))
+        return trainer.history
+
+    first, again, other = history(0), history(0), history(1)
+    assert first == again
+    assert first != other
+
+
+def test_epoch_e_sees_view_e_in_the_order_of_epoch_e(
+    make_data: MakeData, make_module: MakeModule, arguments: dict[str, Any]
+) -> None:
+    module, data = make_module(), make_data()
+    trainer = FrozenTrainer(epochs=3, **arguments)
+    trainer.setup(TimeBudget())
+    trainer.prepare(module, data)
+    views = Views(trainer, module, data, 3)
+    views.show(2)
+    rows = data.order(2)[8:16]
+    plain = list(image_batches(data.train, 32, 36))[0]
+    shown = np.stack([data.view(2)(plain[row], str(data.train.digests[row])) for row in rows])
+    assert (shown != plain[rows]).any()
+    pooled = module.backbone.predict(shown, verbose=0).mean(axis=(1, 2))
+    features, labels, weights = views[1]
+    np.testing.assert_allclose(features, pooled, atol=1e-5)
+    np.testing.assert_array_equal(labels, data.train.labels[rows])
+    assert (weights == 1).all()
+
+
+def test_views_in_rotation_are_embedded_once(
+    make_data: MakeData, make_module: MakeModule, arguments: dict[str, Any]
+) -> None:
+    trainer = FrozenTrainer(epochs=4, **arguments)
+    fit(trainer, make_module(), make_data(views=2))
+    assert trainer.embedder.computed == 2 * 36 + 12
+
+
+def test_balanced_weights_are_one_on_average_and_rare_classes_weigh_more(
+    make_data: MakeData, arguments: dict[str, Any]
+) -> None:
+    data = make_data()
+    rows = np.flatnonzero((data.train.labels == 0) | (np.arange(36) % 3 == 0))
+    object.__setattr__(data.split, "train", data.train.subset(rows))
+    counts = np.bincount(data.train.labels)
+    trainer = FrozenTrainer(epochs=1, **(arguments | {"class_weight": "balanced"}))
+    weights = trainer.sample_weights(data)
+    assert weights.mean() == pytest.approx(1)
+    per_class = [weights[data.train.labels == label].sum() for label in (0, 1)]
+    assert per_class[0] == pytest.approx(per_class[1])
+    assert counts[0] > counts[1]
+
+
+def test_a_categorical_loss_gets_one_hot_targets(
+    make_data: MakeData, make_module: MakeModule, arguments: dict[str, Any]
+) -> None:
+    smooth = make_module(loss=keras.losses.CategoricalCrossentropy(label_smoothing=0.1))
+    assert smooth.targets(np.array([1, 0])).tolist() == [[0, 1], [1, 0]]
+    logged = fit(FrozenTrainer(epochs=1, **arguments), smooth, make_data())
+    assert np.isfinite(logged[-1][0]["train/loss"])
+
+
+def test_a_loss_that_is_no_number_stops_the_run(
+    make_data: MakeData, make_module: MakeModule, arguments: dict[str, Any]
+) -> None:
+    module = make_module(learning_rate=float("nan"))
+    with pytest.raises(UserError, match=r"epoch 1: .*learning_rate.*Received"):
+        fit(FrozenTrainer(epochs=3, **arguments), module, make_data(), (NanGuard(),))
+
+
+def test_fine_tuning_makes_one_curve_and_keeps_batch_norm_still(
+    make_data: MakeData, make_module: MakeModule, arguments: dict[str, Any]
+) -> None:
+    module, data = make_module(), make_data()
+    statistics = {
+        layer.name: (np.array(layer.moving_mean), np.array(layer.moving_variance))
+        for layer in module.backbone.layers
+        if isinstance(layer, keras.layers.BatchNormalization)
+    }
+    first = np.array(module.backbone.get_layer("Conv1").kernel)
+    last = np.array(module.backbone.get_layer("Conv_1").kernel)
+    trainer = LiveTrainer(
+        head_epochs=2,
+        epochs=2,
+        learning_rate=1e-3,
+        unfreeze_from="block_16_expand",
+        freeze_batch_norm=True,
+        **arguments,
+    )
+    logged = fit(trainer, module, data)
+    assert [step for _, step in logged] == [0, 1, 2, 3, 4]
+    assert trainer.phases == [0, 2]
+    assert len(trainer.history["loss"]) == 4
+    for name, (mean, variance) in statistics.items():
+        layer = module.backbone.get_layer(name)
+        np.testing.assert_array_equal(mean, layer.moving_mean)
+        np.testing.assert_array_equal(variance, layer.moving_variance)
+    np.testing.assert_array_equal(first, module.backbone.get_layer("Conv1").kernel)
+    assert (last != np.array(module.backbone.get_layer("Conv_1").kernel)).any()
+    images = np.concatenate(list(image_batches(data.test, 32, 8)))[: len(data.test)]
+    np.testing.assert_allclose(
+        trainer.predict(data.test, "test"),
+        module.classifier.predict(images, verbose=0),
+        atol=1e-5,
+    )
+
+
+def test_tensorboard_files_hold_the_metrics(
+    make_data: MakeData, make_module: MakeModule, arguments: dict[str, Any], tmp_path: Path
+) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    from crackexp.training.callbacks import TensorBoard
+
+    trainer = FrozenTrainer(epochs=2, **arguments)
+    fit(trainer, make_module(), make_data(), (TensorBoard(str(tmp_path / "board")),))
+    events = EventAccumulator(str(tmp_path / "board"))
+    events.Reload()
+    losses = [float(event.tensor_proto.float_val[0]) for event in events.Tensors("val/loss")]
+    assert losses == pytest.approx(trainer.history["val_loss"])
