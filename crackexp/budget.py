@@ -31,10 +31,10 @@ class TimeBudget:
         """Counts what XLA compiles from now on as the section "compile"."""
         import jax.monitoring
 
-        def on_event(event: str, duration: float, **_: str | int) -> None:
+        def on_event(event: str, duration_secs: float, **kwargs: str | int) -> None:
             if event == COMPILE_EVENT and self._stack:
-                self._add("compile", duration)
-                self._add(self._stack[-1], -duration)
+                self._add("compile", duration_secs)
+                self._add(self._stack[-1], -duration_secs)
 
         jax.monitoring.register_event_duration_secs_listener(on_event)
 

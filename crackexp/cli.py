@@ -1,5 +1,6 @@
 """The frame of every entry point: Hydra composes, mistakes are told in a sentence, signals end the work in order."""
 
+import logging
 import os
 import re
 import signal
@@ -31,6 +32,7 @@ def run(task: Callable[[DictConfig], float | None], config_name: str) -> None:
         )
     os.environ["HYDRA_FULL_ERROR"] = "1"
     signal.signal(signal.SIGTERM, _terminate)
+    logging.getLogger("jax").setLevel(logging.WARNING)
     main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)
     try:
         main(task)()

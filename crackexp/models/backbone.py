@@ -62,8 +62,7 @@ class Application:
     ) -> None:
         if name not in APPLICATIONS:
             raise ConfigError(
-                f"There is no such backbone; choose from {', '.join(APPLICATIONS)}. "
-                f"Received: backbone.name={name}"
+                f"There is no such backbone; choose from {', '.join(APPLICATIONS)}. Received: backbone.name={name}"
             )
         if alpha != 1.0 and name not in ALPHAS:
             raise ConfigError(
@@ -103,12 +102,12 @@ class Application:
         shape = (image_size, image_size, 3)
         with keras.StatelessScope():
             image = keras.Input(shape, dtype="uint8", name="image")
-            stock = self._application(
-                weights=None, input_tensor=_preprocessed(self.name, image), input_shape=shape
-            )
+            stock = self._application(weights=None, input_tensor=_preprocessed(self.name, image), input_shape=shape)
             for weight in stock.weights:
                 start_from(weight, np.zeros(weight.shape, weight.dtype))
-            model = keras.models.clone_model(stock, clone_function=_Adapt(seed))
+            clone = keras.models.clone_model(stock, clone_function=_Adapt(seed), call_function=_call)
+            # The application takes a list of one image batch; this takes the batch.
+            model = keras.Model(clone.inputs[0], clone.outputs[0], name=self.name)
             start_random(model, seed, "backbone")
         check_layer(model, self.finetune_from, "backbone.finetune_from")
         if self.weights == "imagenet":
@@ -215,6 +214,18 @@ class _Adapt:
         return stem if self.counts[stem] == 1 else f"{stem}_{self.counts[stem] - 1}"
 
 
+def _call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+    """Calls a cloned layer; MobileNetV3's bare `x + 3` and `x / 6` become layers.
+
+    `.h5` cannot be read back with such operations.
+    """
+    if isinstance(layer, layers.Layer):
+        return layer(*args, **kwargs)
+    x, number = args
+    scale, offset = {"Add": (1.0, number), "Multiply": (number, 0.0)}[type(layer).__name__]
+    return layers.Rescaling(scale, offset, name=layer.name)(x)
+
+
 def _preprocessed(name: str, image: keras.KerasTensor) -> keras.KerasTensor:
     """Returns what the application takes; the other ones preprocess by themselves."""
     if name == "mobilenet_v2":
@@ -231,23 +242,17 @@ def _caffe(image: keras.KerasTensor) -> keras.KerasTensor:
     op that flips the channels.
     """
     red, green, blue = (
-        layers.Cropping2D(
-            ((0, 0), (i, 2 - i)), data_format="channels_first", name=f"preprocess_{color}"
-        )(image)
+        layers.Cropping2D(((0, 0), (i, 2 - i)), data_format="channels_first", name=f"preprocess_{color}")(image)
         for i, color in enumerate(("red", "green", "blue"))
     )
     bgr = layers.Concatenate(name="preprocess_bgr")([blue, green, red])
     return _rescaling(1.0, [-mean for mean in CAFFE_MEAN_BGR], "preprocess")(bgr)
 
 
-def _rescaling(
-    scale: float | list[float], offset: float | list[float], name: str
-) -> layers.Rescaling:
+def _rescaling(scale: float | list[float], offset: float | list[float], name: str) -> layers.Rescaling:
     return layers.Rescaling(scale, offset, dtype="float32", name=name)
 
 
 def _check_size(image_size: int, min_size: int, name: str) -> None:
     if image_size < min_size:
-        raise ConfigError(
-            f"{name} needs images of at least {min_size} pixels. Received: image_size={image_size}"
-        )
+        raise ConfigError(f"{name} needs images of at least {min_size} pixels. Received: image_size={image_size}")

@@ -25,12 +25,8 @@ def build_head(num_features: int, num_classes: int, dropout: float, seed: int) -
     """
     with keras.StatelessScope():
         features = keras.Input((num_features,), dtype="float32", name="features")
-        x = layers.Dropout(
-            dropout, seed=keras_seed(seed, "dropout"), dtype="float32", name="dropout"
-        )(features)
-        x = layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities")(
-            x
-        )
+        x = layers.Dropout(dropout, seed=keras_seed(seed, "dropout"), dtype="float32", name="dropout")(features)
+        x = layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities")(x)
         head = keras.Model(features, x, name="head")
         start_random(head, seed, "head")
     return head
@@ -60,9 +56,7 @@ def embedding_model(model: keras.Model) -> keras.Model:
     return keras.Model(model.input, output, name="embedding")
 
 
-def unfreeze(
-    classifier: keras.Model, from_layer: str | None, freeze_batch_norm: bool = True
-) -> int:
+def unfreeze(classifier: keras.Model, from_layer: str | None, freeze_batch_norm: bool = True) -> int:
     """Makes the layers from `from_layer` on trainable, and those before it not.
 
     Args:

@@ -36,9 +36,7 @@ def start_random(model: keras.Model, seed: int, stream: str) -> None:
             start_from(weight, draw(weight._initializer, tuple(weight.shape), rng))
 
 
-def draw(
-    initializer: keras.Initializer, shape: tuple[int, ...], rng: np.random.Generator
-) -> np.ndarray:
+def draw(initializer: keras.Initializer, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     """Returns what `initializer`, a Zeros, Ones or VarianceScaling, would give, float32."""
     if isinstance(initializer, keras.initializers.Zeros):
         return np.zeros(shape, np.float32)

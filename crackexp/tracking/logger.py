@@ -180,10 +180,10 @@ class MlflowLogger(NoLogger):
 
         size, classes = classifier.input_shape[1:], classifier.output_shape[-1]
         signature = ModelSignature(
-            inputs=Schema([TensorSpec(np.dtype("uint8"), (-1, *size), "image")]),
+            inputs=Schema([TensorSpec(np.dtype("uint8"), (-1, *size))]),
             outputs=Schema([TensorSpec(np.dtype("float32"), (-1, classes))]),
         )
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, _quiet():
             keras_file, h5_file = Path(folder) / "model.keras", Path(folder) / "model.h5"
             classifier.save(keras_file)
             classifier.save(h5_file)
@@ -192,7 +192,7 @@ class MlflowLogger(NoLogger):
                 python_model=str(Path(__file__).with_name("pyfunc_model.py")),
                 artifacts={"model": str(keras_file), "h5": str(h5_file)},
                 signature=signature,
-                input_example={"image": example},
+                input_example=example,
                 pip_requirements=[
                     f"{package}=={importlib.metadata.version(package)}"
                     for package in MODEL_PACKAGES
@@ -213,7 +213,8 @@ class MlflowLogger(NoLogger):
         """Returns the id of the experiment; the first of several processes makes store and experiment."""
         import mlflow
 
-        logging.getLogger("alembic").setLevel(logging.WARNING)
+        for name in ("alembic", "mlflow.store"):
+            logging.getLogger(name).setLevel(logging.WARNING)
         mlflow.set_tracking_uri(self.uri)
         try:
             with self._lock():
@@ -241,3 +242,16 @@ class MlflowLogger(NoLogger):
         database = Path(self.uri.removeprefix("sqlite:///"))
         database.parent.mkdir(parents=True, exist_ok=True)
         return FileLock(f"{database}.lock")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Hides what Keras says of .h5 files and MLflow of its own steps."""
+    levels = {name: logging.getLogger(name).level for name in ("absl", "mlflow")}
+    for name in levels:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)

@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 import mlflow
+import mlflow.pyfunc
 import numpy as np
 
 BATCH = 32
@@ -18,7 +19,7 @@ class KerasClassifier(mlflow.pyfunc.PythonModel):
 
         self.model = keras.saving.load_model(context.artifacts["model"], compile=False)
 
-    def predict(self, context, model_input, params=None):
+    def predict(self, context: Any, model_input: np.ndarray, params: dict[str, Any] | None = None) -> np.ndarray:
         """Returns the probability of each class, in the order of the model's metadata "class_names".
 
         Raises:

@@ -67,6 +67,7 @@ class FrozenTrainer:
         keras.config.set_dtype_policy(self.precision)
         keras.utils.set_random_seed(keras_seed(self.seed, "keras"))
         jax.config.update("jax_compilation_cache_dir", str(self.cache / "xla"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
     def fit(
         self,

@@ -89,7 +89,7 @@ def test_epoch_e_sees_view_e_in_the_order_of_epoch_e(
     views = Views(trainer, module, data, 3)
     views.show(2)
     rows = data.order(2)[8:16]
-    plain = list(image_batches(data.train, 32, 36))[0]
+    plain = next(iter(image_batches(data.train, 32, 36)))
     shown = np.stack([data.view(2)(plain[row], str(data.train.digests[row])) for row in rows])
     assert (shown != plain[rows]).any()
     pooled = module.backbone.predict(shown, verbose=0).mean(axis=(1, 2))

@@ -1,0 +1,62 @@
+"""The reliability diagram."""
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from crackexp.evaluation.figures.style import BLUE, LINE, MUTED, new_figure, styled
+from crackexp.evaluation.metrics import ECE_BINS, calibration_bins
+from crackexp.evaluation.statistics import wilson
+
+LEVEL = 0.95
+
+
+@styled
+def reliability_diagram(labels: np.ndarray, probabilities: np.ndarray) -> Figure:
+    """Draws how often the predictions of each confidence are right, and how many there are of it.
+
+    The bins and the expected calibration error are those of `evaluate_predictions`; the bars are Wilson's
+    intervals of 95 %.
+
+    Args:
+        labels: (n,) int in [0, c).
+        probabilities: (n, c) float, rows of sum 1.
+    """
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    hit = probabilities.argmax(axis=1) == labels
+    bins = calibration_bins(confidence)
+    filled = np.unique(bins)
+    sure = np.array([confidence[bins == b].mean() for b in filled])
+    right = [wilson(int(hit[bins == b].sum()), int(np.sum(bins == b)), LEVEL) for b in filled]
+    value = np.array([share.value for share in right])
+    counts = np.bincount(bins, minlength=ECE_BINS)
+    error = np.sum(counts[filled] * np.abs(value - sure)) / len(labels)
+
+    figure = new_figure(6.6, width=7.2)
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    top.plot([0, 1], [0, 1], color=LINE, linewidth=1, linestyle=(0, (4, 3)))
+    top.vlines(sure, [s.low for s in right], [s.high for s in right], color=BLUE, alpha=0.45)
+    top.plot(sure, value, "o-", color=BLUE, linewidth=1, clip_on=False, zorder=3)
+    top.set(ylabel="Share of right predictions", ylim=(0, 1.02))
+    top.set_title(f"Reliability: expected calibration error {error:.4f}")
+    top.text(0.02, 0.95, "on the dashed line: as sure as right", color=MUTED, transform=top.transAxes)
+
+    bottom.bar((np.arange(ECE_BINS) + 0.5) / ECE_BINS, counts, 0.9 / ECE_BINS, color=BLUE, alpha=0.75)
+    for b in filled:
+        bottom.annotate(
+            f"{counts[b]:,}",
+            ((b + 0.5) / ECE_BINS, counts[b]),
+            (0, 2),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8,
+            color=MUTED,
+        )
+    bottom.set_yscale("symlog", linthresh=1)
+    bottom.set(ylim=(0, counts.max() * 6), yticks=[], ylabel="Images (log)")
+    bottom.set_xlabel("Confidence: probability of the predicted class")
+    bottom.set_xlim(np.floor(ECE_BINS / probabilities.shape[1]) / ECE_BINS, 1)
+    for axis in (top.yaxis, bottom.xaxis):
+        axis.set_major_formatter(PercentFormatter(1))
+    bottom.grid(False)
+    return figure

@@ -1,0 +1,133 @@
+"""ROC and precision-recall curves."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+from sklearn import metrics
+
+from crackexp.evaluation.figures.style import INK, LINE, MUTED, new_figure, note, percent, styled
+
+Curve = tuple[np.ndarray, np.ndarray, str]
+ZOOMS = (0.01, 0.02, 0.05, 0.1, 0.2)
+"""Widths of the square at the best corner that is drawn larger."""
+
+
+@styled
+def roc_curve(labels: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str], positive: int) -> Figure:
+    """Draws the ROC curve of the class `positive`, or of each class against the rest where there are over two.
+
+    A good classifier gets a second panel, of the corner that its curve keeps to.
+
+    Args:
+        labels: (n,) int in [0, c).
+        probabilities: (n, c) float.
+        class_names: of the c classes.
+        positive: index of the positive class.
+    """
+
+    def curve(truth: np.ndarray, score: np.ndarray, name: str) -> Curve:
+        x, y, _ = metrics.roc_curve(truth, score)
+        return x, y, f"{name}: area {metrics.roc_auc_score(truth, score):.4f}"
+
+    def draw(axes: Axes) -> None:
+        axes.plot([0, 1], [0, 1], color=LINE, linewidth=1, linestyle=(0, (4, 3)))
+        axes.set(xlabel="False positive rate", ylabel="True positive rate (recall)")
+
+    curves = _curves(curve, labels, probabilities, class_names, positive)
+    point = None
+    if len(class_names) == 2 and curves:
+        alarm = probabilities.argmax(axis=1) == positive
+        true, false = alarm[labels == positive].mean(), alarm[labels != positive].mean()
+        text = f"As predicted: {percent(true)} found,\n{percent(false)} false alarms"
+        point = (np.array([false]), np.array([true]), text)
+    return _panels("ROC curve", "Upper left corner", curves, point, (0, 1), draw)
+
+
+@styled
+def precision_recall_curve(
+    labels: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str], positive: int
+) -> Figure:
+    """Draws precision over recall; arguments and panels as of `roc_curve`."""
+
+    def curve(truth: np.ndarray, score: np.ndarray, name: str) -> Curve:
+        y, x, _ = metrics.precision_recall_curve(truth, score)
+        area = metrics.average_precision_score(truth, score)
+        return x, y, f"{name}: average precision {area:.4f}"
+
+    binary = len(class_names) == 2
+    share = float(np.mean(labels == positive))
+
+    def draw(axes: Axes) -> None:
+        if binary:
+            axes.axhline(share, color=LINE, linewidth=1, linestyle=(0, (4, 3)))
+        axes.set(xlabel="Recall", ylabel="Precision")
+
+    curves = _curves(curve, labels, probabilities, class_names, positive)
+    alarm = probabilities.argmax(axis=1) == positive
+    point = None
+    if binary and curves and alarm.any():
+        recall = alarm[labels == positive].mean()
+        precision = np.mean(labels[alarm] == positive)
+        text = f"As predicted: recall {percent(recall)},\nprecision {percent(precision)}"
+        point = (np.array([recall]), np.array([precision]), text)
+    return _panels("Precision-recall curve", "Upper right corner", curves, point, (1, 1), draw)
+
+
+def _curves(
+    curve: Callable[[np.ndarray, np.ndarray, str], Curve],
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    class_names: Sequence[str],
+    positive: int,
+) -> list[Curve]:
+    """Returns the curve of each class that some images are of, and some are not."""
+    classes = [positive] if len(class_names) == 2 else range(len(class_names))
+    truths = [(k, labels == k) for k in classes]
+    return [curve(truth, probabilities[:, k], class_names[k]) for k, truth in truths if truth.any() and not truth.all()]
+
+
+def _panels(
+    title: str,
+    corner_title: str,
+    curves: list[Curve],
+    point: Curve | None,
+    corner: tuple[int, int],
+    draw: Callable[[Axes], None],
+) -> Figure:
+    zoom = _zoom(curves, point, corner)
+    figure = new_figure(4.9, width=9.0 if zoom else 5.4)
+    panels = figure.subplots(1, 2 if zoom else 1, squeeze=False)[0]
+    for axes in panels:
+        draw(axes)
+        for x, y, text in curves:
+            axes.plot(x, y, label=text, clip_on=axes is not panels[0], zorder=3)
+        if point:
+            x, y, text = point
+            axes.plot(x, y, "o", color=INK, markeredgecolor="white", label=text, clip_on=False, zorder=4)
+        axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+        axes.xaxis.set_major_formatter(PercentFormatter(1))
+        axes.yaxis.set_major_formatter(PercentFormatter(1))
+    panels[0].set_title(title)
+    if curves:
+        panels[0].legend(loc="lower right" if corner == (0, 1) else "lower left")
+    else:
+        note(panels[0], "There are images of one class only:\nno curve can be drawn.")
+    if zoom:
+        panels[1].set(
+            xlim=sorted((corner[0], abs(corner[0] - zoom))),
+            ylim=sorted((corner[1], abs(corner[1] - zoom))),
+        )
+        panels[1].set_title(f"{corner_title}, {1 / zoom:.0f} times larger", color=MUTED)
+    return figure
+
+
+def _zoom(curves: list[Curve], point: Curve | None, corner: tuple[int, int]) -> float | None:
+    """Returns the width of the square at `corner` that shows where the curves and the point pass it."""
+    far = [
+        np.min(np.maximum(np.abs(x - corner[0]), np.abs(y - corner[1])))
+        for x, y, _ in [*curves, *([point] if point else [])]
+    ]
+    return next((zoom for zoom in ZOOMS if far and zoom >= 2 * max(far)), None)

@@ -1,0 +1,99 @@
+"""The one look of all figures: for a browser pane 900 pixels wide, at 100 dots an inch."""
+
+from collections.abc import Callable
+from typing import Any, ParamSpec
+
+from cycler import cycler
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+INK = "#1f2933"
+MUTED = "#66727f"
+LINE = "#c9d0d6"
+FAINT = "#eef1f4"
+BLUE = "#0072b2"
+RED = "#d55e00"
+PALETTE = (BLUE, RED, "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+"""Okabe and Ito's colours, which the colour-blind tell apart (2008, "Color Universal Design")."""
+
+WIDTH = 9.0
+"""Inches across."""
+
+STYLE: dict[Any, Any] = {
+    "figure.dpi": 100,
+    "figure.facecolor": "white",
+    "axes.facecolor": "white",
+    "axes.edgecolor": LINE,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 13,
+    "axes.titleweight": "bold",
+    "axes.titlepad": 10,
+    "axes.labelsize": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.prop_cycle": cycler(color=PALETTE),
+    "grid.color": FAINT,
+    "grid.linewidth": 1.0,
+    "xtick.color": LINE,
+    "ytick.color": LINE,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 10,
+    "ytick.labelsize": 10,
+    "font.size": 11,
+    "text.color": INK,
+    "text.parse_math": False,
+    "legend.frameon": False,
+    "legend.fontsize": 10,
+    "lines.linewidth": 2.0,
+    "lines.markersize": 6,
+}
+
+P = ParamSpec("P")
+
+
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Decorates a function that draws a figure: it draws in `STYLE`, and leaves matplotlib's settings alone."""
+    return rc_context(STYLE)(draw)
+
+
+def new_figure(height: float, width: float = WIDTH) -> Figure:
+    """Returns an empty figure of `width` by `height` inches, whose parts make room for one another."""
+    engine = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1, wspace=0.04, hspace=0.04)
+    figure = Figure(figsize=(width, height), layout=engine)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def heading(figure: Figure, text: str) -> None:
+    """Writes `text` over the whole figure."""
+    figure.suptitle(text, x=0.1 / figure.get_figwidth(), ha="left", fontsize=13, fontweight="bold")
+
+
+def note(axes: Axes, text: str) -> None:
+    """Writes why there is nothing to draw, in the middle of `axes`."""
+    axes.text(0.5, 0.5, text, ha="center", va="center", color=MUTED, transform=axes.transAxes)
+
+
+def percent(share: float) -> str:
+    """Returns `share` in percent; what is nearly all or nothing is not rounded to it."""
+    if 0.9995 <= share < 1:
+        return "> 99.9 %"
+    if 0 < share < 0.0005:
+        return "< 0.1 %"
+    return f"{100 * share:.1f} %"
+
+
+def shortened(text: str, length: int) -> str:
+    """Returns `text` with its middle left out where it is longer than `length`."""
+    if len(text) <= length:
+        return text
+    tail = (length - 1) * 2 // 3
+    return f"{text[: length - 1 - tail]}…{text[-tail:]}"

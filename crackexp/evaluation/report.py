@@ -1,0 +1,100 @@
+"""Tables of a judged classifier."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import classification_report
+
+from crackexp.evaluation.statistics import Interval
+
+
+def predictions_table(
+    files: np.ndarray,
+    digests: np.ndarray,
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    class_names: Sequence[str],
+    positive: int,
+) -> pd.DataFrame:
+    """Returns what was predicted for each image, in the order of the files.
+
+    Args:
+        files: (n,) str.
+        digests: (n,) str.
+        labels: (n,) int in [0, c).
+        probabilities: (n, c) float.
+        class_names: of the c classes.
+        positive: index of the positive class.
+
+    Returns:
+        A row an image: path, digest, label and prediction (names), correct, confidence (probability of the
+        prediction), probability (of the class `positive`) and, with c > 2, probability_NAME of each class.
+    """
+    names = np.asarray(class_names)
+    predictions = probabilities.argmax(axis=1)
+    table = pd.DataFrame(
+        {
+            "path": files,
+            "digest": digests,
+            "label": names[labels],
+            "prediction": names[predictions],
+            "correct": predictions == labels,
+            "confidence": probabilities.max(axis=1),
+            "probability": probabilities[:, positive],
+        }
+    )
+    if len(names) == 2:
+        return table
+    columns = [f"probability_{name}" for name in names]
+    return table.join(pd.DataFrame(probabilities, columns=columns))
+
+
+def most_wrong(labels: np.ndarray, probabilities: np.ndarray, k: int) -> np.ndarray:
+    """Returns the rows to look at: the wrong predictions whose true class got the least probability, least first.
+
+    Where all predictions are right, they are the least sure ones.
+
+    Args:
+        labels: (n,) int in [0, c).
+        probabilities: (n, c) float.
+        k: at most so many rows.
+    """
+    given = probabilities[np.arange(len(labels)), labels]
+    order = np.argsort(given, kind="stable")
+    wrong = order[probabilities.argmax(axis=1)[order] != labels[order]]
+    return (wrong if len(wrong) else order)[:k]
+
+
+def classification_report_text(labels: np.ndarray, predictions: np.ndarray, class_names: Sequence[str]) -> str:
+    """Returns scikit-learn's classification report; what is undefined, such as recall of no images, is nan.
+
+    Args:
+        labels: (n,) int in [0, c).
+        predictions: (n,) int in [0, c).
+        class_names: of the c classes.
+    """
+    text: str = classification_report(
+        labels,
+        predictions,
+        labels=range(len(class_names)),
+        target_names=list(class_names),
+        digits=4,
+        zero_division=np.nan,
+    )
+    return text
+
+
+def metrics_table(scores: Mapping[str, Interval]) -> pd.DataFrame:
+    """Returns a row a metric, its name as the index: value, low, high."""
+    rows = [(score.value, score.low, score.high) for score in scores.values()]
+    index = pd.Index(list(scores), name="metric")
+    return pd.DataFrame(rows, index=index, columns=["value", "low", "high"], dtype=float)
+
+
+def metrics_markdown(scores: Mapping[str, Interval], level: float) -> str:
+    """Returns a Markdown table of the metrics with their intervals, which hold at `level`."""
+    lines = [f"| metric | value | {level:.0%} interval |", "|---|---:|---:|"]
+    for name, score in scores.items():
+        lines.append(f"| {name} | {score.value:.4f} | {score.low:.4f} to {score.high:.4f} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,138 @@
+"""Every file under conf/ is composed, checked, instantiated and run for a step."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from omegaconf import DictConfig
+
+from crackexp.config import check, conf_dir
+from crackexp.schema import EvaluateRoot, TrainRoot
+from crackexp.train import train
+from tests.conftest import TINY, write_patches
+
+Compose = Callable[..., DictConfig]
+
+ADDED = ("experiment", "debug")
+ROOTS = {"train", "evaluate"}
+OPTIONS = sorted(
+    f"{file.parent.relative_to(conf_dir())}={file.stem}" for file in conf_dir().glob("*/*.yaml")
+)
+NEEDS = {
+    "dataset=folder": ["dataset.path=PATCHES"],
+    "dataset=sdnet2018": ["dataset.path=PATCHES"],
+    "backbone=small_cnn": ["trainer=scratch"],
+    "tracking=server": ["tracking.uri=http://127.0.0.1:5000"],
+}
+"""What an option wants beside it."""
+
+RUNS = {
+    # each run takes a step with every option that it names
+    "the recipe": ["+experiment=mobilenet", "dataset=folder", "augmentation=flip_rotate"],
+    "fine-tuning": [
+        "dataset=synthetic",
+        "dataset.count=40",
+        "dataset.size=48",
+        "augmentation=surface",
+        "trainer=finetune",
+        "trainer.epochs=1",
+        "loss=categorical_crossentropy",
+        "optimizer=adamw",
+        "callbacks=cosine",
+    ],
+    "from nothing": [
+        "dataset=mendeley",
+        "backbone=small_cnn",
+        "backbone.widths=[4,8]",
+        "augmentation=none",
+        "trainer=scratch",
+        "loss=categorical_focal_crossentropy",
+        "optimizer=sgd",
+        "callbacks=plateau",
+    ],
+    "groups": ["dataset=sdnet2018", "callbacks=minimal", "+debug=profile"],
+    "one batch": ["+debug=one_batch"],
+    "limit": ["+debug=limit", "dataset.limit=40"],
+    "overfit": ["+debug=overfit", "dataset.limit=40", "epochs=2"],
+    "mobilenet_v3_small": ["backbone=mobilenet_v3_small", "callbacks=early_stopping"],
+    "mobilenet_v3_large": ["backbone=mobilenet_v3_large", "callbacks=checkpoint"],
+    "efficientnet_b0": ["backbone=efficientnet_b0", "callbacks=tensorboard"],
+    "resnet50": ["backbone=resnet50", "callbacks=nan_guard"],
+}
+ELSEWHERE = {"tracking=server"}
+"""Run against a real server by tests/integration/test_tracking_server.py."""
+DEFAULTS = {
+    "paths=default",
+    "split=ratio",
+    "backbone=mobilenet_v2",
+    "loss=sparse_categorical_crossentropy",
+    "optimizer=adam",
+    "trainer=frozen",
+    "callbacks=default",
+    "callbacks=none",
+    "evaluation=default",
+    "tracking=local",
+    "tracking=none",
+}
+"""Options that the runs above take by default, or that a debug preset takes."""
+
+
+def typed(option: str) -> list[str]:
+    group = option.partition("=")[0]
+    return [f"+{option}" if group in ADDED else option, *NEEDS.get(option, [])]
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_composes_and_passes_the_check(
+    compose_config: Compose, patches: Path, option: str
+) -> None:
+    overrides = [text.replace("PATCHES", str(patches)) for text in typed(option)]
+    check(compose_config(*overrides), TrainRoot)
+
+
+def test_every_root_composes_and_passes_the_check(compose_config: Compose) -> None:
+    assert {file.stem for file in conf_dir().glob("*.yaml")} == ROOTS
+    check(compose_config(root="train"), TrainRoot)
+    check(compose_config("run=abc", root="evaluate"), EvaluateRoot)
+
+
+def test_every_option_is_in_a_run() -> None:
+    named = {override.lstrip("+") for overrides in RUNS.values() for override in overrides}
+    assert set(OPTIONS) <= named | DEFAULTS | ELSEWHERE
+
+
+@pytest.fixture(scope="module")
+def trees(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Folders in the layouts of the known datasets."""
+    root = tmp_path_factory.mktemp("trees")
+    write_patches(root / "mendeley", ("Negative", "Positive"), 20)
+    write_patches(root / "sdnet2018" / "D", ("UD", "CD"), 20)
+    return {"mendeley": root / "mendeley", "sdnet2018": root / "sdnet2018"}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_every_option_runs_for_a_step(
+    compose_config: Compose,
+    patches: Path,
+    trees: dict[str, Path],
+    tmp_path: Path,
+    name: str,
+) -> None:
+    overrides = RUNS[name]
+    text = " ".join(overrides)
+    where = next((trees[key] for key in trees if f"dataset={key}" in text), patches)
+    dataset = [] if "dataset=" in text else ["dataset=folder"]
+    if "dataset=synthetic" not in text:
+        dataset.append(f"dataset.path={where}")
+    tiny = [key for key in TINY if not key.startswith("backbone.alpha") or "backbone=" not in text]
+    if "small_cnn" in text:
+        tiny = [key for key in tiny if not key.startswith("backbone.")]
+    tracking = ["tracking.log_model=false"] if name == "the recipe" else ["tracking=none"]
+    epochs = [] if "epochs=2" in overrides else ["epochs=1"]
+    cfg = compose_config(*dataset, *tiny, *tracking, *overrides, *epochs)
+    metrics = train(cfg)
+    assert 0 <= metrics["test/accuracy"] <= 1
+    assert metrics["val/loss"] > 0
+    assert (tmp_path / "output" / "result.json").is_file()
+    if "profile" in text:
+        assert list((tmp_path / "output" / "profile").rglob("*.xplane.pb"))
