@@ -105,4 +105,3 @@ def _keys_of(error: BaseException | None) -> list[str]:
             return [str(key) for key in node if not str(key).startswith("_")]
         error = error.__cause__
     return []
-

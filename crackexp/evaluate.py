@@ -60,9 +60,7 @@ def evaluate(composed: DictConfig) -> dict[str, float]:
                 cfg.evaluation.resamples,
             )
         with budget.section("logging"):
-            report.log_predictions(
-                logger, index, probabilities, scores, cfg.evaluation, model.image_size
-            )
+            report.log_predictions(logger, index, probabilities, scores, cfg.evaluation, model.image_size)
 
     metrics = {f"test/{name}": score.value for name, score in scores.items()}
     output = Path(cfg.paths.output)

@@ -10,9 +10,7 @@ _PATIENCE = 1.0
 
 
 @contextmanager
-def progress(
-    description: str, total: int | None, unit: str = ""
-) -> Iterator[Callable[[int], None]]:
+def progress(description: str, total: int | None, unit: str = "") -> Iterator[Callable[[int], None]]:
     """Shows a bar on a terminal once the work has lasted a second; nothing elsewhere.
 
     Args:
@@ -38,9 +36,7 @@ def progress(
         TransferSpeedColumn,
     )
 
-    counts = (
-        (DownloadColumn(), TransferSpeedColumn()) if unit == "bytes" else (MofNCompleteColumn(),)
-    )
+    counts = (DownloadColumn(), TransferSpeedColumn()) if unit == "bytes" else (MofNCompleteColumn(),)
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),

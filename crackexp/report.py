@@ -1,7 +1,6 @@
 """What a run leaves behind besides its weights: params, files, figures, tables and result.json."""
 
 import json
-import os
 from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
@@ -82,9 +81,7 @@ def log_dataset(logger: NoLogger, name: str, index: ImageIndex, context: str) ->
 def log_network(logger: NoLogger, module: CrackModule) -> None:
     """Logs the summary and the picture of the network, and its sizes."""
     text = StringIO()
-    module.classifier.summary(
-        line_length=100, print_fn=lambda line: text.write(f"{line}\n"), show_trainable=True
-    )
+    module.classifier.summary(line_length=100, print_fn=lambda line: text.write(f"{line}\n"), show_trainable=True)
     logger.log_text(text.getvalue(), "network/summary.txt")
     layers = [
         (
@@ -133,33 +130,23 @@ def log_predictions(
     predictions = probabilities.argmax(axis=1)
     for name, score in scores.items():
         values = {"": score.value, "_low": score.low, "_high": score.high}
-        logger.log_metrics(
-            {f"test/{name}{end}": value for end, value in values.items() if np.isfinite(value)}
-        )
+        logger.log_metrics({f"test/{name}{end}": value for end, value in values.items() if np.isfinite(value)})
     logger.log_text(metrics_table(scores).to_csv(), "test/metrics.csv")
-    logger.log_text(
-        classification_report_text(labels, predictions, names), "test/classification_report.txt"
-    )
-    table = predictions_table(
-        index.files, index.digests, labels, probabilities, names, positive
-    )
+    logger.log_text(classification_report_text(labels, predictions, names), "test/classification_report.txt")
+    table = predictions_table(index.files, index.digests, labels, probabilities, names, positive)
     logger.log_text(table.to_csv(index=False), "test/predictions.csv")
 
     for name, figure in {
         "confusion_matrix": figures.confusion_matrix(labels, predictions, names),
         "roc_curve": figures.roc_curve(labels, probabilities, names, positive),
-        "precision_recall_curve": figures.precision_recall_curve(
-            labels, probabilities, names, positive
-        ),
+        "precision_recall_curve": figures.precision_recall_curve(labels, probabilities, names, positive),
         "reliability": figures.reliability_diagram(labels, probabilities),
     }.items():
         logger.log_figure(figure, f"test/{name}.png")
 
     batch = generator(0, "prediction grid").permutation(len(index))[:GRID]
     titles = [f"{names[labels[row]]} / {names[predictions[row]]}" for row in batch]
-    grid = figures.prediction_grid(
-        _images(index, batch, image_size), titles, labels[batch] == predictions[batch]
-    )
+    grid = figures.prediction_grid(_images(index, batch, image_size), titles, labels[batch] == predictions[batch])
     logger.log_figure(grid, "test/predictions.png")
     worst = most_wrong(labels, probabilities, settings.gallery)
     gallery = figures.error_gallery(
@@ -168,9 +155,7 @@ def log_predictions(
     logger.log_figure(gallery, "test/most_wrong.png")
 
 
-def log_model(
-    logger: NoLogger, cfg: DictConfig, module: CrackModule, datamodule: DataModule
-) -> str | None:
+def log_model(logger: NoLogger, cfg: DictConfig, module: CrackModule, datamodule: DataModule) -> str | None:
     """Logs the whole classifier with what a user of it must know, and returns its URI."""
     index = datamodule.index
     metadata = {
@@ -202,7 +187,7 @@ def write_result(
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / "result.json.tmp"
     temporary.write_text(json.dumps(result, indent=2) + "\n")
-    os.replace(temporary, folder / "result.json")
+    temporary.replace(folder / "result.json")
 
 
 def _images(index: ImageIndex, rows: np.ndarray, size: int) -> np.ndarray:

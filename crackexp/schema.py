@@ -89,9 +89,7 @@ class Augmentation(Node):
 
 
 class Application(Node):
-    name: Literal[
-        "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "efficientnet_b0", "resnet50"
-    ]
+    name: Literal["mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "efficientnet_b0", "resnet50"]
     alpha: Annotated[float, Field(gt=0, le=2)] = 1.0
     weights: Name | None
     finetune_from: Name | None
@@ -166,7 +164,7 @@ class EarlyStopping(Node):
 
 
 class ModelCheckpoint(Node):
-    filepath: Annotated[str, Field(pattern=r"\.(keras|weights\.h5)$")]
+    filepath: Annotated[str, Field(pattern=r"\.weights\.h5$")]
     monitor: Monitor = "val_loss"
     save_best_only: bool = False
     save_weights_only: bool = False
@@ -263,7 +261,7 @@ GROUPS: dict[str, dict[str, type[Strict]]] = {
     },
     "evaluation": {"": Evaluation},
     "tracking": {
-        "crackexp.tracking.logger.MlflowLogger": MlflowLogger,
+        "crackexp.tracking.mlflow_logger.MlflowLogger": MlflowLogger,
         "crackexp.tracking.logger.NoLogger": Node,
     },
 }

@@ -74,9 +74,7 @@ def train(composed: DictConfig) -> dict[str, float]:
             )
         with budget.section("logging"):
             report.log_training(logger, trainer)
-            report.log_predictions(
-                logger, test, probabilities, scores, cfg.evaluation, cfg.image_size
-            )
+            report.log_predictions(logger, test, probabilities, scores, cfg.evaluation, cfg.image_size)
             model_uri = report.log_model(logger, cfg, module, datamodule)
         metrics = {f"val/{name}": value for name, value in final.items()}
         metrics |= trainer.before | {f"test/{name}": score.value for name, score in scores.items()}

@@ -81,9 +81,7 @@ def compose_config(tmp_path: Path, cache: Path) -> Iterator[Callable[..., DictCo
 def command(tmp_path: Path, cache: Path) -> Command:
     """Runs ``python -m crackexp.NAME ARGUMENTS`` in the test's own folder, as a user would."""
 
-    def run(
-        name: str, *arguments: str, timeout: float = 300, **environment: str
-    ) -> subprocess.CompletedProcess[str]:
+    def run(name: str, *arguments: str, timeout: float = 300, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", f"crackexp.{name}", *arguments],
             cwd=tmp_path,

@@ -15,9 +15,7 @@ Compose = Callable[..., DictConfig]
 
 ADDED = ("experiment", "debug")
 ROOTS = {"train", "evaluate"}
-OPTIONS = sorted(
-    f"{file.parent.relative_to(conf_dir())}={file.stem}" for file in conf_dir().glob("*/*.yaml")
-)
+OPTIONS = sorted(f"{file.parent.relative_to(conf_dir())}={file.stem}" for file in conf_dir().glob("*/*.yaml"))
 NEEDS = {
     "dataset=folder": ["dataset.path=PATCHES"],
     "dataset=sdnet2018": ["dataset.path=PATCHES"],
@@ -83,9 +81,7 @@ def typed(option: str) -> list[str]:
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_every_option_composes_and_passes_the_check(
-    compose_config: Compose, patches: Path, option: str
-) -> None:
+def test_every_option_composes_and_passes_the_check(compose_config: Compose, patches: Path, option: str) -> None:
     overrides = [text.replace("PATCHES", str(patches)) for text in typed(option)]
     check(compose_config(*overrides), TrainRoot)
 

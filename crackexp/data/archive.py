@@ -52,8 +52,7 @@ def unpack(archive: Path, folder: Path) -> None:
         temporary.rename(folder)
     except OSError as error:
         raise DataError(
-            f"The archive cannot be unpacked into {folder} ({error.strerror or error}). "
-            f"Received: {archive}"
+            f"The archive cannot be unpacked into {folder} ({error.strerror or error}). Received: {archive}"
         ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -196,9 +195,7 @@ def _rar_members(listing: str) -> list[_Member]:
                     fields["Path"],
                     int(fields.get("Size") or 0),
                     encrypted=fields.get("Encrypted") == "+",
-                    link=any(
-                        fields.get(key) for key in ("Symbolic Link", "Hard Link", "Copy Link")
-                    ),
+                    link=any(fields.get(key) for key in ("Symbolic Link", "Hard Link", "Copy Link")),
                 )
             )
     return members
@@ -214,10 +211,7 @@ def _check(archive: Path, folder: Path, members: Iterable[_Member]) -> None:
                 f"unpack. Received: {archive}"
             )
         if member.link:
-            raise DataError(
-                f"The archive holds a link, {member.name}. It is not safe to unpack. "
-                f"Received: {archive}"
-            )
+            raise DataError(f"The archive holds a link, {member.name}. It is not safe to unpack. Received: {archive}")
         if member.encrypted:
             raise _encrypted(archive)
         total += member.size
@@ -237,8 +231,7 @@ def _check(archive: Path, folder: Path, members: Iterable[_Member]) -> None:
 
 def _encrypted(archive: Path) -> DataError:
     return DataError(
-        "The archive is encrypted. Unpack it by hand and give its folder as dataset.path. "
-        f"Received: {archive}"
+        f"The archive is encrypted. Unpack it by hand and give its folder as dataset.path. Received: {archive}"
     )
 
 

@@ -24,12 +24,8 @@ class Augmentation:
         ConfigError: `views` is below 1, or a value is no transform.
     """
 
-    def __init__(
-        self, transforms: Mapping[str, Transform | None], views: int | None = None
-    ) -> None:
-        if views is not None and (
-            not isinstance(views, Integral) or isinstance(views, bool) or views < 1
-        ):
+    def __init__(self, transforms: Mapping[str, Transform | None], views: int | None = None) -> None:
+        if views is not None and (not isinstance(views, Integral) or isinstance(views, bool) or views < 1):
             raise ConfigError(
                 "augmentation.views must be null (fresh views each epoch) or a whole number of at "
                 f"least 1. Received: views={views}"

@@ -119,9 +119,7 @@ class DataModule:
             first_epoch,
         )
 
-    def images(
-        self, index: ImageIndex, batch_size: int, epoch: int | None = None
-    ) -> Iterator[np.ndarray]:
+    def images(self, index: ImageIndex, batch_size: int, epoch: int | None = None) -> Iterator[np.ndarray]:
         """Yields the images of `index` in order, plain or as the views of `epoch`; see `image_batches`."""
         view = None if epoch is None else self.view(epoch)
         return partial(image_batches, transform=view)(index, self.image_size, batch_size)

@@ -10,9 +10,7 @@ from PIL import Image, ImageOps
 
 from crackexp.errors import DataError
 
-IMAGE_SUFFIXES = frozenset(
-    {".bmp", ".jfif", ".jpeg", ".jpg", ".jpe", ".png", ".tif", ".tiff", ".webp"}
-)
+IMAGE_SUFFIXES = frozenset({".bmp", ".jfif", ".jpeg", ".jpg", ".jpe", ".png", ".tif", ".tiff", ".webp"})
 """Lower-case suffixes of the files that count as images; other files beside them are ignored."""
 
 MAX_PIXELS = 178_956_970
@@ -95,9 +93,7 @@ def resize(image: np.ndarray, size: int) -> np.ndarray:
     if (height, width) == (size, size):
         return image
     shrinks = max(height, width) > 2 * size
-    return cv2.resize(
-        image, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    )
+    return cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
 def _decode(data: bytes) -> np.ndarray:
@@ -106,9 +102,7 @@ def _decode(data: bytes) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
-                raise _UnusableImageError(
-                    f"{image.width} x {image.height} pixels are more than {MAX_PIXELS:,}"
-                )
+                raise _UnusableImageError(f"{image.width} x {image.height} pixels are more than {MAX_PIXELS:,}")
             if _is_plain_jpeg(image, data):
                 pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
                 if pixels is not None:

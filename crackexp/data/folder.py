@@ -98,9 +98,7 @@ def class_members(root: Path) -> list[tuple[str, str]]:
             if len(inner) > 1
             else "Add a folder with images of another class. "
         )
-        raise DataError(
-            f"{root} holds only one class, {classes[0]}. {hint}Received: dataset.path={root}"
-        )
+        raise DataError(f"{root} holds only one class, {classes[0]}. {hint}Received: dataset.path={root}")
     if _PART_NAMES.issuperset(name.lower() for name in classes):
         raise DataError(
             f"{root} is split already into {', '.join(classes)}. Give the folder of images before "
@@ -175,15 +173,10 @@ def choose_positive(names: list[str], positive: str | None, root: Path) -> str:
 def require_folder(path: Path) -> None:
     """Raises DataError where `path` is not a folder with something in it."""
     if path.is_file():
-        raise DataError(
-            f"A folder of images is needed, this is a file. Received: dataset.path={path}"
-        )
+        raise DataError(f"A folder of images is needed, this is a file. Received: dataset.path={path}")
     if not path.is_dir():
         nearest = next((parent for parent in path.absolute().parents if parent.is_dir()), path)
-        raise DataError(
-            f"There is no such folder; {nearest} is as far as it goes. "
-            f"Received: dataset.path={path}"
-        )
+        raise DataError(f"There is no such folder; {nearest} is as far as it goes. Received: dataset.path={path}")
     try:
         empty = not any(path.iterdir())
     except OSError as error:
@@ -193,9 +186,7 @@ def require_folder(path: Path) -> None:
 
 
 def _refuse(error: OSError) -> NoReturn:
-    raise DataError(
-        f"The folder cannot be read ({error.strerror}). Received: {error.filename}"
-    ) from error
+    raise DataError(f"The folder cannot be read ({error.strerror}). Received: {error.filename}") from error
 
 
 def _is_ignored(name: str) -> bool:

@@ -137,9 +137,7 @@ def build_index(
         DataError: bad files, a class without images, a limit below the number of classes.
     """
     if on_bad_file not in ("error", "skip"):
-        raise ConfigError(
-            f"on_bad_file is either error or skip. Received: dataset.on_bad_file={on_bad_file}"
-        )
+        raise ConfigError(f"on_bad_file is either error or skip. Received: dataset.on_bad_file={on_bad_file}")
     order = sorted(range(len(members)), key=lambda i: members[i][0])
     class_names = tuple(sorted({name for _, name in members}))
     row_of = {name: row for row, name in enumerate(class_names)}
@@ -170,9 +168,7 @@ def build_index(
     )
 
 
-def _limited(
-    files: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...], limit: int
-) -> np.ndarray:
+def _limited(files: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...], limit: int) -> np.ndarray:
     if limit < len(class_names):
         raise DataError(
             f"A limit leaves at least one image a class: type {len(class_names)} or more "

@@ -12,8 +12,7 @@ from crackexp.errors import DataError
 
 _CLASSES = ("Positive", "Negative")
 _BY_HAND = (
-    "Download it by hand from https://data.mendeley.com/datasets/5y9wdsg2zt/2 and pass "
-    "dataset.archive=/path/to.zip."
+    "Download it by hand from https://data.mendeley.com/datasets/5y9wdsg2zt/2 and pass dataset.archive=/path/to.zip."
 )
 
 

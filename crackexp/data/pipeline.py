@@ -95,8 +95,6 @@ def _stream(
 ) -> Iterator[Any]:
     import grain
 
-    threads = grain.ReadOptions(
-        num_threads=os.cpu_count() or 1, prefetch_buffer_size=2 * batch_size
-    )
+    threads = grain.ReadOptions(num_threads=os.cpu_count() or 1, prefetch_buffer_size=2 * batch_size)
     dataset = grain.MapDataset.range(length).map(load).to_iter_dataset(threads)
     yield from dataset.batch(batch_size, drop_remainder=drop_remainder, batch_fn=stack)

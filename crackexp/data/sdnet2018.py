@@ -13,11 +13,7 @@ from crackexp.errors import ConfigError, DataError
 SURFACES = ("decks", "pavements", "walls")
 
 _CLASSES = ["cracked", "uncracked"]
-_SURFACE_OF = {
-    alias: surface
-    for surface in SURFACES
-    for alias in (surface[0], surface.removesuffix("s"), surface)
-}
+_SURFACE_OF = {alias: surface for surface in SURFACES for alias in (surface[0], surface.removesuffix("s"), surface)}
 _CLASS_OF = {
     **dict.fromkeys(("cracked", "c", "cd", "cp", "cw"), "cracked"),
     **dict.fromkeys(("uncracked", "noncracked", "u", "ud", "up", "uw"), "uncracked"),

@@ -129,9 +129,7 @@ class RatioSplit:
             for i, link in enumerate(links):
                 (source / link).symlink_to(index.path(i).absolute())
             with _quiet_splitfolders():
-                splitfolders.ratio(
-                    source, temporary, seed=self.seed, ratio=self.ratio, move="symlink"
-                )
+                splitfolders.ratio(source, temporary, seed=self.seed, ratio=self.ratio, move="symlink")
             _write_manifest(temporary, index, links)
             temporary.rename(folder)
         finally:

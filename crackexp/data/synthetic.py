@@ -78,8 +78,7 @@ def draw_dataset(
     _check_size(size)
     if count < 2:
         raise ConfigError(
-            "A drawn dataset needs an image of each class: give a count of 2 or more. "
-            f"Received: count={count}"
+            f"A drawn dataset needs an image of each class: give a count of 2 or more. Received: count={count}"
         )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError(

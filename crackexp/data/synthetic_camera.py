@@ -47,9 +47,7 @@ def _lens(image: np.ndarray, rng: np.random.Generator, scale: float) -> np.ndarr
     image = _blur_planes(image, min(0.65 * math.exp(rng.normal(0, 0.6)), 3.0) * scale)
     if rng.random() < 0.06:
         kernel = _streak(int(rng.integers(3, 8)), rng.uniform(0, math.pi))
-        image = np.stack(
-            [cv2.filter2D(p, -1, kernel, borderType=cv2.BORDER_REFLECT) for p in image]
-        )
+        image = np.stack([cv2.filter2D(p, -1, kernel, borderType=cv2.BORDER_REFLECT) for p in image])
     if rng.random() < 0.4:
         image = image + rng.uniform(0.2, 1.0) * (image - _blur_planes(image, rng.uniform(0.8, 1.6)))
     return image

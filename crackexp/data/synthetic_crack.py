@@ -41,9 +41,7 @@ def _main_width(rng: np.random.Generator) -> float:
     return float(np.clip(8.5 * math.exp(rng.normal(0, 0.65)), 2.0, 45.0))
 
 
-def _wander(
-    rng: np.random.Generator, start: np.ndarray, end: np.ndarray, rough: float
-) -> np.ndarray:
+def _wander(rng: np.random.Generator, start: np.ndarray, end: np.ndarray, rough: float) -> np.ndarray:
     """A path by midpoint displacement (Fournier, Fussell and Carpenter 1982), (129, 2) float64."""
     points = np.stack([start, end])
     for level in range(_LEVELS):
@@ -91,9 +89,7 @@ def _widths(rng: np.random.Generator, width: float, ragged: float, taper: bool) 
     for knots, share in ((count, fine), (count // 3, 0.45), (count // 9, 0.35)):
         grid = np.linspace(0, 1, knots)
         for side in range(2):
-            sides[:, side] *= np.exp(
-                bias[side] * share * np.interp(place, grid, rng.normal(0, 1, knots))
-            )
+            sides[:, side] *= np.exp(bias[side] * share * np.interp(place, grid, rng.normal(0, 1, knots)))
     if taper:
         sides *= np.sqrt(1.0 - place)[:, None]
     return np.maximum(sides, 0.12)
@@ -134,9 +130,7 @@ def _crack_mask(surface: Surface, rng: np.random.Generator, width: float) -> np.
         jitter = rng.uniform(0.2, 0.9) * surface.scale
         grid_x += jitter * noise(rng, size, 3 * surface.scale)
         grid_y += jitter * noise(rng, size, 3 * surface.scale)
-        return np.asarray(
-            cv2.remap(mask, grid_x, grid_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        )
+        return np.asarray(cv2.remap(mask, grid_x, grid_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
     return mask
 
 
@@ -156,9 +150,7 @@ def _engrave(surface: Surface, rng: np.random.Generator, mask: np.ndarray, width
     if rng.random() < 0.25:
         filling = smoothstep(noise(rng, size, rng.uniform(8, 40) * scale), 0.4, 1.2)
         opening = mask * (1.0 - rng.uniform(0.3, 0.9) * filling)
-    for plane, tint in zip(
-        surface.colour, (rng.uniform(0.95, 1.2), 1.0, rng.uniform(0.75, 1.05)), strict=True
-    ):
+    for plane, tint in zip(surface.colour, (rng.uniform(0.95, 1.2), 1.0, rng.uniform(0.75, 1.05)), strict=True):
         plane *= 1.0 + opening * (inner * tint - 1.0)
     if rng.random() < 0.45:
         _bright_rim(surface, rng, mask)
@@ -166,9 +158,7 @@ def _engrave(surface: Surface, rng: np.random.Generator, mask: np.ndarray, width
     surface.height -= depth * blurred(mask, rng.uniform(0.6, 1.4) * scale) * scale
 
 
-def _depths(
-    surface: Surface, rng: np.random.Generator, mask: np.ndarray, width: float
-) -> np.ndarray:
+def _depths(surface: Surface, rng: np.random.Generator, mask: np.ndarray, width: float) -> np.ndarray:
     """Brightness inside a wide crack, a share of the surface's: a lit wall, then the dark."""
     reach = rng.uniform(0.0, 0.6) * width
     deep = shifted(mask, -reach * math.cos(surface.light), -reach * math.sin(surface.light))

@@ -29,9 +29,7 @@ def _blob_mask(
     spokes = reach * np.clip(rng.normal(1, 0.2, (count, 10)), 0.4, 1.7)
     squash, turn = rng.uniform(0.45, 1.0, (count, 1)), rng.uniform(0, math.pi, (count, 1))
     x, y = spokes * np.cos(turns), spokes * np.sin(turns) * squash
-    points = np.stack(
-        [x * np.cos(turn) - y * np.sin(turn), x * np.sin(turn) + y * np.cos(turn)], axis=2
-    )
+    points = np.stack([x * np.cos(turn) - y * np.sin(turn), x * np.sin(turn) + y * np.cos(turn)], axis=2)
     points += rng.uniform(0, size, (count, 1, 2))
     for blob in np.round(points * 16).astype(np.int32):
         cv2.fillPoly(canvas, [blob], 255, cv2.LINE_AA, 4)

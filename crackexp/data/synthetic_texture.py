@@ -49,9 +49,7 @@ class Surface:
         self.colour *= factor
 
 
-def noise(
-    rng: np.random.Generator, size: int, cell: float, stretch: float = 1.0, angle: float = 0.0
-) -> np.ndarray:
+def noise(rng: np.random.Generator, size: int, cell: float, stretch: float = 1.0, angle: float = 0.0) -> np.ndarray:
     """Returns smooth noise of about unit deviation whose features are `cell` pixels wide.
 
     Args:
@@ -76,9 +74,7 @@ def noise(
         ]
     )
     flags = (cv2.INTER_LINEAR if cell < 4 else cv2.INTER_CUBIC) | cv2.WARP_INVERSE_MAP
-    field = cv2.warpAffine(
-        grid, matrix, (coarse, coarse), flags=flags, borderMode=cv2.BORDER_REFLECT
-    )
+    field = cv2.warpAffine(grid, matrix, (coarse, coarse), flags=flags, borderMode=cv2.BORDER_REFLECT)
     if step == 1:
         return field
     return cv2.resize(field, (size, size), interpolation=cv2.INTER_CUBIC)
@@ -144,11 +140,7 @@ def _mottle(surface: Surface, rng: np.random.Generator) -> None:
     level = 0.012 * math.exp(rng.normal(0, 0.5))
     tone = np.zeros((size, size), np.float32)
     for cell in (1.0, 2.5, 6.0, 15.0, 40.0, 120.0):
-        tone += (
-            level
-            * math.exp(rng.normal(0, 0.5))
-            * noise(rng, size, cell * scale, angle=rng.uniform(0, 2 * math.pi))
-        )
+        tone += level * math.exp(rng.normal(0, 0.5)) * noise(rng, size, cell * scale, angle=rng.uniform(0, 2 * math.pi))
     surface.multiply(1.0 + tone)
     for channel in (0, 2):
         cast = 0.005 * math.exp(rng.normal(0, 0.5)) * noise(rng, size, 50 * scale)

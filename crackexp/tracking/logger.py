@@ -1,21 +1,12 @@
-"""Loggers: MLflow, or nothing. A run that starts always ends: FINISHED, FAILED or KILLED, with the error in it."""
+"""What a run tells its logger; this one keeps nothing."""
 
 import contextlib
-import importlib.metadata
-import logging
-import tempfile
-import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 from matplotlib.figure import Figure
-
-from crackexp.errors import UserError
-
-MODEL_PACKAGES = ("mlflow", "keras", "jax", "numpy")
 
 
 class NoLogger:
@@ -46,9 +37,7 @@ class NoLogger:
     def log_file(self, file: Path, folder: str) -> None:
         """Logs a file into the artifact folder `folder`."""
 
-    def log_dataset(
-        self, name: str, root: Path, digest: str, profile: Mapping[str, Any], context: str
-    ) -> None:
+    def log_dataset(self, name: str, root: Path, digest: str, profile: Mapping[str, Any], context: str) -> None:
         """Logs which images the run used: their folder, fingerprint and facts; context says what for."""
 
     def log_model(
@@ -71,187 +60,3 @@ class NoLogger:
     def where(self) -> list[str]:
         """Returns lines that tell where the run lies and how to open it."""
         return []
-
-
-class MlflowLogger(NoLogger):
-    """Logs one run to an MLflow store.
-
-    Args:
-        uri: of the store: sqlite:///FILE, or http://HOST:PORT of a server.
-        artifacts: folder of the artifacts of a new experiment; None: the server decides.
-        experiment: name of the experiment; made where it is not there yet.
-        run_name: shown in the UI; None: the name given to `run`.
-        log_model: False leaves the model out.
-    """
-
-    def __init__(
-        self,
-        uri: str,
-        artifacts: str | None,
-        experiment: str,
-        run_name: str | None,
-        log_model: bool,
-    ) -> None:
-        self.uri = uri
-        self.artifacts = artifacts
-        self.experiment = experiment
-        self.run_name = run_name
-        self.models = log_model
-
-    @contextlib.contextmanager
-    def run(self, name: str, tags: Mapping[str, str], parent: str | None = None) -> Iterator[None]:
-        """Opens an MLflow run for the `with` block; see `NoLogger.run`.
-
-        Raises:
-            UserError: the store cannot be reached.
-        """
-        import mlflow
-
-        experiment_id = self._open_store()
-        if parent:
-            tags = {**tags, "mlflow.parentRunId": parent}
-        active = mlflow.start_run(
-            experiment_id=experiment_id, run_name=self.run_name or name, tags=dict(tags)
-        )
-        self.run_id = active.info.run_id
-        self.experiment_id = experiment_id
-        try:
-            yield
-        except BaseException as error:
-            killed = isinstance(error, (KeyboardInterrupt, SystemExit))
-            with contextlib.suppress(mlflow.MlflowException):
-                mlflow.set_tag("error", f"{type(error).__name__}: {error}"[:5000])
-                mlflow.log_text(traceback.format_exc(), "error.txt")
-            mlflow.end_run("KILLED" if killed else "FAILED")
-            raise
-        mlflow.end_run("FINISHED")
-
-    def set_tags(self, tags: Mapping[str, str]) -> None:
-        import mlflow
-
-        mlflow.set_tags(dict(tags))
-
-    def log_params(self, params: Mapping[str, Any]) -> None:
-        import mlflow
-
-        mlflow.log_params(dict(params))
-
-    def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
-        import mlflow
-
-        mlflow.log_metrics(dict(metrics), step=step)
-
-    def log_figure(self, figure: Figure, path: str) -> None:
-        import mlflow
-
-        mlflow.log_figure(figure, path, save_kwargs={"dpi": 100})
-
-    def log_text(self, text: str, path: str) -> None:
-        import mlflow
-
-        mlflow.log_text(text, path)
-
-    def log_file(self, file: Path, folder: str) -> None:
-        import mlflow
-
-        mlflow.log_artifact(str(file), folder)
-
-    def log_dataset(
-        self, name: str, root: Path, digest: str, profile: Mapping[str, Any], context: str
-    ) -> None:
-        import mlflow
-
-        from crackexp.tracking.dataset import ImageDataset
-
-        mlflow.log_input(ImageDataset(name, root, digest, profile), context)
-
-    def log_model(
-        self,
-        classifier: Any,
-        example: np.ndarray,
-        metadata: Mapping[str, Any],
-        register: str | None,
-    ) -> str | None:
-        if not self.models:
-            return None
-        import mlflow
-        from mlflow.models import ModelSignature
-        from mlflow.types import Schema, TensorSpec
-
-        size, classes = classifier.input_shape[1:], classifier.output_shape[-1]
-        signature = ModelSignature(
-            inputs=Schema([TensorSpec(np.dtype("uint8"), (-1, *size))]),
-            outputs=Schema([TensorSpec(np.dtype("float32"), (-1, classes))]),
-        )
-        with tempfile.TemporaryDirectory() as folder, _quiet():
-            keras_file, h5_file = Path(folder) / "model.keras", Path(folder) / "model.h5"
-            classifier.save(keras_file)
-            classifier.save(h5_file)
-            info = mlflow.pyfunc.log_model(
-                name="model",
-                python_model=str(Path(__file__).with_name("pyfunc_model.py")),
-                artifacts={"model": str(keras_file), "h5": str(h5_file)},
-                signature=signature,
-                input_example=example,
-                pip_requirements=[
-                    f"{package}=={importlib.metadata.version(package)}"
-                    for package in MODEL_PACKAGES
-                ],
-                metadata=dict(metadata),
-                registered_model_name=register,
-            )
-        return info.model_uri
-
-    def where(self) -> list[str]:
-        lines = [f"MLflow      {self.uri} (experiment {self.experiment}, run {self.run_id})"]
-        if self.uri.startswith("http"):
-            page = f"#/experiments/{self.experiment_id}/runs/{self.run_id}"
-            return [*lines, f"Look at it  {self.uri.rstrip('/')}/{page}"]
-        return [*lines, f"Look at it  mlflow ui --backend-store-uri {self.uri}"]
-
-    def _open_store(self) -> str:
-        """Returns the id of the experiment; the first of several processes makes store and experiment."""
-        import mlflow
-
-        for name in ("alembic", "mlflow.store"):
-            logging.getLogger(name).setLevel(logging.WARNING)
-        mlflow.set_tracking_uri(self.uri)
-        try:
-            with self._lock():
-                client = mlflow.MlflowClient()
-                found = client.get_experiment_by_name(self.experiment)
-                if found is None:
-                    artifacts = Path(self.artifacts).resolve().as_uri() if self.artifacts else None
-                    return client.create_experiment(self.experiment, artifacts)
-        except Exception as error:
-            raise UserError(
-                f"The MLflow store cannot be used: {error}. Start it, or type tracking=local. "
-                f"Received: tracking.uri={self.uri}"
-            ) from error
-        if found.lifecycle_stage == "deleted":
-            raise UserError(
-                f"The MLflow experiment was deleted. Type tracking.experiment=ANOTHER_NAME. "
-                f"Received: tracking.experiment={self.experiment}"
-            )
-        return found.experiment_id
-
-    def _lock(self) -> contextlib.AbstractContextManager[Any]:
-        """Returns what keeps other processes from making the same database at the same time."""
-        if not self.uri.startswith("sqlite:///"):
-            return contextlib.nullcontext()
-        database = Path(self.uri.removeprefix("sqlite:///"))
-        database.parent.mkdir(parents=True, exist_ok=True)
-        return FileLock(f"{database}.lock")
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Hides what Keras says of .h5 files and MLflow of its own steps."""
-    levels = {name: logging.getLogger(name).level for name in ("absl", "mlflow")}
-    for name in levels:
-        logging.getLogger(name).setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)

@@ -55,8 +55,7 @@ def load(run: str, uri: str) -> LoggedModel:
     file = folder / "artifacts" / "model.keras"
     if "class_names" not in facts or not file.is_file():
         raise UserError(
-            f"The model was not logged by crackexp.train, so its classes are not known. "
-            f"Received: run={run}"
+            f"The model was not logged by crackexp.train, so its classes are not known. Received: run={run}"
         )
     classifier = keras.saving.load_model(file, compile=False)
     return LoggedModel(classifier, tuple(facts["class_names"]), facts["positive"], info.run_id)

@@ -3,14 +3,14 @@
 import os
 from typing import Any
 
-import mlflow
-import mlflow.pyfunc
 import numpy as np
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel
 
 BATCH = 32
 
 
-class KerasClassifier(mlflow.pyfunc.PythonModel):
+class KerasClassifier(PythonModel):
     """A Keras classifier of uint8 pixels: (n, S, S, 3) in, probabilities (n, c) float32 out."""
 
     def load_context(self, context: Any) -> None:
@@ -33,10 +33,7 @@ class KerasClassifier(mlflow.pyfunc.PythonModel):
                 f"resize them first. Received: shape={images.shape}"
             )
         if images.size and (images.min() < 0 or images.max() > 255):
-            raise ValueError(
-                f"The model takes pixels from 0 to 255. "
-                f"Received: min={images.min()} max={images.max()}"
-            )
+            raise ValueError(f"The model takes pixels from 0 to 255. Received: min={images.min()} max={images.max()}")
         batches = [self._predict(images[i : i + BATCH]) for i in range(0, len(images), BATCH)]
         return np.concatenate([*batches, np.zeros((0, self.model.output_shape[-1]), np.float32)])
 
@@ -46,4 +43,4 @@ class KerasClassifier(mlflow.pyfunc.PythonModel):
         return np.asarray(self.model.predict_on_batch(batch), np.float32)[: len(images)]
 
 
-mlflow.models.set_model(KerasClassifier())
+set_model(KerasClassifier())

@@ -17,9 +17,7 @@ def build_module(cfg: DictConfig, num_classes: int) -> CrackModule:
     """
     backbone = instantiate(cfg.backbone).build(cfg.image_size, cfg.seed)
     head = build_head(backbone.output_shape[-1], num_classes, cfg.dropout, cfg.seed)
-    return CrackModule(
-        backbone, head, instantiate(cfg.loss), instantiate(cfg.optimizer, _partial_=True)
-    )
+    return CrackModule(backbone, head, instantiate(cfg.loss), instantiate(cfg.optimizer, _partial_=True))
 
 
 def profiled(folder: str | None) -> contextlib.AbstractContextManager[None]:

@@ -22,9 +22,7 @@ class Validate(keras.callbacks.Callback):
         predict: returns probabilities (n, c).
     """
 
-    def __init__(
-        self, module: CrackModule, labels: np.ndarray, predict: Callable[[], np.ndarray]
-    ) -> None:
+    def __init__(self, module: CrackModule, labels: np.ndarray, predict: Callable[[], np.ndarray]) -> None:
         super().__init__()
         self.module = module
         self.labels = labels
@@ -112,8 +110,5 @@ class EpochSchedule(keras.callbacks.Callback):
 
 def epoch_metrics(logs: dict[str, Any]) -> dict[str, float]:
     """Returns Keras' logs under the names of the tracking store: loss is train/loss, val_loss is val/loss."""
-    names = {
-        name: name.replace("val_", "val/", 1) if name.startswith("val_") else f"train/{name}"
-        for name in logs
-    }
+    names = {name: name.replace("val_", "val/", 1) if name.startswith("val_") else f"train/{name}" for name in logs}
     return {names[name]: float(value) for name, value in logs.items()}

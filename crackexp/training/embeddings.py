@@ -8,7 +8,6 @@ there, which are written last, so a table is never read half-written.
 import hashlib
 import json
 import logging
-import os
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -19,10 +18,10 @@ import keras
 import numpy as np
 
 from crackexp.data.index import ImageIndex
-from crackexp.progress import progress
 from crackexp.models.classifier import embedding_model
-from crackexp.models.cpu_conv import for_cpu
+from crackexp.models.cpu_conv import blockwise, for_cpu
 from crackexp.models.weights import weights_digest
+from crackexp.progress import progress
 
 SHARD_ROWS = 8192
 _log = logging.getLogger(__name__)
@@ -70,16 +69,15 @@ class Embedder:
         cache: folder that holds ``embeddings/``.
     """
 
-    def __init__(
-        self, backbone: keras.Model, image_size: int, batch_size: int, cache: Path
-    ) -> None:
+    def __init__(self, backbone: keras.Model, image_size: int, batch_size: int, cache: Path) -> None:
         model = embedding_model(backbone)
         self.batch_size = batch_size
         self.width = int(model.output_shape[-1])
         self.computed = 0
         self.seconds = 0.0
         self.folder = cache / "embeddings" / self._key(model, image_size)
-        if jax.default_backend() == "cpu":
+        on_cpu = jax.default_backend() == "cpu"
+        if on_cpu:
             model = for_cpu(model)
         self._weights = (
             [variable.value for variable in model.trainable_variables],
@@ -90,7 +88,7 @@ class Embedder:
             outputs, _ = model.stateless_call(*weights, images, training=False)
             return outputs
 
-        self._forward = jax.jit(forward)
+        self._forward = jax.jit(blockwise(forward) if on_cpu else forward)
 
     def embed(
         self,
@@ -160,4 +158,4 @@ def _write_shard(folder: Path, digests: np.ndarray, rows: np.ndarray) -> None:
         temporary = folder / f"{name}.{kind}.tmp"
         with temporary.open("wb") as file:
             np.save(file, array)
-        os.replace(temporary, folder / f"{name}.{kind}.npy")
+        temporary.replace(folder / f"{name}.{kind}.npy")

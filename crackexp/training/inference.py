@@ -15,9 +15,7 @@ def computing(classifier: keras.Model) -> keras.Model:
     return for_cpu(classifier) if jax.default_backend() == "cpu" else classifier
 
 
-def predict(
-    network: keras.Model, batches: Iterator[np.ndarray], count: int, title: str
-) -> np.ndarray:
+def predict(network: keras.Model, batches: Iterator[np.ndarray], count: int, title: str) -> np.ndarray:
     """Returns the probabilities of `count` images, (count, c) float32.
 
     Args:

@@ -75,13 +75,9 @@ class LiveTrainer(FrozenTrainer):
         )
         batches = (
             (images, module.targets(labels), weights)
-            for images, labels, weights in datamodule.train_batches(
-                self.epochs, first, self.sample_weights(datamodule)
-            )
+            for images, labels, weights in datamodule.train_batches(self.epochs, first, self.sample_weights(datamodule))
         )
-        validate = Validate(
-            module, datamodule.val.labels, lambda: self.predict(datamodule.val, "val")
-        )
+        validate = Validate(module, datamodule.val.labels, lambda: self.predict(datamodule.val, "val"))
         history = network.fit(
             batches,
             initial_epoch=first,

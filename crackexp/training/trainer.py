@@ -92,9 +92,7 @@ class FrozenTrainer:
         """Readies `module` for `predict`, without training."""
         self.datamodule = datamodule
         self.module = module
-        self.embedder = Embedder(
-            module.backbone, datamodule.image_size, self.embed_batch_size, self.cache
-        )
+        self.embedder = Embedder(module.backbone, datamodule.image_size, self.embed_batch_size, self.cache)
 
     def score_before(self, module: CrackModule, datamodule: DataModule, log: Log) -> None:
         """Logs loss and accuracy on val before any training, as val/loss_before and val/accuracy_before."""
@@ -113,12 +111,8 @@ class FrozenTrainer:
         """Fits the head on embeddings; epoch e sees view e of every image."""
         views = Views(self, module, datamodule, epochs)
         turn = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: views.show(epoch))
-        validate = Validate(
-            module, datamodule.val.labels, lambda: self.predict(datamodule.val, "val")
-        )
-        module.head.compile(
-            optimizer=module.optimizer(), loss=module.loss, weighted_metrics=["accuracy"]
-        )
+        validate = Validate(module, datamodule.val.labels, lambda: self.predict(datamodule.val, "val"))
+        module.head.compile(optimizer=module.optimizer(), loss=module.loss, weighted_metrics=["accuracy"])
         history = module.head.fit(
             views,
             epochs=epochs,
@@ -168,9 +162,7 @@ class FrozenTrainer:
 class Views(keras.utils.PyDataset):
     """The training embeddings in shuffled batches; the incomplete last batch is left out."""
 
-    def __init__(
-        self, trainer: FrozenTrainer, module: CrackModule, datamodule: DataModule, epochs: int
-    ) -> None:
+    def __init__(self, trainer: FrozenTrainer, module: CrackModule, datamodule: DataModule, epochs: int) -> None:
         super().__init__()
         self.trainer = trainer
         self.datamodule = datamodule

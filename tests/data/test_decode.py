@@ -35,9 +35,7 @@ def test_lossless_rgb_is_read_as_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize("progressive", [False, True])
 def test_jpeg_equals_pillow(tmp_path: Path, subsampling: int, progressive: bool) -> None:
     path = tmp_path / "a.jpg"
-    Image.fromarray(_noise(37, 51, 3)).save(
-        path, quality=80, subsampling=subsampling, progressive=progressive
-    )
+    Image.fromarray(_noise(37, 51, 3)).save(path, quality=80, subsampling=subsampling, progressive=progressive)
     with Image.open(path) as image:
         np.testing.assert_array_equal(load_image(path), np.asarray(image))
 
@@ -130,9 +128,7 @@ def _hollow_png(width: int, height: int) -> bytes:
 
     header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
     rows = zlib.compress(b"\0" * 1000)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-    )
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize(
@@ -149,9 +145,7 @@ def _hollow_png(width: int, height: int) -> bytes:
     ],
     ids=["empty", "text", "cut jpeg", "jpeg head", "cut png", "broken png", "huge", "large"],
 )
-def test_what_is_no_whole_image_is_refused_with_the_reason(
-    tmp_path: Path, data: bytes, reason: str
-) -> None:
+def test_what_is_no_whole_image_is_refused_with_the_reason(tmp_path: Path, data: bytes, reason: str) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(data)
     assert reason in str(check_image(path))

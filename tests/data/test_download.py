@@ -133,9 +133,7 @@ def test_by_last_modified_where_there_is_no_etag(server: _Server, tmp_path: Path
 
 
 @pytest.mark.parametrize("etag", [None, 'W/"weak"'])
-def test_without_a_strong_mark_it_starts_anew(
-    server: _Server, tmp_path: Path, etag: str | None
-) -> None:
+def test_without_a_strong_mark_it_starts_anew(server: _Server, tmp_path: Path, etag: str | None) -> None:
     server.etag = etag
     server.break_after = [2_000_000]
     assert _download(server, tmp_path).read_bytes() == CONTENT

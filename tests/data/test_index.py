@@ -32,9 +32,7 @@ def _build(root: Path, tmp_path: Path, **arguments: object) -> ImageIndex:
 def test_every_image_is_listed_with_label_and_digest(root: Path, tmp_path: Path) -> None:
     index = _build(root, tmp_path)
     assert len(index) == 15
-    assert index.files.tolist() == sorted(
-        path.relative_to(root).as_posix() for path in root.rglob("*.jpg")
-    )
+    assert index.files.tolist() == sorted(path.relative_to(root).as_posix() for path in root.rglob("*.jpg"))
     assert index.class_names == ("Negative", "Positive")
     assert index.positive_index == 1
     assert index.labels.dtype == np.int32
@@ -81,9 +79,7 @@ def test_subset_keeps_rows_together(root: Path, tmp_path: Path) -> None:
         assert part.fingerprint != index.fingerprint
 
 
-def test_only_new_and_changed_files_are_read_again(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_new_and_changed_files_are_read_again(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
     original = index_module.read_digest
 
@@ -107,9 +103,7 @@ def test_only_new_and_changed_files_are_read_again(
     assert second.digests[second.files.tolist().index("Positive/00003.jpg")] == first.digests[0]
 
 
-def test_a_damaged_cache_is_computed_anew(
-    root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_damaged_cache_is_computed_anew(root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     first = _build(root, tmp_path)
     (cache,) = (tmp_path / "cache" / "index").glob("*.npz")
     cache.write_bytes(cache.read_bytes()[:300])
@@ -164,9 +158,7 @@ def test_a_long_list_of_bad_files_is_cut_in_the_message_only(root: Path, tmp_pat
     assert len(report.read_text().splitlines()) == 26
 
 
-def test_skip_leaves_bad_files_out_and_says_so(
-    root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_skip_leaves_bad_files_out_and_says_so(root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     clean = _build(root, tmp_path)
     _spoil(root)
     with caplog.at_level(logging.WARNING):

@@ -49,8 +49,7 @@ def test_the_rar_and_the_zip_around_it(
     with zipfile.ZipFile(tmp_path / "5y9wdsg2zt-2.zip", "w") as target:
         target.write(rar, rar.name)
     indexes = [
-        _source(tmp_path / "cache", archive=archive).prepare()
-        for archive in (rar, tmp_path / "5y9wdsg2zt-2.zip")
+        _source(tmp_path / "cache", archive=archive).prepare() for archive in (rar, tmp_path / "5y9wdsg2zt-2.zip")
     ]
     assert indexes[0].files.tolist() == sorted(images)
     assert indexes[0].fingerprint == indexes[1].fingerprint
@@ -77,9 +76,7 @@ def test_a_download(
     assert index.files.tolist() == sorted(images)
 
 
-def test_offline_the_error_says_what_to_type(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_offline_the_error_says_what_to_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     with pytest.raises(DataError, match="cannot be reached") as caught:
         _source(tmp_path).prepare()

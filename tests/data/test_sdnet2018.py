@@ -22,9 +22,7 @@ WRITTEN = {
 
 def _source(path: Path | None, cache: Path, **options: object) -> Sdnet2018:
     given = {"archive": None, "surfaces": ["decks", "pavements", "walls"], **options}
-    return Sdnet2018(
-        name="sdnet2018", path=path, limit=None, on_bad_file="error", cache=cache, **given
-    )
+    return Sdnet2018(name="sdnet2018", path=path, limit=None, on_bad_file="error", cache=cache, **given)
 
 
 def _name_patches(root: Path) -> None:
@@ -34,9 +32,7 @@ def _name_patches(root: Path) -> None:
 
 @pytest.mark.parametrize("layout", [PUBLISHED, WRITTEN], ids=["published", "written out"])
 @pytest.mark.parametrize("wrapping", ["", "SDNET2018"])
-def test_both_layouts(
-    tmp_path: Path, draw_tree: DrawTree, layout: dict[str, int], wrapping: str
-) -> None:
+def test_both_layouts(tmp_path: Path, draw_tree: DrawTree, layout: dict[str, int], wrapping: str) -> None:
     draw_tree(tmp_path / "a" / wrapping, layout)
     _name_patches(tmp_path / "a")
     index = _source(tmp_path / "a", tmp_path).prepare()
@@ -51,9 +47,7 @@ def test_both_layouts(
         assert index.labels[i] == (not cracked)
 
 
-def test_one_photo_number_on_two_surfaces_is_two_groups(
-    tmp_path: Path, draw_tree: DrawTree
-) -> None:
+def test_one_photo_number_on_two_surfaces_is_two_groups(tmp_path: Path, draw_tree: DrawTree) -> None:
     root = draw_tree(tmp_path / "a", {f"{s}/{c}{s}": 1 for s in "DW" for c in "CU"})
     index = _source(root, tmp_path, surfaces=["decks", "walls"]).prepare()
     assert set(index.groups.tolist()) == {"decks/00000", "walls/00000"}

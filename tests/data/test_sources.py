@@ -72,9 +72,7 @@ def test_unicode_and_spaces(tmp_path: Path, draw_tree: DrawTree) -> None:
 
 
 @pytest.mark.parametrize("name", ["POSITIVE", "crack", "Cracked", "defect"])
-def test_the_positive_class_is_found_by_name(
-    tmp_path: Path, draw_tree: DrawTree, name: str
-) -> None:
+def test_the_positive_class_is_found_by_name(tmp_path: Path, draw_tree: DrawTree, name: str) -> None:
     root = draw_tree(tmp_path / "a", {name: 1, "other": 1, "Zebra": 1})
     assert _folder(root, tmp_path).prepare().positive == name
 
@@ -159,7 +157,5 @@ def test_every_argument_draws_a_set_of_its_own(tmp_path: Path) -> None:
 def test_another_generator_draws_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = _synthetic(tmp_path).path
     assert _synthetic(tmp_path).path == before
-    monkeypatch.setattr(
-        "crackexp.data.drawn.draw_patch", lambda *arguments: np.zeros((32, 32, 3), np.uint8)
-    )
+    monkeypatch.setattr("crackexp.data.drawn.draw_patch", lambda *arguments: np.zeros((32, 32, 3), np.uint8))
     assert _synthetic(tmp_path).path != before

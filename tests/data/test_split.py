@@ -27,9 +27,7 @@ def _split(index: ImageIndex, cache: Path, ratio=RECIPE, seed: int = 1337) -> Sp
 
 
 def _tree(folder: Path) -> set[str]:
-    return {
-        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix == ".jpg"
-    }
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix == ".jpg"}
 
 
 @pytest.fixture
@@ -75,9 +73,7 @@ def test_links_lead_to_the_images(root: Path, tmp_path: Path) -> None:
         link = split.folder / "val" / file
         assert link.is_symlink()
         assert link.resolve() == (root / file).resolve()
-    assert [path.name for path in split.folder.parent.iterdir() if path.is_dir()] == [
-        split.folder.name
-    ]
+    assert [path.name for path in split.folder.parent.iterdir() if path.is_dir()] == [split.folder.name]
 
 
 def test_the_manifest_lists_every_image_once(root: Path, tmp_path: Path) -> None:
@@ -112,9 +108,7 @@ def test_a_whole_split_is_read_and_a_broken_one_made_anew(root: Path, tmp_path: 
         assert files[0] == files[1] == files[2]
 
 
-def test_every_split_has_its_own_folder_and_key(
-    root: Path, tmp_path: Path, draw_tree: DrawTree
-) -> None:
+def test_every_split_has_its_own_folder_and_key(root: Path, tmp_path: Path, draw_tree: DrawTree) -> None:
     index = _index(root, tmp_path)
     splits = [
         _split(index, tmp_path),
@@ -126,9 +120,7 @@ def test_every_split_has_its_own_folder_and_key(
     assert len({split.key for split in splits}) == 4
     assert set(splits[0].test.files.tolist()) != set(splits[2].test.files.tolist())
     for split in splits:
-        assert len(_tree(split.folder)) == sum(
-            len(part) for part in (split.train, split.val, split.test)
-        )
+        assert len(_tree(split.folder)) == sum(len(part) for part in (split.train, split.val, split.test))
 
 
 def test_a_copy_elsewhere_has_the_same_key_and_links_of_its_own(root: Path, tmp_path: Path) -> None:
@@ -144,9 +136,7 @@ def test_test_parts_of_one_seed_are_nested(root: Path, tmp_path: Path) -> None:
     ratios = [(0.5, 0.2, 0.3), (0.6, 0.2, 0.2), (0.7, 0.2, 0.1), (0.8, 0.1, 0.1), (0.9, 0.05, 0.05)]
     tests = [set(_split(index, tmp_path, ratio).test.files.tolist()) for ratio in ratios]
     trains = [set(_split(index, tmp_path, ratio).train.files.tolist()) for ratio in ratios]
-    for (large, small), (short, long) in zip(
-        combinations(tests, 2), combinations(trains, 2), strict=True
-    ):
+    for (large, small), (short, long) in zip(combinations(tests, 2), combinations(trains, 2), strict=True):
         assert small <= large
         assert short <= long
     assert tests[-1] < tests[0]
@@ -169,9 +159,7 @@ def test_python_s_own_random_numbers_are_left_alone(root: Path, tmp_path: Path) 
     assert random.random() == expected
 
 
-def test_the_bar_of_splitfolders_is_not_shown(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_bar_of_splitfolders_is_not_shown(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def loud(**arguments: object) -> None:
         raise AssertionError("a bar was made")
 
@@ -196,9 +184,7 @@ def test_too_few_images_are_refused_by_class(tmp_path: Path, draw_tree: DrawTree
     assert not (tmp_path / "splits").exists()
 
 
-@pytest.mark.parametrize(
-    "ratio", [(0.7, 0.3), (0.7, 0.2, 0.2), (1.0, 0.0, 0.0), (1.2, -0.1, -0.1), (0.25,) * 4]
-)
+@pytest.mark.parametrize("ratio", [(0.7, 0.3), (0.7, 0.2, 0.2), (1.0, 0.0, 0.0), (1.2, -0.1, -0.1), (0.25,) * 4])
 def test_a_ratio_that_is_none_is_refused(tmp_path: Path, ratio) -> None:
     with pytest.raises(ConfigError, match=r"Received: split\.ratio="):
         RatioSplit(ratio=ratio, seed=0, cache=tmp_path)

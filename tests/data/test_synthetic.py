@@ -34,9 +34,7 @@ def test_a_patch_is_rgb_bytes_of_the_asked_size(size: int, cracked: bool) -> Non
 
 def test_a_patch_depends_on_its_arguments_alone() -> None:
     forwards = [draw_patch(3, i, cracked, SIZE) for i in range(5) for cracked in (False, True)]
-    backwards = [
-        draw_patch(3, i, cracked, SIZE) for i in reversed(range(5)) for cracked in (True, False)
-    ]
+    backwards = [draw_patch(3, i, cracked, SIZE) for i in reversed(range(5)) for cracked in (True, False)]
     np.testing.assert_array_equal(forwards, backwards[::-1])
 
 
@@ -47,10 +45,7 @@ def test_numpy_integers_draw_what_plain_ones_draw() -> None:
 
 def test_patches_are_distinct_across_index_class_and_seed() -> None:
     patches = {
-        draw_patch(seed, i, cracked, SIZE).tobytes()
-        for seed in (0, 1)
-        for i in range(10)
-        for cracked in (False, True)
+        draw_patch(seed, i, cracked, SIZE).tobytes() for seed in (0, 1) for i in range(10) for cracked in (False, True)
     }
     assert len(patches) == 40
 
@@ -101,9 +96,7 @@ def test_noise_varies_over_the_asked_distance(cell: float) -> None:
 
 
 @pytest.mark.parametrize(("count", "positives"), [(2, 1), (6, 3), (7, 3)])
-def test_classes_are_halves_and_an_odd_one_is_negative(
-    tmp_path: Path, count: int, positives: int
-) -> None:
+def test_classes_are_halves_and_an_odd_one_is_negative(tmp_path: Path, count: int, positives: int) -> None:
     draw_dataset(tmp_path / "drawn", count, seed=0, size=32)
     names = sorted(contents(tmp_path / "drawn"))
     assert names == sorted(
@@ -134,9 +127,7 @@ def test_another_seed_draws_other_files(tmp_path: Path) -> None:
     assert not set(contents(tmp_path / "a").values()) & set(contents(tmp_path / "b").values())
 
 
-def test_processes_write_what_one_process_writes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_processes_write_what_one_process_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     draw_dataset(tmp_path / "one", 60, seed=2, size=32)
     monkeypatch.setattr(synthetic, "_PARALLEL_FROM", 60)
     monkeypatch.setattr(synthetic, "_CHUNK", 25)
@@ -154,9 +145,7 @@ def test_drawing_keeps_the_callers_opencv_threads(tmp_path: Path) -> None:
     assert cv2.getNumThreads() == threads
 
 
-def test_an_interrupted_drawing_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_drawing_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(synthetic, "_CHUNK", 5)
 
     def interrupt(done: int) -> None:

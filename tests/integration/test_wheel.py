@@ -17,7 +17,9 @@ def test_the_wheel_works_in_an_empty_folder(tmp_path: Path, patches: Path) -> No
     wheels, site, work = tmp_path / "wheels", tmp_path / "site", tmp_path / "work"
     subprocess.run([sys.executable, "-m", "build", "--wheel", "--outdir", wheels, ROOT], check=True)
     (wheel,) = wheels.glob("*.whl")
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", site, wheel], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", site, wheel], check=True
+    )
     assert (site / "crackexp" / "conf" / "train.yaml").is_file()
 
     own = work / "own" / "experiment"

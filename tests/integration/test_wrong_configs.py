@@ -68,9 +68,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("arguments", "words"), WRONG, ids=[row[0] for row in WRONG])
-def test_a_wrong_command_line_is_refused_in_a_sentence(
-    command: Command, arguments: str, words: list[str]
-) -> None:
+def test_a_wrong_command_line_is_refused_in_a_sentence(command: Command, arguments: str, words: list[str]) -> None:
     done = command("train", *arguments.split(" "))
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
@@ -93,9 +91,7 @@ def test_a_refusal_comes_before_anything_heavy_is_imported() -> None:
         "heavy = {'keras', 'jax', 'mlflow', 'grain', 'cv2', 'matplotlib'} & sys.modules.keys()\n"
         "print(code, sorted(heavy))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "2 []"
 
 

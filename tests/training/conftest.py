@@ -47,9 +47,7 @@ def make_data(patches: Path, tmp_path: Path) -> MakeData:
 def make_module() -> MakeModule:
     """Makes a module with random weights."""
 
-    def make(
-        seed: int = 0, loss: keras.Loss | None = None, learning_rate: float = 1e-2
-    ) -> CrackModule:
+    def make(seed: int = 0, loss: keras.Loss | None = None, learning_rate: float = 1e-2) -> CrackModule:
         backbone = Application("mobilenet_v2", 0.35, None).build(32, seed)
         return CrackModule(
             backbone,

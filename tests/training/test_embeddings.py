@@ -8,9 +8,7 @@ from crackexp.training.embeddings import Embedder, Table
 from tests.training.conftest import MakeData, MakeModule
 
 
-def test_what_is_stored_is_not_computed_again(
-    make_data: MakeData, make_module: MakeModule, tmp_path: Path
-) -> None:
+def test_what_is_stored_is_not_computed_again(make_data: MakeData, make_module: MakeModule, tmp_path: Path) -> None:
     data, module = make_data(), make_module()
     first = Embedder(module.backbone, 32, 8, tmp_path)
     computed = first.embed(data.val, "plain", data.images, "val")
@@ -26,9 +24,7 @@ def test_an_embedding_has_the_same_bits_whatever_stands_beside_it(
     make_data: MakeData, make_module: MakeModule, tmp_path: Path
 ) -> None:
     data, module = make_data(), make_module()
-    whole = Embedder(module.backbone, 32, 8, tmp_path / "a").embed(
-        data.train, "plain", data.images, "train"
-    )
+    whole = Embedder(module.backbone, 32, 8, tmp_path / "a").embed(data.train, "plain", data.images, "train")
     rows = np.array([3, 17, 30])
     part = Embedder(module.backbone, 32, 8, tmp_path / "b").embed(
         data.train.subset(rows), "plain", data.images, "train"
@@ -49,9 +45,7 @@ def test_other_weights_sizes_and_views_have_tables_of_their_own(
     assert other.computed == len(data.val)
 
 
-def test_a_shard_without_its_keys_does_not_count(
-    make_data: MakeData, make_module: MakeModule, tmp_path: Path
-) -> None:
+def test_a_shard_without_its_keys_does_not_count(make_data: MakeData, make_module: MakeModule, tmp_path: Path) -> None:
     data = make_data()
     embedder = Embedder(make_module().backbone, 32, 8, tmp_path)
     embedder.embed(data.val, "plain", data.images, "val")
@@ -62,9 +56,7 @@ def test_a_shard_without_its_keys_does_not_count(
     assert embedder.computed == 2 * len(data.val)
 
 
-def test_images_of_equal_bytes_share_a_row(
-    make_data: MakeData, make_module: MakeModule, tmp_path: Path
-) -> None:
+def test_images_of_equal_bytes_share_a_row(make_data: MakeData, make_module: MakeModule, tmp_path: Path) -> None:
     data = make_data()
     twice = data.val.subset(np.arange(2))
     twice.digests[1] = twice.digests[0]

@@ -19,9 +19,7 @@ from tests.training.conftest import MakeData, MakeModule
 Logged = list[tuple[dict[str, float], int]]
 
 
-def fit(
-    trainer: FrozenTrainer, module: Any, data: Any, callbacks: tuple[Any, ...] = ()
-) -> Logged:
+def fit(trainer: FrozenTrainer, module: Any, data: Any, callbacks: tuple[Any, ...] = ()) -> Logged:
     logged: Logged = []
     trainer.setup(TimeBudget())
     trainer.fit(module, data, callbacks, lambda metrics, step: logged.append((metrics, step)))
@@ -50,9 +48,7 @@ def test_logged_metrics_are_those_of_scikit_learn_on_the_assembled_classifier(
     probabilities = module.classifier.predict(images, verbose=0)
     last, step = logged[-1]
     assert step == 2
-    assert last["val/loss"] == pytest.approx(
-        log_loss(data.val.labels, probabilities.astype(float)), abs=1e-5
-    )
+    assert last["val/loss"] == pytest.approx(log_loss(data.val.labels, probabilities.astype(float)), abs=1e-5)
     assert last["val/accuracy"] == accuracy_score(data.val.labels, probabilities.argmax(1))
     np.testing.assert_allclose(trainer.predict(data.val, "val"), probabilities, atol=1e-5)
 

@@ -60,9 +60,7 @@ class Transform(ABC):
         return f"{type(self).__name__}({arguments})"
 
 
-def number(
-    name: str, value: Any, low: float, high: float, *, open_low: bool = False, integer: bool = False
-) -> float:
+def number(name: str, value: Any, low: float, high: float, *, open_low: bool = False, integer: bool = False) -> float:
     """Returns `value` checked to be a number in [low, high], or (low, high] with `open_low`.
 
     Raises:
@@ -78,9 +76,7 @@ def number(
     )
     if not fits:
         kind = "a whole number" if integer else "a number"
-        raise ConfigError(
-            f"`{name}` must be {kind} {_interval(low, high, open_low)}. Received: {name}={value}"
-        )
+        raise ConfigError(f"`{name}` must be {kind} {_interval(low, high, open_low)}. Received: {name}={value}")
     return int(value) if integer else float(value)
 
 
@@ -104,9 +100,7 @@ def pair(
     received = f"Received: {name}={list(value)}"
     if len(value) != 2:
         raise ConfigError(f"`{name}` must be a number or a pair (lower, upper). {received}")
-    first, second = (
-        number(name, part, low, high, open_low=open_low, integer=integer) for part in value
-    )
+    first, second = (number(name, part, low, high, open_low=open_low, integer=integer) for part in value)
     if ordered and first > second:
         raise ConfigError(f"`{name}` must have its lower value first. {received}")
     return first, second

@@ -128,9 +128,7 @@ class RandomZoom(Warp):
     ) -> None:
         self.height_factor = around_zero("height_factor", height_factor, -1, 1, open_low=True)
         self.width_factor = (
-            None
-            if width_factor is None
-            else around_zero("width_factor", width_factor, -1, 1, open_low=True)
+            None if width_factor is None else around_zero("width_factor", width_factor, -1, 1, open_low=True)
         )
         super().__init__(fill_mode, interpolation, fill_value)
 

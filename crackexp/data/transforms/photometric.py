@@ -84,9 +84,7 @@ class RandomGaussianBlur(Transform):
             return image
         sigma_x, sigma_y = rng.uniform(*self.sigma, size=2) + TINY_SIGMA
         size = (self.kernel_size, self.kernel_size)
-        return cv2.GaussianBlur(
-            image, size, sigmaX=sigma_x, sigmaY=sigma_y, borderType=cv2.BORDER_REFLECT
-        )
+        return cv2.GaussianBlur(image, size, sigmaX=sigma_x, sigmaY=sigma_y, borderType=cv2.BORDER_REFLECT)
 
 
 class GaussianNoise(Transform):
@@ -127,9 +125,7 @@ class RandomJPEGQuality(Transform):
 
     def __init__(self, quality: Any) -> None:
         given = pair("quality", quality, 1, 100, integer=True)
-        self.quality = (
-            (number("quality", quality, 1, 100, integer=True),) * 2 if given is None else given
-        )
+        self.quality = (number("quality", quality, 1, 100, integer=True),) * 2 if given is None else given
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         lower, upper = self.quality
