@@ -34,13 +34,14 @@ def evaluate(composed: DictConfig) -> dict[str, float]:
         from crackexp.data.pipeline import image_batches
         from crackexp.evaluation.metrics import evaluate_predictions
         from crackexp.tracking.models import load
-        from crackexp.training.inference import computing, predict
+        from crackexp.training.inference import computing, keep_programs, predict
 
         logger = instantiate(cfg.tracking)
 
     console.print_config(cfg)
     with budget.section("model"):
         budget.watch_compilation()
+        keep_programs(Path(cfg.paths.cache))
         model = load(cfg.run, cfg.tracking.uri)
         index = index.relabel(model.class_names, model.positive)
 

@@ -1,6 +1,7 @@
 """What a run leaves behind besides its weights: params, files, figures, tables and result.json."""
 
 import json
+import math
 from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
@@ -17,6 +18,7 @@ from crackexp.data.index import ImageIndex
 from crackexp.evaluation import figures
 from crackexp.evaluation.report import (
     classification_report_text,
+    metrics_markdown,
     metrics_table,
     most_wrong,
     predictions_table,
@@ -41,7 +43,7 @@ def log_run(logger: NoLogger, cfg: DictConfig) -> None:
     logger.log_text("\n".join(packages()) + "\n", "environment/packages.txt")
     tags = {f"hardware.{key}": value for key, value in hardware().items()}
     tags["crackexp.version"] = __version__
-    git = git_state(Path.cwd())
+    git = git_state(Path(__file__).parent) or git_state(Path.cwd())
     if git:
         tags |= {"git.commit": git.commit, "git.dirty": str(bool(git.diff)).lower()}
         if git.diff:
@@ -54,7 +56,7 @@ def log_data(logger: NoLogger, datamodule: DataModule) -> None:
     log_dataset(logger, datamodule.dataset.name, datamodule.index, "training")
     logger.log_file(datamodule.split.manifest, "data")
     sizes = {part: len(getattr(datamodule, part)) for part in ("train", "val", "test")}
-    logger.log_metrics({f"data/{part}_images": count for part, count in sizes.items()})
+    logger.log_params({f"data.{part}_images": count for part, count in sizes.items()})
 
     train, size = datamodule.train, datamodule.image_size
     chosen = generator(datamodule.seed, "samples").permutation(len(train))[:GRID]
@@ -94,10 +96,12 @@ def log_network(logger: NoLogger, module: CrackModule) -> None:
         for layer in module.classifier.layers
     ]
     logger.log_figure(figures.architecture(layers), "network/architecture.png")
-    logger.log_metrics(
+    logger.log_params(
         {
-            "network/parameters": module.classifier.count_params(),
-            "network/head_parameters": module.head.count_params(),
+            "network.parameters": module.classifier.count_params(),
+            "network.trainable_parameters": sum(
+                math.prod(weight.shape) for weight in module.classifier.trainable_weights
+            ),
         }
     )
 
@@ -132,6 +136,7 @@ def log_predictions(
         values = {"": score.value, "_low": score.low, "_high": score.high}
         logger.log_metrics({f"test/{name}{end}": value for end, value in values.items() if np.isfinite(value)})
     logger.log_text(metrics_table(scores).to_csv(), "test/metrics.csv")
+    logger.set_tags({"mlflow.note.content": metrics_markdown(scores, settings.level)})
     logger.log_text(classification_report_text(labels, predictions, names), "test/classification_report.txt")
     table = predictions_table(index.files, index.digests, labels, probabilities, names, positive)
     logger.log_text(table.to_csv(index=False), "test/predictions.csv")

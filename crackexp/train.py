@@ -51,6 +51,7 @@ def train(composed: DictConfig) -> dict[str, float]:
     with budget.section("model"):
         trainer.setup(budget)
         module = build_module(cfg, len(datamodule.index.class_names))
+        trainer.prepare(module, datamodule)
         callbacks = [instantiate(callback) for callback in cfg.callbacks.values() if callback]
 
     with logger.run(run_name(cfg), tags=dict.fromkeys(cfg.tags, "true")):

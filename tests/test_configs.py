@@ -48,7 +48,7 @@ RUNS = {
         "optimizer=sgd",
         "callbacks=plateau",
     ],
-    "groups": ["dataset=sdnet2018", "callbacks=minimal", "+debug=profile"],
+    "groups": ["dataset=sdnet2018", "dataset.surfaces=[decks]", "callbacks=minimal", "+debug=profile", "dataset.limit=40"],
     "one batch": ["+debug=one_batch"],
     "limit": ["+debug=limit", "dataset.limit=40"],
     "overfit": ["+debug=overfit", "dataset.limit=40", "epochs=2"],

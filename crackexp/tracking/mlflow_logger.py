@@ -21,6 +21,8 @@ from crackexp.tracking.dataset import ImageDataset
 from crackexp.tracking.logger import NoLogger
 
 MODEL_PACKAGES = ("mlflow", "keras", "jax", "numpy")
+EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
+"""Opens the experiment on the pages for training, not on those for language models."""
 
 
 class MlflowLogger(NoLogger):
@@ -143,7 +145,7 @@ class MlflowLogger(NoLogger):
                 found = client.get_experiment_by_name(self.experiment)
                 if found is None:
                     artifacts = Path(self.artifacts).resolve().as_uri() if self.artifacts else None
-                    return client.create_experiment(self.experiment, artifacts)
+                    return client.create_experiment(self.experiment, artifacts, EXPERIMENT_TAGS)
         except Exception as error:
             raise UserError(
                 f"The MLflow store cannot be used: {error}. Start it, or type tracking=local. "

@@ -51,12 +51,14 @@ class LiveTrainer(FrozenTrainer):
         log: Log,
     ) -> None:
         """Trains `module` in place, in two phases that make one curve; see `FrozenTrainer.fit`."""
-        unfreeze(module.classifier, self.unfreeze_from, self.freeze_batch_norm)
-        self.prepare(module, datamodule)
         self.score_before(module, datamodule, log)
         if self.head_epochs:
             self.fit_head(module, datamodule, callbacks, log, self.head_epochs)
         self.fit_pixels(module, datamodule, callbacks, log)
+
+    def freeze(self, module: CrackModule) -> None:
+        """Leaves the layers before the named one as they are."""
+        unfreeze(module.classifier, self.unfreeze_from, self.freeze_batch_norm)
 
     def fit_pixels(
         self,

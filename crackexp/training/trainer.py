@@ -6,16 +6,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import keras
 import numpy as np
 
 from crackexp.budget import TimeBudget
 from crackexp.data.datamodule import DataModule
 from crackexp.data.index import ImageIndex
+from crackexp.models.classifier import POOL, unfreeze
 from crackexp.seeds import keras_seed
 from crackexp.training.callbacks import LogEpochs, Validate
 from crackexp.training.embeddings import Embedder, Table
+from crackexp.training.inference import keep_programs
 from crackexp.training.module import CrackModule
 
 Log = Callable[[dict[str, float], int], None]
@@ -66,8 +67,7 @@ class FrozenTrainer:
         budget.watch_compilation()
         keras.config.set_dtype_policy(self.precision)
         keras.utils.set_random_seed(keras_seed(self.seed, "keras"))
-        jax.config.update("jax_compilation_cache_dir", str(self.cache / "xla"))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+        keep_programs(self.cache)
 
     def fit(
         self,
@@ -79,20 +79,24 @@ class FrozenTrainer:
         """Trains `module` in place; `history` and `before` then hold its metrics.
 
         Args:
-            module: the classifier.
+            module: the classifier, prepared.
             datamodule: set up.
             callbacks: Keras callbacks; their logs hold loss, accuracy, val_loss, val_accuracy.
             log: receives the metrics of each epoch, and of step 0 before training.
         """
-        self.prepare(module, datamodule)
         self.score_before(module, datamodule, log)
         self.fit_head(module, datamodule, callbacks, log, self.epochs)
 
     def prepare(self, module: CrackModule, datamodule: DataModule) -> None:
-        """Readies `module` for `predict`, without training."""
+        """Freezes what is not trained, and readies `module` for `fit` and `predict`."""
+        self.freeze(module)
         self.datamodule = datamodule
         self.module = module
         self.embedder = Embedder(module.backbone, datamodule.image_size, self.embed_batch_size, self.cache)
+
+    def freeze(self, module: CrackModule) -> None:
+        """Leaves the head alone to be trained."""
+        unfreeze(module.classifier, POOL)
 
     def score_before(self, module: CrackModule, datamodule: DataModule, log: Log) -> None:
         """Logs loss and accuracy on val before any training, as val/loss_before and val/accuracy_before."""

@@ -22,6 +22,7 @@ Logged = list[tuple[dict[str, float], int]]
 def fit(trainer: FrozenTrainer, module: Any, data: Any, callbacks: tuple[Any, ...] = ()) -> Logged:
     logged: Logged = []
     trainer.setup(TimeBudget())
+    trainer.prepare(module, data)
     trainer.fit(module, data, callbacks, lambda metrics, step: logged.append((metrics, step)))
     return logged
 
