@@ -19,6 +19,7 @@ from mlflow.types import Schema, TensorSpec
 from crackexp.errors import UserError
 from crackexp.tracking.dataset import ImageDataset
 from crackexp.tracking.logger import NoLogger
+from crackexp.tracking.signals import uninterrupted
 
 MODEL_PACKAGES = ("mlflow", "keras", "jax", "numpy")
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
@@ -67,34 +68,43 @@ class MlflowLogger(NoLogger):
             yield
         except BaseException as error:
             killed = isinstance(error, (KeyboardInterrupt, SystemExit))
-            with contextlib.suppress(mlflow.MlflowException):
-                mlflow.set_tag("error", f"{type(error).__name__}: {error}"[:5000])
-                mlflow.log_text(traceback.format_exc(), "error.txt")
-            mlflow.end_run("KILLED" if killed else "FAILED")
+            with uninterrupted():
+                with contextlib.suppress(mlflow.MlflowException):
+                    mlflow.set_tag("error", f"{type(error).__name__}: {error}"[:5000])
+                    mlflow.log_text(traceback.format_exc(), "error.txt")
+                mlflow.end_run("KILLED" if killed else "FAILED")
             raise
         mlflow.end_run("FINISHED")
 
+    @uninterrupted()
     def set_tags(self, tags: Mapping[str, str]) -> None:
         mlflow.set_tags(dict(tags))
 
+    @uninterrupted()
     def log_params(self, params: Mapping[str, Any]) -> None:
         mlflow.log_params(dict(params))
 
+    @uninterrupted()
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         mlflow.log_metrics(dict(metrics), step=step)
 
+    @uninterrupted()
     def log_figure(self, figure: Figure, path: str) -> None:
         mlflow.log_figure(figure, path, save_kwargs={"dpi": 100})
 
+    @uninterrupted()
     def log_text(self, text: str, path: str) -> None:
         mlflow.log_text(text, path)
 
+    @uninterrupted()
     def log_file(self, file: Path, folder: str) -> None:
         mlflow.log_artifact(str(file), folder)
 
+    @uninterrupted()
     def log_dataset(self, name: str, root: Path, digest: str, profile: Mapping[str, Any], context: str) -> None:
         mlflow.log_input(ImageDataset(name, root, digest, profile), context)
 
+    @uninterrupted()
     def log_model(
         self,
         classifier: Any,

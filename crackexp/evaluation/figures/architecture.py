@@ -23,6 +23,8 @@ Layer = tuple[str, str, tuple[int, ...], int, bool]
 BLOCK = re.compile(r"((?:conv\d+_)?block_?\d+[a-z]?|expanded_conv(?:_\d+)?)_")
 """Names of the blocks of MobileNets, EfficientNets and ResNets, as their layers' names begin."""
 
+NUMBER = re.compile(r"\d+[a-z]?$")
+
 AFTER = ("BatchNormalization", "ReLU", "Activation")
 """Kinds drawn with the layer before them."""
 
@@ -43,18 +45,21 @@ class Stage:
         """What the box is called."""
         if not self.blocks:
             return next((name for name, kind, *_ in self.layers if kind != "ZeroPadding2D"), "")
-        ends = dict.fromkeys((self.blocks[0], self.blocks[-1]))
-        return " to ".join(ends)
+        first, last = self.blocks[0], self.blocks[-1]
+        if first == last:
+            return first
+        stem = NUMBER.sub("", last)
+        return f"{first} to {last.removeprefix(stem) if first.startswith(stem) else last}"
 
     @property
     def kinds(self) -> str:
-        """The kinds of its layers, each once."""
-        kinds = dict.fromkeys(kind for _, kind, *_ in self.layers if kind != "ZeroPadding2D")
+        """The kinds of its layers, each once; of blocks, the main kinds with parameters."""
         if not self.blocks:
-            return ", ".join(kinds)
-        main = [kind for kind in kinds if kind not in AFTER]
-        count = f"{len(self.blocks)} blocks" if len(self.blocks) > 1 else "block"
-        return f"{count} of {', '.join(main)}"
+            kinds = [kind for _, kind, *_ in self.layers if kind != "ZeroPadding2D"]
+            return ", ".join(dict.fromkeys(kinds))
+        kinds = [kind for _, kind, _, count, _ in self.layers if count and kind not in AFTER]
+        blocks = f"{len(self.blocks)} blocks" if len(self.blocks) > 1 else "block"
+        return f"{blocks} of {', '.join(dict.fromkeys(kinds))}"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -135,8 +140,8 @@ def _draw(axes: Axes, stage: Stage, y: float, last: bool) -> None:
         linewidth=1,
     )
     axes.add_patch(box)
-    axes.text(0.22, y, shortened(stage.name, 26), va="center", fontsize=10)
-    axes.text(4.98, y, shortened(stage.kinds, 40), va="center", ha="right", fontsize=8, color=MUTED)
+    axes.text(0.22, y, shortened(stage.name, 24), va="center", fontsize=10)
+    axes.text(4.98, y, shortened(stage.kinds, 44), va="center", ha="right", fontsize=8.5, color=MUTED)
     axes.text(7.0, y, " x ".join(map(str, stage.shape)), va="center", ha="right", fontsize=10)
     if stage.parameters:
         axes.text(8.9, y, f"{stage.parameters:,}", va="center", ha="right", fontsize=10)

@@ -34,12 +34,12 @@ def reliability_diagram(labels: np.ndarray, probabilities: np.ndarray) -> Figure
 
     figure = new_figure(6.6, width=7.2)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-    top.plot([0, 1], [0, 1], color=LINE, linewidth=1, linestyle=(0, (4, 3)))
+    top.plot([0, 1], [0, 1], color=LINE, linewidth=1, linestyle=(0, (4, 3)), label="as sure as right")
     top.vlines(sure, [s.low for s in right], [s.high for s in right], color=BLUE, alpha=0.45)
-    top.plot(sure, value, "o-", color=BLUE, linewidth=1, clip_on=False, zorder=3)
+    top.plot(sure, value, "o-", color=BLUE, linewidth=1, clip_on=False, zorder=3, label="predictions")
     top.set(ylabel="Share of right predictions", ylim=(0, 1.02))
     top.set_title(f"Reliability: expected calibration error {error:.4f}")
-    top.text(0.02, 0.95, "on the dashed line: as sure as right", color=MUTED, transform=top.transAxes)
+    top.legend(loc="lower right")
 
     bottom.bar((np.arange(ECE_BINS) + 0.5) / ECE_BINS, counts, 0.9 / ECE_BINS, color=BLUE, alpha=0.75)
     for b in filled:
@@ -59,4 +59,5 @@ def reliability_diagram(labels: np.ndarray, probabilities: np.ndarray) -> Figure
     for axis in (top.yaxis, bottom.xaxis):
         axis.set_major_formatter(PercentFormatter(1))
     bottom.grid(False)
+    bottom.tick_params(axis="y", which="both", length=0)
     return figure

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 from sklearn import metrics
 
-from crackexp.evaluation.figures.style import INK, LINE, MUTED, new_figure, note, percent, styled
+from crackexp.evaluation.figures.style import INK, LINE, MUTED, new_figure, note, percent, score, shortened, styled
 
 Curve = tuple[np.ndarray, np.ndarray, str]
 ZOOMS = (0.01, 0.02, 0.05, 0.1, 0.2)
@@ -28,9 +28,9 @@ def roc_curve(labels: np.ndarray, probabilities: np.ndarray, class_names: Sequen
         positive: index of the positive class.
     """
 
-    def curve(truth: np.ndarray, score: np.ndarray, name: str) -> Curve:
-        x, y, _ = metrics.roc_curve(truth, score)
-        return x, y, f"{name}: area {metrics.roc_auc_score(truth, score):.4f}"
+    def curve(truth: np.ndarray, given: np.ndarray, name: str) -> Curve:
+        x, y, _ = metrics.roc_curve(truth, given)
+        return x, y, f"{name} {score(metrics.roc_auc_score(truth, given))}"
 
     def draw(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=LINE, linewidth=1, linestyle=(0, (4, 3)))
@@ -43,19 +43,19 @@ def roc_curve(labels: np.ndarray, probabilities: np.ndarray, class_names: Sequen
         true, false = alarm[labels == positive].mean(), alarm[labels != positive].mean()
         text = f"As predicted: {percent(true)} found,\n{percent(false)} false alarms"
         point = (np.array([false]), np.array([true]), text)
-    return _panels("ROC curve", "Upper left corner", curves, point, (0, 1), draw)
+    return _panels("ROC curve", "Area under the curve", "Upper left corner", curves, point, (0, 1), draw)
 
 
 @styled
 def precision_recall_curve(
     labels: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str], positive: int
 ) -> Figure:
-    """Draws precision over recall; arguments and panels as of `roc_curve`."""
+    """Draws precision over recall, in steps of area average precision; arguments and panels as of `roc_curve`."""
 
-    def curve(truth: np.ndarray, score: np.ndarray, name: str) -> Curve:
-        y, x, _ = metrics.precision_recall_curve(truth, score)
-        area = metrics.average_precision_score(truth, score)
-        return x, y, f"{name}: average precision {area:.4f}"
+    def curve(truth: np.ndarray, given: np.ndarray, name: str) -> Curve:
+        y, x, _ = metrics.precision_recall_curve(truth, given)
+        area = metrics.average_precision_score(truth, given)
+        return np.repeat(x, 2)[1:], np.repeat(y, 2)[:-1], f"{name} {score(area)}"
 
     binary = len(class_names) == 2
     share = float(np.mean(labels == positive))
@@ -73,7 +73,7 @@ def precision_recall_curve(
         precision = np.mean(labels[alarm] == positive)
         text = f"As predicted: recall {percent(recall)},\nprecision {percent(precision)}"
         point = (np.array([recall]), np.array([precision]), text)
-    return _panels("Precision-recall curve", "Upper right corner", curves, point, (1, 1), draw)
+    return _panels("Precision-recall curve", "Average precision", "Upper right corner", curves, point, (1, 1), draw)
 
 
 def _curves(
@@ -86,11 +86,16 @@ def _curves(
     """Returns the curve of each class that some images are of, and some are not."""
     classes = [positive] if len(class_names) == 2 else range(len(class_names))
     truths = [(k, labels == k) for k in classes]
-    return [curve(truth, probabilities[:, k], class_names[k]) for k, truth in truths if truth.any() and not truth.all()]
+    return [
+        curve(truth, probabilities[:, k], shortened(class_names[k], 18))
+        for k, truth in truths
+        if truth.any() and not truth.all()
+    ]
 
 
 def _panels(
     title: str,
+    scores_title: str,
     corner_title: str,
     curves: list[Curve],
     point: Curve | None,
@@ -98,7 +103,7 @@ def _panels(
     draw: Callable[[Axes], None],
 ) -> Figure:
     zoom = _zoom(curves, point, corner)
-    figure = new_figure(4.9, width=9.0 if zoom else 5.4)
+    figure = new_figure(4.6, width=9.0 if zoom else 5.4)
     panels = figure.subplots(1, 2 if zoom else 1, squeeze=False)[0]
     for axes in panels:
         draw(axes)
@@ -112,7 +117,8 @@ def _panels(
         axes.yaxis.set_major_formatter(PercentFormatter(1))
     panels[0].set_title(title)
     if curves:
-        panels[0].legend(loc="lower right" if corner == (0, 1) else "lower left")
+        loc = "lower right" if corner == (0, 1) else "lower left"
+        panels[0].legend(loc=loc, title=scores_title, alignment="left")
     else:
         note(panels[0], "There are images of one class only:\nno curve can be drawn.")
     if zoom:
@@ -120,7 +126,10 @@ def _panels(
             xlim=sorted((corner[0], abs(corner[0] - zoom))),
             ylim=sorted((corner[1], abs(corner[1] - zoom))),
         )
-        panels[1].set_title(f"{corner_title}, {1 / zoom:.0f} times larger", color=MUTED)
+        for axis in (panels[1].xaxis, panels[1].yaxis):
+            axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+            axis.set_major_formatter(PercentFormatter(1, decimals=1 if zoom < 0.05 else 0))
+        panels[1].set_title(f"{corner_title}, {1 / zoom:.0f}x", color=MUTED)
     return figure
 
 

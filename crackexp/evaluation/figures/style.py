@@ -79,16 +79,21 @@ def heading(figure: Figure, text: str) -> None:
 
 def note(axes: Axes, text: str) -> None:
     """Writes why there is nothing to draw, in the middle of `axes`."""
-    axes.text(0.5, 0.5, text, ha="center", va="center", color=MUTED, transform=axes.transAxes)
+    axes.text(0.5, 0.5, text, ha="center", va="center", color=MUTED, transform=axes.transAxes, backgroundcolor="white")
 
 
 def percent(share: float) -> str:
     """Returns `share` in percent; what is nearly all or nothing is not rounded to it."""
     if 0.9995 <= share < 1:
-        return "> 99.9 %"
+        return "> 99.9%"
     if 0 < share < 0.0005:
-        return "< 0.1 %"
-    return f"{100 * share:.1f} %"
+        return "< 0.1%"
+    return f"{100 * share:.1f}%"
+
+
+def score(value: float) -> str:
+    """Returns a score in [0, 1] with four digits; what is nearly 1 is not rounded to it."""
+    return "> 0.9999" if 0.99995 <= value < 1 else f"{value:.4f}"
 
 
 def shortened(text: str, length: int) -> str:

@@ -30,7 +30,7 @@ def training_curves(
     _panel(right, "loss", history, before or {}, phases)
     right.set_title("Loss")
     right.set_ylim(bottom=0)
-    left.legend(loc="lower right")
+    right.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.3)
     return figure
 
 

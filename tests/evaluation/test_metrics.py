@@ -1,0 +1,254 @@
+"""Metrics against scikit-learn, the bootstrap against one image at a time, intervals against simulated truth."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from sklearn import metrics as sk
+
+from crackexp.evaluation.metrics import calibration_bins, evaluate_predictions, f1_interval
+from crackexp.evaluation.statistics import resampled_counts, wilson
+from crackexp.seeds import generator
+
+NAMES = [
+    "accuracy",
+    "precision",
+    "recall",
+    "f1",
+    "balanced_accuracy",
+    "roc_auc",
+    "average_precision",
+    "log_loss",
+    "brier",
+    "ece",
+]
+
+
+def simulate(n, c, seed=0, decimals=None, signal=1.5, dtype=np.float64):
+    rng = np.random.default_rng(seed)
+    labels = rng.choice(c, n, p=np.arange(1, c + 1) / np.arange(1, c + 1).sum())
+    logits = rng.normal(size=(n, c))
+    logits[np.arange(n), labels] += signal
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    if decimals:
+        probabilities = np.floor(probabilities * 10**decimals) / 10**decimals
+        probabilities[:, 0] = 1 - probabilities[:, 1:].sum(axis=1)
+    return labels, probabilities.astype(dtype)
+
+
+def slow_ece(labels, probabilities):
+    confidence, total = probabilities.max(axis=1), 0.0
+    hit = probabilities.argmax(axis=1) == labels
+    for low in range(15):
+        inside = (confidence > low / 15) & (confidence <= (low + 1) / 15)
+        if inside.any():
+            total += inside.mean() * abs(hit[inside].mean() - confidence[inside].mean())
+    return total
+
+
+def reference(labels, probabilities, positive):
+    """The metrics by scikit-learn."""
+    c = probabilities.shape[1]
+    guess = probabilities.argmax(axis=1)
+    classes = [positive] if c == 2 else range(c)
+    options = {"labels": list(classes), "average": "macro", "zero_division": np.nan}
+    return {
+        "accuracy": sk.accuracy_score(labels, guess),
+        "precision": sk.precision_score(labels, guess, **options),
+        "recall": sk.recall_score(labels, guess, **options),
+        "f1": sk.f1_score(labels, guess, **options),
+        "balanced_accuracy": sk.balanced_accuracy_score(labels, guess),
+        "roc_auc": np.mean([sk.roc_auc_score(labels == k, probabilities[:, k]) for k in classes]),
+        "average_precision": np.mean([sk.average_precision_score(labels == k, probabilities[:, k]) for k in classes]),
+        "log_loss": sk.log_loss(labels, probabilities, labels=range(c)),
+        "brier": sk.brier_score_loss(labels == positive, probabilities[:, positive])
+        if c == 2
+        else c * sk.mean_squared_error(np.eye(c)[labels], probabilities),
+        "ece": slow_ece(labels, probabilities),
+    }
+
+
+@pytest.mark.parametrize("decimals", [None, 1])
+@pytest.mark.parametrize(("c", "positive"), [(2, 0), (2, 1), (3, 0), (5, 4)])
+def test_values_are_those_of_scikit_learn(c, positive, decimals):
+    labels, probabilities = simulate(300, c, decimals=decimals)
+
+    scores = evaluate_predictions(labels, probabilities, positive, seed=0, resamples=10)
+
+    assert list(scores) == NAMES
+    values = {name: score.value for name, score in scores.items()}
+    assert values == pytest.approx(reference(labels, probabilities, positive), abs=1e-9)
+
+
+def test_single_precision_is_clipped_as_by_scikit_learn():
+    labels = np.array([0, 1, 1])
+    probabilities = np.array([[1, 0], [0, 1], [1, 0]], np.float32)
+    scores = evaluate_predictions(labels, probabilities, 1, seed=0, resamples=10)
+    assert scores["log_loss"].value == pytest.approx(sk.log_loss(labels, probabilities), rel=1e-6)
+
+
+@pytest.mark.parametrize("c", [2, 3])
+def test_bootstrap_is_that_of_one_image_at_a_time(c):
+    labels, probabilities = simulate(60, c, decimals=1)
+    counts = np.concatenate(list(resampled_counts(60, 40, generator(3, "bootstrap"))))
+    rows = [np.repeat(np.arange(60), row.astype(int)) for row in counts]
+    samples = [reference(labels[row], probabilities[row], 1) for row in rows]
+
+    scores = evaluate_predictions(labels, probabilities, 1, seed=3, level=0.8, resamples=40)
+
+    bootstrapped = ["roc_auc", "average_precision", "log_loss", "brier", *(["f1"] if c == 3 else [])]
+    for name in bootstrapped:
+        low, high = np.quantile([sample[name] for sample in samples], [0.1, 0.9])
+        assert (scores[name].low, scores[name].high) == pytest.approx((low, high)), name
+
+
+def test_proportions_have_wilson_intervals():
+    labels = np.repeat([0, 1], [30, 20])
+    guess = np.concatenate([np.repeat([0, 1], [27, 3]), np.repeat([0, 1], [2, 18])])
+    probabilities = np.where(guess[:, None] == [0, 1], 0.8, 0.2)
+
+    scores = evaluate_predictions(labels, probabilities, 1, seed=0, level=0.9, resamples=10)
+
+    assert scores["accuracy"] == wilson(45, 50, 0.9)
+    for name, (hits, images) in {"precision": (18, 21), "recall": (18, 20)}.items():
+        expected = wilson(hits, images, 0.9)
+        got = scores[name]
+        assert (got.value, got.low, got.high) == pytest.approx((expected.value, expected.low, expected.high))
+    assert scores["f1"] == f1_interval(18, 5, 0.9)
+
+
+def test_f1_interval_is_that_of_the_share_it_rises_with():
+    interval, share = f1_interval(90, 10, 0.95), wilson(90, 100, 0.95)
+    assert interval.value == pytest.approx(2 * 90 / (2 * 90 + 10))
+    for end in ("low", "high"):
+        f = getattr(interval, end)
+        assert f / (2 - f) == pytest.approx(getattr(share, end))
+
+
+def test_perfect_predictions_keep_a_width():
+    labels = np.repeat([0, 1], 100)
+    probabilities = np.eye(2)[labels] * 0.98 + 0.01
+
+    scores = evaluate_predictions(labels, probabilities, 1, seed=0, resamples=50)
+
+    for name in ("accuracy", "precision", "recall", "f1", "balanced_accuracy"):
+        assert scores[name].value == 1
+        assert 0.9 < scores[name].low < 1, name
+        assert scores[name].high == pytest.approx(1)
+    assert scores["roc_auc"].value == scores["average_precision"].value == 1
+    assert scores["ece"].value == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize(("label", "left"), [(1, {"precision", "recall", "f1"}), (0, set())])
+def test_one_class_leaves_out_what_it_leaves_undefined(label, left):
+    labels = np.full(20, label)
+    probabilities = np.tile([0.3, 0.7] if label else [0.7, 0.3], (20, 1))
+
+    scores = evaluate_predictions(labels, probabilities, 1, seed=0, resamples=20)
+
+    always = {"accuracy", "balanced_accuracy", "log_loss", "brier", "ece"}
+    assert set(scores) == always | left
+    assert all(np.isfinite([s.value, s.low, s.high]).all() for s in scores.values())
+
+
+def test_false_alarms_alone_define_precision_but_not_recall():
+    labels = np.zeros(10, int)
+    probabilities = np.tile([0.4, 0.6], (10, 1))
+    scores = evaluate_predictions(labels, probabilities, 1, seed=0, resamples=10)
+    assert scores["precision"].value == scores["f1"].value == 0
+    assert "recall" not in scores
+
+
+def test_a_class_without_images_is_left_out_of_the_means():
+    labels, probabilities = simulate(200, 3)
+    labels = np.where(labels == 1, 0, labels)
+
+    scores = evaluate_predictions(labels, probabilities, 0, seed=0, resamples=10)
+
+    guess = probabilities.argmax(axis=1)
+    assert scores["recall"].value == pytest.approx(np.mean([np.mean(guess[labels == k] == k) for k in (0, 2)]))
+    assert scores["roc_auc"].value == pytest.approx(
+        np.mean([sk.roc_auc_score(labels == k, probabilities[:, k]) for k in (0, 2)])
+    )
+
+
+def test_resamples_that_lack_a_class_are_skipped():
+    labels = np.array([1, 0, 0, 0])
+    probabilities = np.array([[0.4, 0.6], [0.3, 0.7], [0.8, 0.2], [0.9, 0.1]])
+    scores = evaluate_predictions(labels, probabilities, 1, seed=0, resamples=200)
+    assert scores["roc_auc"].value == pytest.approx(2 / 3)
+    assert (scores["roc_auc"].low, scores["roc_auc"].high) == (0, 1)
+
+
+def test_a_single_image_is_judged():
+    scores = evaluate_predictions(np.array([1]), np.array([[0.2, 0.8]]), 1, seed=0, resamples=10)
+    assert scores["accuracy"] == wilson(1, 1, 0.95)
+    assert scores["log_loss"].value == pytest.approx(-np.log(0.8))
+
+
+def test_the_seed_decides():
+    labels, probabilities = simulate(100, 2)
+    run = [evaluate_predictions(labels, probabilities, 1, s, resamples=50) for s in (0, 0, 1)]
+    assert run[0] == run[1]
+    assert run[0]["log_loss"].low != run[2]["log_loss"].low
+    assert run[0]["log_loss"].value == run[2]["log_loss"].value
+
+
+def test_ece_bins_hold_their_upper_end():
+    assert calibration_bins(np.array([1e-9, 1 / 15, 1 / 15 + 1e-9, 1.0])).tolist() == [0, 0, 1, 14]
+
+
+def test_memory_does_not_grow_with_the_resamples():
+    labels, probabilities = simulate(20_000, 2)
+    peaks = []
+    for resamples in (30, 120):
+        tracemalloc.start()
+        evaluate_predictions(labels, probabilities, 1, seed=0, resamples=resamples)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.1 * peaks[0] < 60e6
+
+
+@pytest.mark.parametrize(
+    ("labels", "probabilities", "message"),
+    [
+        ([0, 1, 1], [[np.nan, 1], [0.5, 0.5], [np.nan, np.nan]], "2 of 3 images are NaN"),
+        ([0, 1], [[0.5, 0.6], [0.5, 0.5]], "those of 1 of 2"),
+        ([0, 1], [[-0.5, 1.5], [0.5, 0.5]], "those of 1 of 2"),
+        ([0, 2], [[0.5, 0.5], [0.5, 0.5]], r"\[0, 2\).*0 to 2"),
+        ([0, -1], [[0.5, 0.5], [0.5, 0.5]], r"\[0, 2\).*-1 to 0"),
+        ([0, 1, 1], [[0.5, 0.5], [0.5, 0.5]], r"\(3,\), probabilities of \(2, 2\)"),
+        ([0, 0], [[1.0], [1.0]], "two classes"),
+    ],
+)
+def test_wrong_arrays_are_refused(labels, probabilities, message):
+    with pytest.raises(ValueError, match=f"{message}|Received.*{message}"):
+        evaluate_predictions(np.array(labels), np.array(probabilities), 1, seed=0)
+
+
+def test_no_images_are_refused():
+    with pytest.raises(ValueError, match="an image"):
+        evaluate_predictions(np.zeros(0, int), np.zeros((0, 2)), 1, seed=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sharpness", [1.0, 2.0], ids=["calibrated", "too sure"])
+def test_intervals_hold_the_truth_as_often_as_they_say(sharpness):
+    def draw(n, seed):
+        rng = np.random.default_rng(seed)
+        labels = rng.integers(0, 2, n)
+        logit = 3 * (rng.normal(size=n) + 3 * (labels - 0.5))
+        positive = 1 / (1 + np.exp(-sharpness * logit))
+        return labels, np.stack([1 - positive, positive], axis=1)
+
+    labels, probabilities = draw(1_000_000, 0)
+    truth = reference(labels, probabilities, 1)
+    held = dict.fromkeys(NAMES, 0)
+    for trial in range(200):
+        scores = evaluate_predictions(*draw(500, trial + 1), 1, seed=trial, resamples=200)
+        for name, score in scores.items():
+            held[name] += score.low <= truth[name] <= score.high
+            assert score.low <= score.value <= score.high or name not in ("ece", "accuracy", "f1")
+
+    assert all(count >= 0.89 * 200 for count in held.values()), held
+    assert all(held[name] <= 0.995 * 200 for name in NAMES if name != "ece"), held

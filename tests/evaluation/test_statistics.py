@@ -1,0 +1,76 @@
+"""Intervals against closed forms, and resamples against the multinomial distribution."""
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from crackexp.evaluation import statistics
+from crackexp.evaluation.statistics import (
+    Interval,
+    mean_of,
+    percentile_interval,
+    resampled_counts,
+    wilson,
+)
+
+
+@pytest.mark.parametrize(("successes", "trials"), [(0, 10), (7, 10), (399, 400), (400, 400)])
+def test_wilson_solves_its_equation(successes, trials):
+    z = norm.ppf(0.975)
+    share = successes / trials
+    middle = (share + z**2 / (2 * trials)) / (1 + z**2 / trials)
+    half = z / (1 + z**2 / trials) * np.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
+
+    interval = wilson(successes, trials, 0.95)
+
+    assert interval.value == share
+    assert interval.low == pytest.approx(middle - half, abs=1e-12)
+    assert interval.high == pytest.approx(middle + half, abs=1e-12)
+    assert interval.low < interval.high
+
+
+def test_mean_of_one_part_is_that_part():
+    part = wilson(9, 10, 0.9)
+    mean = mean_of([part])
+    assert (mean.value, mean.low, mean.high) == pytest.approx((part.value, part.low, part.high))
+
+
+def test_mean_of_takes_each_side_by_itself():
+    mean = mean_of([Interval(1.0, 0.7, 1.0), Interval(0.5, 0.1, 0.9)])
+    assert (mean.value, mean.low, mean.high) == pytest.approx((0.75, 0.5, 0.95))
+
+
+def test_counts_are_those_of_draws_with_replacement():
+    counts = np.concatenate(list(resampled_counts(50, 4000, np.random.default_rng(0))))
+
+    assert counts.shape == (4000, 50)
+    assert np.all(counts.sum(axis=1) == 50)
+    assert counts.mean(axis=0) == pytest.approx(np.ones(50), abs=0.08)
+    assert counts.var() == pytest.approx(1 - 1 / 50, abs=0.02)
+    assert np.mean(counts == 0) == pytest.approx((1 - 1 / 50) ** 50, abs=0.005)
+
+
+def test_resamples_do_not_depend_on_the_chunks(monkeypatch):
+    whole = np.concatenate(list(resampled_counts(30, 20, np.random.default_rng(5))))
+    monkeypatch.setattr(statistics, "CHUNK", 100)
+    chunks = list(resampled_counts(30, 20, np.random.default_rng(5)))
+
+    assert [len(chunk) for chunk in chunks] == [3, 3, 3, 3, 3, 3, 2]
+    assert np.array_equal(np.concatenate(chunks), whole)
+
+
+def test_more_items_than_a_chunk_come_one_resample_at_a_time(monkeypatch):
+    monkeypatch.setattr(statistics, "CHUNK", 10)
+    shapes = [chunk.shape for chunk in resampled_counts(11, 2, np.random.default_rng(0))]
+    assert shapes == [(1, 11), (1, 11)]
+
+
+def test_percentiles_leave_undefined_resamples_out():
+    samples = np.array([np.nan, *np.linspace(0, 1, 101), np.nan])
+    assert percentile_interval(0.5, samples, 0.9) == Interval(0.5, 0.05, 0.95)
+
+
+def test_no_defined_resample_gives_no_bounds():
+    interval = percentile_interval(0.5, np.array([np.nan, np.nan]), 0.9)
+    assert interval.value == 0.5
+    assert np.isnan([interval.low, interval.high]).all()

@@ -1,0 +1,36 @@
+"""Signals are put off while something is written, and come through afterwards."""
+
+import signal
+import threading
+
+import pytest
+
+from crackexp.tracking.signals import uninterrupted
+
+
+def test_ctrl_c_waits_for_the_end_of_the_block() -> None:
+    done = False
+    with pytest.raises(KeyboardInterrupt), uninterrupted():
+        signal.raise_signal(signal.SIGINT)
+        done = True
+    assert done
+
+
+def test_handlers_are_put_back() -> None:
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with pytest.raises(RuntimeError), uninterrupted():
+        raise RuntimeError
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_another_thread_may_write_too() -> None:
+    written: list[bool] = []
+
+    def write() -> None:
+        with uninterrupted():
+            written.append(True)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    thread.join()
+    assert written == [True]
