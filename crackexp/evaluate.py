@@ -26,11 +26,14 @@ def evaluate(composed: DictConfig) -> dict[str, float]:
     cfg = check(composed, EvaluateRoot)
 
     with budget.section("data"):
+        from crackexp import console
+
+        console.print_config(cfg)
         dataset = instantiate(cfg.dataset)
         index = dataset.prepare()
 
     with budget.section("imports"):
-        from crackexp import console, report
+        from crackexp import report
         from crackexp.data.pipeline import image_batches
         from crackexp.evaluation.metrics import evaluate_predictions
         from crackexp.tracking.models import load
@@ -38,7 +41,6 @@ def evaluate(composed: DictConfig) -> dict[str, float]:
 
         logger = instantiate(cfg.tracking)
 
-    console.print_config(cfg)
     with budget.section("model"):
         budget.watch_compilation()
         keep_programs(Path(cfg.paths.cache))
@@ -63,7 +65,7 @@ def evaluate(composed: DictConfig) -> dict[str, float]:
         with budget.section("logging"):
             report.log_predictions(logger, index, probabilities, scores, cfg.evaluation, model.image_size)
 
-    metrics = {f"test/{name}": score.value for name, score in scores.items()}
+    metrics = report.test_metrics(scores)
     output = Path(cfg.paths.output)
     report.write_result(output, logger.run_id, None, metrics, budget.summary())
     console.print_scores(f"{dataset.name}, {len(index)} images", scores, cfg.evaluation.level)

@@ -63,8 +63,8 @@ def log_data(logger: NoLogger, datamodule: DataModule) -> None:
     names = [train.class_names[train.labels[row]] for row in chosen]
     logger.log_figure(figures.sample_grid(_images(train, chosen, size), names), "data/samples.png")
 
-    image = resize(load_image(train.path(int(chosen[0]))), size)
-    digest = str(train.digests[chosen[0]])
+    cracked = int(np.flatnonzero(train.labels == train.positive_index)[0])
+    image, digest = resize(load_image(train.path(cracked)), size), str(train.digests[cracked])
     views = [datamodule.view(epoch)(image, digest) for epoch in range(GRID)]
     logger.log_figure(figures.augmentation_grid(np.stack(views)), "data/augmentations.png")
 
@@ -112,6 +112,16 @@ def log_training(logger: NoLogger, trainer: FrozenTrainer) -> None:
     logger.log_figure(figure, "training/curves.png")
 
 
+def test_metrics(scores: Mapping[str, Interval]) -> dict[str, float]:
+    """Returns test/NAME, test/NAME_low and test/NAME_high of each metric; what is no number is left out."""
+    ends = {
+        f"test/{name}{end}": value
+        for name, score in scores.items()
+        for end, value in (("", score.value), ("_low", score.low), ("_high", score.high))
+    }
+    return {name: value for name, value in ends.items() if math.isfinite(value)}
+
+
 def log_predictions(
     logger: NoLogger,
     index: ImageIndex,
@@ -132,9 +142,7 @@ def log_predictions(
     """
     labels, names, positive = index.labels, index.class_names, index.positive_index
     predictions = probabilities.argmax(axis=1)
-    for name, score in scores.items():
-        values = {"": score.value, "_low": score.low, "_high": score.high}
-        logger.log_metrics({f"test/{name}{end}": value for end, value in values.items() if np.isfinite(value)})
+    logger.log_metrics(test_metrics(scores))
     logger.log_text(metrics_table(scores).to_csv(), "test/metrics.csv")
     logger.set_tags({"mlflow.note.content": metrics_markdown(scores, settings.level)})
     logger.log_text(classification_report_text(labels, predictions, names), "test/classification_report.txt")

@@ -19,6 +19,11 @@ Name = Annotated[str, Field(min_length=1)]
 Monitor = Literal["val_loss", "val_accuracy", "loss", "accuracy"]
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 
+METRIC = (
+    r"^((train|val)/(loss|accuracy)|test/(accuracy|precision|recall|f1|balanced_accuracy|roc_auc|average_precision"
+    r"|log_loss|brier|ece))$"
+)
+
 
 class Strict(BaseModel):
     """A table of keys; any other key is refused."""
@@ -216,7 +221,7 @@ class TrainRoot(Strict):
     dropout: Fraction
     tags: list[str]
     register_as: Name | None = Field(alias="register")
-    optimized_metric: Annotated[str, Field(pattern=r"^(train|val|test)/\w+$")]
+    optimized_metric: Annotated[str, Field(pattern=METRIC)]
     profile: Name | None
 
 

@@ -26,7 +26,10 @@ def train(composed: DictConfig) -> dict[str, float]:
     cfg = check(composed, TrainRoot)
 
     with budget.section("data"):
+        from crackexp import console
         from crackexp.data.datamodule import DataModule
+
+        console.print_config(cfg)
 
         datamodule = DataModule(
             dataset=instantiate(cfg.dataset),
@@ -37,17 +40,16 @@ def train(composed: DictConfig) -> dict[str, float]:
             seed=cfg.seed,
         )
         datamodule.setup()
+        console.print_data(datamodule)
 
     with budget.section("imports"):
-        from crackexp import console, report
+        from crackexp import report
         from crackexp.evaluation.metrics import evaluate_predictions
         from crackexp.training.build import build_module, profiled
 
         trainer = instantiate(cfg.trainer)
         logger = instantiate(cfg.tracking)
 
-    console.print_config(cfg)
-    console.print_data(datamodule)
     with budget.section("model"):
         trainer.setup(budget)
         module = build_module(cfg, len(datamodule.index.class_names))
@@ -60,7 +62,7 @@ def train(composed: DictConfig) -> dict[str, float]:
             report.log_data(logger, datamodule)
             report.log_network(logger, module)
         with budget.section("fit"), profiled(cfg.profile):
-            trainer.fit(module, datamodule, callbacks, logger.log_metrics)
+            trainer.fit(callbacks, logger.log_metrics)
         with budget.section("evaluate"):
             test = datamodule.test
             final = module.score(datamodule.val.labels, trainer.predict(datamodule.val, "val"))
@@ -77,10 +79,11 @@ def train(composed: DictConfig) -> dict[str, float]:
             report.log_training(logger, trainer)
             report.log_predictions(logger, test, probabilities, scores, cfg.evaluation, cfg.image_size)
             model_uri = report.log_model(logger, cfg, module, datamodule)
-        metrics = {f"val/{name}": value for name, value in final.items()}
-        metrics |= trainer.before | {f"test/{name}": score.value for name, score in scores.items()}
-        metrics |= trainer.speed() | {f"time/{k}_seconds": v for k, v in budget.summary().items()}
-        logger.log_metrics({k: v for k, v in metrics.items() if k.startswith("time/")})
+        times = trainer.speed() | {f"time/{k}_seconds": v for k, v in budget.summary().items()}
+        logger.log_metrics(times)
+        metrics = {f"train/{name}": trainer.history[name][-1] for name in ("loss", "accuracy")}
+        metrics |= {f"val/{name}": value for name, value in final.items()} | trainer.before
+        metrics |= report.test_metrics(scores) | times
 
     output = Path(cfg.paths.output)
     report.write_result(output, logger.run_id, model_uri, metrics, budget.summary())

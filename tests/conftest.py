@@ -1,8 +1,11 @@
 """Fixtures: small drawn image folders, composed configs, and commands as users type them."""
 
 import os
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -93,6 +96,32 @@ def command(tmp_path: Path, cache: Path) -> Command:
         )
 
     return run
+
+
+@pytest.fixture
+def serve_mlflow(tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """Starts ``mlflow COMMAND ARGUMENTS`` on a free port of loopback and returns its address."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def serve(command: str, *arguments: str) -> str:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        words = [sys.executable, "-m", "mlflow", command, "--port", str(port), "--workers", "1", *arguments]
+        started.append(subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1).close()
+            except OSError:
+                time.sleep(0.5)
+            else:
+                return f"http://127.0.0.1:{port}"
+        raise TimeoutError(f"mlflow {command} does not answer on port {port}")
+
+    yield serve
+    for process in started:
+        process.terminate()
+        process.wait(timeout=30)
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from crackexp.data.datamodule import DataModule
 from crackexp.data.index import ImageIndex
 from crackexp.models.classifier import unfreeze
-from crackexp.training.callbacks import LogEpochs, Validate
 from crackexp.training.inference import computing, predict
 from crackexp.training.module import CrackModule
 from crackexp.training.trainer import FrozenTrainer, Log, progress
@@ -43,50 +41,35 @@ class LiveTrainer(FrozenTrainer):
         self.freeze_batch_norm = freeze_batch_norm
         self.network: keras.Model | None = None
 
-    def fit(
-        self,
-        module: CrackModule,
-        datamodule: DataModule,
-        callbacks: Sequence[keras.callbacks.Callback],
-        log: Log,
-    ) -> None:
-        """Trains `module` in place, in two phases that make one curve; see `FrozenTrainer.fit`."""
-        self.score_before(module, datamodule, log)
-        if self.head_epochs:
-            self.fit_head(module, datamodule, callbacks, log, self.head_epochs)
-        self.fit_pixels(module, datamodule, callbacks, log)
-
     def freeze(self, module: CrackModule) -> None:
         """Leaves the layers before the named one as they are."""
         unfreeze(module.classifier, self.unfreeze_from, self.freeze_batch_norm)
 
-    def fit_pixels(
-        self,
-        module: CrackModule,
-        datamodule: DataModule,
-        callbacks: Sequence[keras.callbacks.Callback],
-        log: Log,
-    ) -> None:
+    def fit(self, callbacks: Sequence[keras.callbacks.Callback], log: Log) -> None:
+        """Trains the prepared module in place, in two phases that make one curve; see `FrozenTrainer.fit`."""
+        self.score_before(log)
+        if self.head_epochs:
+            self.fit_head(callbacks, log, self.head_epochs)
+        self.fit_pixels(callbacks, log)
+
+    def fit_pixels(self, callbacks: Sequence[keras.callbacks.Callback], log: Log) -> None:
         """Fits the unfrozen layers; epochs are numbered on from the first phase."""
+        module, data = self.module, self.datamodule
         first = len(self.history.get("loss", []))
         network = self.network = computing(module.classifier)
-        network.compile(
-            optimizer=module.optimizer(learning_rate=self.learning_rate),
-            loss=module.loss,
-            weighted_metrics=["accuracy"],
-        )
+        optimizer = module.optimizer(learning_rate=self.learning_rate)
+        network.compile(optimizer=optimizer, loss=module.loss, weighted_metrics=["accuracy"])
         batches = (
             (images, module.targets(labels), weights)
-            for images, labels, weights in datamodule.train_batches(self.epochs, first, self.sample_weights(datamodule))
+            for images, labels, weights in data.train_batches(self.epochs, first, self.sample_weights())
         )
-        validate = Validate(module, datamodule.val.labels, lambda: self.predict(datamodule.val, "val"))
         history = network.fit(
             batches,
             initial_epoch=first,
             epochs=first + self.epochs,
-            steps_per_epoch=datamodule.steps_per_epoch,
+            steps_per_epoch=data.steps_per_epoch,
             shuffle=False,
-            callbacks=[validate, *callbacks, LogEpochs(log)],
+            callbacks=self.surround(callbacks, log),
             verbose=progress(),
         )
         self.extend(history.history)

@@ -69,26 +69,23 @@ class FrozenTrainer:
         keras.utils.set_random_seed(keras_seed(self.seed, "keras"))
         keep_programs(self.cache)
 
-    def fit(
-        self,
-        module: CrackModule,
-        datamodule: DataModule,
-        callbacks: Sequence[keras.callbacks.Callback],
-        log: Log,
-    ) -> None:
-        """Trains `module` in place; `history` and `before` then hold its metrics.
+    def fit(self, callbacks: Sequence[keras.callbacks.Callback], log: Log) -> None:
+        """Trains the prepared module in place; `history` and `before` then hold its metrics.
 
         Args:
-            module: the classifier, prepared.
-            datamodule: set up.
             callbacks: Keras callbacks; their logs hold loss, accuracy, val_loss, val_accuracy.
             log: receives the metrics of each epoch, and of step 0 before training.
         """
-        self.score_before(module, datamodule, log)
-        self.fit_head(module, datamodule, callbacks, log, self.epochs)
+        self.score_before(log)
+        self.fit_head(callbacks, log, self.epochs)
 
     def prepare(self, module: CrackModule, datamodule: DataModule) -> None:
-        """Freezes what is not trained, and readies `module` for `fit` and `predict`."""
+        """Takes what `fit` and `predict` work on, and freezes what is not trained.
+
+        Args:
+            module: the classifier.
+            datamodule: set up.
+        """
         self.freeze(module)
         self.datamodule = datamodule
         self.module = module
@@ -98,33 +95,32 @@ class FrozenTrainer:
         """Leaves the head alone to be trained."""
         unfreeze(module.classifier, POOL)
 
-    def score_before(self, module: CrackModule, datamodule: DataModule, log: Log) -> None:
+    def score_before(self, log: Log) -> None:
         """Logs loss and accuracy on val before any training, as val/loss_before and val/accuracy_before."""
-        scores = module.score(datamodule.val.labels, self.predict(datamodule.val, "val"))
+        val = self.datamodule.val
+        scores = self.module.score(val.labels, self.predict(val, "val"))
         self.before = {f"val/{name}_before": value for name, value in scores.items()}
         log(self.before, 0)
 
-    def fit_head(
-        self,
-        module: CrackModule,
-        datamodule: DataModule,
-        callbacks: Sequence[keras.callbacks.Callback],
-        log: Log,
-        epochs: int,
-    ) -> None:
+    def fit_head(self, callbacks: Sequence[keras.callbacks.Callback], log: Log, epochs: int) -> None:
         """Fits the head on embeddings; epoch e sees view e of every image."""
-        views = Views(self, module, datamodule, epochs)
-        turn = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: views.show(epoch))
-        validate = Validate(module, datamodule.val.labels, lambda: self.predict(datamodule.val, "val"))
+        module, views = self.module, Views(self, epochs)
         module.head.compile(optimizer=module.optimizer(), loss=module.loss, weighted_metrics=["accuracy"])
+        turn = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: views.show(epoch))
         history = module.head.fit(
             views,
             epochs=epochs,
-            callbacks=[turn, validate, *callbacks, LogEpochs(log)],
+            callbacks=[turn, *self.surround(callbacks, log)],
             shuffle=False,
             verbose=progress(),
         )
         self.extend(history.history)
+
+    def surround(self, callbacks: Sequence[keras.callbacks.Callback], log: Log) -> list[keras.callbacks.Callback]:
+        """Returns `callbacks` with validation before them and logging after them."""
+        val = self.datamodule.val
+        validate = Validate(self.module, val.labels, lambda: self.predict(val, "val"))
+        return [validate, *callbacks, LogEpochs(log)]
 
     def predict(self, index: ImageIndex, title: str) -> np.ndarray:
         """Returns the probabilities of the images of `index`, (n, c) float32."""
@@ -149,11 +145,11 @@ class FrozenTrainer:
             counted["time/embedded_images_per_second"] = rate
         return counted
 
-    def sample_weights(self, datamodule: DataModule) -> np.ndarray:
+    def sample_weights(self) -> np.ndarray:
         """Returns the weight of each training image, (n,) float32."""
-        labels = datamodule.train.labels
+        labels = self.datamodule.train.labels
         if self.class_weight == "balanced":
-            return datamodule.class_weights()[labels]
+            return self.datamodule.class_weights()[labels]
         return np.ones(len(labels), np.float32)
 
     def extend(self, history: dict[str, list[Any]]) -> None:
@@ -166,13 +162,13 @@ class FrozenTrainer:
 class Views(keras.utils.PyDataset):
     """The training embeddings in shuffled batches; the incomplete last batch is left out."""
 
-    def __init__(self, trainer: FrozenTrainer, module: CrackModule, datamodule: DataModule, epochs: int) -> None:
+    def __init__(self, trainer: FrozenTrainer, epochs: int) -> None:
         super().__init__()
         self.trainer = trainer
-        self.datamodule = datamodule
+        self.datamodule = trainer.datamodule
         self.epochs = epochs
-        self.targets = module.targets(datamodule.train.labels)
-        self.weights = trainer.sample_weights(datamodule)
+        self.targets = trainer.module.targets(self.datamodule.train.labels)
+        self.weights = trainer.sample_weights()
         self.epoch = -1
         self.show(0)
 

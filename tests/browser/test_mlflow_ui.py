@@ -2,12 +2,7 @@
 
 import json
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -45,37 +40,19 @@ def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
     chrome.quit()
 
 
-@pytest.fixture
-def ui(tmp_path: Path) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    uri = f"http://127.0.0.1:{port}"
-    process = subprocess.Popen(
-        [
-            sys.executable, "-m", "mlflow", "ui", "--port", str(port), "--workers", "1",
-            "--backend-store-uri", f"sqlite:///{tmp_path}/mlruns/mlflow.db",
-        ],
-        cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    for _ in range(120):
-        try:
-            urllib.request.urlopen(f"{uri}/health", timeout=1).close()
-            break
-        except OSError:
-            time.sleep(0.5)
-    yield uri
-    process.terminate()
-    process.wait(timeout=30)
-
-
 def test_the_run_page_shows_metrics_and_figures(
-    command: Command, patches: Path, tmp_path: Path, ui: str, browser: webdriver.Chrome
+    command: Command,
+    patches: Path,
+    tmp_path: Path,
+    serve_mlflow: Callable[..., str],
+    browser: webdriver.Chrome,
 ) -> None:
     done = command("train", "dataset=folder", f"dataset.path={patches}", *TINY)
     assert done.returncode == 0, done.stderr
     (file,) = tmp_path.glob("outputs/*/*/*/result.json")
     run_id = json.loads(file.read_text())["run_id"]
+
+    ui = serve_mlflow("ui", "--backend-store-uri", f"sqlite:///{tmp_path}/mlruns/mlflow.db")
 
     def text() -> str:
         return browser.find_element(By.TAG_NAME, "body").text

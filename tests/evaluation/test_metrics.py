@@ -6,8 +6,13 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from crackexp.evaluation.metrics import calibration_bins, evaluate_predictions, f1_interval
-from crackexp.evaluation.statistics import resampled_counts, wilson
+from crackexp.evaluation.metrics import (
+    calibration_bins,
+    ece_interval,
+    evaluate_predictions,
+    f1_interval,
+)
+from crackexp.evaluation.statistics import Interval, resampled_counts, wilson
 from crackexp.seeds import generator
 
 NAMES = [
@@ -194,6 +199,24 @@ def test_the_seed_decides():
     assert run[0]["log_loss"].value == run[2]["log_loss"].value
 
 
+def test_ece_of_a_calibrated_network_is_not_told_from_none():
+    rng = np.random.default_rng(0)
+    positive = rng.uniform(size=2000)
+    labels = (rng.uniform(size=2000) < positive).astype(int)
+    probabilities = np.stack([1 - positive, positive], axis=1)
+
+    ece = evaluate_predictions(labels, probabilities, 1, seed=0, resamples=200)["ece"]
+
+    assert ece.low == 0 < ece.value < ece.high < 0.06
+
+
+def test_ece_interval_holds_the_estimate_below_the_percentiles():
+    shifts = np.linspace(0, 0.2, 201)
+    interval = ece_interval(Interval(0.3, 0.31, 0.35), shifts, 0.9)
+    assert (interval.low, interval.high) == pytest.approx((0.3 - 0.19, 0.35))
+    assert ece_interval(Interval(0.3, 0.1, 0.2), shifts, 0.9).high == 0.3
+
+
 def test_ece_bins_hold_their_upper_end():
     assert calibration_bins(np.array([1e-9, 1 / 15, 1 / 15 + 1e-9, 1.0])).tolist() == [0, 0, 1, 14]
 
@@ -248,7 +271,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(sharpness):
         scores = evaluate_predictions(*draw(500, trial + 1), 1, seed=trial, resamples=200)
         for name, score in scores.items():
             held[name] += score.low <= truth[name] <= score.high
-            assert score.low <= score.value <= score.high or name not in ("ece", "accuracy", "f1")
+        assert scores["ece"].low <= scores["ece"].value <= scores["ece"].high
 
     assert all(count >= 0.89 * 200 for count in held.values()), held
     assert all(held[name] <= 0.995 * 200 for name in NAMES if name != "ece"), held

@@ -23,7 +23,7 @@ def fit(trainer: FrozenTrainer, module: Any, data: Any, callbacks: tuple[Any, ..
     logged: Logged = []
     trainer.setup(TimeBudget())
     trainer.prepare(module, data)
-    trainer.fit(module, data, callbacks, lambda metrics, step: logged.append((metrics, step)))
+    trainer.fit(callbacks, lambda metrics, step: logged.append((metrics, step)))
     return logged
 
 
@@ -83,7 +83,7 @@ def test_epoch_e_sees_view_e_in_the_order_of_epoch_e(
     trainer = FrozenTrainer(epochs=3, **arguments)
     trainer.setup(TimeBudget())
     trainer.prepare(module, data)
-    views = Views(trainer, module, data, 3)
+    views = Views(trainer, 3)
     views.show(2)
     rows = data.order(2)[8:16]
     plain = next(iter(image_batches(data.train, 32, 36)))
@@ -112,7 +112,8 @@ def test_balanced_weights_are_one_on_average_and_rare_classes_weigh_more(
     object.__setattr__(data.split, "train", data.train.subset(rows))
     counts = np.bincount(data.train.labels)
     trainer = FrozenTrainer(epochs=1, **(arguments | {"class_weight": "balanced"}))
-    weights = trainer.sample_weights(data)
+    trainer.datamodule = data
+    weights = trainer.sample_weights()
     assert weights.mean() == pytest.approx(1)
     per_class = [weights[data.train.labels == label].sum() for label in (0, 1)]
     assert per_class[0] == pytest.approx(per_class[1])
@@ -186,3 +187,23 @@ def test_tensorboard_files_hold_the_metrics(
     events.Reload()
     losses = [float(event.tensor_proto.float_val[0]) for event in events.Tensors("val/loss")]
     assert losses == pytest.approx(trainer.history["val_loss"])
+
+
+@pytest.mark.parametrize("trained", ["head", "all"])
+def test_half_precision_trains_to_probabilities_in_float32(
+    make_data: MakeData, make_module: MakeModule, arguments: dict[str, Any], trained: str
+) -> None:
+    half = arguments | {"precision": "mixed_bfloat16"}
+    live = {"head_epochs": 0, "learning_rate": 1e-3, "unfreeze_from": "block_16_expand", "freeze_batch_norm": True}
+    trainer = FrozenTrainer(epochs=1, **half) if trained == "head" else LiveTrainer(epochs=1, **live, **half)
+    try:
+        trainer.setup(TimeBudget())
+        module, data = make_module(), make_data()
+        trainer.prepare(module, data)
+        trainer.fit([], lambda metrics, step: None)
+        assert module.backbone.get_layer("Conv1").compute_dtype == "bfloat16"
+        probabilities = trainer.predict(data.test, "test")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)

@@ -1,0 +1,175 @@
+"""What the pictures show, read back from their parts, and the look that all figures share."""
+
+import subprocess
+import sys
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+
+from crackexp.evaluation import figures
+from crackexp.evaluation.figures.style import INK, RED, percent, score, shortened
+from crackexp.evaluation.report import predictions_table
+from tests.evaluation.drawing import drawn, texts
+
+NAMES = ["Negative", "Positive"]
+
+
+def images(n, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (n, 20, 20, 3)).astype(np.uint8)
+
+
+def shown(figure):
+    return [axes for axes in figure.axes if axes.get_visible()]
+
+
+@pytest.mark.parametrize("n", [1, 4, 9])
+def test_sample_grid_shows_each_image_with_its_title(n):
+    batch = images(n)
+    titles = [f"class_{number} of $x^2$" for number in range(n)]
+    figure = figures.sample_grid(batch, titles)
+    drawn(figure)
+    assert [axes.get_title() for axes in shown(figure)] == titles
+    for axes, image in zip(shown(figure), batch, strict=True):
+        assert np.array_equal(axes.images[0].get_array(), image)
+
+
+def test_augmentation_grid_counts_the_epochs():
+    figure = figures.augmentation_grid(images(9))
+    drawn(figure)
+    assert [axes.get_title() for axes in figure.axes] == [f"epoch {n}" for n in range(1, 10)]
+
+
+def test_prediction_grid_paints_the_wrong_ones_red():
+    correct = [True, False, True, True]
+    figure = figures.prediction_grid(images(4), ["a / a", "a / b", "b / b", "b / b"], correct)
+    drawn(figure)
+    colors = [to_hex(axes.title.get_color()) for axes in shown(figure)]
+    assert colors == [INK, RED, INK, INK]
+    frames = [to_hex(axes.spines["left"].get_edgecolor()) == RED for axes in shown(figure)]
+    assert frames == [False, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "total", "title"),
+    [
+        (5, 12, "The 5 most wrong of 12 errors"),
+        (5, 5, "All 5 errors"),
+        (1, 1, "The only error"),
+        (0, 0, "No errors: the least sure"),
+    ],
+)
+def test_error_gallery_says_what_it_shows(wrong, total, title):
+    n = wrong or 3
+    labels = np.ones(n, int)
+    probabilities = np.tile([0.997, 0.003] if wrong else [0.4, 0.6], (n, 1))
+    files = np.array([f"Positive/{number:05}_{'x' * 40}.jpg" for number in range(n)])
+    table = predictions_table(files, files, labels, probabilities, NAMES, 1)
+
+    figure = figures.error_gallery(images(n), table, total)
+
+    drawn(figure)
+    assert figure.get_suptitle().startswith(title)
+    axes = shown(figure)
+    assert len(axes) == n
+    assert axes[0].get_title() == ("Positive → Negative" if wrong else "Positive → Positive")
+    sure, file = axes[0].get_xlabel().splitlines()
+    assert sure == ("99.7% sure" if wrong else "60.0% sure")
+    assert file.startswith("Positive/0")
+    assert file.endswith(".jpg")
+
+
+MOBILENET = [
+    ("image", "InputLayer", (64, 64, 3), 0, True),
+    ("preprocess", "Rescaling", (64, 64, 3), 0, False),
+    ("Conv1", "Conv2D", (32, 32, 32), 864, False),
+    ("bn_Conv1", "BatchNormalization", (32, 32, 32), 128, False),
+    ("Conv1_relu", "ReLU", (32, 32, 32), 0, False),
+    ("expanded_conv_depthwise", "DepthwiseConv2D", (32, 32, 32), 288, False),
+    ("expanded_conv_project", "Conv2D", (32, 32, 16), 512, False),
+    ("block_1_pad", "ZeroPadding2D", (33, 33, 16), 0, False),
+    ("block_1_depthwise", "DepthwiseConv2D", (16, 16, 16), 144, False),
+    ("re_lu_4", "ReLU", (16, 16, 16), 0, False),
+    ("block_1_project", "Conv2D", (16, 16, 24), 384, False),
+    ("block_2_expand", "Conv2D", (16, 16, 144), 3456, False),
+    ("block_2_project", "Conv2D", (16, 16, 24), 3456, False),
+    ("block_2_add", "Add", (16, 16, 24), 0, False),
+    ("block_3_expand", "Conv2D", (16, 16, 144), 3456, True),
+    ("block_3_expand_BN", "BatchNormalization", (16, 16, 144), 576, False),
+    ("block_3_project", "Conv2D", (8, 8, 32), 4608, True),
+    ("pool", "GlobalAveragePooling2D", (32,), 0, True),
+    ("dropout", "Dropout", (32,), 0, True),
+    ("probabilities", "Dense", (2,), 66, True),
+]
+
+
+def test_architecture_has_a_box_a_stage():
+    figure = figures.architecture(MOBILENET)
+    drawn(figure)
+    words = texts(figure.axes[0])
+    names = ["image", "preprocess", "Conv1", "expanded_conv", "block_1 to 2", "block_3", "pool"]
+    assert [word for word in words if word in names] == names
+    row = words.index("block_1 to 2")
+    assert words[row + 1 : row + 4] == [
+        "2 blocks of DepthwiseConv2D, Conv2D",
+        "16 x 16 x 24",
+        f"{144 + 384 + 3456 + 3456:,}",
+    ]
+    row = words.index("Conv1")
+    assert words[row + 1 : row + 4] == ["Conv2D, BatchNormalization, ReLU", "32 x 32 x 32", "992"]
+    assert f"{sum(layer[3] for layer in MOBILENET):,}" in words
+    assert {"trained", "trained in part", "frozen"} <= set(words)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "box"),
+    [
+        (["block2a", "block2b"], "block2a to 2b"),
+        (["conv2_block1", "conv2_block2", "conv2_block3"], "conv2_block1 to 3"),
+        (["expanded_conv_9", "expanded_conv_10"], "expanded_conv_9 to 10"),
+        (["block_10", "block_11", "block_12"], "block_10 to 12"),
+    ],
+)
+def test_blocks_of_every_backbone_share_a_box(blocks, box):
+    layers = [
+        (f"{block}_{part}", kind, (4, 4, 8), 10, False)
+        for block in blocks
+        for part, kind in (("expand_conv", "Conv2D"), ("bn", "BatchNormalization"))
+    ]
+    words = texts(figures.architecture(layers).axes[0])
+    assert words[2:6] == ["Parameters", box, f"{len(blocks)} blocks of Conv2D", "4 x 4 x 8"]
+
+
+def test_numbers_near_the_end_are_not_rounded_to_it():
+    assert [percent(share) for share in (0, 0.0001, 0.25, 0.9999, 1)] == [
+        "0.0%",
+        "< 0.1%",
+        "25.0%",
+        "> 99.9%",
+        "100.0%",
+    ]
+    assert [score(value) for value in (0.5, 0.99999, 1)] == ["0.5000", "> 0.9999", "1.0000"]
+
+
+def test_long_texts_keep_both_ends():
+    assert shortened("Negative/00001.jpg", 18) == "Negative/00001.jpg"
+    short = shortened("a/very/long/folder/00001.jpg", 16)
+    assert len(short) == 16
+    assert short.startswith("a/ver")
+    assert short.endswith("/00001.jpg")
+
+
+def test_matplotlib_is_left_as_it_was():
+    before = dict(matplotlib.rcParams)
+    figures.sample_grid(images(2), ["a", "b"])
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_pyplot_and_the_network_libraries_stay_out():
+    code = (
+        "import sys; import crackexp.evaluation.figures, crackexp.evaluation.report; "
+        "print([m for m in ('matplotlib.pyplot', 'keras', 'jax', 'mlflow') if m in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
