@@ -20,7 +20,7 @@ def result(folder: Path, task: str) -> dict[str, Any]:
 def test_the_recipe_reads_real_patches(command: Command, real_data: Path, tmp_path: Path) -> None:
     done = command(
         "train", "+experiment=mobilenet", "dataset=folder", f"dataset.path={real_data / 'mendeley-sample'}",
-        "dataset.limit=1600", "augmentation.views=2", timeout=900,
+        "dataset.limit=3000", "augmentation.views=2", timeout=900,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert result(tmp_path, "mobilenet")["metrics"]["test/accuracy"] >= 0.98

@@ -25,7 +25,7 @@ def test_the_wheel_works_in_an_empty_folder(tmp_path: Path, patches: Path) -> No
     own = work / "own" / "experiment"
     own.mkdir(parents=True)
     (own / "mine.yaml").write_text("# @package _global_\ndropout: 0.45\n")
-    job = ["+experiment=mine", "--config-dir", "own", "dataset=folder", f"dataset.path={patches}", *TINY, "epochs=1"]
+    job = ["--config-dir", "own", "+experiment=mine", "dataset=folder", f"dataset.path={patches}", *TINY, "epochs=1"]
     done = subprocess.run(
         [sys.executable, "-m", "crackexp.train", *job],
         cwd=work,
