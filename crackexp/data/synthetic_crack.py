@@ -142,10 +142,8 @@ def _engrave(surface: Surface, rng: np.random.Generator, mask: np.ndarray, width
     if rng.random() < 0.5:
         _rounding(surface, rng, mask, width)
     grain = 1.0 + rng.uniform(0.05, 0.35) * noise(rng, size, rng.uniform(2, 6) * scale)
-    if width < 3 * scale:
-        inner = rng.uniform(0.12, 0.6) * grain
-    else:
-        inner = _depths(surface, rng, mask, width) * grain
+    thin = width < 3 * scale
+    inner = grain * (rng.uniform(0.12, 0.6) if thin else _depths(surface, rng, mask, width))
     opening = mask
     if rng.random() < 0.25:
         filling = smoothstep(noise(rng, size, rng.uniform(8, 40) * scale), 0.4, 1.2)

@@ -9,11 +9,16 @@ from crackexp.tracking.signals import uninterrupted
 
 
 def test_ctrl_c_waits_for_the_end_of_the_block() -> None:
-    done = False
-    with pytest.raises(KeyboardInterrupt), uninterrupted():
+    written: list[str] = []
+
+    @uninterrupted()
+    def write() -> None:
         signal.raise_signal(signal.SIGINT)
-        done = True
-    assert done
+        written.append("all of it")
+
+    with pytest.raises(KeyboardInterrupt):
+        write()
+    assert written == ["all of it"]
 
 
 def test_handlers_are_put_back() -> None:
