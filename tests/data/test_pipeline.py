@@ -1,0 +1,55 @@
+"""Batches of pixels: fixed shapes, every image once, a new order each epoch that a seed repeats."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from crackexp.data.decode import load_image, resize
+from crackexp.data.index import ImageIndex
+from crackexp.data.pipeline import image_batches, training_batches
+from crackexp.data.sources import ImageFolder
+from crackexp.seeds import generator
+
+
+@pytest.fixture
+def index(patches: Path, tmp_path: Path) -> ImageIndex:
+    folder = ImageFolder(name="p", path=str(patches), positive=None, limit=22, on_bad_file="error", cache=str(tmp_path))
+    return folder.prepare()
+
+
+def order(epoch: int) -> np.ndarray:
+    return generator(0, "shuffle", epoch).permutation(22)
+
+
+def test_evaluation_yields_each_image_once_in_order_and_fills_the_last_batch_up(index: ImageIndex) -> None:
+    batches = list(image_batches(index, 32, 8))
+    assert [batch.shape for batch in batches] == [(8, 32, 32, 3)] * 3
+    assert {batch.dtype for batch in batches} == {np.dtype("uint8")}
+    images = np.concatenate(batches)
+    for row in range(22):
+        np.testing.assert_array_equal(images[row], resize(load_image(index.path(row)), 32))
+    assert not images[22:].any()
+
+
+def test_training_yields_whole_batches_of_shuffled_epochs_as_one_stream(index: ImageIndex) -> None:
+    weights = np.arange(22, dtype=np.float32)
+    stream = training_batches(index, 32, 8, 3, order, lambda epoch: lambda image, digest: image, weights)
+    batches = list(stream)
+    assert [batch[0].shape for batch in batches] == [(8, 32, 32, 3)] * 6
+    seen = np.concatenate([batch[2] for batch in batches]).astype(int)
+    for epoch in range(3):
+        np.testing.assert_array_equal(seen[epoch * 16 : (epoch + 1) * 16], order(epoch)[:16])
+    labels = np.concatenate([batch[1] for batch in batches])
+    np.testing.assert_array_equal(labels, index.labels[seen])
+    assert (order(0) != order(1)).any()
+
+
+def test_a_stream_may_begin_at_a_later_epoch(index: ImageIndex) -> None:
+    def mark(epoch: int):
+        return lambda image, digest: np.full_like(image, epoch)
+
+    weights = np.arange(22, dtype=np.float32)
+    first = next(training_batches(index, 32, 8, 1, order, mark, weights, first_epoch=5))
+    np.testing.assert_array_equal(first[2].astype(int), order(5)[:8])
+    assert (first[0] == 5).all()

@@ -1,0 +1,131 @@
+"""Transforms against Keras' layers: the same fixed change gives the same pixels within rounding."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from crackexp.data import transforms
+from crackexp.errors import ConfigError
+from crackexp.seeds import generator
+
+FIXED = [
+    # ours, Keras' layer with the same arguments; each range is one point, so both apply the same change
+    ("RandomRotation", {"factor": (0.07, 0.07), "fill_mode": "reflect"}),
+    ("RandomRotation", {"factor": (-0.2, -0.2), "fill_mode": "constant"}),
+    ("RandomZoom", {"height_factor": (0.2, 0.2), "width_factor": (-0.1, -0.1), "fill_mode": "reflect"}),
+    ("RandomZoom", {"height_factor": (-0.3, -0.3), "fill_mode": "nearest"}),
+    ("RandomTranslation", {"height_factor": (0.11, 0.11), "width_factor": (-0.2, -0.2), "fill_mode": "reflect"}),
+    ("RandomBrightness", {"factor": (0.2, 0.2)}),
+    ("RandomBrightness", {"factor": (-0.4, -0.4)}),
+]
+
+
+@pytest.fixture(scope="module")
+def image() -> np.ndarray:
+    """A smooth (40, 48, 3) uint8 image, so that resampling rounds by little."""
+    y, x = np.mgrid[:40, :48]
+    waves = [np.sin(y / 7 + c) + np.cos(x / 9 - c) for c in range(3)]
+    return np.uint8(127 + 60 * np.stack(waves, axis=-1))
+
+
+@pytest.mark.parametrize(("name", "arguments"), FIXED, ids=str)
+def test_a_fixed_change_is_that_of_keras(image: np.ndarray, name: str, arguments: dict[str, Any]) -> None:
+    ours = getattr(transforms, name)(**arguments)(image, generator(0, "test")).astype(float)
+    layer = getattr(keras.layers, name)(**arguments, **({"value_range": (0, 255)} if "Bright" in name else {}))
+    keras_image = np.asarray(layer(image[None].astype("float32"), training=True))[0]
+    difference = np.abs(ours - keras_image)
+    assert difference.mean() < 1
+    assert np.percentile(difference, 95) < 3
+
+
+@pytest.mark.parametrize(("name", "mode"), [("horizontal", 1), ("vertical", 0)])
+def test_flips_mirror_every_second_image(image: np.ndarray, name: str, mode: int) -> None:
+    flip = transforms.RandomFlip(name)
+    mirrored = np.flip(image, mode)
+    seen = [np.array_equal(flip(image, generator(0, "test", i)), mirrored) for i in range(400)]
+    assert 0.42 < np.mean(seen) < 0.58
+    for i in range(20):
+        result = flip(image, generator(0, "test", i))
+        assert np.array_equal(result, mirrored) or np.array_equal(result, image)
+
+
+def test_a_rotation_draws_from_the_whole_range() -> None:
+    bar = np.zeros((65, 65, 3), np.uint8)
+    bar[30:35, 32:] = 255
+    rotate = transforms.RandomRotation(0.2, fill_mode="constant")
+    angles = []
+    for i in range(300):
+        y, x = np.nonzero(rotate(bar, generator(0, "test", i))[..., 0] > 127)
+        angles.append(np.arctan2(32 - y.mean(), x.mean() - 32) / (2 * np.pi))
+    assert np.min(angles) == pytest.approx(-0.2, abs=0.01)
+    assert np.max(angles) == pytest.approx(0.2, abs=0.01)
+    assert np.mean(angles) == pytest.approx(0, abs=0.02)
+
+
+def test_contrast_stretches_each_channel_about_its_mean(image: np.ndarray) -> None:
+    small = np.uint8(100 + image // 8)
+    result = transforms.RandomContrast((0.5, 0.5))(small, generator(0, "test")).astype(float)
+    mean = small.mean(axis=(0, 1))
+    ratio = (result - mean).std() / (small - mean).std()
+    assert ratio == pytest.approx(1.5, abs=0.02) or ratio == pytest.approx(0.5, abs=0.02)
+    np.testing.assert_allclose(result.mean(axis=(0, 1)), mean, atol=0.6)
+
+
+def test_noise_has_the_deviation_it_says() -> None:
+    grey = np.full((200, 200, 3), 128, np.uint8)
+    noise = transforms.GaussianNoise((0.04, 0.04))(grey, generator(0, "test")).astype(float) - 128
+    assert noise.std() == pytest.approx(0.04 * 255, rel=0.03)
+    assert noise.mean() == pytest.approx(0, abs=0.2)
+
+
+def test_blur_and_jpeg_take_away_detail() -> None:
+    noisy = generator(0, "test").integers(0, 256, (64, 64, 3)).astype(np.uint8)
+    blurred = transforms.RandomGaussianBlur((1.0, 1.0), 5, (1.0, 1.0))(noisy, generator(0, "test"))
+    assert blurred.std() < 0.6 * noisy.std()
+    errors = [
+        np.abs(transforms.RandomJPEGQuality((q, q))(noisy, generator(0, "test")).astype(float) - noisy).mean()
+        for q in (95, 50, 10)
+    ]
+    assert errors == sorted(errors)
+    assert errors[0] > 0
+
+
+@pytest.mark.parametrize("name", [n for n in transforms.__all__ if n != "Transform"])
+def test_equal_generators_give_equal_pixels_and_leave_the_image(image: np.ndarray, name: str) -> None:
+    arguments: dict[str, Any] = {
+        "RandomFlip": {},
+        "RandomTranslation": {"height_factor": 0.2, "width_factor": 0.2},
+        "RandomZoom": {"height_factor": 0.2},
+        "RandomGaussianBlur": {"factor": 1.0},
+        "GaussianNoise": {"stddev": 0.1},
+        "RandomJPEGQuality": {"quality": (20, 80)},
+    }.get(name, {"factor": 0.3})
+    transform = getattr(transforms, name)(**arguments)
+    before = image.copy()
+    first, again = (transform(image, generator(3, "test")) for _ in range(2))
+    assert first.dtype == np.uint8
+    assert first.shape == image.shape
+    np.testing.assert_array_equal(first, again)
+    np.testing.assert_array_equal(image, before)
+    assert transform.describe()["_target_"].endswith(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("RandomFlip", {"mode": "diagonal"}),
+        ("RandomRotation", {"factor": 2}),
+        ("RandomRotation", {"factor": (0.2, 0.1)}),
+        ("RandomRotation", {"factor": 0.1, "fill_mode": "mirror"}),
+        ("RandomZoom", {"height_factor": -1}),
+        ("RandomBrightness", {"factor": "dark"}),
+        ("RandomContrast", {"factor": 1.5}),
+        ("RandomJPEGQuality", {"quality": (0, 200)}),
+    ],
+    ids=str,
+)
+def test_a_wrong_argument_is_refused(name: str, arguments: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="Received: "):
+        getattr(transforms, name)(**arguments)
