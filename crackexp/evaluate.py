@@ -40,6 +40,8 @@ def evaluate(composed: DictConfig) -> dict[str, float]:
         from crackexp.training.inference import computing, keep_programs, predict
 
         logger = instantiate(cfg.tracking)
+        output = Path(cfg.paths.output)
+        report.write_config(output, cfg)
 
     with budget.section("model"):
         budget.watch_compilation()
@@ -66,7 +68,6 @@ def evaluate(composed: DictConfig) -> dict[str, float]:
             report.log_predictions(logger, index, probabilities, scores, cfg.evaluation, model.image_size)
 
     metrics = report.test_metrics(scores)
-    output = Path(cfg.paths.output)
     report.write_result(output, logger.run_id, None, metrics, budget.summary())
     console.print_scores(f"{dataset.name}, {len(index)} images", scores, cfg.evaluation.level)
     console.print_budget(budget.summary())

@@ -183,6 +183,11 @@ def log_model(logger: NoLogger, cfg: DictConfig, module: CrackModule, datamodule
     return logger.log_model(module.classifier, example, metadata, cfg.register)
 
 
+def write_config(folder: Path, cfg: DictConfig) -> None:
+    """Writes the resolved config as ``config.yaml``; Hydra's own ``.hydra/config.yaml`` is the one before."""
+    _write(folder / "config.yaml", OmegaConf.to_yaml(cfg))
+
+
 def write_result(
     folder: Path,
     run_id: str | None,
@@ -197,10 +202,14 @@ def write_result(
         "metrics": dict(metrics),
         "seconds": dict(seconds),
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / "result.json.tmp"
-    temporary.write_text(json.dumps(result, indent=2) + "\n")
-    temporary.replace(folder / "result.json")
+    _write(folder / "result.json", json.dumps(result, indent=2) + "\n")
+
+
+def _write(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f"{file.name}.tmp")
+    temporary.write_text(text)
+    temporary.replace(file)
 
 
 def _images(index: ImageIndex, rows: np.ndarray, size: int) -> np.ndarray:

@@ -49,6 +49,8 @@ def train(composed: DictConfig) -> dict[str, float]:
 
         trainer = instantiate(cfg.trainer)
         logger = instantiate(cfg.tracking)
+        output = Path(cfg.paths.output)
+        report.write_config(output, cfg)
 
     with budget.section("model"):
         trainer.setup(budget)
@@ -85,7 +87,6 @@ def train(composed: DictConfig) -> dict[str, float]:
         metrics |= {f"val/{name}": value for name, value in final.items()} | trainer.before
         metrics |= report.test_metrics(scores) | times
 
-    output = Path(cfg.paths.output)
     report.write_result(output, logger.run_id, model_uri, metrics, budget.summary())
     console.print_scores(f"Test, {len(test)} images", scores, cfg.evaluation.level)
     console.print_budget(budget.summary())

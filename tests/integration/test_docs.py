@@ -1,5 +1,6 @@
 """The documentation's examples are run as they stand."""
 
+import json
 import re
 import shlex
 import shutil
@@ -41,6 +42,31 @@ def test_an_example_of_extending_runs(command: Command, tmp_path: Path, patches:
     done = command("train", *words[3:], *tiny, "epochs=1", "tracking=none")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "accuracy" in done.stdout
+
+
+def readme_commands() -> list[list[str]]:
+    blocks = [text for kind, _, text in BLOCK.findall((ROOT / "README.md").read_text()) if kind == "bash"]
+    words = [shlex.split(line) for text in blocks for line in text.splitlines()]
+    return [line[2:] for line in words if line[:2] == ["python", "-m"]]
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_readme_run(command: Command, tmp_path: Path, patches: Path) -> None:
+    """Each in turn as it stands, but for its dataset, which is a small one, and its size."""
+    run_id = ""
+    for entry, *words in readme_commands():
+        words = [word.replace("RUN_ID", run_id) for word in words if not word.startswith("dataset")]
+        words += ["dataset=folder", f"dataset.path={patches}", "evaluation.resamples=20"]
+        if entry == "crackexp.train":
+            alone = "backbone=small_cnn" in words
+            words += [
+                key for key in TINY if not (alone and key.startswith("backbone.")) and not key.startswith("image")
+            ]
+            words += [] if any(word.startswith("image_size") for word in words) else ["image_size=32"]
+        done = command(entry.removeprefix("crackexp."), *words)
+        assert done.returncode == 0, f"{words}\n{done.stderr}"
+        results = sorted(tmp_path.glob("outputs/*/*/*/result.json"), key=lambda file: file.stat().st_mtime)
+        run_id = json.loads(results[-1].read_text())["run_id"]
 
 
 def test_commands_of_the_readme_are_known() -> None:

@@ -72,6 +72,8 @@ def test_a_run_is_trained_tested_and_logged_and_repeats_to_the_bit(
     done = command("train", *job, "tags=[baseline]", "register=tiny")
     assert done.returncode == 0, done.stderr
     first = last_result(tmp_path)
+    (saved,) = tmp_path.glob("outputs/mobilenet/*/*/config.yaml")
+    assert "${" not in saved.read_text()
     for words in ("dropout: 0.3", "accuracy", "Time", first["run_id"], "crackexp.evaluate"):
         assert words in done.stdout
 
