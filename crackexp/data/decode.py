@@ -16,6 +16,9 @@ IMAGE_SUFFIXES = frozenset({".bmp", ".jfif", ".jpeg", ".jpg", ".jpe", ".png", ".
 MAX_PIXELS = 178_956_970
 """Larger images are refused: decoding one takes more than half a gigabyte of memory."""
 
+PIXELS_VERSION = 1
+"""Raised by one whenever decoding or resizing begins to give other pixels: stored embeddings carry it in their key."""
+
 _FORMATS = ("BMP", "JPEG", "PNG", "TIFF", "WEBP")
 _EXIF_ORIENTATION = 0x0112
 _JPEG_END = b"\xff\xd9"

@@ -12,11 +12,13 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import jax
 import keras
 import numpy as np
 
+from crackexp.data.decode import PIXELS_VERSION
 from crackexp.data.index import ImageIndex
 from crackexp.models.classifier import embedding_model
 from crackexp.models.cpu_conv import blockwise, for_cpu
@@ -140,15 +142,22 @@ class Embedder:
             yield place, np.asarray(pending)
 
     def _key(self, model: keras.Model, image_size: int) -> str:
+        """Returns 16 hex digits over all that an embedding depends on besides the image and its view."""
         parts = [
             weights_digest(model),
+            [_arguments(layer) for layer in model.layers],
             image_size,
+            PIXELS_VERSION,
             self.batch_size,
-            keras.config.dtype_policy().name,
             jax.default_backend(),
-            [type(layer).__name__ for layer in model.layers],
         ]
-        return hashlib.blake2b(json.dumps(parts).encode(), digest_size=8).hexdigest()
+        return hashlib.blake2b(json.dumps(parts, default=str).encode(), digest_size=8).hexdigest()
+
+
+def _arguments(layer: keras.layers.Layer) -> dict[str, Any]:
+    """Returns what a layer computes by, its preprocessing and precision too; not its name, nor seeds of training."""
+    config = layer.get_config()
+    return {"class": type(layer).__name__} | {k: v for k, v in config.items() if k not in ("name", "seed")}
 
 
 def _write_shard(folder: Path, digests: np.ndarray, rows: np.ndarray) -> None:

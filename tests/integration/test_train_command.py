@@ -180,6 +180,8 @@ def test_a_run_that_is_stopped_is_killed_in_the_store(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # a job in the background of a shell is told to ignore Ctrl-C
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     assert process.stdout
     for line in process.stdout:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from crackexp.training.embeddings import Embedder, Table
@@ -43,6 +44,17 @@ def test_other_weights_sizes_and_views_have_tables_of_their_own(
     embedder.embed(data.val, "plain", data.images, "val")
     other.embed(data.val, "plain", data.images, "val")
     assert other.computed == len(data.val)
+
+
+def test_another_preprocessing_has_a_table_of_its_own(tmp_path: Path) -> None:
+    def folder(scale: float) -> Path:
+        image = keras.Input((32, 32, 3), dtype="uint8")
+        x = keras.layers.Rescaling(scale, dtype="float32")(image)
+        backbone = keras.Model(image, keras.layers.MaxPooling2D(4)(x))
+        return Embedder(backbone, 32, 8, tmp_path).folder
+
+    assert folder(1 / 255) == folder(1 / 255)
+    assert folder(1 / 255) != folder(1 / 127.5)
 
 
 def test_a_shard_without_its_keys_does_not_count(make_data: MakeData, make_module: MakeModule, tmp_path: Path) -> None:
