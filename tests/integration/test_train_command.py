@@ -170,7 +170,7 @@ def test_a_run_that_is_stopped_is_killed_in_the_store(
     patches: Path, tmp_path: Path, cache: Path, stop: signal.Signals, code: int,
     store: mlflow.MlflowClient,
 ) -> None:  # fmt: skip
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [
             sys.executable, "-m", "crackexp.train", "dataset=folder", f"dataset.path={patches}",
             *TINY, "epochs=100000", "callbacks=none",
@@ -182,14 +182,17 @@ def test_a_run_that_is_stopped_is_killed_in_the_store(
         text=True,
         # a job in the background of a shell is told to ignore Ctrl-C
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
-    assert process.stdout
-    for line in process.stdout:
-        if line.startswith("Epoch 2/"):
-            break
-    time.sleep(0.5)
-    process.send_signal(stop)
-    process.communicate(timeout=60)
+    ) as process:  # fmt: skip
+        try:
+            assert process.stdout
+            for line in process.stdout:
+                if line.startswith("Epoch 2/"):
+                    break
+            time.sleep(0.5)
+            process.send_signal(stop)
+            process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == code
     (run,) = runs()
     assert run.info.status == "KILLED"
