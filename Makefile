@@ -1,4 +1,5 @@
 PYTHON ?= python3
+WORKERS := -n auto --maxprocesses 4
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -20,7 +21,7 @@ run: install ## Train, test and log the main job on the drawn dataset
 	$(BIN)/python -m crackexp.train +experiment=mobilenet
 
 test: install ## Run the quick tests
-	$(BIN)/python -m pytest -m "not slow and not browser"
+	$(BIN)/python -m pytest $(WORKERS) -m "not slow and not browser"
 
 test-all: install ## Run all tests, slow and browser ones too
 	$(BIN)/python -m pytest
