@@ -15,6 +15,7 @@ from filelock import FileLock
 from matplotlib.figure import Figure
 from mlflow.models import ModelSignature
 from mlflow.types import Schema, TensorSpec
+from sqlalchemy.exc import SQLAlchemyError
 
 from crackexp.errors import UserError
 from crackexp.tracking.dataset import ImageDataset
@@ -156,7 +157,7 @@ class MlflowLogger(NoLogger):
                 if found is None:
                     artifacts = Path(self.artifacts).resolve().as_uri() if self.artifacts else None
                     return client.create_experiment(self.experiment, artifacts, EXPERIMENT_TAGS)
-        except Exception as error:
+        except (mlflow.MlflowException, SQLAlchemyError, OSError, ImportError) as error:
             raise UserError(
                 f"The MLflow store cannot be used: {error}. Start it, or type tracking=local. "
                 f"Received: tracking.uri={self.uri}"
