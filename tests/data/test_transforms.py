@@ -10,13 +10,21 @@ from crackexp.data import transforms
 from crackexp.errors import ConfigError
 from crackexp.seeds import generator
 
+ROUNDING = 0.51  # ours are whole grey levels, Keras' are floats
+
 FIXED = [
     # ours, Keras' layer with the same arguments; each range is one point, so both apply the same change
     ("RandomRotation", {"factor": (0.07, 0.07), "fill_mode": "reflect"}),
     ("RandomRotation", {"factor": (-0.2, -0.2), "fill_mode": "constant"}),
     ("RandomZoom", {"height_factor": (0.2, 0.2), "width_factor": (-0.1, -0.1), "fill_mode": "reflect"}),
     ("RandomZoom", {"height_factor": (-0.3, -0.3), "fill_mode": "nearest"}),
+    ("RandomRotation", {"factor": (0.11, 0.11), "fill_mode": "wrap"}),
+    ("RandomRotation", {"factor": (0.11, 0.11), "interpolation": "nearest"}),
     ("RandomTranslation", {"height_factor": (0.11, 0.11), "width_factor": (-0.2, -0.2), "fill_mode": "reflect"}),
+    (
+        "RandomTranslation",
+        {"height_factor": (0.11, 0.11), "width_factor": (-0.2, -0.2), "fill_mode": "constant", "fill_value": 77.0},
+    ),
     ("RandomBrightness", {"factor": (0.2, 0.2)}),
     ("RandomBrightness", {"factor": (-0.4, -0.4)}),
 ]
@@ -35,9 +43,46 @@ def test_a_fixed_change_is_that_of_keras(image: np.ndarray, name: str, arguments
     ours = getattr(transforms, name)(**arguments)(image, generator(0, "test")).astype(float)
     layer = getattr(keras.layers, name)(**arguments, **({"value_range": (0, 255)} if "Bright" in name else {}))
     keras_image = np.asarray(layer(image[None].astype("float32"), training=True))[0]
-    difference = np.abs(ours - keras_image)
-    assert difference.mean() < 1
-    assert np.percentile(difference, 95) < 3
+    np.testing.assert_allclose(ours, keras_image, atol=ROUNDING)
+
+
+def test_a_fixed_contrast_is_that_of_keras(image: np.ndarray) -> None:
+    layer = keras.layers.RandomContrast(0.5)
+    for i in range(3):
+        ours = transforms.RandomContrast(0.4)(image, generator(i, "test")).astype(float)
+        middle = (ours > 40) & (ours < 215)
+        contrast = np.polyfit(image[..., 0][middle[..., 0]], ours[..., 0][middle[..., 0]], 1)[0]
+        drawn = {"contrast_factor": np.float32(contrast)}
+        theirs = np.asarray(layer.transform_images(image[None].astype("float32"), drawn))[0]
+        np.testing.assert_allclose(ours, theirs, atol=ROUNDING + 0.1)
+
+
+def test_contrast_draws_from_both_sides_of_one() -> None:
+    pair = np.stack([np.full((2, 8, 3), 108, np.uint8), np.full((2, 8, 3), 148, np.uint8)]).reshape(4, 8, 3)
+    results = [transforms.RandomContrast(0.4)(pair, generator(i, "test")).astype(float) for i in range(400)]
+    contrasts = [np.ptp(result) / 40 for result in results]
+    assert np.min(contrasts) == pytest.approx(0.6, abs=0.03)
+    assert np.max(contrasts) == pytest.approx(1.4, abs=0.03)
+    assert np.mean(contrasts) == pytest.approx(1.0, abs=0.05)
+
+
+@pytest.mark.parametrize(("sigma", "size"), [(0.8, 5), (1.0, 3)])
+def test_a_fixed_blur_is_that_of_keras_but_for_the_border(image: np.ndarray, sigma: float, size: int) -> None:
+    arguments = {"factor": (1.0, 1.0), "kernel_size": size, "sigma": (sigma, sigma)}
+    ours = transforms.RandomGaussianBlur(**arguments)(image, generator(0, "test")).astype(float)
+    layer = keras.layers.RandomGaussianBlur(**arguments)
+    theirs = np.asarray(layer(image[None].astype("float32"), training=True))[0]
+    inside = slice(size // 2, -(size // 2))
+    np.testing.assert_allclose(ours[inside, inside], theirs[inside, inside], atol=ROUNDING)
+    flat = transforms.RandomGaussianBlur(**arguments)(np.full_like(image, 90), generator(0, "test"))
+    np.testing.assert_array_equal(flat, 90)
+
+
+@pytest.mark.parametrize(("factor", "share"), [((0.3, 0.3), 0.3), (1.0, 0.5)])
+def test_blur_comes_as_often_as_it_says(image: np.ndarray, factor: Any, share: float) -> None:
+    blur = transforms.RandomGaussianBlur(factor, 5, (1.0, 1.0))
+    blurred = [not np.array_equal(blur(image, generator(0, "test", i)), image) for i in range(500)]
+    assert np.mean(blurred) == pytest.approx(share, abs=0.08)
 
 
 @pytest.mark.parametrize(("name", "mode"), [("horizontal", 1), ("vertical", 0)])
