@@ -36,6 +36,12 @@ ARTIFACTS = {
     "training/curves.png",
 }
 
+LISTENING = (
+    "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "runpy.run_module('crackexp.train', run_name='__main__', alter_sys=True)"
+)
+"""``python -m crackexp.train`` that hears Ctrl-C also where a shell started the tests in the background."""
+
 
 def last_result(folder: Path) -> dict[str, Any]:
     """Returns result.json of the newest run below `folder`."""
@@ -172,7 +178,7 @@ def test_a_run_that_is_stopped_is_killed_in_the_store(
 ) -> None:  # fmt: skip
     with subprocess.Popen(
         [
-            sys.executable, "-m", "crackexp.train", "dataset=folder", f"dataset.path={patches}",
+            sys.executable, "-c", LISTENING, "dataset=folder", f"dataset.path={patches}",
             *TINY, "epochs=100000", "callbacks=none",
         ],
         cwd=tmp_path,
@@ -180,8 +186,6 @@ def test_a_run_that_is_stopped_is_killed_in_the_store(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # a job in the background of a shell is told to ignore Ctrl-C
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:  # fmt: skip
         try:
             assert process.stdout
