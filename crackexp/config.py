@@ -220,12 +220,12 @@ def _check_across(values: Mapping[str, Any]) -> list[str]:
 
 
 def _check_weights(backbone: Mapping[str, Any]) -> list[str]:
-    weights = backbone.get("weights")
-    if weights == "bundled" and (backbone.get("name"), backbone["alpha"]) != ("mobilenet_v2", 1.0):
+    weights, name, alpha = backbone.get("weights"), backbone.get("name"), backbone.get("alpha", 1.0)
+    if weights == "bundled" and (name, alpha) != ("mobilenet_v2", 1.0):
         return [
             "backbone.weights=bundled fits mobilenet_v2 with alpha 1 only. Type "
             "backbone.weights=imagenet to download, or backbone.weights=FILE. "
-            f"Received: name={backbone.get('name')} alpha={backbone['alpha']}"
+            f"Received: name={name} alpha={alpha}"
         ]
     if weights in (None, "bundled", "imagenet") or Path(weights).is_file():
         return []

@@ -1,7 +1,6 @@
 """The datamodule: one dataset, split and augmented, as the trainer asks for it."""
 
 from collections.abc import Iterator
-from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -122,4 +121,4 @@ class DataModule:
     def images(self, index: ImageIndex, batch_size: int, epoch: int | None = None) -> Iterator[np.ndarray]:
         """Yields the images of `index` in order, plain or as the views of `epoch`; see `image_batches`."""
         view = None if epoch is None else self.view(epoch)
-        return partial(image_batches, transform=view)(index, self.image_size, batch_size)
+        return image_batches(index, self.image_size, batch_size, view)

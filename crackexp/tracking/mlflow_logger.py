@@ -115,8 +115,6 @@ class MlflowLogger(NoLogger):
     ) -> str | None:
         if not self.models:
             return None
-        import mlflow
-
         size, classes = classifier.input_shape[1:], classifier.output_shape[-1]
         signature = ModelSignature(
             inputs=Schema([TensorSpec(np.dtype("uint8"), (-1, *size))]),

@@ -30,6 +30,7 @@ WRONG = [
     ("backbone.alpha=0", ["backbone.alpha", "greater than 0"]),
     ("backbone.weights=/no/such/file.h5", ["backbone.weights", "/no/such/file.h5"]),
     ("backbone.alpha=0.5", ["backbone.weights", "bundled", "alpha"]),
+    ("backbone=efficientnet_b0 backbone.weights=bundled", ["bundled", "mobilenet_v2", "name=efficientnet_b0"]),
     ("backbone=small_cnn", ["small_cnn", "trainer=scratch"]),
     ("backbone._target_=crackexp.models.backbone.Aplication", ["Aplication", "Application"]),
     ("dataset=mendelei", ["mendelei", "mendeley"]),
