@@ -1,7 +1,7 @@
 """Where the seconds of a run go: named sections, with compilation taken out of the section it fell in."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 COMPILE_EVENT = "/jax/core/compile/backend_compile_duration"
@@ -37,6 +37,13 @@ class TimeBudget:
                 self._add(self._stack[-1], -duration_secs)
 
         jax.monitoring.register_event_duration_secs_listener(on_event)
+
+    def carry(self, seconds: Mapping[str, float]) -> None:
+        """Adds the `summary` of an earlier process that this one goes on from."""
+        self.started -= seconds["total"]
+        for name, value in seconds.items():
+            if name not in ("other", "total"):
+                self._add(name, value)
 
     def summary(self) -> dict[str, float]:
         """Returns seconds by section; "other" is what no section claimed, "total" the whole since the start."""

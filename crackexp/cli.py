@@ -3,10 +3,8 @@
 import logging
 import os
 import re
-import signal
 import sys
 from collections.abc import Callable
-from typing import Any, NoReturn
 
 import hydra
 from hydra.errors import HydraException, MissingConfigException
@@ -14,44 +12,42 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from crackexp.config import conf_dir, suggest
-from crackexp.errors import UserError
+from crackexp.errors import UserError, refuse
+from crackexp.signals import answer, heed, listen
+from crackexp.sweep.callback import closing
 
-PLUS_GROUPS = ("experiment", "debug")
+PLUS_GROUPS = ("experiment", "debug", "sweep")
 
 
 def run(task: Callable[[DictConfig], float | None], config_name: str) -> None:
     """Runs `task` on the config that the command line composes from ``conf/<config_name>.yaml``.
 
-    Exit status: 0 done, 1 crashed (with a traceback), 2 a mistake of the user's (with a sentence), 130 and 143 stopped
-    by Ctrl-C and SIGTERM.
+    Exit status: 0 done, 1 crashed (with a traceback) or with failed cells in a sweep, 2 a mistake of the user's (with a
+    sentence), 130 and 143 stopped by Ctrl-C and SIGTERM.
     """
     if os.environ["KERAS_BACKEND"] != "jax":
-        _refuse(
+        refuse(
             "crackexp computes on JAX. Type KERAS_BACKEND=jax, or unset it. "
             f"Received: KERAS_BACKEND={os.environ['KERAS_BACKEND']}"
         )
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    signal.signal(signal.SIGTERM, _terminate)
+    listen()
     logging.getLogger("jax").setLevel(logging.WARNING)
     main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)
     try:
-        main(task)()
+        with closing():
+            main(task)()
+            heed()
     except UserError as error:
-        _refuse(str(error))
+        refuse(str(error))
     except (HydraException, OmegaConfBaseException) as error:
-        _refuse(_explain(error))
+        refuse(_explain(error))
     except KeyboardInterrupt:
         sys.exit(130)
-
-
-def _terminate(signum: int, frame: Any) -> NoReturn:
-    sys.exit(128 + signum)
-
-
-def _refuse(message: str) -> NoReturn:
-    sys.stdout.flush()
-    print(f"\ncrackexp: {message}", file=sys.stderr)
-    sys.exit(2)
+    except Exception:
+        if stop := answer():
+            sys.exit(128 + stop)
+        raise
 
 
 def _explain(error: Exception) -> str:

@@ -1,7 +1,8 @@
 """What a run prints: its config as a tree, its result as a table."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
@@ -11,8 +12,13 @@ from rich.table import Table
 from rich.tree import Tree
 
 from crackexp.data.datamodule import DataModule
+from crackexp.evaluation.layout import level_text
 from crackexp.evaluation.statistics import Interval
 from crackexp.tracking.logger import NoLogger
+
+if TYPE_CHECKING:
+    from crackexp.evaluation.comparison import Comparison
+    from crackexp.tracking.sweeps import Failure
 
 HEADLINES = ("accuracy", "f1", "precision", "recall", "roc_auc", "average_precision", "log_loss")
 console = Console(soft_wrap=False)
@@ -55,6 +61,44 @@ def print_scores(title: str, scores: Mapping[str, Interval], level: float) -> No
     console.print(table)
 
 
+def print_comparison(comparison: "Comparison", failures: Sequence["Failure"]) -> None:
+    """Prints the settings, the best first, what each factor does, and last the answer."""
+    from crackexp.evaluation.sweep_report import settings_columns
+
+    title = f"{comparison.metric} on {comparison.items:,} test images that all share"
+    table = Table(title=title, title_justify="left", title_style="bold")
+    columns = [column for column in settings_columns(comparison) if column.title != "against the best"]
+    for column in columns:
+        table.add_column(column.title, justify="right" if column.numeric else "left")
+    styles = {"best": "bold green", "worse": "dim"}
+    for row, verdict in enumerate(comparison.table["verdict"]):
+        table.add_row(*(column.texts[row] for column in columns), style=styles.get(verdict))
+    console.print(table)
+    for effect in comparison.effects:
+        scores = ", ".join(
+            f"{level_text(row['level'])}: {row['score']:.4f} ({row['low']:.4f} to {row['high']:.4f})"
+            for row in effect.levels.to_dict("records")
+        )
+        claim = "matters" if effect.matters else "no difference shown"
+        print_plain(f"{effect.name}: {claim} (p {effect.p:.3f}); {scores}")
+    print_failures(failures)
+    console.print(f"\n{comparison.sentence}\n", style="bold", soft_wrap=True, highlight=False, markup=False)
+    for note in comparison.notes:
+        print_plain(f"- {note}")
+
+
+def print_plain(text: str) -> None:
+    """Prints lines as they are, never wrapped."""
+    console.print(text, soft_wrap=True, highlight=False, markup=False)
+
+
+def print_failures(failures: Sequence["Failure"]) -> None:
+    """Prints the cells that have no result, each with its error."""
+    for failure in failures:
+        text = f"{failure.status}  {failure.name}: {failure.error}"
+        console.print(text, style="red", soft_wrap=True, highlight=False, markup=False)
+
+
 def print_budget(seconds: Mapping[str, float]) -> None:
     """Prints where the seconds went, and each section's share."""
     table = Table(title="Time", title_justify="left", title_style="bold")
@@ -77,4 +121,4 @@ def print_where(logger: NoLogger, output: Path, model_uri: str | None) -> None:
             f"Model       {model_uri}",
             f"Judge it    python -m crackexp.evaluate run={logger.run_id} dataset=folder dataset.path=PATCHES",
         ]
-    console.print("\n".join(lines), soft_wrap=True, highlight=False)
+    print_plain("\n".join(lines))

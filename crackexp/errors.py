@@ -1,5 +1,8 @@
 """Errors that a user can mend: printed without a traceback, exit status 2."""
 
+import sys
+from typing import NoReturn
+
 
 class UserError(Exception):
     """Something the user gave cannot be used.
@@ -15,3 +18,10 @@ class ConfigError(UserError):
 
 class DataError(UserError):
     """A dataset, an archive or an image is wrong."""
+
+
+def refuse(message: str) -> NoReturn:
+    """Ends the program with a sentence on stderr and exit status 2."""
+    sys.stdout.flush()
+    print(f"\ncrackexp: {message}", file=sys.stderr)
+    sys.exit(2)

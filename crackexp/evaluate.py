@@ -66,9 +66,9 @@ def evaluate(composed: DictConfig) -> dict[str, float]:
             )
         with budget.section("logging"):
             report.log_predictions(logger, index, probabilities, scores, cfg.evaluation, model.image_size)
+        metrics = report.test_metrics(scores)
+        report.write_result(output, logger, None, metrics, budget.summary())
 
-    metrics = report.test_metrics(scores)
-    report.write_result(output, logger.run_id, None, metrics, budget.summary())
     console.print_scores(f"{dataset.name}, {len(index)} images", scores, cfg.evaluation.level)
     console.print_budget(budget.summary())
     console.print_where(logger, output, None)

@@ -24,6 +24,7 @@ from crackexp.evaluation.report import (
     predictions_table,
 )
 from crackexp.evaluation.statistics import Interval
+from crackexp.files import write_text
 from crackexp.seeds import generator
 from crackexp.tracking.environment import git_state, hardware, packages
 from crackexp.tracking.logger import NoLogger
@@ -33,9 +34,15 @@ from crackexp.training.trainer import FrozenTrainer
 GRID = 9
 
 
-def log_run(logger: NoLogger, cfg: DictConfig) -> None:
-    """Logs config, overrides, code, packages and machine."""
-    logger.log_params(_flatten(cfg))
+def log_run(logger: NoLogger, cfg: DictConfig, levels: Mapping[str, Any] | None = None) -> None:
+    """Logs config, overrides, code, packages and machine.
+
+    Args:
+        logger: of the run.
+        cfg: checked.
+        levels: what a sweep varies; a chosen option such as backbone=resnet50 is no key of the config.
+    """
+    logger.log_params({**(levels or {}), **_flatten(cfg)})
     logger.log_text(OmegaConf.to_yaml(cfg), "config/config.yaml")
     if HydraConfig.initialized():
         overrides = list(HydraConfig.get().overrides.task)
@@ -185,31 +192,21 @@ def log_model(logger: NoLogger, cfg: DictConfig, module: CrackModule, datamodule
 
 def write_config(folder: Path, cfg: DictConfig) -> None:
     """Writes the resolved config as ``config.yaml``; Hydra's own ``.hydra/config.yaml`` is the one before."""
-    _write(folder / "config.yaml", OmegaConf.to_yaml(cfg))
+    write_text(folder / "config.yaml", OmegaConf.to_yaml(cfg))
 
 
 def write_result(
     folder: Path,
-    run_id: str | None,
+    logger: NoLogger,
     model_uri: str | None,
     metrics: Mapping[str, float],
     seconds: Mapping[str, float],
 ) -> None:
-    """Writes ``result.json``: run_id, model_uri, metrics (name to value), seconds (section to value)."""
-    result = {
-        "run_id": run_id,
-        "model_uri": model_uri,
-        "metrics": dict(metrics),
-        "seconds": dict(seconds),
-    }
-    _write(folder / "result.json", json.dumps(result, indent=2) + "\n")
-
-
-def _write(file: Path, text: str) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f"{file.name}.tmp")
-    temporary.write_text(text)
-    temporary.replace(file)
+    """Writes and logs ``result.json``: run_id, model_uri, metrics (name to value), seconds (section to value)."""
+    result = {"run_id": logger.run_id, "model_uri": model_uri, "metrics": dict(metrics), "seconds": dict(seconds)}
+    text = json.dumps(result, indent=2) + "\n"
+    write_text(folder / "result.json", text)
+    logger.log_text(text, "result.json")
 
 
 def _images(index: ImageIndex, rows: np.ndarray, size: int) -> np.ndarray:

@@ -147,6 +147,7 @@ class Trainer(Node):
     precision: Precision
     class_weight: Literal["balanced"] | None
     embed_batch_size: PositiveInt
+    embeddings_gb: Annotated[float, Field(gt=0)]
     cache: Name
 
 
@@ -210,6 +211,13 @@ class MlflowLogger(Node):
     log_model: bool
 
 
+class Sweep(Strict):
+    name: Name | None
+    metric: Literal["accuracy", "log_loss", "brier"]
+    level: Annotated[float, Field(gt=0.5, lt=1)]
+    rerun: bool
+
+
 class TrainRoot(Strict):
     """The scalars of ``conf/train.yaml``."""
 
@@ -223,6 +231,8 @@ class TrainRoot(Strict):
     register_as: Name | None = Field(alias="register")
     optimized_metric: Annotated[str, Field(pattern=METRIC)]
     profile: Name | None
+    resume: Name | None
+    sweep: Sweep
 
 
 class EvaluateRoot(Strict):
@@ -232,6 +242,25 @@ class EvaluateRoot(Strict):
     run: Name
     seed: Seed
     batch_size: PositiveInt
+
+
+class CompareRoot(Strict):
+    """The scalars of ``conf/compare.yaml``."""
+
+    task_name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+    runs: Annotated[list[Name], Field(min_length=1)]
+    metric: Literal["accuracy", "log_loss", "brier"]
+    level: Annotated[float, Field(gt=0.5, lt=1)]
+    resamples: Annotated[int, Field(ge=100, le=1_000_000)]
+    seed: Seed
+    html: Name | None
+
+
+class CacheRoot(Strict):
+    """The scalars of ``conf/cache.yaml``."""
+
+    task_name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+    clear: Name | None
 
 
 GROUPS: dict[str, dict[str, type[Strict]]] = {

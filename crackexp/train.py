@@ -7,7 +7,10 @@ from omegaconf import DictConfig
 from crackexp.budget import TimeBudget
 from crackexp.cli import run
 from crackexp.config import check, instantiate
+from crackexp.resume import own_config, resumable
 from crackexp.schema import TrainRoot
+from crackexp.sweep import cell
+from crackexp.sweep.identity import cell_id
 
 
 def train(composed: DictConfig) -> dict[str, float]:
@@ -23,7 +26,8 @@ def train(composed: DictConfig) -> dict[str, float]:
         UserError: a mistake in the config, the dataset or the tracking store.
     """
     budget = TimeBudget()
-    cfg = check(composed, TrainRoot)
+    checked = check(composed, TrainRoot)
+    cfg = own_config(checked)
 
     with budget.section("data"):
         from crackexp import console
@@ -41,30 +45,38 @@ def train(composed: DictConfig) -> dict[str, float]:
         )
         datamodule.setup()
         console.print_data(datamodule)
+        this, output = cell.current(), Path(cfg.paths.output)
+        identity = cell_id(cfg, datamodule.index.fingerprint)
+        if result := this.finished(identity, output):
+            return result["metrics"]
 
     with budget.section("imports"):
         from crackexp import report
         from crackexp.evaluation.metrics import evaluate_predictions
         from crackexp.training.build import build_module, profiled
+        from crackexp.training.state import TrainingStates
 
         trainer = instantiate(cfg.trainer)
         logger = instantiate(cfg.tracking)
-        output = Path(cfg.paths.output)
         report.write_config(output, cfg)
 
     with budget.section("model"):
+        states = TrainingStates(cfg.paths.cache, checked.resume, datamodule.index.fingerprint, identity)
         trainer.setup(budget)
         module = build_module(cfg, len(datamodule.index.class_names))
         trainer.prepare(module, datamodule)
         callbacks = [instantiate(callback) for callback in cfg.callbacks.values() if callback]
 
-    with logger.run(run_name(cfg), tags=dict.fromkeys(cfg.tags, "true")):
-        with budget.section("logging"):
-            report.log_run(logger, cfg)
-            report.log_data(logger, datamodule)
-            report.log_network(logger, module)
+    tags = dict.fromkeys(cfg.tags, "true") | {"cell.id": identity, **this.tags}
+    name = this.name or run_name(cfg)
+    with logger.run(name, tags, this.parent, run_id=checked.resume), resumable(states, logger):
+        if not states.saved:
+            with budget.section("logging"):
+                report.log_run(logger, cfg, this.levels)
+                report.log_data(logger, datamodule)
+                report.log_network(logger, module)
         with budget.section("fit"), profiled(cfg.profile):
-            trainer.fit(callbacks, logger.log_metrics)
+            trainer.fit(callbacks, logger.log_metrics, states)
         with budget.section("evaluate"):
             test = datamodule.test
             final = module.score(datamodule.val.labels, trainer.predict(datamodule.val, "val"))
@@ -86,8 +98,9 @@ def train(composed: DictConfig) -> dict[str, float]:
         metrics = {f"train/{name}": trainer.history[name][-1] for name in ("loss", "accuracy")}
         metrics |= {f"val/{name}": value for name, value in final.items()} | trainer.before
         metrics |= report.test_metrics(scores) | times
+        report.write_result(output, logger, model_uri, metrics, budget.summary())
 
-    report.write_result(output, logger.run_id, model_uri, metrics, budget.summary())
+    states.remove()
     console.print_scores(f"Test, {len(test)} images", scores, cfg.evaluation.level)
     console.print_budget(budget.summary())
     console.print_where(logger, output, model_uri)
@@ -102,7 +115,8 @@ def run_name(cfg: DictConfig) -> str:
 
 def main(composed: DictConfig) -> float | None:
     """Trains, and returns the metric that a sweeper optimizes."""
-    return train(composed).get(composed.optimized_metric)
+    with cell.job(composed):
+        return train(composed).get(composed.optimized_metric)
 
 
 if __name__ == "__main__":

@@ -98,9 +98,10 @@ def command(tmp_path: Path, cache: Path) -> Command:
     return run
 
 
-@pytest.fixture
-def serve_mlflow(tmp_path: Path) -> Iterator[Callable[..., str]]:
+@pytest.fixture(scope="module")
+def serve_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
     """Starts ``mlflow COMMAND ARGUMENTS`` on a free port of loopback and returns its address."""
+    folder = tmp_path_factory.mktemp("server")
     started: list[subprocess.Popen[bytes]] = []
 
     def serve(command: str, *arguments: str) -> str:
@@ -108,7 +109,7 @@ def serve_mlflow(tmp_path: Path) -> Iterator[Callable[..., str]]:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         words = [sys.executable, "-m", "mlflow", command, "--port", str(port), "--workers", "1", *arguments]
-        started.append(subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        started.append(subprocess.Popen(words, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
         for _ in range(240):
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1).close()

@@ -4,18 +4,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from omegaconf import DictConfig
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
 
 from crackexp.config import check, conf_dir
-from crackexp.schema import EvaluateRoot, TrainRoot
+from crackexp.schema import CacheRoot, CompareRoot, EvaluateRoot, TrainRoot
 from crackexp.train import train
 from tests.conftest import TINY, write_patches
 
 Compose = Callable[..., DictConfig]
 
-ADDED = ("experiment", "debug")
-ROOTS = {"train", "evaluate"}
+ADDED = ("experiment", "debug", "sweep")
+ROOTS = {"train", "evaluate", "compare", "cache"}
 OPTIONS = sorted(f"{file.parent.relative_to(conf_dir())}={file.stem}" for file in conf_dir().glob("*/*.yaml"))
+SWEEPS = sorted(file.stem for file in conf_dir().glob("sweep/*.yaml") if file.stem != "search")
+"""Grids; the search is run by tests/integration/test_search.py."""
 NEEDS = {
     "dataset=folder": ["dataset.path=PATCHES"],
     "dataset=sdnet2018": ["dataset.path=PATCHES"],
@@ -55,7 +59,7 @@ RUNS = {
         "+debug=profile",
         "dataset.limit=40",
     ],
-    "one batch": ["+debug=one_batch"],
+    "one batch": ["+debug=one_batch", "+sweep=seeds"],
     "limit": ["+debug=limit", "dataset.limit=40"],
     "overfit": ["+debug=overfit", "dataset.limit=40", "epochs=2"],
     "mobilenet_v3_small": ["backbone=mobilenet_v3_small", "callbacks=early_stopping"],
@@ -63,8 +67,8 @@ RUNS = {
     "efficientnet_b0": ["backbone=efficientnet_b0", "callbacks=tensorboard"],
     "resnet50": ["backbone=resnet50", "callbacks=nan_guard"],
 }
-ELSEWHERE = {"tracking=server"}
-"""Run against a real server by tests/integration/test_tracking_server.py."""
+ELSEWHERE = {"tracking=server", *(f"sweep={file.stem}" for file in conf_dir().glob("sweep/*.yaml"))}
+"""Run against a real server by tests/integration/test_tracking_server.py, and as multiruns by test_sweep_command.py."""
 DEFAULTS = {
     "paths=default",
     "split=ratio",
@@ -96,6 +100,22 @@ def test_every_root_composes_and_passes_the_check(compose_config: Compose) -> No
     assert {file.stem for file in conf_dir().glob("*.yaml")} == ROOTS
     check(compose_config(root="train"), TrainRoot)
     check(compose_config("run=abc", root="evaluate"), EvaluateRoot)
+    check(compose_config("runs=[abc]", root="compare"), CompareRoot)
+    check(compose_config(root="cache"), CacheRoot)
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_every_cell_of_every_sweep_composes_and_passes_the_check(compose_config: Compose, name: str) -> None:
+    params = OmegaConf.load(conf_dir() / "sweep" / f"{name}.yaml").hydra.sweeper.params
+    overrides = OverridesParser.create().parse_overrides([f"{key}={value}" for key, value in params.items()])
+    (cells,) = BasicSweeper.split_arguments(overrides, None)
+    assert len(cells) > 1
+    for cell in cells:
+        # the bundled weights are those of one backbone
+        weights = [] if name != "backbones" else ["backbone.weights=null"]
+        cfg = compose_config("+experiment=mobilenet", f"+sweep={name}", *cell, *weights)
+        check(cfg, TrainRoot)
+        assert cfg.sweep.name == name
 
 
 def test_every_option_is_in_a_run() -> None:

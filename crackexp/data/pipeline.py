@@ -37,7 +37,7 @@ def image_batches(
         batch[: len(images)] = images
         return batch
 
-    yield from _stream(len(index), load, batch_size, stack, drop_remainder=False)
+    yield from _stream(range(len(index)), load, batch_size, stack, drop_remainder=False)
 
 
 def training_batches(
@@ -49,6 +49,7 @@ def training_batches(
     transform: Callable[[int], Transform],
     weights: np.ndarray,
     first_epoch: int = 0,
+    first_batch: int = 0,
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Yields shuffled batches of `epochs` epochs as one stream; an epoch's incomplete last batch is dropped.
 
@@ -61,6 +62,7 @@ def training_batches(
         transform: maps an epoch to its augmentation.
         weights: (n,) float32 sample weights.
         first_epoch: number of the first epoch.
+        first_batch: of the first epoch; those before it are not read.
 
     Yields:
         images (B, S, S, 3) uint8, labels (B,) int32, weights (B,) float32.
@@ -78,7 +80,8 @@ def training_batches(
         images, labels, item_weights = zip(*items, strict=True)
         return np.stack(images), np.asarray(labels), np.asarray(item_weights)
 
-    yield from _stream(epochs * per_epoch, load, batch_size, stack, drop_remainder=True)
+    positions = range(first_batch * batch_size, epochs * per_epoch)
+    yield from _stream(positions, load, batch_size, stack, drop_remainder=True)
 
 
 def _load(index: ImageIndex, row: int, image_size: int, transform: Transform | None) -> np.ndarray:
@@ -87,7 +90,7 @@ def _load(index: ImageIndex, row: int, image_size: int, transform: Transform | N
 
 
 def _stream(
-    length: int,
+    positions: range,
     load: Callable[[int], Any],
     batch_size: int,
     stack: Callable[[list[Any]], Any],
@@ -96,5 +99,5 @@ def _stream(
     import grain
 
     threads = grain.ReadOptions(num_threads=os.cpu_count() or 1, prefetch_buffer_size=2 * batch_size)
-    dataset = grain.MapDataset.range(length).map(load).to_iter_dataset(threads)
+    dataset = grain.MapDataset.range(positions.start, positions.stop).map(load).to_iter_dataset(threads)
     yield from dataset.batch(batch_size, drop_remainder=drop_remainder, batch_fn=stack)

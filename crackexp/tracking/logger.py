@@ -15,8 +15,17 @@ class NoLogger:
     run_id: str | None = None
 
     @contextlib.contextmanager
-    def run(self, name: str, tags: Mapping[str, str], parent: str | None = None) -> Iterator[None]:
-        """Opens a run for the `with` block, under the run `parent` where given."""
+    def run(
+        self, name: str, tags: Mapping[str, str], parent: str | None = None, run_id: str | None = None
+    ) -> Iterator[None]:
+        """Opens a run for the `with` block.
+
+        Args:
+            name: of a new run.
+            tags: of the run.
+            parent: run id of the sweep or training run that it belongs to.
+            run_id: of an interrupted run, which is opened again; None opens a new one.
+        """
         yield
 
     def set_tags(self, tags: Mapping[str, str]) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import importlib.metadata
 import logging
+import signal
 import tempfile
 import traceback
 from collections.abc import Iterator, Mapping
@@ -18,9 +19,9 @@ from mlflow.types import Schema, TensorSpec
 from sqlalchemy.exc import SQLAlchemyError
 
 from crackexp.errors import UserError
+from crackexp.signals import answer, heed, uninterrupted
 from crackexp.tracking.dataset import ImageDataset
 from crackexp.tracking.logger import NoLogger
-from crackexp.tracking.signals import uninterrupted
 
 MODEL_PACKAGES = ("mlflow", "keras", "jax", "numpy")
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
@@ -51,31 +52,44 @@ class MlflowLogger(NoLogger):
         self.experiment = experiment
         self.run_name = run_name
         self.models = log_model
+        self._logged: set[tuple[str, int]] = set()
 
     @contextlib.contextmanager
-    def run(self, name: str, tags: Mapping[str, str], parent: str | None = None) -> Iterator[None]:
+    def run(
+        self, name: str, tags: Mapping[str, str], parent: str | None = None, run_id: str | None = None
+    ) -> Iterator[None]:
         """Opens an MLflow run for the `with` block; see `NoLogger.run`.
+
+        In a run that is opened again no metric is logged twice at one step.
 
         Raises:
             UserError: the store cannot be reached.
         """
-        experiment_id = self._open_store()
+        experiment_id = self.open_store()
         if parent:
             tags = {**tags, "mlflow.parentRunId": parent}
-        active = mlflow.start_run(experiment_id=experiment_id, run_name=self.run_name or name, tags=dict(tags))
+        if run_id:
+            active = self._reopen(run_id, tags)
+        else:
+            active = mlflow.start_run(experiment_id=experiment_id, run_name=self.run_name or name, tags=dict(tags))
         self.run_id = active.info.run_id
-        self.experiment_id = experiment_id
+        self.experiment_id = active.info.experiment_id
         try:
             yield
+            heed()
         except BaseException as error:
-            killed = isinstance(error, (KeyboardInterrupt, SystemExit))
+            stop = answer()
+            killed = stop is not None or isinstance(error, (KeyboardInterrupt, SystemExit))
             with uninterrupted():
                 with contextlib.suppress(mlflow.MlflowException):
                     mlflow.set_tag("error", f"{type(error).__name__}: {error}"[:5000])
                     mlflow.log_text(traceback.format_exc(), "error.txt")
                 mlflow.end_run("KILLED" if killed else "FAILED")
+            if stop and isinstance(error, Exception):
+                signal.raise_signal(stop)
             raise
-        mlflow.end_run("FINISHED")
+        with uninterrupted():
+            mlflow.end_run("FINISHED")
 
     @uninterrupted()
     def set_tags(self, tags: Mapping[str, str]) -> None:
@@ -87,7 +101,8 @@ class MlflowLogger(NoLogger):
 
     @uninterrupted()
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
-        mlflow.log_metrics(dict(metrics), step=step)
+        new = {name: value for name, value in metrics.items() if (name, step) not in self._logged}
+        mlflow.log_metrics(new, step=step)
 
     @uninterrupted()
     def log_figure(self, figure: Figure, path: str) -> None:
@@ -103,7 +118,11 @@ class MlflowLogger(NoLogger):
 
     @uninterrupted()
     def log_dataset(self, name: str, root: Path, digest: str, profile: Mapping[str, Any], context: str) -> None:
-        mlflow.log_input(ImageDataset(name, root, digest, profile), context)
+        dataset = ImageDataset(name, root, digest, profile)
+        try:
+            mlflow.log_input(dataset, context)
+        except mlflow.MlflowException:  # another run entered the same new dataset in between; now it is found
+            mlflow.log_input(dataset, context)
 
     @uninterrupted()
     def log_model(
@@ -143,7 +162,7 @@ class MlflowLogger(NoLogger):
             return [*lines, f"Look at it  {self.uri.rstrip('/')}/{page}"]
         return [*lines, f"Look at it  mlflow ui --backend-store-uri {self.uri}"]
 
-    def _open_store(self) -> str:
+    def open_store(self) -> str:
         """Returns the id of the experiment; the first of several processes makes store and experiment."""
         for name in ("alembic", "mlflow.store"):
             logging.getLogger(name).setLevel(logging.WARNING)
@@ -166,6 +185,15 @@ class MlflowLogger(NoLogger):
                 f"Received: tracking.experiment={self.experiment}"
             )
         return found.experiment_id
+
+    def _reopen(self, run_id: str, tags: Mapping[str, str]) -> mlflow.ActiveRun:
+        active = mlflow.start_run(run_id=run_id, tags=dict(tags))
+        client = mlflow.MlflowClient()
+        if "error" in active.data.tags:
+            client.delete_tag(run_id, "error")
+        for name in active.data.metrics:
+            self._logged |= {(name, metric.step) for metric in client.get_metric_history(run_id, name)}
+        return active
 
     def _lock(self) -> contextlib.AbstractContextManager[Any]:
         """Returns what keeps other processes from making the same database at the same time."""

@@ -1,4 +1,4 @@
-"""Keras callbacks of our own: validation by prediction, epoch logging, TensorBoard without TensorFlow, a NaN guard."""
+"""Keras callbacks of our own: validation by prediction, TensorBoard without TensorFlow, a NaN guard, a schedule."""
 
 import math
 from collections.abc import Callable
@@ -34,23 +34,6 @@ class Validate(keras.callbacks.Callback):
         logs.update({f"val_{name}": value for name, value in scores.items()})
 
 
-class LogEpochs(keras.callbacks.Callback):
-    """Hands the metrics of each epoch to a logger, as train/loss, val/loss, ... at step epoch + 1.
-
-    Args:
-        log: called with metrics and a step.
-    """
-
-    def __init__(self, log: Callable[[dict[str, float], int], None]) -> None:
-        super().__init__()
-        self.log = log
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        metrics = epoch_metrics(logs or {})
-        metrics["train/learning_rate"] = float(self.model.optimizer.learning_rate)
-        self.log(metrics, epoch + 1)
-
-
 class TensorBoard(keras.callbacks.Callback):
     """Writes the metrics of each epoch as TensorBoard event files, without TensorFlow.
 
@@ -69,6 +52,7 @@ class TensorBoard(keras.callbacks.Callback):
         self._writer = self._writer or Writer(self.log_dir)
         for name, value in epoch_metrics(logs or {}).items():
             self._writer.add_scalar(name, value, epoch + 1)
+        self._writer.flush()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self._writer:

@@ -8,9 +8,11 @@ import numpy as np
 
 from crackexp.data.index import ImageIndex
 from crackexp.models.classifier import unfreeze
+from crackexp.training.course import Log
 from crackexp.training.inference import computing, predict
 from crackexp.training.module import CrackModule
-from crackexp.training.trainer import FrozenTrainer, Log, progress
+from crackexp.training.state import TrainingStates
+from crackexp.training.trainer import FrozenTrainer, progress
 
 
 class LiveTrainer(FrozenTrainer):
@@ -45,34 +47,35 @@ class LiveTrainer(FrozenTrainer):
         """Leaves the layers before the named one as they are."""
         unfreeze(module.classifier, self.unfreeze_from, self.freeze_batch_norm)
 
-    def fit(self, callbacks: Sequence[keras.callbacks.Callback], log: Log) -> None:
+    def fit(self, callbacks: Sequence[keras.callbacks.Callback], log: Log, states: TrainingStates) -> None:
         """Trains the prepared module in place, in two phases that make one curve; see `FrozenTrainer.fit`."""
-        self.score_before(log)
-        if self.head_epochs:
-            self.fit_head(callbacks, log, self.head_epochs)
-        self.fit_pixels(callbacks, log)
+        self.begin(log, states)
+        if self.head_epochs and not self.course.is_over("head"):
+            self.fit_head(callbacks, self.head_epochs)
+        self.fit_pixels(callbacks)
 
-    def fit_pixels(self, callbacks: Sequence[keras.callbacks.Callback], log: Log) -> None:
+    def fit_pixels(self, callbacks: Sequence[keras.callbacks.Callback]) -> None:
         """Fits the unfrozen layers; epochs are numbered on from the first phase."""
         module, data = self.module, self.datamodule
-        first = len(self.history.get("loss", []))
+        left = self.course.enter("pixels", self.epochs)
         network = self.network = computing(module.classifier)
         optimizer = module.optimizer(learning_rate=self.learning_rate)
         network.compile(optimizer=optimizer, loss=module.loss, weighted_metrics=["accuracy"])
         batches = (
             (images, module.targets(labels), weights)
-            for images, labels, weights in data.train_batches(self.epochs, first, self.sample_weights())
+            for images, labels, weights in data.train_batches(
+                max(len(left), 1), left.start, self.sample_weights(), self.course.skipped
+            )
         )
-        history = network.fit(
+        network.fit(
             batches,
-            initial_epoch=first,
-            epochs=first + self.epochs,
+            initial_epoch=left.start,
+            epochs=left.stop,
             steps_per_epoch=data.steps_per_epoch,
             shuffle=False,
-            callbacks=self.surround(callbacks, log),
+            callbacks=self.surround(callbacks, data.steps_per_epoch),
             verbose=progress(),
         )
-        self.extend(history.history)
         if network is not module.classifier:
             module.classifier.set_weights(network.get_weights())
 

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,13 @@ from crackexp.data.datamodule import DataModule
 from crackexp.data.index import ImageIndex
 from crackexp.models.classifier import POOL, unfreeze
 from crackexp.seeds import keras_seed
-from crackexp.training.callbacks import LogEpochs, Validate
+from crackexp.training.callbacks import Validate
+from crackexp.training.course import Course, Log
 from crackexp.training.embeddings import Embedder, Table
 from crackexp.training.inference import keep_programs
 from crackexp.training.module import CrackModule
+from crackexp.training.state import TrainingStates
 
-Log = Callable[[dict[str, float], int], None]
 HEAD_BATCH = 512
 
 
@@ -33,6 +34,7 @@ class FrozenTrainer:
         precision: dtype policy of Keras; mixed policies compute in 16 bits.
         class_weight: "balanced" weighs each class by its inverse frequency; None weighs all images alike.
         embed_batch_size: images a pass of the backbone.
+        embeddings_gb: that stored embeddings may take, of all runs together.
         cache: folder of embeddings and compiled programs.
     """
 
@@ -44,6 +46,7 @@ class FrozenTrainer:
         precision: str,
         class_weight: str | None,
         embed_batch_size: int,
+        embeddings_gb: float,
         cache: str,
     ) -> None:
         self.epochs = epochs
@@ -52,6 +55,7 @@ class FrozenTrainer:
         self.precision = precision
         self.class_weight = class_weight
         self.embed_batch_size = embed_batch_size
+        self.embeddings_gb = embeddings_gb
         self.cache = Path(cache)
         self.history: dict[str, list[float]] = {}
         self.before: dict[str, float] = {}
@@ -69,15 +73,23 @@ class FrozenTrainer:
         keras.utils.set_random_seed(keras_seed(self.seed, "keras"))
         keep_programs(self.cache)
 
-    def fit(self, callbacks: Sequence[keras.callbacks.Callback], log: Log) -> None:
+    def fit(self, callbacks: Sequence[keras.callbacks.Callback], log: Log, states: TrainingStates) -> None:
         """Trains the prepared module in place; `history` and `before` then hold its metrics.
 
         Args:
             callbacks: Keras callbacks; their logs hold loss, accuracy, val_loss, val_accuracy.
             log: receives the metrics of each epoch, and of step 0 before training.
+            states: keeps the state of the run at the end of each epoch, and holds the one to go on from.
         """
-        self.score_before(log)
-        self.fit_head(callbacks, log, self.epochs)
+        self.begin(log, states)
+        self.fit_head(callbacks, self.epochs)
+
+    def begin(self, log: Log, states: TrainingStates) -> None:
+        """Goes on from the saved state, or logs the scores before any training."""
+        self.course = Course(log, states, self.budget)
+        self.history, self.before, self.phases = self.course.history, self.course.before, self.course.phases
+        if not self.course.saved:
+            self.course.begin(self.score_before())
 
     def prepare(self, module: CrackModule, datamodule: DataModule) -> None:
         """Takes what `fit` and `predict` work on, and freezes what is not trained.
@@ -89,38 +101,41 @@ class FrozenTrainer:
         self.freeze(module)
         self.datamodule = datamodule
         self.module = module
-        self.embedder = Embedder(module.backbone, datamodule.image_size, self.embed_batch_size, self.cache)
+        size, batch, budget = datamodule.image_size, self.embed_batch_size, self.embeddings_gb * 1e9
+        self.embedder = Embedder(module.backbone, size, batch, self.cache, budget)
 
     def freeze(self, module: CrackModule) -> None:
         """Leaves the head alone to be trained."""
         unfreeze(module.classifier, POOL)
 
-    def score_before(self, log: Log) -> None:
-        """Logs loss and accuracy on val before any training, as val/loss_before and val/accuracy_before."""
+    def score_before(self) -> dict[str, float]:
+        """Returns loss and accuracy on val before any training, as val/loss_before and val/accuracy_before."""
         val = self.datamodule.val
         scores = self.module.score(val.labels, self.predict(val, "val"))
-        self.before = {f"val/{name}_before": value for name, value in scores.items()}
-        log(self.before, 0)
+        return {f"val/{name}_before": value for name, value in scores.items()}
 
-    def fit_head(self, callbacks: Sequence[keras.callbacks.Callback], log: Log, epochs: int) -> None:
+    def fit_head(self, callbacks: Sequence[keras.callbacks.Callback], epochs: int) -> None:
         """Fits the head on embeddings; epoch e sees view e of every image."""
-        module, views = self.module, Views(self, epochs)
+        module, left = self.module, self.course.enter("head", epochs)
+        views = Views(self, epochs, min(left.start, epochs - 1))
         module.head.compile(optimizer=module.optimizer(), loss=module.loss, weighted_metrics=["accuracy"])
         turn = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: views.show(epoch))
-        history = module.head.fit(
+        module.head.fit(
             views,
-            epochs=epochs,
-            callbacks=[turn, *self.surround(callbacks, log)],
+            initial_epoch=left.start,
+            epochs=left.stop,
+            callbacks=[turn, *self.surround(callbacks)],
             shuffle=False,
             verbose=progress(),
         )
-        self.extend(history.history)
 
-    def surround(self, callbacks: Sequence[keras.callbacks.Callback], log: Log) -> list[keras.callbacks.Callback]:
-        """Returns `callbacks` with validation before them and logging after them."""
+    def surround(
+        self, callbacks: Sequence[keras.callbacks.Callback], steps_per_epoch: int | None = None
+    ) -> list[keras.callbacks.Callback]:
+        """Returns `callbacks` with validation before them, and what keeps the state after them; see `Course`."""
         val = self.datamodule.val
         validate = Validate(self.module, val.labels, lambda: self.predict(val, "val"))
-        return [validate, *callbacks, LogEpochs(log)]
+        return [validate, *self.course.surround(callbacks, steps_per_epoch)]
 
     def predict(self, index: ImageIndex, title: str) -> np.ndarray:
         """Returns the probabilities of the images of `index`, (n, c) float32."""
@@ -138,8 +153,11 @@ class FrozenTrainer:
             return self.embedder.embed(index, key, images, f"Embedding {title}")
 
     def speed(self) -> dict[str, float]:
-        """Returns how many images were embedded, and how many a second; nothing where all were stored."""
-        counted = {"time/embedded_images": float(self.embedder.computed)}
+        """Returns how many images were embedded, how many a second, and the seconds that stored ones saved."""
+        counted = {
+            "time/embedded_images": float(self.embedder.computed),
+            "time/embedding_saved_seconds": self.embedder.saved,
+        }
         if self.embedder.seconds:
             rate = self.embedder.computed / self.embedder.seconds
             counted["time/embedded_images_per_second"] = rate
@@ -152,17 +170,11 @@ class FrozenTrainer:
             return self.datamodule.class_weights()[labels]
         return np.ones(len(labels), np.float32)
 
-    def extend(self, history: dict[str, list[Any]]) -> None:
-        """Adds a phase of training to `history`, and the epoch it began at to `phases`."""
-        self.phases.append(len(self.history.get("loss", [])))
-        for name, values in history.items():
-            self.history.setdefault(name, []).extend(float(value) for value in values)
-
 
 class Views(keras.utils.PyDataset):
     """The training embeddings in shuffled batches; the incomplete last batch is left out."""
 
-    def __init__(self, trainer: FrozenTrainer, epochs: int) -> None:
+    def __init__(self, trainer: FrozenTrainer, epochs: int, first: int = 0) -> None:
         super().__init__()
         self.trainer = trainer
         self.datamodule = trainer.datamodule
@@ -170,7 +182,7 @@ class Views(keras.utils.PyDataset):
         self.targets = trainer.module.targets(self.datamodule.train.labels)
         self.weights = trainer.sample_weights()
         self.epoch = -1
-        self.show(0)
+        self.show(first)
 
     def show(self, epoch: int) -> None:
         """Turns to the order and the views of `epoch`."""

@@ -53,3 +53,13 @@ def test_a_stream_may_begin_at_a_later_epoch(index: ImageIndex) -> None:
     first = next(training_batches(index, 32, 8, 1, order, mark, weights, first_epoch=5))
     np.testing.assert_array_equal(first[2].astype(int), order(5)[:8])
     assert (first[0] == 5).all()
+
+
+def test_a_stream_may_begin_within_an_epoch(index: ImageIndex) -> None:
+    weights = np.arange(22, dtype=np.float32)
+    arguments = (index, 32, 8, 2, order, lambda epoch: lambda image, digest: image, weights)
+    whole, rest = list(training_batches(*arguments)), list(training_batches(*arguments, first_batch=1))
+    assert len(rest) == len(whole) - 1
+    for one, other in zip(rest, whole[1:], strict=True):
+        for a, b in zip(one, other, strict=True):
+            np.testing.assert_array_equal(a, b)

@@ -88,6 +88,27 @@ def test_a_run_that_breaks_off_is_closed_with_its_error(store: Path, error: Base
     assert mlflow.active_run() is None
 
 
+def test_a_run_that_is_opened_again_goes_on_and_logs_no_step_twice(store: Path) -> None:
+    first, again = make_logger(store), make_logger(store)
+    with pytest.raises(KeyboardInterrupt), first.run("breaks", {"kept": "yes"}):
+        first.log_params({"dropout": 0.3})
+        first.log_metrics({"val/loss": 0.5}, 1)
+        raise KeyboardInterrupt
+    with again.run("another name", {"more": "yes"}, run_id=first.run_id):
+        assert mlflow.MlflowClient().get_run(again.run_id).info.status == "RUNNING"
+        again.log_params({"dropout": 0.3})
+        again.log_metrics({"val/loss": 0.5, "val/accuracy": 1.0}, 1)
+        again.log_metrics({"val/loss": 0.25}, 2)
+    assert again.run_id == first.run_id
+    client = mlflow.MlflowClient()
+    run = client.get_run(first.run_id)
+    assert (run.info.status, run.info.run_name) == ("FINISHED", "breaks")
+    assert {"kept", "more"} <= run.data.tags.keys()
+    assert "error" not in run.data.tags
+    curve = {name: [m.step for m in client.get_metric_history(first.run_id, name)] for name in run.data.metrics}
+    assert curve == {"val/loss": [1, 2], "val/accuracy": [1]}
+
+
 def test_a_child_stands_under_its_parent(store: Path) -> None:
     parent, child = make_logger(store), make_logger(store)
     with parent.run("parent", {}):

@@ -47,11 +47,13 @@ def make_data(patches: Path, tmp_path: Path) -> MakeData:
 def make_module() -> MakeModule:
     """Makes a module with random weights."""
 
-    def make(seed: int = 0, loss: keras.Loss | None = None, learning_rate: float = 1e-2) -> CrackModule:
+    def make(
+        seed: int = 0, loss: keras.Loss | None = None, learning_rate: float = 1e-2, dropout: float = 0.3
+    ) -> CrackModule:
         backbone = Application("mobilenet_v2", 0.35, None).build(32, seed)
         return CrackModule(
             backbone,
-            build_head(backbone.output_shape[-1], 2, 0.3, seed),
+            build_head(backbone.output_shape[-1], 2, dropout, seed),
             loss or keras.losses.SparseCategoricalCrossentropy(),
             partial(keras.optimizers.Adam, learning_rate=learning_rate),
         )
@@ -68,6 +70,7 @@ def arguments(tmp_path: Path) -> dict[str, object]:
         "precision": "float32",
         "class_weight": None,
         "embed_batch_size": 8,
+        "embeddings_gb": 1,
         "cache": str(tmp_path),
     }
 

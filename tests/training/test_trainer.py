@@ -13,6 +13,7 @@ from crackexp.data.pipeline import image_batches
 from crackexp.errors import UserError
 from crackexp.training.callbacks import NanGuard
 from crackexp.training.live import LiveTrainer
+from crackexp.training.state import TrainingStates
 from crackexp.training.trainer import FrozenTrainer, Views
 from tests.training.conftest import MakeData, MakeModule
 
@@ -23,7 +24,7 @@ def fit(trainer: FrozenTrainer, module: Any, data: Any, callbacks: tuple[Any, ..
     logged: Logged = []
     trainer.setup(TimeBudget())
     trainer.prepare(module, data)
-    trainer.fit(callbacks, lambda metrics, step: logged.append((metrics, step)))
+    trainer.fit(callbacks, lambda metrics, step: logged.append((metrics, step)), TrainingStates("", None, "", ""))
     return logged
 
 
@@ -200,7 +201,7 @@ def test_half_precision_trains_to_probabilities_in_float32(
         trainer.setup(TimeBudget())
         module, data = make_module(), make_data()
         trainer.prepare(module, data)
-        trainer.fit([], lambda metrics, step: None)
+        trainer.fit([], lambda metrics, step: None, TrainingStates("", None, "", ""))
         assert module.backbone.get_layer("Conv1").compute_dtype == "bfloat16"
         probabilities = trainer.predict(data.test, "test")
     finally:

@@ -10,6 +10,7 @@ from crackexp.evaluation.figures.grids import (
     sample_grid,
 )
 from crackexp.evaluation.figures.ranking import precision_recall_curve, roc_curve
+from crackexp.evaluation.figures.sweep import sweep_figures
 from crackexp.evaluation.figures.training import training_curves
 
 __all__ = [
@@ -22,5 +23,6 @@ __all__ = [
     "reliability_diagram",
     "roc_curve",
     "sample_grid",
+    "sweep_figures",
     "training_curves",
 ]

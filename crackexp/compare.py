@@ -1,0 +1,59 @@
+"""Compares the cells of a sweep, or any runs: ``python -m crackexp.compare RUN_ID [RUN_ID ...] [--html]``."""
+
+import sys
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from crackexp.cli import run
+from crackexp.config import check, instantiate
+from crackexp.errors import ConfigError
+from crackexp.files import write_text
+from crackexp.schema import CompareRoot
+from crackexp.sweep.callback import command
+
+
+def compare(composed: DictConfig) -> None:
+    """Prints which run errs least, which are tied with it, and what matters; writes the report where asked to.
+
+    Args:
+        composed: what Hydra composed from ``conf/compare.yaml``.
+
+    Raises:
+        UserError: a mistake in the config, unknown runs, or runs that were judged on different images.
+    """
+    cfg = check(composed, CompareRoot)
+    if "uri" not in cfg.tracking:
+        raise ConfigError("Without a store there are no runs to compare. Type tracking=local. Received: tracking=none")
+    tracking = instantiate(cfg.tracking)
+
+    from crackexp import console
+    from crackexp.evaluation import comparison
+    from crackexp.sweep.outcome import html_of
+    from crackexp.tracking.selection import select
+    from crackexp.tracking.sweeps import SweepStore
+
+    title, cells, failures = select(SweepStore(tracking), cfg.runs)
+    found = comparison.compare(cells, cfg.metric, cfg.level, cfg.resamples, cfg.seed)
+    console.print_comparison(found, failures)
+    if cfg.html:
+        write_text(Path(cfg.html), html_of(found, title, failures, command()))
+        console.print_plain(f"Report      {Path(cfg.html).resolve()}")
+
+
+def arguments(words: list[str]) -> list[str]:
+    """Returns Hydra's overrides for run ids and ``--html [FILE]`` as typed; other words stay as they are.
+
+    Args:
+        words: of the command line.
+    """
+    ids = [word for word in words if "=" not in word and not word.startswith("-")]
+    rest = [word for word in words if word not in ids]
+    rest = ["html=comparison.html" if word == "--html" else word for word in rest]
+    rest = [word.removeprefix("--") if word.startswith("--html=") else word for word in rest]
+    return [*rest, f"runs=[{','.join(ids)}]"] if ids else rest
+
+
+if __name__ == "__main__":
+    sys.argv[1:] = arguments(sys.argv[1:])
+    run(compare, "compare")

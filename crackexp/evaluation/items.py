@@ -1,0 +1,195 @@
+"""The test images that several runs were judged on, and what each run lost on each of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import pandas as pd
+
+from crackexp.errors import DataError
+
+LOSSES = ("accuracy", "log_loss", "brier")
+"""Metrics that are a mean over the images, so that they can be compared image by image."""
+
+COLUMNS = ("digest", "label", "prediction", "correct", "confidence")
+SMALLEST = float(np.finfo(np.float32).eps)
+
+
+@dataclass(frozen=True)
+class SharedItems:
+    """What c runs lost on the images that all of them were judged on.
+
+    An image is known by the digest of its content. What bootstraps draw are contents: the copies of one
+    content, and its turns in several draws of the split, come together.
+
+    Attributes:
+        count: number of images, copies counted.
+        losses: (contents, c) float64, of each run; zeros where its draw of the split lacks the content.
+        wrong: (contents, c) float64, as `losses`: wrong predictions.
+        mixing: (c, settings) float64: `losses @ mixing` has the settings' mean losses as its column means.
+        draws: (c,) int, the draw of the split; -1 for a draw that not every setting has: its runs are left out.
+        means: (c,) float64, mean loss of each run on the images of its draw; nan where left out.
+        errors: (c,) float64, its wrong predictions among them; nan where left out.
+    """
+
+    count: int
+    losses: np.ndarray
+    wrong: np.ndarray
+    mixing: np.ndarray
+    draws: np.ndarray
+    means: np.ndarray
+    errors: np.ndarray
+
+
+def read_predictions(file: str | Path | IO[str]) -> pd.DataFrame:
+    """Reads the CSV of a `predictions_table`; classes called "NA" or "001" stay texts."""
+    texts = dict.fromkeys(("path", "digest", "label", "prediction"), str)
+    return pd.read_csv(file, dtype=texts, keep_default_na=False)
+
+
+def item_losses(predictions: pd.DataFrame, metric: str) -> np.ndarray:
+    """Returns (n,) float64, whose mean is the log loss, the Brier score, or 1 - accuracy.
+
+    log_loss and brier are those of `evaluate_predictions`.
+    """
+    correct = predictions["correct"].to_numpy(bool)
+    if metric == "accuracy":
+        return 1.0 - correct
+    columns = [name for name in predictions.columns if name.startswith("probability_")]
+    labels = predictions["label"].astype(str).to_numpy()
+    if not columns:
+        confidence = predictions["confidence"].to_numpy(np.float64)
+        given = np.where(correct, confidence, 1 - confidence)
+    else:
+        probabilities = predictions[columns].to_numpy(np.float64)
+        truth = labels[:, None] == np.array([name.removeprefix("probability_") for name in columns])
+        given = probabilities[truth]
+    if metric == "log_loss":
+        return -np.log(np.clip(given, SMALLEST, 1 - SMALLEST))
+    return np.square(1 - given) if not columns else np.square(probabilities - truth).sum(axis=1)
+
+
+def share_items(
+    runs: Sequence[str],
+    tables: Sequence[pd.DataFrame],
+    member: np.ndarray,
+    draws: Sequence[object],
+    metric: str,
+) -> SharedItems:
+    """Finds the images that every setting was judged on, and what was lost on each.
+
+    Where the split was drawn several times, each draw has its own test images: the settings are compared
+    within each draw, over all draws that every setting has.
+
+    Args:
+        runs: names of the c runs, for messages.
+        tables: their predictions.
+        member: (c,) int, the setting of each run.
+        draws: of the split, of each run; equal values, one draw.
+        metric: of `LOSSES`.
+
+    Raises:
+        DataError: there are no such images, or the runs contradict each other about them.
+    """
+    for run, table in zip(runs, tables, strict=True):
+        missing = [name for name in COLUMNS if name not in table]
+        if missing or table.empty:
+            raise DataError(
+                f"The predictions of the run {run} cannot be compared: they have "
+                f"{'no rows' if not missing else f'no column {missing[0]}'}. Received: columns {list(table.columns)}"
+            )
+    _check_classes(runs, tables)
+    _check_labels(runs, tables)
+    c, settings = len(runs), int(member.max()) + 1
+    keys, known = _keys(tables)
+    numbers, mixing = np.full(c, -1), np.zeros((c, settings))
+    means, errors = np.full((2, c), np.nan)
+    parts: list[pd.DataFrame] = []
+    for draw in dict.fromkeys(draws):
+        cells = np.array([number for number, other in enumerate(draws) if other == draw])
+        repeats = np.bincount(member[cells], minlength=settings)
+        held = np.bincount(np.concatenate([keys[cell] for cell in cells]), minlength=len(known))
+        shared = np.flatnonzero(held == len(cells))
+        if not repeats.all() or not len(shared):
+            continue
+        values = np.zeros((len(shared), 2 * c))
+        for cell in cells:
+            row = np.empty(len(known), int)
+            row[keys[cell]] = np.arange(len(keys[cell]))
+            order = row[shared]
+            values[:, cell] = item_losses(tables[cell], metric)[order]
+            values[:, c + cell] = ~tables[cell]["correct"].to_numpy(bool)[order]
+        means[cells], errors[cells] = values[:, cells].mean(axis=0), values[:, c + cells].sum(axis=0)
+        mixing[cells, member[cells]] = 1 / repeats[member[cells]]
+        numbers[cells] = len(parts)
+        content = [key.split("\t", 1)[0] for key in known[shared]]
+        parts.append(pd.DataFrame(values, index=content))
+    if not parts:
+        raise DataError(_nothing_shared(runs, tables, draws))
+    images = pd.concat(parts)
+    contents = images.groupby(level=0, sort=False).sum()
+    values = contents.to_numpy() * (len(contents) / len(images))
+    return SharedItems(len(images), values[:, :c], values[:, c:], mixing, numbers, means, errors)
+
+
+def _keys(tables: Sequence[pd.DataFrame]) -> tuple[list[np.ndarray], pd.Index]:
+    """Returns a number an image of each table, and what they stand for: digest, label, number of the copy."""
+    columns = []
+    for table in tables:
+        pairs = table["digest"].astype(str) + "\t" + table["label"].astype(str)
+        columns.append(pairs + "\t" + pairs.groupby(pairs).cumcount().astype(str))
+    numbers, known = pd.factorize(pd.concat(columns))
+    return np.split(numbers, np.cumsum([len(column) for column in columns])[:-1]), known
+
+
+def _check_classes(runs: Sequence[str], tables: Sequence[pd.DataFrame]) -> None:
+    """Raises DataError where the runs tell different classes apart."""
+    several = [sorted(name for name in table.columns if name.startswith("probability_")) for table in tables]
+    for run, names in zip(runs, several, strict=True):
+        if names != several[0]:
+            first, other = (
+                ", ".join(name.removeprefix("probability_") for name in part) or "two classes"
+                for part in (several[0], names)
+            )
+            raise DataError(
+                f"Runs that tell different classes apart cannot be compared; leave one of them out. "
+                f"Received: {first} in {runs[0]}, {other} in {run}"
+            )
+
+
+def _check_labels(runs: Sequence[str], tables: Sequence[pd.DataFrame]) -> None:
+    """Raises DataError where runs have different labels for one image."""
+    labels = pd.concat(
+        [table[["digest", "label"]].astype(str).drop_duplicates() for table in tables], keys=range(len(tables))
+    ).reset_index(level=0, names="run")
+    holders = labels.groupby("digest")["run"].nunique()
+    agreeing = labels.groupby(["digest", "label"])["run"].nunique().groupby("digest").max()
+    torn = holders.index[agreeing < holders]
+    if not len(torn):
+        return
+    rows = labels[labels["digest"] == torn[0]]
+    first = rows.iloc[0]
+    other = rows[rows["label"] != first["label"]].iloc[0]
+    raise DataError(
+        f"The runs do not agree about the class of {len(torn)} images that they share: their classes have "
+        f"different names, or were relabelled; leave one of the runs out. Received: image {torn[0]} is "
+        f"{first['label']} in {runs[first['run']]}, {other['label']} in {runs[other['run']]}"
+    )
+
+
+def _nothing_shared(runs: Sequence[str], tables: Sequence[pd.DataFrame], draws: Sequence[object]) -> str:
+    sizes = [f"{run}: {len(table):,} images" for run, table in zip(runs, tables, strict=True)]
+    listed = "; ".join(sizes[:6]) + (f"; and {len(sizes) - 6} more" if len(sizes) > 6 else "")
+    several = len(set(draws)) > 1
+    return (
+        "No test image was judged by every setting, so their scores cannot be ranked: "
+        + ("no draw of the split (split.seed) has runs of every setting" if several else "the runs split the images")
+        + (
+            ". Run every setting with the same values of split.seed"
+            if several
+            else " differently, or their images differ. Compare runs of one dataset with one split.seed"
+        )
+        + f". Received: {listed}"
+    )

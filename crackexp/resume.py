@@ -1,0 +1,96 @@
+"""Goes on with an interrupted run: ``python -m crackexp.train resume=RUN_ID``."""
+
+import contextlib
+import logging
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from crackexp.config import check
+from crackexp.errors import ConfigError, UserError
+from crackexp.schema import TrainRoot
+
+if TYPE_CHECKING:
+    from crackexp.tracking.logger import NoLogger
+    from crackexp.training.state import TrainingStates
+
+PLACES = ("tracking", "tracking.uri", "paths.root")
+"""Overrides that say where the store is: all that a resumed run takes from the command line."""
+
+_log = logging.getLogger(__name__)
+
+
+def own_config(cfg: DictConfig) -> DictConfig:
+    """Returns the config that the run ``cfg.resume`` was begun with, or `cfg` itself where that is null.
+
+    Args:
+        cfg: checked config of the command line.
+
+    Raises:
+        UserError: there is no such run, it is over, it runs on another machine, or more was typed than where it is.
+    """
+    run_id = cfg.resume
+    if run_id is None:
+        return cfg
+    others = [override for key, override in _typed().items() if key not in (*PLACES, "resume")]
+    if others or HydraConfig.get().mode == RunMode.MULTIRUN:
+        raise ConfigError(
+            "A resumed run keeps the config that it was begun with, and is no sweep. "
+            f"Type {command(run_id)} Received: {' '.join(others) or '-m'}"
+        )
+    if "uri" not in cfg.tracking:
+        raise ConfigError(
+            f"Without a tracking store no run is kept. Leave out tracking=none. Received: resume={run_id}"
+        )
+    from crackexp.tracking.runs import find_run
+
+    run = find_run(run_id, cfg.tracking.uri)
+    own = DictConfig(OmegaConf.create(run.config or ""))
+    if run.status == "FINISHED":
+        raise ConfigError(f"The run has finished; there is nothing to resume. Received: resume={run_id}")
+    if "trainer" not in own:
+        raise ConfigError(
+            "The run is no training run, or it was interrupted before it had logged its config. Type the command that "
+            f"began it. Received: resume={run_id}"
+        )
+    own.tracking.uri = cfg.tracking.uri
+    if run.status == "RUNNING" and not (Path(own.paths.cache) / "states" / run_id).is_dir():
+        raise ConfigError(
+            f"The run is marked as running, and {own.paths.cache} keeps nothing of it: it runs on another machine. "
+            f"Resume it there. Received: resume={run_id}"
+        )
+    return check(own, TrainRoot)
+
+
+@contextlib.contextmanager
+def resumable(states: "TrainingStates", logger: "NoLogger") -> Iterator[None]:
+    """Holds the saved states of the open run for the `with` block; says how to resume it where the block breaks off."""
+    with states.of(logger.run_id):
+        if states.changed:
+            _log.warning("The code, its libraries or the devices are not those that the run began with.")
+            logger.set_tags({"resume.changed": "true", "cell.id": ""})
+        try:
+            yield
+        except UserError:
+            raise
+        except BaseException:
+            if logger.run_id:
+                print(f"\nResume it   {command(logger.run_id)}", flush=True)
+            raise
+
+
+def command(run_id: str) -> str:
+    """Returns the command that resumes a run of this command line's store."""
+    places = [override for key, override in _typed().items() if key in PLACES and override != "tracking=none"]
+    return shlex.join(["python", "-m", "crackexp.train", f"resume={run_id}", *places])
+
+
+def _typed() -> dict[str, str]:
+    """Returns the overrides of this command line by their keys."""
+    overrides = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
+    return {override.partition("=")[0]: override for override in overrides}

@@ -1,0 +1,1 @@
+"""Sweeps: multiruns of Hydra whose cells are computed once and compared honestly."""

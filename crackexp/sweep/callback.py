@@ -1,0 +1,159 @@
+"""The Hydra callback of a sweep: opens the parent run before the first cell, and closes it with the report."""
+
+import contextlib
+import json
+import logging
+import shlex
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+
+from crackexp.config import instantiate
+from crackexp.errors import ConfigError, UserError, refuse
+from crackexp.sweep import grid
+from crackexp.sweep.identity import code_digest, digest
+from crackexp.sweep.plugins import check_plugins
+
+
+class Sweep:
+    """A multirun in the launching process.
+
+    Args:
+        config: of the multirun, with the node `hydra`.
+    """
+
+    def __init__(self, config: DictConfig) -> None:
+        from filelock import FileLock
+
+        from crackexp.sweep.watch import Watch
+
+        self.started = time.perf_counter()
+        self.keys = list(grid.swept(config))
+        self.rerun = bool(config.sweep.rerun)
+        self.name = config.sweep.name or " x ".join(self.keys) or "one cell"
+        self.settings = config.sweep
+        self.text = OmegaConf.to_yaml(config.hydra.sweeper)
+        params = OmegaConf.to_container(config.hydra.sweeper)
+        self.key = digest(config.hydra.job.name, list(config.hydra.overrides.task), params, code_digest())
+        self.folder = str(config.hydra.sweep.dir)
+        self.lock = FileLock(Path(config.paths.cache) / "sweeps" / f"{self.key}.lock")
+        self.watch = Watch(Path(self.folder), grid.cells(config))
+        self.parent: Any = None
+        self.tracking = instantiate(config.tracking)
+
+    def start(self) -> None:
+        """Opens the parent run and begins to watch the cells.
+
+        Raises:
+            ConfigError: the same sweep is running.
+            UserError: the store cannot be reached.
+        """
+        from filelock import Timeout
+
+        Path(self.lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.lock.acquire(timeout=0)
+        except Timeout:
+            raise ConfigError(
+                "This very sweep is running already in another process. Wait for its end, or stop it first. "
+                f"Received: {command()}"
+            ) from None
+        if hasattr(self.tracking, "uri"):
+            from crackexp.tracking.sweeps import SweepStore
+
+            self.store = SweepStore(self.tracking)
+            tags = {"sweep.key": self.key, "sweep.dir": self.folder, "sweep.varies": json.dumps(self.keys)}
+            self.parent = self.store.open_parent(self.name, tags, self.rerun).run_id
+        cells = f"{self.watch.total} cells" if self.watch.total else "cells as its sweeper decides"
+        print(f"Sweep {self.name}: {cells} over {', '.join(self.keys) or 'nothing'}", flush=True)
+        self.watch.start()
+
+    def end(self, error: BaseException | None) -> bool:
+        """Closes the parent run, with the report unless it was stopped from outside.
+
+        Args:
+            error: that ended the multirun, or None.
+
+        Returns:
+            Whether cells failed.
+        """
+        self.watch.stop()
+        failed = any(outcome["state"] == "failed" for outcome in self.watch.ended.values())
+        stopped = isinstance(error, (KeyboardInterrupt, SystemExit))
+        status = "KILLED" if stopped else "FAILED" if error or failed else "FINISHED"
+        try:
+            if self.parent and not stopped:
+                self._report()
+        except BaseException:
+            status = "FAILED"
+            raise
+        finally:
+            if self.parent:
+                self.store.close_parent(self.parent, status)
+            self.lock.release()
+        if status != "FINISHED":
+            print(f"\nGo on, with what finished kept:  {command()}", flush=True)
+        return failed and not stopped
+
+    def _report(self) -> None:
+        from crackexp.sweep.outcome import report
+
+        seconds = time.perf_counter() - self.started
+        report(self.store, self.parent, self.name, self.keys, self.settings, command(), seconds)
+
+
+class SweepCallback(Callback):
+    """Makes a sweep of a multirun; does nothing in a single run."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Opens the sweep; a mistake ends the program here, since Hydra makes warnings of what callbacks raise."""
+        global _sweep
+        logging.getLogger("hydra").setLevel(logging.WARNING)
+        HydraConfig.instance().set_config(config)
+        try:
+            check_plugins(config.hydra)
+            _sweep = Sweep(config)
+            _sweep.start()
+        except UserError as error:
+            _sweep = None
+            refuse(str(error))
+        except Exception:
+            _sweep = None
+            traceback.print_exc()
+            sys.exit(1)
+
+
+_sweep: Sweep | None = None
+
+
+@contextlib.contextmanager
+def closing() -> Iterator[None]:
+    """Ends the sweep that was opened in the `with` block, if one was, however the block ends.
+
+    Raises:
+        SystemExit: cells failed.
+    """
+    global _sweep
+    try:
+        yield
+    except BaseException as error:
+        sweep, _sweep = _sweep, None
+        if sweep is None or not sweep.end(error):
+            raise
+        sys.exit(1)
+    sweep, _sweep = _sweep, None
+    if sweep and sweep.end(None):
+        sys.exit(1)
+
+
+def command() -> str:
+    """Returns the command line of this process, as a user types it."""
+    module = Path(sys.argv[0]).stem
+    return shlex.join(["python", "-m", f"crackexp.{module}", *sys.argv[1:]])

@@ -1,0 +1,185 @@
+"""One job of a multirun: its console is kept in a file, a finished result is kept, a failure is recorded."""
+
+import contextlib
+import gc
+import json
+import logging
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from hydra.conf import HydraConf
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from crackexp.config import instantiate
+from crackexp.files import write_text
+from crackexp.sweep import grid
+from crackexp.sweep.resources import share_machine
+
+if TYPE_CHECKING:
+    from crackexp.tracking.sweeps import SweepStore
+
+OUTCOME = "cell.json"
+
+
+class Alone:
+    """A run that is no cell of a sweep.
+
+    Attributes:
+        name: of the run; None: after its config.
+        parent: run id of the sweep.
+        levels: of the swept keys.
+        tags: of the run.
+        kept: whether a finished run stood in for this one.
+    """
+
+    name: str | None = None
+    parent: str | None = None
+    levels: Mapping[str, Any] = MappingProxyType({})
+    tags: Mapping[str, str] = MappingProxyType({})
+    kept = False
+
+    def finished(self, cell_id: str, output: Path) -> dict[str, Any] | None:
+        """Returns what ``result.json`` holds of a run of this very cell that finished, or None where there is none.
+
+        Args:
+            cell_id: digest of config, data and code.
+            output: folder that ``result.json`` is then written to.
+        """
+        return None
+
+    def failed(self, error: Exception) -> None:
+        """Records that the cell ended by `error`."""
+
+
+class SweepCell(Alone):
+    """One cell of a sweep that a store remembers.
+
+    Args:
+        store: holds the sweep.
+        parent: run id of the sweep.
+        levels: of the swept keys.
+        rerun: looks for finished results in this sweep alone.
+    """
+
+    def __init__(self, store: "SweepStore", parent: str, levels: dict[str, Any], rerun: bool) -> None:
+        self.store = store
+        self.parent: str = parent
+        self.levels = levels
+        self.rerun = rerun
+        self.name: str = grid.name(levels)
+        self.tags = {"sweep.settings": json.dumps(levels)}
+        self.begun = time.time_ns() // 1_000_000
+
+    def finished(self, cell_id: str, output: Path) -> dict[str, Any] | None:
+        run = self.store.finished(cell_id, self.parent)
+        elsewhere = None if run or self.rerun else self.store.finished(cell_id)
+        found = run or elsewhere
+        result = self.store.result(found) if found else None
+        if result is None:
+            return None
+        if elsewhere:
+            self.store.adopt(elsewhere, self.parent, self.name, self.tags)
+        write_text(output / "result.json", json.dumps(result, indent=2) + "\n")
+        self.kept = True
+        return result
+
+    def failed(self, error: Exception) -> None:
+        self.store.record_failure(self.parent, self.name, self.tags, self.begun, error)
+
+
+_current = Alone()
+
+
+def current() -> Alone:
+    """Returns the cell that this process is running."""
+    return _current
+
+
+@contextlib.contextmanager
+def job(composed: DictConfig) -> Iterator[None]:
+    """Frames one job; does nothing in a run of its own.
+
+    In a multirun, what the job prints goes to ``console.log`` of its folder, and how it ended to ``cell.json``, which
+    the launching process waits for. An error is recorded in the store and raised again.
+
+    Args:
+        composed: config of the job, as Hydra composed it.
+    """
+    global _current
+    hydra_config = HydraConfig.get()
+    if hydra_config.mode != RunMode.MULTIRUN:
+        yield
+        return
+    output = Path(hydra_config.runtime.output_dir)
+    started = time.perf_counter()
+    outcome: dict[str, Any] = {"name": f"job {hydra_config.job.num}"}
+    with _console_to(output / "console.log"):
+        try:
+            share_machine(hydra_config)
+            _current = _find(composed, hydra_config)
+            outcome["name"] = _current.name or hydra_config.job.override_dirname
+            yield
+            outcome |= {"state": "kept" if _current.kept else "finished", "accuracy": _accuracy(output)}
+        except Exception as error:
+            traceback.print_exc()
+            outcome |= {"state": "failed", "error": f"{type(error).__name__}: {error}"}
+            _current.failed(error)
+            raise
+        finally:
+            if "state" in outcome:
+                outcome["seconds"] = time.perf_counter() - started
+                write_text(output / OUTCOME, json.dumps(outcome))
+            _current = Alone()
+            _forget_network()
+
+
+def _find(composed: DictConfig, hydra_config: HydraConf) -> Alone:
+    """Returns the cell of the sweep that the launching process opened in the store, if it opened one."""
+    tracking = instantiate(composed.tracking)
+    if not hasattr(tracking, "uri"):
+        return Alone()
+    from crackexp.tracking.sweeps import SweepStore
+
+    store = SweepStore(tracking)
+    parent = store.find_parent(hydra_config.sweep.dir)
+    if parent is None:
+        return Alone()
+    levels = grid.settings(parent.keys, hydra_config.overrides.task)
+    return SweepCell(store, parent.run_id, levels, composed.sweep.rerun)
+
+
+def _accuracy(output: Path) -> float | None:
+    result = json.loads((output / "result.json").read_text())
+    return result["metrics"].get("test/accuracy")
+
+
+@contextlib.contextmanager
+def _console_to(file: Path) -> Iterator[None]:
+    """Sends to `file` what is printed and logged to the terminal."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handlers = [handler for handler in logging.getLogger().handlers if type(handler) is logging.StreamHandler]
+    streams = [handler.stream for handler in handlers]
+    with file.open("w", buffering=1) as stream, contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
+        for handler in handlers:
+            handler.setStream(stream)
+        try:
+            yield
+        finally:
+            for handler, before in zip(handlers, streams, strict=True):
+                handler.setStream(before)
+
+
+def _forget_network() -> None:
+    """Frees the memory of this cell's network, where one was built."""
+    if keras := sys.modules.get("keras"):
+        keras.backend.clear_session()
+    if jax := sys.modules.get("jax"):
+        jax.clear_caches()
+    gc.collect()

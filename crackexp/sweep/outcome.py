@@ -1,0 +1,71 @@
+"""What a sweep says at its end: on the terminal, on the page of its parent run, in one file that opens anywhere."""
+
+from collections.abc import Sequence
+
+from omegaconf import DictConfig
+
+from crackexp import console
+from crackexp.errors import DataError
+from crackexp.evaluation.comparison import Comparison, compare
+from crackexp.evaluation.figures.sweep import sweep_figures
+from crackexp.evaluation.sweep_report import html, markdown
+from crackexp.tracking.sweeps import Failure, SweepStore
+from crackexp.tracking.view import sweep_view
+
+MEASURES = ("test/accuracy", "test/f1", "test/roc_auc", "val/loss", "time/total_seconds")
+"""What the runs table of a sweep shows beside the swept values."""
+
+
+def report(
+    store: SweepStore,
+    parent: str,
+    name: str,
+    keys: Sequence[str],
+    settings: DictConfig,
+    command: str,
+    seconds: float,
+) -> None:
+    """Prints what the finished cells of a sweep say, and logs it to the parent run.
+
+    Args:
+        store: of the sweep.
+        parent: its run id.
+        name: of the sweep.
+        keys: that it varies.
+        settings: the node `sweep` of the config.
+        command: that runs the sweep.
+        seconds: that it took.
+    """
+    cells, failures = store.cells(parent)
+    counts = {"sweep/cells": len(cells) + len(failures), "sweep/finished": len(cells), "sweep/failed": len(failures)}
+    store.annotate(parent, metrics={**counts, "time/sweep_seconds": seconds}, tags={})
+    try:
+        found = compare(cells, settings.metric, settings.level)
+    except DataError as error:
+        console.print_failures(failures)
+        console.print_plain(str(error))
+        store.annotate(parent, metrics={}, tags={"mlflow.note.content": str(error)})
+        return
+    console.print_comparison(found, failures)
+    figures = sweep_figures(found)
+    store.log(
+        parent,
+        texts={
+            "sweep/report.html": html_of(found, name, failures, command),
+            "sweep/cells.csv": found.cells.to_csv(index=False),
+            "sweep/settings.csv": found.table.to_csv(index=False),
+        },
+        figures={f"sweep/{title}.png": figure for title, figure in figures.items()},
+    )
+    best = found.table.iloc[0]
+    answer = {f"sweep/best_{settings.metric}": best["score"], "sweep/tied": float(len(found.tied))}
+    store.annotate(parent, metrics=answer, tags={"mlflow.note.content": markdown(found)})
+    view = sweep_view(name, store.experiment_id, parent, keys, MEASURES)
+    store.save_view(view)
+    console.print_plain("\n".join(store.where(parent, view)))
+
+
+def html_of(found: Comparison, title: str, failures: Sequence[Failure], command: str) -> str:
+    """Returns the report as one HTML file."""
+    failed = [(failure.name, f"{failure.status}: {failure.error}") for failure in failures]
+    return html(found, title, sweep_figures(found), failed=failed, command=command)

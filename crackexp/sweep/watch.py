@@ -1,0 +1,78 @@
+"""Tells how far a sweep is and when it ends, from the files that its cells leave when they end."""
+
+import json
+import sys
+import threading
+import time
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from crackexp.sweep.cell import OUTCOME
+
+POLL_SECONDS = 0.5
+WORDS = {"finished": "", "kept": "kept from before", "failed": "FAILED"}
+
+
+class Watch:
+    """Prints a line for each cell that ends, and on a terminal a bar with the time of the end.
+
+    Args:
+        folder: of the sweep; each cell has a folder in it.
+        total: number of cells, None where unknown.
+    """
+
+    def __init__(self, folder: Path, total: int | None) -> None:
+        self.folder = folder
+        self.total = total
+        self.ended: dict[Path, dict[str, Any]] = {}
+        self.begun = time.monotonic()
+        self.console = Console(file=sys.stdout, highlight=False)
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+        self.bar = Progress(*columns, console=self.console, redirect_stdout=False, redirect_stderr=False)
+        self.task = self.bar.add_task("Sweep", total=total)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
+        """Begins to look for cells that ended."""
+        if self.console.is_terminal:
+            self.bar.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Looks a last time and takes the bar away."""
+        self._stop.set()
+        self._thread.join()
+        self._look()
+        self.bar.stop()
+
+    def _run(self) -> None:
+        while not self._stop.wait(POLL_SECONDS):
+            self._look()
+
+    def _look(self) -> None:
+        for file in sorted(self.folder.glob(f"*/{OUTCOME}")):
+            if file not in self.ended:
+                outcome = self.ended[file] = json.loads(file.read_text())
+                self.bar.update(self.task, completed=len(self.ended), description=f"Sweep, {self._left()}")
+                self.console.print(self._line(outcome), soft_wrap=True)
+
+    def _line(self, outcome: dict[str, Any]) -> str:
+        done = f"[{len(self.ended):>3}/{self.total or '?'}]"
+        accuracy, word = outcome.get("accuracy"), WORDS[outcome["state"]]
+        score = f"test accuracy {accuracy:.4f}" if accuracy is not None else outcome.get("error", "")
+        time_spent = f"{outcome['seconds']:.1f} s"
+        parts = [outcome["name"], *([word] if word else []), score, *([] if word else [time_spent]), self._left()]
+        return f"{done} " + "  ".join(parts).replace("[", r"\[")
+
+    def _left(self) -> str:
+        """Returns when the sweep will end at the pace of the cells that were computed."""
+        computed = sum(outcome["state"] != "kept" for outcome in self.ended.values())
+        if self.total is None or not computed or len(self.ended) == self.total:
+            return ""
+        seconds = (time.monotonic() - self.begun) / computed * (self.total - len(self.ended))
+        return f"ends about {datetime.now() + timedelta(seconds=seconds):%H:%M}"

@@ -1,0 +1,49 @@
+"""Runs of a store, found again by their id."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+from sqlalchemy.exc import SQLAlchemyError
+
+from crackexp.errors import UserError
+
+
+@dataclass(frozen=True)
+class LoggedRun:
+    """A run as it was begun, and how it stands.
+
+    Attributes:
+        status: RUNNING, FINISHED, FAILED or KILLED.
+        config: the resolved config in YAML; None where the run logged none.
+    """
+
+    status: str
+    config: str | None
+
+
+def find_run(run_id: str, uri: str) -> LoggedRun:
+    """Returns the run `run_id` of the store at `uri`.
+
+    Raises:
+        UserError: there is no such run, or the store cannot be reached.
+    """
+    unknown = (
+        f"The store at {uri} holds no such run. Type resume=RUN_ID as printed when the run was interrupted, in the "
+        f"folder where it was started, or add tracking.uri=URI. Received: resume={run_id}"
+    )
+    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+        raise UserError(unknown)
+    mlflow.set_tracking_uri(uri)
+    try:
+        info = mlflow.MlflowClient().get_run(run_id).info
+        files = mlflow.artifacts.list_artifacts(run_id=run_id, artifact_path="config")
+        found = "config/config.yaml" in [file.path for file in files]
+        config = mlflow.artifacts.load_text(f"{info.artifact_uri}/config/config.yaml") if found else None
+    except mlflow.MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise UserError(unknown) from error
+        raise UserError(f"The MLflow store cannot be used: {error}. Received: tracking.uri={uri}") from error
+    except (SQLAlchemyError, OSError) as error:
+        raise UserError(f"The MLflow store cannot be used: {error}. Received: tracking.uri={uri}") from error
+    return LoggedRun(info.status, config)

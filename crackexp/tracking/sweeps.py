@@ -1,0 +1,230 @@
+"""Sweeps in an MLflow store: a parent run, a child run a cell, and which cells need no second run."""
+
+import getpass
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+from matplotlib.figure import Figure
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
+from mlflow.utils.time import get_current_time_millis
+
+from crackexp.errors import DataError
+from crackexp.evaluation.comparison import Cell
+from crackexp.tracking.mlflow_logger import MlflowLogger
+from crackexp.tracking.view import View
+
+MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
+PARENT_TAG = "mlflow.parentRunId"
+REUSED_TAG = "sweep.reused_from"
+STOPPED = "Stopped from outside before its end."
+
+
+@dataclass(frozen=True)
+class Parent:
+    """The parent run of a sweep."""
+
+    run_id: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A cell without a finished run."""
+
+    name: str
+    status: str
+    error: str
+
+
+class SweepStore:
+    """The sweeps of one experiment in an MLflow store.
+
+    Args:
+        logger: names the store and the experiment.
+    """
+
+    def __init__(self, logger: MlflowLogger) -> None:
+        self.uri = logger.uri
+        self.experiment_id = logger.open_store()
+        self.client = mlflow.MlflowClient(logger.uri)
+
+    def open_parent(self, name: str, tags: Mapping[str, str], rerun: bool) -> Parent:
+        """Opens the parent run of a sweep: the one of the same ``sweep.key`` where it exists, else a new one.
+
+        What an earlier launch left RUNNING under it is marked KILLED.
+
+        Args:
+            name: of the sweep.
+            tags: with ``sweep.key``, ``sweep.dir`` and ``sweep.varies``.
+            rerun: leaves a parent that finished as it is, and opens a new one.
+        """
+        found = self._search(f"tags.`sweep.key` = '{tags['sweep.key']}'")
+        if found and not (rerun and found[0].info.status == "FINISHED"):
+            run_id = found[0].info.run_id
+            for child in self.children(run_id):
+                if child.info.status == "RUNNING":
+                    self.client.set_tag(child.info.run_id, "error", STOPPED)
+                    self.client.set_terminated(child.info.run_id, "KILLED")
+            self.client.update_run(run_id, status="RUNNING")
+            self.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+        else:
+            source = {"mlflow.user": getpass.getuser(), "mlflow.source.name": "crackexp.train", **tags}
+            run_id = self.client.create_run(self.experiment_id, tags=source, run_name=name).info.run_id
+        return Parent(run_id, tuple(json.loads(tags["sweep.varies"])))
+
+    def close_parent(self, parent: str, status: str) -> None:
+        """Ends a parent run as FINISHED, FAILED or KILLED."""
+        self.client.set_terminated(parent, status)
+
+    def find_parent(self, sweep_dir: str) -> Parent | None:
+        """Returns the parent of the sweep that was launched with the folder `sweep_dir`."""
+        found = self._search(f"tags.`sweep.dir` = '{sweep_dir}'")
+        if not found:
+            return None
+        return Parent(found[0].info.run_id, tuple(json.loads(found[0].data.tags["sweep.varies"])))
+
+    def children(self, parent: str) -> list[Run]:
+        """Returns the child runs of a sweep, the newest first; no judgement of a trained model is among them."""
+        return self._search(f"tags.`{PARENT_TAG}` = '{parent}'")
+
+    def finished(self, cell: str, parent: str | None = None) -> Run | None:
+        """Returns a finished run of the cell with this digest, of one sweep or of the whole experiment."""
+        within = f" and tags.`{PARENT_TAG}` = '{parent}'" if parent else ""
+        found = self._search(f"tags.`cell.id` = '{cell}' and attributes.status = 'FINISHED'{within}")
+        originals = [run for run in found if REUSED_TAG not in run.data.tags]
+        return next(iter(originals or found), None)
+
+    def result(self, run: Run) -> dict[str, Any] | None:
+        """Returns the ``result.json`` of a finished run, or None where its files are gone."""
+        try:
+            return json.loads(self._artifact(run, "result.json").read_text())
+        except (mlflow.MlflowException, OSError):
+            return None
+
+    def adopt(self, run: Run, parent: str, name: str, tags: Mapping[str, str]) -> None:
+        """Shows a finished run of elsewhere as a cell of this sweep: a child run with its params and metrics."""
+        now = get_current_time_millis()
+        original = run.data.tags.get(REUSED_TAG, run.info.run_id)
+        every = {**tags, PARENT_TAG: parent, REUSED_TAG: original}
+        child = self.client.create_run(self.experiment_id, tags=every, run_name=name).info.run_id
+        params = [Param(key, value) for key, value in run.data.params.items()]
+        metrics = [Metric(key, value, now, 0) for key, value in run.data.metrics.items()]
+        for start in range(0, len(params), 100):
+            self.client.log_batch(child, params=params[start : start + 100])
+        self.client.log_batch(child, metrics=metrics)
+        self.client.set_terminated(child)
+
+    def record_failure(self, parent: str, name: str, tags: Mapping[str, str], begun: int, error: BaseException) -> None:
+        """Records a cell that failed before its run was opened; one that failed later is recorded already.
+
+        Args:
+            parent: of the cell.
+            name: of the cell.
+            tags: of its run.
+            begun: milliseconds since the epoch at the start of the cell.
+            error: why it failed.
+        """
+        if any(run.info.run_name == name and run.info.start_time >= begun for run in self.children(parent)):
+            return
+        text = f"{type(error).__name__}: {error}"[:5000]
+        every = {**tags, PARENT_TAG: parent, "error": text}
+        child = self.client.create_run(self.experiment_id, tags=every, run_name=name).info.run_id
+        self.client.set_terminated(child, "FAILED")
+
+    def cells(self, parent: str) -> tuple[list[Cell], list[Failure]]:
+        """Returns the cells of a sweep by their newest finished run, and those that have none."""
+        cells: dict[str, Cell] = {}
+        failures: dict[str, Failure] = {}
+        for run in self.children(parent):
+            key = run.data.tags["sweep.settings"]
+            if run.info.status == "FINISHED" and key not in cells:
+                cells[key] = self.cell(run)
+            elif run.info.status != "RUNNING" and key not in failures:
+                failures[key] = Failure(run.info.run_name, run.info.status, run.data.tags.get("error", ""))
+        return list(cells.values()), [failure for key, failure in failures.items() if key not in cells]
+
+    def cell(self, run: Run, settings: Mapping[str, Any] | None = None) -> Cell:
+        """Reads what a comparison needs of a finished run.
+
+        Args:
+            run: finished.
+            settings: what it varies; None: as its sweep says.
+
+        Raises:
+            DataError: the run holds no predictions.
+        """
+        tags = run.data.tags
+        if settings is None:
+            settings = json.loads(tags.get("sweep.settings", "{}"))
+        try:
+            predictions = pd.read_csv(self._artifact(run, "test/predictions.csv"), dtype={"digest": str})
+        except (mlflow.MlflowException, OSError) as error:
+            raise DataError(
+                f"The run holds no predictions, so it cannot be compared. Type the id of a run of "
+                f"crackexp.train that finished. Received: {run.info.run_id}"
+            ) from error
+        return Cell(
+            run_id=run.info.run_id,
+            name=run.info.run_name,
+            settings=settings,
+            metrics=run.data.metrics,
+            predictions=predictions,
+            seconds=run.data.metrics.get("time/total_seconds", math.nan)
+            + run.data.metrics.get("time/embedding_saved_seconds", 0.0),
+            parameters=int(run.data.params.get("network.parameters", 0)),
+        )
+
+    def log(self, parent: str, *, texts: Mapping[str, str], figures: Mapping[str, Figure]) -> None:
+        """Logs files to a parent run, by their artifact paths."""
+        for path, text in texts.items():
+            self.client.log_text(parent, text, path)
+        for path, figure in figures.items():
+            self.client.log_figure(parent, figure, path, save_kwargs={"dpi": 100})
+
+    def annotate(self, parent: str, *, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
+        """Sets metrics and tags of a parent run."""
+        now = get_current_time_millis()
+        self.client.log_batch(
+            parent,
+            metrics=[Metric(key, value, now, 0) for key, value in metrics.items()],
+            tags=[RunTag(key, value) for key, value in tags.items()],
+        )
+
+    def save_view(self, view: View) -> None:
+        """Saves a view of the runs table, which the UI opens by its address."""
+        self.client.set_experiment_tag(self.experiment_id, view.tag, view.value)
+
+    def where(self, parent: str, view: View) -> list[str]:
+        """Returns lines that tell where the sweep lies and how to open it."""
+        local = not self.uri.startswith("http")
+        serve = [f"Open it     mlflow ui --backend-store-uri {self.uri}"] if local else []
+        address = "http://127.0.0.1:5000" if local else self.uri.rstrip("/")
+        return [
+            *serve,
+            f"The answer  {address}/#/experiments/{self.experiment_id}/runs/{parent}",
+            f"The cells   {address}/{view.table}",
+            f"Again       python -m crackexp.compare {parent} --html",
+        ]
+
+    def _artifact(self, run: Run, path: str) -> Path:
+        original = run.data.tags.get(REUSED_TAG, run.info.run_id)
+        return Path(mlflow.artifacts.download_artifacts(f"runs:/{original}/{path}", tracking_uri=self.uri))
+
+    def _search(self, condition: str) -> list[Run]:
+        runs: list[Run] = []
+        token: str | None = None
+        while True:
+            page = self.client.search_runs(
+                [self.experiment_id], condition, max_results=500, order_by=["start_time DESC"], page_token=token
+            )
+            runs += page
+            token = page.token
+            if not token:
+                return runs

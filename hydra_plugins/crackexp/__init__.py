@@ -1,0 +1,1 @@
+"""crackexp's plugins for Hydra, which looks for plugins in the namespace package ``hydra_plugins`` alone."""

@@ -1,0 +1,236 @@
+"""``python -m crackexp.train -m`` as users type it: kept cells, failed cells, kills, and the answer of the parent."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import mlflow
+import pytest
+from filelock import FileLock
+from mlflow.entities import Run
+
+from tests.conftest import TINY
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+PLAIN = [*TINY, "dataset=synthetic", "dataset.count=80", "dataset.size=48"]
+SMALL = [*PLAIN, "tracking.log_model=false"]
+GRID = ["dropout=0.1,0.4", "seed=0,1"]
+
+
+def runs(root: Path) -> list[Run]:
+    client = mlflow.MlflowClient(f"sqlite:///{root}/mlruns/mlflow.db")
+    experiment = client.get_experiment_by_name("crackexp")
+    return list(client.search_runs([experiment.experiment_id], order_by=["start_time ASC"])) if experiment else []
+
+
+def parents(root: Path) -> list[Run]:
+    return [run for run in runs(root) if "sweep.key" in run.data.tags]
+
+
+def children(root: Path) -> list[Run]:
+    return [run for run in runs(root) if "sweep.settings" in run.data.tags]
+
+
+def scores(root: Path) -> dict[str, dict[str, float]]:
+    """The metrics of each finished cell but for its seconds, by its name."""
+    return {
+        run.info.run_name: {key: value for key, value in run.data.metrics.items() if not key.startswith("time/")}
+        for run in children(root)
+        if run.info.status == "FINISHED"
+    }
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
+    """A folder in which a sweep of four cells ran to its end."""
+    root = tmp_path_factory.mktemp("sweep")
+    done = sweep(root, cache, *GRID)
+    assert done.returncode == 0, done.stderr[-2000:]
+    (root / "printed.txt").write_text(done.stdout)
+    return root
+
+
+def sweep(root: Path, cache: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-m", "crackexp.train", "-m", *SMALL, *arguments]
+    environment = {**os.environ, "CRACKEXP_CACHE": str(cache)}
+    return subprocess.run(words, cwd=root, env=environment, capture_output=True, text=True, timeout=400, check=False)
+
+
+def test_a_sweep_is_a_parent_with_a_child_a_cell(swept: Path) -> None:
+    (parent,) = parents(swept)
+    cells = children(swept)
+    assert {cell.info.run_name for cell in cells} == {
+        f"dropout={dropout}, seed={seed}" for dropout in (0.1, 0.4) for seed in (0, 1)
+    }
+    assert {cell.data.tags["mlflow.parentRunId"] for cell in cells} == {parent.info.run_id}
+    assert {run.info.status for run in runs(swept)} == {"FINISHED"}
+    assert {cell.data.params["dropout"] for cell in cells} == {"0.1", "0.4"}
+    assert parent.data.metrics["sweep/cells"] == parent.data.metrics["sweep/finished"] == 4
+
+
+def test_the_parent_tells_the_answer(swept: Path) -> None:
+    (parent,) = parents(swept)
+    note = parent.data.tags["mlflow.note.content"]
+    client = mlflow.MlflowClient(f"sqlite:///{swept}/mlruns/mlflow.db")
+    files = {file.path for file in client.list_artifacts(parent.info.run_id, "sweep")}
+    assert {"sweep/report.html", "sweep/cells.csv"} <= files
+    printed = (swept / "printed.txt").read_text()
+    sentence = note.splitlines()[0].strip("*# ")
+    assert sentence in " ".join(printed.split())
+    assert "[  4/4]" in printed
+
+
+def test_the_same_command_again_computes_nothing(swept: Path, cache: Path) -> None:
+    before = len(runs(swept))
+    again = sweep(swept, cache, *GRID)
+    assert again.returncode == 0, again.stderr[-2000:]
+    assert again.stdout.count("kept from before") == 4
+    assert len(runs(swept)) == before
+
+
+def test_a_larger_sweep_keeps_the_cells_of_a_smaller_one(swept: Path, cache: Path) -> None:
+    before = scores(swept)
+    larger = sweep(swept, cache, "dropout=0.1,0.2,0.4", "seed=0")
+    assert larger.returncode == 0, larger.stderr[-2000:]
+    assert larger.stdout.count("kept from before") == 2
+    newest = parents(swept)[-1]
+    cells = [cell for cell in children(swept) if cell.data.tags["mlflow.parentRunId"] == newest.info.run_id]
+    adopted = next(cell for cell in cells if cell.data.params["dropout"] == "0.4")
+    for name, value in before["dropout=0.4, seed=0"].items():
+        assert adopted.data.metrics[name] == value
+    assert len(cells) == 3
+
+
+def test_a_cell_equals_the_same_run_alone(swept: Path, command: Command, tmp_path: Path) -> None:
+    alone = command("train", *SMALL, "dropout=0.4", "seed=1", CRACKEXP_CACHE=str(tmp_path / "empty"))
+    assert alone.returncode == 0, alone.stderr[-2000:]
+    (run,) = runs(tmp_path)
+    mine = {key: value for key, value in run.data.metrics.items() if not key.startswith("time/")}
+    assert mine == scores(swept)["dropout=0.4, seed=1"]
+    cell = next(cell for cell in children(swept) if cell.info.run_name == "dropout=0.4, seed=1")
+    assert run.data.tags["cell.id"] == cell.data.tags["cell.id"]
+
+
+def test_rerun_computes_all_cells_again(command: Command, tmp_path: Path) -> None:
+    words = ["-m", *SMALL, "dropout=0.1,0.4", "epochs=1"]
+    for arguments in (words, [*words, "sweep.rerun=true"]):
+        done = command("train", *arguments)
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert "kept from before" not in done.stdout
+    assert len(parents(tmp_path)) == 2
+    assert len(children(tmp_path)) == 4
+
+
+def test_a_failing_cell_is_recorded_and_the_others_go_on(command: Command, tmp_path: Path) -> None:
+    words = ["-m", *SMALL, "dropout=0.1,2,0.4", "epochs=1"]
+    done = command("train", *words)
+    assert done.returncode == 1
+    status = {cell.info.run_name: cell.info.status for cell in children(tmp_path)}
+    assert status == {"dropout=0.1": "FINISHED", "dropout=2": "FAILED", "dropout=0.4": "FINISHED"}
+    failed = next(cell for cell in children(tmp_path) if cell.info.status == "FAILED")
+    assert "dropout: must be less than 1" in failed.data.tags["error"]
+    assert parents(tmp_path)[0].info.status == "FAILED"
+    assert "crackexp.train -m" in done.stdout
+
+    again = command("train", *words)
+    assert again.returncode == 1
+    assert again.stdout.count("kept from before") == 2
+
+
+def test_without_tracking_the_cells_just_run(command: Command, tmp_path: Path) -> None:
+    done = command("train", "-m", *PLAIN, "tracking=none", "dropout=0.1,0.4", "epochs=1")
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "[  2/2]" in done.stdout
+    assert not (tmp_path / "mlruns").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_sweep_goes_on_where_it_was(
+    swept: Path, command: Command, cache: Path, tmp_path: Path, stop: signal.Signals
+) -> None:
+    words = [sys.executable, "-m", "crackexp.train", "-m", *SMALL, *GRID]
+    environment = {**os.environ, "CRACKEXP_CACHE": str(cache)}
+    process = subprocess.Popen(
+        words, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    deadline = time.monotonic() + 200
+    while len(list(tmp_path.glob("multirun/**/cell.json"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(0.7)
+    process.send_signal(stop)
+    process.wait(60)
+    finished = {run.info.run_id for run in children(tmp_path) if run.info.status == "FINISHED"}
+    assert len(finished) >= 2
+    if stop != signal.SIGKILL:
+        assert parents(tmp_path)[0].info.status == "KILLED"
+
+    done = command("train", "-m", *SMALL, *GRID)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.count("kept from before") == len(finished)
+    assert scores(tmp_path) == scores(swept)
+    assert not [run for run in runs(tmp_path) if run.info.status == "RUNNING"]
+    assert finished <= {run.info.run_id for run in children(tmp_path) if run.info.status == "FINISHED"}
+    assert len(parents(tmp_path)) == 1
+
+
+def test_the_same_sweep_twice_at_once_is_refused(command: Command, cache: Path, tmp_path: Path) -> None:
+    words = ["-m", *PLAIN, "dropout=0.1", "epochs=1", "tracking=none"]
+    done = command("train", *words)
+    assert done.returncode == 0, done.stderr[-2000:]
+    newest = max((cache / "sweeps").glob("*.lock"), key=lambda file: file.stat().st_mtime)
+    with FileLock(newest):
+        refused = command("train", *words)
+    assert refused.returncode == 2
+    assert "running already" in refused.stderr
+
+
+def test_compare_prints_the_same_answer(swept: Path) -> None:
+    parent = parents(swept)[0]
+    done = compare(swept, parent.info.run_id, "--html")
+    assert done.returncode == 0, done.stderr[-2000:]
+    sentence = parent.data.tags["mlflow.note.content"].splitlines()[0].strip("*# ")
+    assert sentence in " ".join(done.stdout.split())
+    assert "<html" in (swept / "comparison.html").read_text()
+
+
+def test_compare_takes_any_runs(swept: Path) -> None:
+    ids = [cell.info.run_id for cell in children(swept) if cell.data.params["seed"] == "0"]
+    done = compare(swept, *ids[:2])
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "dropout" in done.stdout
+
+
+@pytest.mark.parametrize(("word", "answer"), [("0" * 32, "holds no such run"), ("metric=f1", "must be")])
+def test_compare_refuses_in_a_sentence(swept: Path, word: str, answer: str) -> None:
+    done = compare(swept, children(swept)[0].info.run_id, word)
+    assert done.returncode == 2
+    assert answer in done.stderr
+    assert "Received:" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_compare_refuses_runs_judged_on_other_images(swept: Path, cache: Path) -> None:
+    words = [*SMALL, "dataset.draw_seed=9", "epochs=1"]
+    environment = {**os.environ, "CRACKEXP_CACHE": str(cache)}
+    subprocess.run([sys.executable, "-m", "crackexp.train", *words], cwd=swept, env=environment, check=True)
+    done = compare(swept, children(swept)[0].info.run_id, runs(swept)[-1].info.run_id)
+    assert done.returncode == 2
+    assert "Received:" in done.stderr
+
+
+def compare(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "crackexp.compare", *words]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=200, check=False)
+
+
+def test_results_of_kept_cells_are_written(swept: Path) -> None:
+    results = [json.loads(file.read_text()) for file in swept.glob("multirun/**/result.json")]
+    assert len(results) >= 4
+    assert all(0 <= result["metrics"]["test/accuracy"] <= 1 for result in results)
