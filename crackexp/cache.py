@@ -4,28 +4,30 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
 from crackexp.cli import run
 from crackexp.config import check
-from crackexp.errors import ConfigError
+from crackexp.errors import ConfigError, DataError
 from crackexp.schema import CacheRoot
 
 FOLDERS = {
-    "embeddings": "embeddings",
-    "programs": "xla",
-    "splits": "splits",
-    "digests": "index",
-    "states": "states",
-    "datasets": "datasets",
-    "downloads": "downloads",
+    "programs": ("xla", "compiled by XLA"),
+    "splits": ("splits", "links to train, val and test images"),
+    "digests": ("index", "of image files"),
+    "states": ("states", "of interrupted runs, for resume=RUN_ID"),
+    "sweeps": ("sweeps", "marks of sweeps that run"),
+    "datasets": ("datasets", "drawn or unpacked"),
+    "downloads": ("downloads", "archives"),
 }
-"""The folder in the cache by the name that a user types."""
+"""The folder in the cache, and what it holds, by the name that a user types; beside it there is `embeddings`."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,23 @@ class Entry:
     about: str
     folder: Path
 
-    def files(self) -> list[Path]:
-        return [file for file in self.folder.rglob("*") if file.is_file() and not file.is_symlink()]
+    def measure(self) -> tuple[int, int, float]:
+        """Returns how many files there are, their bytes, and when one was used last, in seconds."""
+        count, size, newest = 0, 0, 0.0
+        for path in self.folder.rglob("*"):
+            with suppress(FileNotFoundError):
+                status = path.lstat()
+                newest = max(newest, status.st_mtime)
+                if not path.is_dir():
+                    count, size = count + 1, size + status.st_size
+        return count, size, newest
+
+    def in_use(self, tables: set[Path]) -> bool:
+        """Whether a running process uses one of `tables`, or holds a lock, in the folder.
+
+        Locks tell of states, sweeps, and of what is being made; who reads programs, splits or datasets is not known.
+        """
+        return any(table.is_relative_to(self.folder) for table in tables) or any(map(_held, self.folder.rglob("*lock")))
 
 
 def cache(composed: DictConfig) -> None:
@@ -48,6 +65,7 @@ def cache(composed: DictConfig) -> None:
 
     Raises:
         ConfigError: nothing of that name is kept.
+        DataError: a part that was to be cleared is in use.
     """
     cfg = check(composed, CacheRoot)
     root = Path(cfg.paths.cache)
@@ -60,23 +78,17 @@ def cache(composed: DictConfig) -> None:
 
 def entries(root: Path) -> Iterator[Entry]:
     """Yields what the cache holds; the embeddings by backbone."""
-    about = {
-        "programs": "compiled by XLA",
-        "splits": "links to train, val and test images",
-        "digests": "of image files",
-        "states": "of interrupted runs, for resume=RUN_ID",
-        "datasets": "drawn or unpacked",
-        "downloads": "archives",
-    }
-    for model in sorted((root / "embeddings").glob("*/")):
-        file = model / "about.json"
-        facts = json.loads(file.read_text()) if file.is_file() else {}
+    for model in sorted((root / "embeddings").glob("[!.]*/")):
+        facts = {}
+        with suppress(FileNotFoundError, ValueError):
+            facts = json.loads((model / "about.json").read_bytes())
         backbone, size, device = (facts.get(key, "?") for key in ("backbone", "image_size", "device"))
         views = len(list(model.glob("*/")))
-        yield Entry(model.name, f"embeddings by {backbone}, {size} px, {device}, {views} views", model)
-    for name, words in about.items():
-        if (root / FOLDERS[name]).is_dir():
-            yield Entry(name, words, root / FOLDERS[name])
+        counted = f"{views} view{'s' if views != 1 else ''}"
+        yield Entry(model.name, f"embeddings by {backbone}, {size} px, {device}, {counted}", model)
+    for name, (folder, about) in FOLDERS.items():
+        if (root / folder).is_dir():
+            yield Entry(name, about, root / folder)
 
 
 def show(root: Path, found: list[Entry]) -> None:
@@ -85,13 +97,13 @@ def show(root: Path, found: list[Entry]) -> None:
     for column in ("name", "what", "files", "size", "last used"):
         table.add_column(column, justify="right" if column in ("files", "size") else "left")
     total = 0
-    for entry in found:
-        files = entry.files()
-        size = sum(file.stat().st_size for file in files)
-        newest = max((path.stat().st_mtime for path in (*files, *entry.folder.glob("*/"))), default=0.0)
-        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(newest))
-        table.add_row(entry.name, entry.about, str(len(files)), megabytes(size), when)
-        total += size
+    with frozen(root) as tables:
+        for entry in found:
+            count, size, newest = entry.measure()
+            when = time.strftime("%Y-%m-%d %H:%M", time.localtime(newest))
+            when = "in use now" if entry.in_use(tables) else when
+            table.add_row(entry.name, entry.about, str(count), megabytes(size), when)
+            total += size
     table.add_section()
     table.add_row("all", "", "", megabytes(total), "")
     console = Console()
@@ -100,30 +112,65 @@ def show(root: Path, found: list[Entry]) -> None:
 
 
 def clear(root: Path, found: list[Entry], name: str) -> None:
-    """Removes what `name` stands for: an entry, all embeddings, or everything.
+    """Removes what `name` stands for: an entry, all embeddings, or everything; not what a running process uses.
 
     Raises:
         ConfigError: nothing of that name is kept.
+        DataError: something that was to be removed is in use.
     """
     chosen = [
         entry
         for entry in found
         if name in (entry.name, "all") or (name == "embeddings" and entry.folder.parent.name == "embeddings")
     ]
-    if not chosen and name not in (*FOLDERS, "all"):
-        names = ", ".join(dict.fromkeys([*FOLDERS, "all", *(entry.name for entry in found)]))
+    if not chosen and name not in (*FOLDERS, "embeddings", "all"):
+        names = ", ".join(dict.fromkeys(["all", "embeddings", *FOLDERS, *(entry.name for entry in found)]))
         raise ConfigError(f"Nothing of that name is kept in {root}. Choose from: {names}. Received: clear={name}")
-    for entry in chosen:
-        size = sum(file.stat().st_size for file in entry.files())
-        trash = entry.folder.with_name(f"{entry.folder.name}.{time.time_ns()}.trash")
-        entry.folder.rename(trash)
+    kept = []
+    with frozen(root) as tables:
+        for entry in chosen:
+            if entry.in_use(tables):
+                kept.append(entry.name)
+                continue
+            _, size, _ = entry.measure()
+            entry.folder.rename(root / f".trash-{time.time_ns()}")
+            print(f"Removed {entry.name}: {megabytes(size)}")
+    for trash in root.glob(".trash-*"):
         shutil.rmtree(trash)
-        print(f"Removed {entry.name}: {megabytes(size)}")
+    if kept:
+        raise DataError(
+            f"A running process uses {', '.join(kept)}, which stays. Wait for its end, then type the same again. "
+            f"Received: clear={name}"
+        )
+
+
+@contextmanager
+def frozen(root: Path) -> Iterator[set[Path]]:
+    """Yields the tables of embeddings that are in use; none is added until the `with` block ends."""
+    folder = root / "embeddings"
+    if not folder.is_dir():
+        yield set()
+        return
+    from crackexp.training.in_use import InUse
+
+    with InUse(folder).frozen() as tables:
+        yield tables
 
 
 def megabytes(size: int) -> str:
     """Returns a size in MB."""
     return f"{size / 1e6:,.1f} MB"
+
+
+def _held(lock: Path) -> bool:
+    """Whether a process holds a lock."""
+    if not lock.is_file():
+        return False
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except Timeout:
+        return True
 
 
 if __name__ == "__main__":

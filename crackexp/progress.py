@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from crackexp.signals import heed
+
 _PATIENCE = 1.0
 """Seconds before a bar appears."""
 
@@ -22,7 +24,7 @@ def progress(description: str, total: int | None, unit: str = "") -> Iterator[Ca
         A function that takes the number of units done since its last call.
     """
     if not sys.stderr.isatty():
-        yield lambda done: None
+        yield lambda done: heed()
         return
 
     from rich.console import Console
@@ -50,6 +52,7 @@ def progress(description: str, total: int | None, unit: str = "") -> Iterator[Ca
 
     def advance(done: int) -> None:
         nonlocal shown
+        heed()
         bar.update(task, advance=done)
         if not shown and time.monotonic() - begun > _PATIENCE:
             bar.start()

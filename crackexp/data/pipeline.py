@@ -1,6 +1,5 @@
 """From image files to uint8 batches of one fixed shape, decoded and augmented by grain's threads."""
 
-import os
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
@@ -97,7 +96,8 @@ def _stream(
     drop_remainder: bool,
 ) -> Iterator[Any]:
     import grain
+    import joblib
 
-    threads = grain.ReadOptions(num_threads=os.cpu_count() or 1, prefetch_buffer_size=2 * batch_size)
+    threads = grain.ReadOptions(num_threads=joblib.cpu_count(), prefetch_buffer_size=2 * batch_size)
     dataset = grain.MapDataset.range(positions.start, positions.stop).map(load).to_iter_dataset(threads)
     yield from dataset.batch(batch_size, drop_remainder=drop_remainder, batch_fn=stack)

@@ -10,6 +10,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
+import joblib
 import numpy as np
 
 from crackexp.data.synthetic_camera import photograph
@@ -122,7 +123,7 @@ def _draw_all(folder: Path, count: int, seed: int, size: int) -> Generator[int, 
         finally:
             cv2.setNumThreads(threads)
         return
-    pool = ProcessPoolExecutor(_cores(), get_context("spawn"), _start_worker)
+    pool = ProcessPoolExecutor(joblib.cpu_count(), get_context("spawn"), _start_worker)
     try:
         tasks = [pool.submit(_draw_chunk, folder, *chunk, seed, size) for chunk in chunks]
         for task in as_completed(tasks):
@@ -145,9 +146,3 @@ def _draw_chunk(folder: Path, first: int, last: int, seed: int, size: int) -> in
         path = folder / ("Positive" if cracked else "Negative") / f"{number // 2 + 1:05d}.jpg"
         path.write_bytes(data.tobytes())
     return last - first
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

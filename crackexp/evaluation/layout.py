@@ -40,11 +40,13 @@ def is_seed(key: str) -> bool:
 
 
 def level_text(level: Any) -> str:
-    """Returns a level as it is shown: [0.7, 0.2, 0.1] as 0.7/0.2/0.1, booleans and None as in YAML."""
+    """Returns a level as it is shown: [0.7, 0.2, 0.1] as 0.7/0.2/0.1, floats with four digits, the rest as in YAML."""
     if isinstance(level, Mapping):
         return json.dumps(level)
     if isinstance(level, Sequence) and not isinstance(level, str):
         return "/".join(level_text(part) for part in level)
+    if isinstance(level, float):
+        return f"{level:.4g}"
     return json.dumps(level) if isinstance(level, bool) or level is None else str(level)
 
 

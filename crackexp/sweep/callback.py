@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import logging
 import shlex
 import sys
 import time
@@ -20,6 +19,9 @@ from crackexp.errors import ConfigError, UserError, refuse
 from crackexp.sweep import grid
 from crackexp.sweep.identity import code_digest, digest
 from crackexp.sweep.plugins import check_plugins
+
+PACE = ("n_trials", "n_jobs", "storage", "max_failure_rate", "max_batch_size")
+"""Options of sweepers that change how far and how fast a sweep goes, not what it asks."""
 
 
 class Sweep:
@@ -39,12 +41,13 @@ class Sweep:
         self.rerun = bool(config.sweep.rerun)
         self.name = config.sweep.name or " x ".join(self.keys) or "one cell"
         self.settings = config.sweep
-        self.text = OmegaConf.to_yaml(config.hydra.sweeper)
-        params = OmegaConf.to_container(config.hydra.sweeper)
-        self.key = digest(config.hydra.job.name, list(config.hydra.overrides.task), params, code_digest())
+        sweeper = config.hydra.sweeper
+        asked = OmegaConf.to_container(OmegaConf.masked_copy(sweeper, [key for key in sweeper if key not in PACE]))
+        self.key = digest(config.hydra.job.name, list(config.hydra.overrides.task), asked, code_digest())
         self.folder = str(config.hydra.sweep.dir)
-        self.lock = FileLock(Path(config.paths.cache) / "sweeps" / f"{self.key}.lock")
-        self.watch = Watch(Path(self.folder), grid.cells(config))
+        place = digest(self.key, str(config.paths.root))
+        self.lock = FileLock(Path(config.paths.cache) / "sweeps" / f"{place}.lock")
+        self.watch = Watch(Path(self.folder), grid.cells(config), self.keys)
         self.parent: Any = None
         self.tracking = instantiate(config.tracking)
 
@@ -115,7 +118,6 @@ class SweepCallback(Callback):
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Opens the sweep; a mistake ends the program here, since Hydra makes warnings of what callbacks raise."""
         global _sweep
-        logging.getLogger("hydra").setLevel(logging.WARNING)
         HydraConfig.instance().set_config(config)
         try:
             check_plugins(config.hydra)

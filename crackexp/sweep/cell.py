@@ -119,12 +119,11 @@ def job(composed: DictConfig) -> Iterator[None]:
         return
     output = Path(hydra_config.runtime.output_dir)
     started = time.perf_counter()
-    outcome: dict[str, Any] = {"name": f"job {hydra_config.job.num}"}
+    outcome: dict[str, Any] = {"overrides": list(hydra_config.overrides.task)}
     with _console_to(output / "console.log"):
         try:
             share_machine(hydra_config)
             _current = _find(composed, hydra_config)
-            outcome["name"] = _current.name or hydra_config.job.override_dirname
             yield
             outcome |= {"state": "kept" if _current.kept else "finished", "accuracy": _accuracy(output)}
         except Exception as error:

@@ -4,6 +4,7 @@ import json
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from crackexp.sweep import grid
 from crackexp.sweep.cell import OUTCOME
 
 POLL_SECONDS = 0.5
@@ -23,11 +25,13 @@ class Watch:
     Args:
         folder: of the sweep; each cell has a folder in it.
         total: number of cells, None where unknown.
+        keys: that vary.
     """
 
-    def __init__(self, folder: Path, total: int | None) -> None:
+    def __init__(self, folder: Path, total: int | None, keys: Sequence[str]) -> None:
         self.folder = folder
         self.total = total
+        self.keys = keys
         self.ended: dict[Path, dict[str, Any]] = {}
         self.begun = time.monotonic()
         self.console = Console(file=sys.stdout, highlight=False)
@@ -66,7 +70,8 @@ class Watch:
         accuracy, word = outcome.get("accuracy"), WORDS[outcome["state"]]
         score = f"test accuracy {accuracy:.4f}" if accuracy is not None else outcome.get("error", "")
         time_spent = f"{outcome['seconds']:.1f} s"
-        parts = [outcome["name"], *([word] if word else []), score, *([] if word else [time_spent]), self._left()]
+        name = grid.name(grid.settings(self.keys, outcome["overrides"]))
+        parts = [name, *([word] if word else []), score, *([] if word else [time_spent]), self._left()]
         return f"{done} " + "  ".join(parts).replace("[", r"\[")
 
     def _left(self) -> str:

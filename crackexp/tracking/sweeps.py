@@ -68,10 +68,7 @@ class SweepStore:
         found = self._search(f"tags.`sweep.key` = '{tags['sweep.key']}'")
         if found and not (rerun and found[0].info.status == "FINISHED"):
             run_id = found[0].info.run_id
-            for child in self.children(run_id):
-                if child.info.status == "RUNNING":
-                    self.client.set_tag(child.info.run_id, "error", STOPPED)
-                    self.client.set_terminated(child.info.run_id, "KILLED")
+            self._mark_stopped(run_id)
             self.client.update_run(run_id, status="RUNNING")
             self.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
         else:
@@ -80,7 +77,8 @@ class SweepStore:
         return Parent(run_id, tuple(json.loads(tags["sweep.varies"])))
 
     def close_parent(self, parent: str, status: str) -> None:
-        """Ends a parent run as FINISHED, FAILED or KILLED."""
+        """Ends a parent run as FINISHED, FAILED or KILLED, and what still runs under it as KILLED."""
+        self._mark_stopped(parent)
         self.client.set_terminated(parent, status)
 
     def find_parent(self, sweep_dir: str) -> Parent | None:
@@ -212,6 +210,12 @@ class SweepStore:
             f"The cells   {address}/{view.table}",
             f"Again       python -m crackexp.compare {parent} --html",
         ]
+
+    def _mark_stopped(self, parent: str) -> None:
+        for child in self.children(parent):
+            if child.info.status == "RUNNING":
+                self.client.set_tag(child.info.run_id, "error", STOPPED)
+                self.client.set_terminated(child.info.run_id, "KILLED")
 
     def _artifact(self, run: Run, path: str) -> Path:
         original = run.data.tags.get(REUSED_TAG, run.info.run_id)

@@ -5,7 +5,7 @@ MLflow keeps views as tags of the experiment; the UI lists them under *Views*, a
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +34,7 @@ def sweep_view(name: str, experiment_id: str, parent: str, params: Sequence[str]
     """Returns a view of the child runs of `parent`, the best first.
 
     Its table has a column for each param and metric. Its charts show the first metric: over all params as parallel
-    coordinates, run by run as bars, and against each param and each other metric as points.
+    coordinates, run by run as bars, and as points against each param and each metric of time.
 
     Args:
         name: shown in the list of views.
@@ -66,7 +66,8 @@ def sweep_view(name: str, experiment_id: str, parent: str, params: Sequence[str]
 
 def _charts(params: Sequence[str], metrics: Sequence[str]) -> list[dict[str, Any]]:
     result = {"key": metrics[0], "type": "METRIC"}
-    others = [{"key": key, "type": "PARAM"} for key in params] + [{"key": key, "type": "METRIC"} for key in metrics[1:]]
+    others = [{"key": key, "type": "PARAM"} for key in params]
+    others += [{"key": key, "type": "METRIC"} for key in metrics if key.startswith("time/")]
     return [
         _chart("PARALLEL", "all", selectedParams=list(params), selectedMetrics=[metrics[0]], showAllRuns=True),
         _chart("BAR", "bars", metricKey=metrics[0]),
@@ -74,6 +75,6 @@ def _charts(params: Sequence[str], metrics: Sequence[str]) -> list[dict[str, Any
     ]
 
 
-def _chart(kind: str, uuid: str, **settings: Any) -> Mapping[str, Any]:
+def _chart(kind: str, uuid: str, **settings: Any) -> dict[str, Any]:
     common = {"uuid": uuid, "metricSectionId": SECTION, "runsCountToCompare": 100, "deleted": False}
     return {"type": kind, **common, "isGenerated": False, **settings}

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -16,11 +15,12 @@ import numpy as np
 
 from crackexp.data.decode import PIXELS_VERSION
 from crackexp.data.index import ImageIndex
+from crackexp.errors import DataError
 from crackexp.models.classifier import embedding_model
 from crackexp.models.cpu_conv import blockwise, for_cpu
 from crackexp.models.weights import weights_digest
 from crackexp.progress import progress
-from crackexp.training.store import BUCKETS, Store, Table, bucket_of
+from crackexp.training.store import Store, Table, bucket_of
 
 SHARD_ROWS = 8192
 WORTHWHILE = 512
@@ -28,6 +28,20 @@ WORTHWHILE = 512
 Advance = Callable[[int], None]
 Images = Callable[[ImageIndex, int], Iterator[np.ndarray]]
 _log = logging.getLogger(__name__)
+
+
+class _Work:
+    """The images of a table that were missing when it was opened, each once, by part."""
+
+    def __init__(self, index: ImageIndex, missing: np.ndarray, view_key: str, images: Images, advance: Advance) -> None:
+        self.index = index
+        self.view_key = view_key
+        self.images = images
+        self.advance = advance
+        _, first = np.unique(index.digests[missing], return_index=True)
+        rows = np.sort(missing[first])
+        buckets = bucket_of(index.digests[rows])
+        self.parts = {int(part): rows[buckets == part] for part in np.unique(buckets)}
 
 
 class Embedder:
@@ -55,7 +69,7 @@ class Embedder:
         self.saved = 0.0
         about = {"backbone": backbone.name, "image_size": image_size, "device": jax.default_backend()}
         self.store = Store(cache, self._key(model, image_size), about, budget)
-        self._read: set[tuple[str, int]] = set()
+        self._asked: set[tuple[str, int]] = set()
         on_cpu = jax.default_backend() == "cpu"
         if on_cpu:
             model = for_cpu(model)
@@ -83,60 +97,74 @@ class Embedder:
             title: of the progress bar.
         """
         table = self.store.open(view_key, index.digests)
-        before, self._read = self._read, self._read | {(view_key, hash(index.digests.tobytes()))}
-        if self._read != before:
+        asked = (view_key, hash(index.digests.tobytes()))
+        if asked not in self._asked:
+            self._asked.add(asked)
             self.saved += table.seconds
         if not len(table.missing):
             return table
         count, seconds = self.computed, self.seconds
-        with progress(title, len(table.missing)) as advance:
-            taken = self._compute(index, view_key, images, advance, wait=False)
-            if taken < BUCKETS:
-                self._compute(index, view_key, images, advance, wait=True)
-        if (count := self.computed - count) and (seconds := self.seconds - seconds):
-            _log.info("%s: %d images, %.0f a second", title, count, count / seconds)
+        with progress(title, len(np.unique(index.digests[table.missing]))) as advance:
+            work = _Work(index, table.missing, view_key, images, advance)
+            self._compute_rest(work, self._compute_free(work), title)
+        if count := self.computed - count:
+            _log.info("%s: %d images, %.0f a second", title, count, count / (self.seconds - seconds))
         self.store.evict()
-        return self.store.open(view_key, index.digests)
+        table = self.store.open(view_key, index.digests)
+        if len(table.missing):
+            raise DataError(
+                f"Stored embeddings were removed while they were in use. Start the run again. "
+                f"Received: {len(table.missing)} of {len(table)} missing in {self.store.folder / view_key}"
+            )
+        return table
 
-    def _compute(self, index: ImageIndex, view_key: str, images: Images, advance: Advance, wait: bool) -> int:
-        """Computes what is missing in the parts of a table that are free, or in each after waiting for it.
+    def _compute_free(self, work: _Work) -> list[int]:
+        """Computes the parts of a table that no other process has taken, in whole batches across parts.
 
         Returns:
-            How many of the parts were free.
+            The parts that others have taken.
         """
-        taken = 0
-        buckets = bucket_of(index.digests)
-        rest = np.empty(0, np.int64)
+        taken = []
+        rows = np.empty(0, np.int64)
         with ExitStack() as held:
-            for turn in range(BUCKETS):
-                bucket = (os.getpid() + turn) % BUCKETS
-                if wait:
-                    held.close()
-                if not held.enter_context(self.store.claim(view_key, bucket, wait)):
+            for part in work.parts:
+                if not held.enter_context(self.store.claim(work.view_key, part, wait=False)):
+                    taken.append(part)
                     continue
-                taken += 1
-                missing = self.store.open(view_key, index.digests).missing
-                _, first = np.unique(index.digests[missing], return_index=True)
-                mine = np.sort(missing[first])
-                rest = np.concatenate([rest, mine[buckets[mine] == bucket]])
-                whole = len(rest) if wait else len(rest) // self.batch_size * self.batch_size
-                if wait or whole >= WORTHWHILE:
-                    self._write(index.subset(rest[:whole]), view_key, images, advance)
-                    rest = rest[whole:]
-            self._write(index.subset(rest), view_key, images, advance)
+                rows = np.concatenate([rows, self._missing(work, part)])
+                whole = len(rows) // self.batch_size * self.batch_size
+                if whole >= WORTHWHILE:
+                    self._write(work, rows[:whole])
+                    rows = rows[whole:]
+            self._write(work, rows)
         return taken
 
-    def _write(self, todo: ImageIndex, view_key: str, images: Images, advance: Advance) -> None:
-        """Embeds the images of `todo` and stores them."""
-        for start in range(0, len(todo), SHARD_ROWS):
-            shard = todo.subset(np.arange(start, min(start + SHARD_ROWS, len(todo))))
-            rows = np.empty((len(shard), self.width), np.float32)
+    def _compute_rest(self, work: _Work, parts: list[int], title: str) -> None:
+        """Waits for the parts that others have taken, and computes what these left when they were stopped."""
+        if parts:
+            _log.info("%s: waiting for what another process is embedding", title)
+        for part in parts:
+            with self.store.claim(work.view_key, part, wait=True):
+                self._write(work, self._missing(work, part))
+
+    def _missing(self, work: _Work, part: int) -> np.ndarray:
+        """Returns the images of a part that no process has stored in the meantime."""
+        rows = work.parts[part]
+        missing = rows[self.store.open(work.view_key, work.index.digests[rows]).missing]
+        work.advance(len(rows) - len(missing))
+        return missing
+
+    def _write(self, work: _Work, rows: np.ndarray) -> None:
+        """Embeds images of the index and stores the result."""
+        for start in range(0, len(rows), SHARD_ROWS):
+            shard = work.index.subset(rows[start : start + SHARD_ROWS])
+            embedded = np.empty((len(shard), self.width), np.float32)
             started = time.perf_counter()
-            for place, batch in self._outputs(images(shard, self.batch_size)):
-                rows[place : place + self.batch_size] = batch[: len(shard) - place]
-                advance(min(self.batch_size, len(shard) - place))
+            for place, batch in self._outputs(work.images(shard, self.batch_size)):
+                embedded[place : place + self.batch_size] = batch[: len(shard) - place]
+                work.advance(min(self.batch_size, len(shard) - place))
             seconds = time.perf_counter() - started
-            self.store.write(view_key, shard.digests, rows, seconds)
+            self.store.write(work.view_key, shard.digests, embedded, seconds)
             self.computed += len(shard)
             self.seconds += seconds
 

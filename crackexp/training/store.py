@@ -1,64 +1,65 @@
-"""Embeddings on disk: tables of shards with checksums, written by several processes at once, bounded in size.
+"""Embeddings on disk: written by several processes at once, each computed once, bounded in size.
 
-A table holds the embeddings of one view by one backbone at one size, in ``<cache>/embeddings/<model>/<view>``. A shard
-is three files: ``<id>.rows.npy`` (n, d) float32, ``<id>.keys.npy`` (n,) digests of the images, and ``<id>.json`` with
-the checksums of both, which is written last: a shard without it does not count.
+A table holds the embeddings of one view by one backbone at one size, in ``<cache>/embeddings/<model>/<view>``; see
+`shards` for its files. ``<model>/about.json`` says what the model is.
 """
 
 import json
 import logging
 import os
 import shutil
-import time
-import uuid
-import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from filelock import FileLock, Timeout
 
+from crackexp.training.in_use import InUse
+from crackexp.training.shards import (
+    Shard,
+    keys_of,
+    modified,
+    read_shards,
+    remove_abandoned,
+    write_file,
+    write_shard,
+)
+
 BUCKETS = 4
 """Parts of a table that different processes compute at the same time."""
-ABANDONED_SECONDS = 86_400
 _log = logging.getLogger(__name__)
-_sound: set[tuple[Path, int]] = set()
-"""Shards whose checksums this process found right, by file and time of writing."""
 
 
 class Table:
     """The embeddings of one view; row i belongs to the i-th of the digests it was asked for.
 
     Args:
-        folder: of the table.
+        shards: of the table.
         digests: (n,) str.
 
     Attributes:
+        places: (n, 2) int64, shard and row of each digest; -1 where it is missing.
         seconds: that computing the found rows took once.
     """
 
-    def __init__(self, folder: Path, digests: np.ndarray) -> None:
-        self.shards: list[np.ndarray] = []
-        keys, shards, rows, costs = [np.empty(0, "S32")], [], [], []
-        for number, (info, shard_keys, shard_rows) in enumerate(_sound_shards(folder)):
-            self.shards.append(shard_rows)
-            keys.append(shard_keys)
-            shards.append(np.full(len(shard_keys), number))
-            rows.append(np.arange(len(shard_keys)))
-            costs.append(info["seconds"] / len(shard_keys))
-        every = np.concatenate(keys)
-        order = np.argsort(every, kind="stable")
-        wanted = digests.astype("S32")
-        self.places = np.full((len(wanted), 2), -1, np.int64)
-        if len(every):
-            nearest = order[np.minimum(np.searchsorted(every, wanted, sorter=order), len(every) - 1)]
-            found = every[nearest] == wanted
-            places = np.stack([np.concatenate(shards), np.concatenate(rows)], axis=1)
-            self.places[found] = places[nearest[found]]
-        of_shard = np.bincount(self.places[self.places[:, 0] >= 0, 0], minlength=len(costs))
-        self.seconds = float(of_shard @ np.asarray(costs, float))
+    def __init__(self, shards: Sequence[Shard], digests: np.ndarray) -> None:
+        self.shards = [shard.rows for shard in shards]
+        self.places = np.full((len(digests), 2), -1, np.int64)
+        self.seconds = 0.0
+        counts = [len(shard.keys) for shard in shards]
+        if not sum(counts):
+            return
+        held = np.stack([np.repeat(np.arange(len(counts)), counts), np.concatenate([np.arange(n) for n in counts])], 1)
+        keys, wanted = np.concatenate([shard.keys for shard in shards]), keys_of(digests)
+        order, turn = np.argsort(keys), np.argsort(wanted)
+        keys, wanted = keys[order], wanted[turn]
+        nearest = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+        found = keys[nearest] == wanted
+        self.places[turn[found]] = held[order[nearest[found]]]
+        costs = np.asarray([shard.seconds / max(len(shard.keys), 1) for shard in shards])
+        self.seconds = float(costs[self.places[turn[found], 0]].sum())
 
     @property
     def missing(self) -> np.ndarray:
@@ -69,8 +70,14 @@ class Table:
         return len(self.places)
 
     def __getitem__(self, rows: np.ndarray | slice) -> np.ndarray:
-        """Returns the embeddings of `rows`, (len(rows), d) float32."""
+        """Returns the embeddings of `rows`, (len(rows), d) float32.
+
+        Raises:
+            KeyError: some of them are missing.
+        """
         places = self.places[rows]
+        if np.any(places < 0):
+            raise KeyError(f"{np.sum(places[:, 0] < 0)} of {len(places)} embeddings are missing")
         result = np.empty((len(places), self.shards[0].shape[1]), np.float32)
         for shard in np.unique(places[:, 0]):
             here = places[:, 0] == shard
@@ -85,7 +92,7 @@ class Store:
         cache: folder that holds ``embeddings/``.
         model: key of the backbone, its weights, size and arithmetic.
         about: what `model` stands for, for a person to read.
-        budget: bytes that all tables of all models may take; the tables that were used least recently go first.
+        budget: bytes that all tables of all models may take.
     """
 
     def __init__(self, cache: Path, model: str, about: Mapping[str, Any], budget: float) -> None:
@@ -93,15 +100,14 @@ class Store:
         self.folder = self.root / model
         self.about = dict(about)
         self.budget = budget
-        self.used: set[Path] = set()
+        self.in_use = InUse(self.root)
 
     def open(self, view: str, digests: np.ndarray) -> Table:
         """Returns the rows of `digests`, (n,) str, that are stored for a view, and marks the table as used now."""
-        folder = self.folder / view
-        self.used.add(folder)
-        if folder.is_dir():
+        folder = self._table(view)
+        with suppress(FileNotFoundError):
             os.utime(folder)
-        return Table(folder, digests)
+        return Table(list(read_shards(folder)), digests)
 
     @contextmanager
     def claim(self, view: str, bucket: int, wait: bool) -> Iterator[bool]:
@@ -109,7 +115,9 @@ class Store:
 
         The system frees the part when the process ends, however it ends.
         """
-        lock = self._lock(view, bucket)
+        folder = self._table(view)
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / f"{bucket}.lock")
         try:
             lock.acquire(timeout=-1 if wait else 0)
         except Timeout:
@@ -121,107 +129,49 @@ class Store:
             lock.release()
 
     def write(self, view: str, digests: np.ndarray, rows: np.ndarray, seconds: float) -> None:
-        """Adds a shard.
-
-        Args:
-            view: key of the view.
-            digests: (n,) str.
-            rows: (n, d) float32.
-            seconds: that they took.
-        """
-        folder = self.folder / view
-        folder.mkdir(parents=True, exist_ok=True)
+        """Adds embeddings to the table of a view; see `write_shard`."""
+        write_shard(self._table(view), digests, rows, seconds)
         about = self.folder / "about.json"
         if not about.exists():
-            _write(about, json.dumps(self.about).encode())
-        name = uuid.uuid4().hex
-        sums = {}
-        for kind, array in (("rows", rows), ("keys", digests.astype("S32"))):
-            file = folder / f"{name}.{kind}.npy"
-            temporary = file.with_suffix(".tmp")
-            with temporary.open("wb") as stream:
-                np.save(stream, array)
-            sums[kind] = _checksum(temporary)
-            temporary.replace(file)
-        info = {**sums, "seconds": seconds}
-        _write(folder / f"{name}.json", json.dumps(info).encode())
-        _sound.add((folder / f"{name}.json", (folder / f"{name}.json").stat().st_mtime_ns))
+            write_file(about, json.dumps(self.about).encode())
 
     def evict(self) -> None:
-        """Removes the tables that were used least recently until all fit the budget; never one that this run uses.
+        """Removes the tables that were used least recently until all fit the budget, and what killed processes left.
 
-        A table that another process has open stays readable to it until it ends.
+        A table that a running process uses stays, whatever the budget.
         """
-        tables = sorted(self.root.glob("*/*/"), key=lambda folder: folder.stat().st_mtime)
-        sizes = {folder: size_of(folder) for folder in tables}
-        total = sum(sizes.values())
-        for folder in tables:
-            if total <= self.budget:
-                return
-            if folder not in self.used:
-                _log.info("Removing embeddings that were not used for longest: %s", folder)
-                shutil.rmtree(folder, ignore_errors=True)
-                total -= sizes[folder]
+        with self.in_use.frozen() as used:
+            tables = sorted(tables_in(self.root), key=modified)
+            for folder in tables:
+                remove_abandoned(folder)
+            sizes = {folder: size_of(folder) for folder in tables}
+            total = sum(sizes.values())
+            for folder in tables:
+                if total > self.budget and folder not in used:
+                    _log.info("Removing embeddings that were not used for longest: %s", folder)
+                    shutil.rmtree(folder, ignore_errors=True)
+                    total -= sizes[folder]
 
-    def _lock(self, view: str, bucket: int) -> FileLock:
-        folder = self.root.parent / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(folder / f"{self.folder.name}-{view}-{bucket}.lock")
+    def _table(self, view: str) -> Path:
+        folder = self.folder / view
+        self.in_use.add(folder)
+        return folder
+
+
+def tables_in(root: Path) -> list[Path]:
+    """Returns the folders of all tables below ``<cache>/embeddings``."""
+    return sorted(root.glob("[!.]*/*/"))
 
 
 def bucket_of(digests: np.ndarray) -> np.ndarray:
-    """Returns the part of the table that each digest belongs to, (n,) int in [0, BUCKETS)."""
-    return np.asarray([int(str(digest)[:2], 16) % BUCKETS for digest in digests], np.int64)
+    """Returns the part of the table that each digest belongs to, (n,) int64 in [0, BUCKETS)."""
+    return np.asarray([int(digest[:2], 16) % BUCKETS for digest in digests.tolist()], np.int64)
 
 
 def size_of(folder: Path) -> int:
-    """Returns the bytes of all files below `folder`."""
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-
-
-def _sound_shards(folder: Path) -> Iterator[tuple[dict[str, Any], np.ndarray, np.ndarray]]:
-    """Yields checksums and times, keys and memory-mapped rows of the shards; removes the damaged ones."""
-    for file in sorted(folder.glob("*.json")):
-        try:
-            yield _load(file)
-        except FileNotFoundError:
-            continue
-        except (OSError, ValueError, KeyError) as error:
-            _log.warning("Stored embeddings are damaged and will be computed again: %s (%s)", file, error)
-            for part in folder.glob(f"{file.stem}.*"):
-                part.unlink(missing_ok=True)
-    _remove_abandoned(folder)
-
-
-def _load(file: Path) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
-    info = json.loads(file.read_bytes())
-    parts = {kind: file.with_name(f"{file.stem}.{kind}.npy") for kind in ("rows", "keys")}
-    mark = (file, file.stat().st_mtime_ns)
-    if mark not in _sound:
-        for kind, part in parts.items():
-            if _checksum(part) != info[kind]:
-                raise ValueError(f"the checksum of {part.name} is wrong")
-        _sound.add(mark)
-    return info, np.load(parts["keys"]), np.load(parts["rows"], mmap_mode="r")
-
-
-def _remove_abandoned(folder: Path) -> None:
-    """Removes what processes left half-written when they were killed."""
-    for file in folder.glob("*.tmp"):
-        if time.time() - file.stat().st_mtime > ABANDONED_SECONDS:
-            file.unlink(missing_ok=True)
-
-
-def _checksum(file: Path) -> int:
-    """Returns the CRC-32 of a file."""
+    """Returns the bytes of all files below `folder`, which other processes may be changing."""
     total = 0
-    with file.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            total = zlib.crc32(block, total)
+    for file in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            total += file.lstat().st_size if not file.is_dir() else 0
     return total
-
-
-def _write(file: Path, content: bytes) -> None:
-    temporary = file.with_name(f"{file.name}.{uuid.uuid4().hex}.tmp")
-    temporary.write_bytes(content)
-    temporary.replace(file)

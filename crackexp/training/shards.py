@@ -1,0 +1,123 @@
+"""Shards: embeddings in files with checksums, whole or not there.
+
+A shard is three files of one name: ``<id>.rows.npy`` (n, d) float32, ``<id>.keys.npy`` (n,) digests of the images, and
+``<id>.json`` with the CRC-32 of both. Each is renamed into place, the last one last: a shard without it does not count.
+"""
+
+import json
+import logging
+import time
+import uuid
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+KEY = "S32"
+ABANDONED_SECONDS = 86_400
+_log = logging.getLogger(__name__)
+_sound: set[Path] = set()
+"""Shards whose checksums this process found right."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Embeddings that were computed together.
+
+    Attributes:
+        keys: (n,) S32, digests of the images.
+        rows: (n, d) float32, memory-mapped.
+        seconds: that computing them took.
+    """
+
+    keys: np.ndarray
+    rows: np.ndarray
+    seconds: float
+
+
+def keys_of(digests: np.ndarray) -> np.ndarray:
+    """Returns digests, (n,) str of hex digits, as (n,) S32."""
+    points = np.ascontiguousarray(digests, "U32").view(np.uint32)
+    return points.astype(np.uint8).view(KEY)
+
+
+def write_shard(folder: Path, digests: np.ndarray, rows: np.ndarray, seconds: float) -> None:
+    """Adds a shard to the table in `folder`.
+
+    Args:
+        folder: of the table.
+        digests: (n,) str.
+        rows: (n, d) float32.
+        seconds: that they took.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    name = uuid.uuid4().hex
+    info: dict[str, float] = {"seconds": seconds}
+    for kind, array in (("rows", rows), ("keys", keys_of(digests))):
+        temporary = folder / f"{name}.{kind}.tmp"
+        with temporary.open("wb") as stream:
+            np.save(stream, array)
+        info[kind] = _checksum(temporary)
+        temporary.replace(folder / f"{name}.{kind}.npy")
+    place = folder / f"{name}.json"
+    write_file(place, json.dumps(info).encode())
+    _sound.add(place)
+
+
+def read_shards(folder: Path) -> Iterator[Shard]:
+    """Yields the shards of the table in `folder`; a damaged one is told of and removed."""
+    for place in sorted(folder.glob("*.json")):
+        try:
+            yield _read(place)
+        except FileNotFoundError:
+            continue
+        except (ValueError, KeyError, TypeError, EOFError) as error:
+            _log.warning("Stored embeddings are damaged and will be computed again: %s (%s)", place, error)
+            for part in folder.glob(f"{place.stem}.*"):
+                part.unlink(missing_ok=True)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Removes what was left half-written in `folder` by processes that were killed, a day after."""
+    whole = {place.stem for place in folder.glob("*.json")}
+    for file in (*folder.glob("*.tmp"), *folder.glob("*.npy")):
+        if file.name.partition(".")[0] not in whole and time.time() - modified(file) > ABANDONED_SECONDS:
+            file.unlink(missing_ok=True)
+
+
+def modified(path: Path) -> float:
+    """Returns when `path` was changed last, in seconds; now where another process has just removed it."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return time.time()
+
+
+def write_file(file: Path, content: bytes) -> None:
+    """Writes a file to a temporary name and renames it."""
+    temporary = file.with_name(f"{file.name}.{uuid.uuid4().hex}.tmp")
+    temporary.write_bytes(content)
+    temporary.replace(file)
+
+
+def _read(place: Path) -> Shard:
+    info = json.loads(place.read_bytes())
+    parts = {kind: place.with_name(f"{place.stem}.{kind}.npy") for kind in ("rows", "keys")}
+    if place not in _sound:
+        for kind, part in parts.items():
+            if _checksum(part) != info[kind]:
+                raise ValueError(f"the checksum of {part.name} is wrong")
+    shard = Shard(np.load(parts["keys"]), np.load(parts["rows"], mmap_mode="r"), float(info["seconds"]))
+    _sound.add(place)
+    return shard
+
+
+def _checksum(file: Path) -> int:
+    """Returns the CRC-32 of a file."""
+    total = 0
+    with file.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            total = zlib.crc32(block, total)
+    return total
