@@ -79,13 +79,12 @@ def cache(composed: DictConfig) -> None:
 def entries(root: Path) -> Iterator[Entry]:
     """Yields what the cache holds; the embeddings by backbone."""
     for model in sorted((root / "embeddings").glob("[!.]*/")):
-        facts = {}
-        with suppress(FileNotFoundError, ValueError):
+        about = "embeddings"
+        with suppress(FileNotFoundError, ValueError, KeyError):
             facts = json.loads((model / "about.json").read_bytes())
-        backbone, size, device = (facts.get(key, "?") for key in ("backbone", "image_size", "device"))
+            about += f" by {facts['backbone']}, {facts['image_size']} px, {facts['device']}"
         views = len(list(model.glob("*/")))
-        counted = f"{views} view{'s' if views != 1 else ''}"
-        yield Entry(model.name, f"embeddings by {backbone}, {size} px, {device}, {counted}", model)
+        yield Entry(model.name, f"{about}, {views} view{'s' if views != 1 else ''}", model)
     for name, (folder, about) in FOLDERS.items():
         if (root / folder).is_dir():
             yield Entry(name, about, root / folder)
@@ -136,7 +135,7 @@ def clear(root: Path, found: list[Entry], name: str) -> None:
             entry.folder.rename(root / f".trash-{time.time_ns()}")
             print(f"Removed {entry.name}: {megabytes(size)}")
     for trash in root.glob(".trash-*"):
-        shutil.rmtree(trash)
+        shutil.rmtree(trash, ignore_errors=True)
     if kept:
         raise DataError(
             f"A running process uses {', '.join(kept)}, which stays. Wait for its end, then type the same again. "

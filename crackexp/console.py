@@ -69,7 +69,8 @@ def print_comparison(comparison: "Comparison", failures: Sequence["Failure"]) ->
     table = Table(title=title, title_justify="left", title_style="bold")
     columns = [column for column in settings_columns(comparison) if column.title != "against the best"]
     for column in columns:
-        table.add_column(column.title, justify="right" if column.numeric else "left")
+        interval = column.title.endswith("interval")
+        table.add_column(column.title, justify="right" if column.numeric else "left", no_wrap=not interval)
     styles = {"best": "bold green", "worse": "dim"}
     for row, verdict in enumerate(comparison.table["verdict"]):
         table.add_row(*(column.texts[row] for column in columns), style=styles.get(verdict))

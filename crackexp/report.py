@@ -37,12 +37,15 @@ GRID = 9
 def log_run(logger: NoLogger, cfg: DictConfig, levels: Mapping[str, Any] | None = None) -> None:
     """Logs config, overrides, code, packages and machine.
 
+    Files in the run's own folder are no params: they would tell any two runs apart.
+
     Args:
         logger: of the run.
         cfg: checked.
         levels: what a sweep varies; a chosen option such as backbone=resnet50 is no key of the config.
     """
-    logger.log_params({**(levels or {}), **_flatten(cfg)})
+    params = {**(levels or {}), **_flatten(cfg)}
+    logger.log_params({key: value for key, value in params.items() if cfg.paths.output not in str(value)})
     logger.log_text(OmegaConf.to_yaml(cfg), "config/config.yaml")
     if HydraConfig.initialized():
         overrides = list(HydraConfig.get().overrides.task)

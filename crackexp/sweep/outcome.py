@@ -1,5 +1,6 @@
 """What a sweep says at its end: on the terminal, on the page of its parent run, in one file that opens anywhere."""
 
+import math
 from collections.abc import Sequence
 
 from omegaconf import DictConfig
@@ -12,8 +13,8 @@ from crackexp.evaluation.sweep_report import html, markdown
 from crackexp.tracking.sweeps import Failure, SweepStore
 from crackexp.tracking.view import sweep_view
 
-MEASURES = ("test/accuracy", "test/f1", "test/roc_auc", "val/loss", "time/total_seconds")
-"""What the runs table of a sweep shows beside the swept values."""
+MEASURES = ("test/accuracy", "time/total_seconds", "val/loss", "test/f1", "test/roc_auc")
+"""What the runs table of a sweep shows beside the swept values and the score that cells are compared by."""
 
 
 def report(
@@ -60,7 +61,14 @@ def report(
     best = found.table.iloc[0]
     answer = {f"sweep/best_{settings.metric}": best["score"], "sweep/tied": float(len(found.tied))}
     store.annotate(parent, metrics=answer, tags={"mlflow.note.content": markdown(found)})
-    view = sweep_view(name, store.experiment_id, parent, keys, MEASURES)
+    common = f"sweep/{settings.metric}"
+    verdicts = dict(zip(found.table["setting"], found.table["verdict"], strict=True))
+    for cell in found.cells.itertuples():
+        tags = {"sweep.verdict": verdicts[cell.setting]}
+        metrics = {common: cell.score} if math.isfinite(cell.score) else {}
+        store.annotate(str(cell.run_id), metrics=metrics, tags=tags)
+    less_is_better = settings.metric != "accuracy"
+    view = sweep_view(name, store.experiment_id, parent, keys, (common, *MEASURES), less_is_better)
     store.save_view(view)
     console.print_plain("\n".join(store.where(parent, view)))
 

@@ -158,7 +158,7 @@ class MlflowLogger(NoLogger):
     def where(self) -> list[str]:
         lines = [f"MLflow      {self.uri} (experiment {self.experiment}, run {self.run_id})"]
         if self.uri.startswith("http"):
-            page = f"#/experiments/{self.experiment_id}/runs/{self.run_id}"
+            page = f"#/experiments/{self.experiment_id}/runs/{self.run_id}?workflowType=machine_learning"
             return [*lines, f"Look at it  {self.uri.rstrip('/')}/{page}"]
         return [*lines, f"Look at it  mlflow ui --backend-store-uri {self.uri}"]
 

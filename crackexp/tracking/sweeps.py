@@ -186,11 +186,11 @@ class SweepStore:
         for path, figure in figures.items():
             self.client.log_figure(parent, figure, path, save_kwargs={"dpi": 100})
 
-    def annotate(self, parent: str, *, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
-        """Sets metrics and tags of a parent run."""
+    def annotate(self, run_id: str, *, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
+        """Sets metrics and tags of a sweep or of a cell."""
         now = get_current_time_millis()
         self.client.log_batch(
-            parent,
+            run_id,
             metrics=[Metric(key, value, now, 0) for key, value in metrics.items()],
             tags=[RunTag(key, value) for key, value in tags.items()],
         )
@@ -206,8 +206,9 @@ class SweepStore:
         address = "http://127.0.0.1:5000" if local else self.uri.rstrip("/")
         return [
             *serve,
-            f"The answer  {address}/#/experiments/{self.experiment_id}/runs/{parent}",
+            f"The answer  {address}/#/experiments/{self.experiment_id}/runs/{parent}?workflowType=machine_learning",
             f"The cells   {address}/{view.table}",
+            f"The charts  {address}/{view.charts}",
             f"Again       python -m crackexp.compare {parent} --html",
         ]
 

@@ -30,7 +30,9 @@ class View:
     charts: str
 
 
-def sweep_view(name: str, experiment_id: str, parent: str, params: Sequence[str], metrics: Sequence[str]) -> View:
+def sweep_view(
+    name: str, experiment_id: str, parent: str, params: Sequence[str], metrics: Sequence[str], lowest_first: bool
+) -> View:
     """Returns a view of the child runs of `parent`, the best first.
 
     Its table has a column for each param and metric. Its charts show the first metric: over all params as parallel
@@ -41,7 +43,8 @@ def sweep_view(name: str, experiment_id: str, parent: str, params: Sequence[str]
         experiment_id: of the experiment that holds the runs.
         parent: run id; also the key of the view, so that a later view of the sweep takes the place of this one.
         params: keys of what the sweep varies.
-        metrics: keys of results; the runs are sorted by the first one, where more is better.
+        metrics: keys of results; the runs are sorted by the first one.
+        lowest_first: whether less of it is better.
     """
     columns = [*(f"params.`{key}`" for key in params), *(f"metrics.`{key}`" for key in metrics)]
     order = ["attributes.`Run Name`", "runDateAndNestInfo", *columns]
@@ -49,7 +52,7 @@ def sweep_view(name: str, experiment_id: str, parent: str, params: Sequence[str]
     state = {
         "searchFilter": f"tags.`mlflow.parentRunId` = '{parent}'",
         "orderByKey": f"metrics.`{metrics[0]}`",
-        "orderByAsc": False,
+        "orderByAsc": lowest_first,
         "selectedColumns": columns,
         "columnOrder": order,
         "columnWidths": {"attributes.`Run Name`": 230, **dict.fromkeys(columns, 120)},

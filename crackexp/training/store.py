@@ -151,6 +151,10 @@ class Store:
                     _log.info("Removing embeddings that were not used for longest: %s", folder)
                     shutil.rmtree(folder, ignore_errors=True)
                     total -= sizes[folder]
+            models = {folder.parent for folder in used}
+            for model in self.root.glob("[!.]*/"):
+                if model not in models and not list(model.glob("*/")):
+                    shutil.rmtree(model, ignore_errors=True)
 
     def _table(self, view: str) -> Path:
         folder = self.folder / view

@@ -74,12 +74,19 @@ class Page:
             assert self.chrome.save_screenshot(self.pictures / f"{name}.png")
 
 
-@pytest.fixture
-def page(tmp_path: Path) -> Iterator[Page]:
-    """An empty page of a browser that has never been used."""
+@pytest.fixture(scope="session")
+def chromium() -> tuple[str, str]:
+    """The programs of the browser and its driver."""
     binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not binary or not driver:
         pytest.skip("Chromium and its driver are not installed")
+    return binary, driver
+
+
+@pytest.fixture
+def page(chromium: tuple[str, str], tmp_path: Path) -> Iterator[Page]:
+    """An empty page of a browser that has never been used."""
+    binary, driver = chromium
     options = webdriver.ChromeOptions()
     options.binary_location = binary
     for flag in (*FLAGS, f"--user-data-dir={tmp_path / 'profile'}"):

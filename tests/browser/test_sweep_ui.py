@@ -64,7 +64,9 @@ class Sweep:
 
 
 @pytest.fixture(scope="module")
-def sweep(tmp_path_factory: pytest.TempPathFactory, cache: Path, serve_mlflow: Callable[..., str]) -> Sweep:
+def sweep(
+    chromium: tuple[str, str], tmp_path_factory: pytest.TempPathFactory, cache: Path, serve_mlflow: Callable[..., str]
+) -> Sweep:
     """A sweep of six cells, and a run that is none of them."""
     folder = tmp_path_factory.mktemp("sweep")
     done = subprocess.run(

@@ -2,10 +2,12 @@
 
 import hashlib
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 
 from crackexp.training.store import Store
 
@@ -25,7 +27,7 @@ def test_what_is_kept_is_listed_with_its_size(command: Command, tmp_path: Path) 
     fill(tmp_path / "kept")
     done = command("cache", CRACKEXP_CACHE=str(tmp_path / "kept"), COLUMNS="160")
     assert done.returncode == 0, done.stderr
-    assert "embeddings by mobilenet_v2, 96 px, cpu, 1 views" in done.stdout
+    assert "embeddings by mobilenet_v2, 96 px, cpu, 1 view" in done.stdout
     assert "programs" in done.stdout
     assert "2.0 MB" in done.stdout
     assert not (tmp_path / "outputs").exists()
@@ -36,12 +38,55 @@ def test_a_part_is_cleared_and_the_rest_stays(command: Command, tmp_path: Path) 
     fill(kept)
     done = command("cache", "clear=aaaa", CRACKEXP_CACHE=str(kept))
     assert "Removed aaaa: 1.0 MB" in done.stdout
-    assert [folder.name for folder in (kept / "embeddings").iterdir()] == ["bbbb"]
+    assert [folder.name for folder in (kept / "embeddings").glob("[!.]*")] == ["bbbb"]
     command("cache", "clear=embeddings", CRACKEXP_CACHE=str(kept))
-    assert not list((kept / "embeddings").iterdir())
+    assert not list((kept / "embeddings").glob("[!.]*"))
     assert (kept / "xla" / "program").is_file()
     command("cache", "clear=all", CRACKEXP_CACHE=str(kept))
     assert not (kept / "xla").exists()
+
+
+def test_what_a_running_process_uses_stays(command: Command, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    fill(kept)
+    user = Store(kept, "aaaa", {}, 1e9)
+    user.open("plain", np.asarray(["0" * 32]))
+    assert "in use now" in command("cache", CRACKEXP_CACHE=str(kept)).stdout
+
+    refused = command("cache", "clear=aaaa", CRACKEXP_CACHE=str(kept))
+    assert refused.returncode == 2
+    assert "uses aaaa" in refused.stderr
+    assert "Received: clear=aaaa" in refused.stderr
+
+    partly = command("cache", "clear=all", CRACKEXP_CACHE=str(kept))
+    assert partly.returncode == 2
+    assert "Removed bbbb" in partly.stdout
+    assert not (kept / "xla").exists()
+    assert list((kept / "embeddings/aaaa/plain").glob("*.rows.npy"))
+
+    del user
+    assert command("cache", "clear=all", CRACKEXP_CACHE=str(kept)).returncode == 0
+    assert not (kept / "embeddings/aaaa").exists()
+
+
+def test_a_held_lock_keeps_its_part(command: Command, tmp_path: Path) -> None:
+    state = tmp_path / "kept/states/abc"
+    state.mkdir(parents=True)
+    (state / "state.npz").write_bytes(b"x")
+    with FileLock(state / "lock"):
+        assert command("cache", "clear=states", CRACKEXP_CACHE=str(tmp_path / "kept")).returncode == 2
+        assert state.is_dir()
+    assert command("cache", "clear=states", CRACKEXP_CACHE=str(tmp_path / "kept")).returncode == 0
+    assert not state.exists()
+
+
+def test_help_imports_neither_keras_nor_jax(tmp_path: Path) -> None:
+    words = [sys.executable, "-X", "importtime", "-m", "crackexp.cache", "--help"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    assert "clear=embeddings" in done.stdout
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "hydra" in imported
+    assert not imported & {"keras", "jax", "mlflow", "pandas"}
 
 
 def test_an_unknown_name_is_refused_with_the_names(command: Command, tmp_path: Path) -> None:

@@ -152,20 +152,6 @@ def test_nothing_is_kept_without_a_logger() -> None:
     assert logger.where() == []
 
 
-def test_first_starts_at_the_same_time_make_one_store(tmp_path: Path) -> None:
-    script = (
-        "from pathlib import Path; from tests.tracking.test_logger import make_logger\n"
-        f"logger = make_logger(Path({str(tmp_path)!r}))\n"
-        "with logger.run('a run', {}): logger.log_metrics({'x': 1.0})"
-    )
-    started = [subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True) for _ in range(3)]
-    for process in started:
-        _, errors = process.communicate(timeout=120)
-        assert process.returncode == 0, errors
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
-    assert len(mlflow.search_runs(experiment_names=["test"], output_format="list")) == 3
-
-
 def test_a_logged_model_loads_in_a_clean_process_and_agrees(
     store: Path, classifier: keras.Model, tmp_path: Path
 ) -> None:

@@ -13,7 +13,7 @@ def test_mlflow_keeps_the_view_of_a_sweep_over_many_keys(tmp_path: Path) -> None
     client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
     experiment = client.create_experiment("test")
     params = [f"group{number}.some_long_key" for number in range(12)]
-    view = sweep_view("many", experiment, "ab" * 16, params, ["test/accuracy", "test/f1", "time/total_seconds"])
+    view = sweep_view("many", experiment, "ab" * 16, params, ["test/accuracy", "test/f1", "time/total_seconds"], False)
     client.set_experiment_tag(experiment, view.tag, view.value)
 
     kept = json.loads(client.get_experiment(experiment).tags[view.tag])
