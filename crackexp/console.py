@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from crackexp.tracking.sweeps import Failure
 
 HEADLINES = ("accuracy", "f1", "precision", "recall", "roc_auc", "average_precision", "log_loss")
+WIDE = 110
+"""Characters a line that the whole table of a comparison takes."""
 console = Console(soft_wrap=False)
 
 
@@ -68,6 +70,8 @@ def print_comparison(comparison: "Comparison", failures: Sequence["Failure"]) ->
     title = f"{comparison.metric} on {comparison.items:,} test images that all share"
     table = Table(title=title, title_justify="left", title_style="bold")
     columns = [column for column in settings_columns(comparison) if column.title != "against the best"]
+    if console.width < WIDE:
+        columns = columns[: len(comparison.factors) + 4]
     for column in columns:
         interval = column.title.endswith("interval")
         table.add_column(column.title, justify="right" if column.numeric else "left", no_wrap=not interval)

@@ -189,8 +189,7 @@ def log_model(logger: NoLogger, cfg: DictConfig, module: CrackModule, datamodule
         "dataset_digest": index.fingerprint,
         "crackexp_version": __version__,
     }
-    example = _images(datamodule.test, np.arange(1), cfg.image_size)
-    return logger.log_model(module.classifier, example, metadata, cfg.register)
+    return logger.log_model(module.classifier, metadata, cfg.register)
 
 
 def write_config(folder: Path, cfg: DictConfig) -> None:

@@ -10,8 +10,11 @@ from crackexp.evaluation.layout import Layout
 FEWEST_DOF = 3
 """Degrees of freedom below which the spread of trainings is not known well enough to be used."""
 
-UNIT_DRAWS = 4000
-"""Of normal numbers, for the mean of a spread that leaves the largest outlier out."""
+OUTLIER = 0.999
+"""Confidence at which a cell that fits badly counts as failed, and is left out of the spread."""
+
+NORMAL_DRAWS = 20_000
+"""Of cells, for the share of the spread that the worst of them has by chance."""
 
 
 @dataclass(frozen=True)
@@ -24,19 +27,19 @@ class TrainingNoise:
         observed: mean square of the cells' losses along `basis`; it holds `items`.
         items: the part of `observed` that the choice of items explains.
         basis: (cells, directions) float64, orthonormal: along them trainings alone make cells differ.
-        unit: `spread` of cells of variance 1, on average.
+        limit: a cell that makes more than this share of the spread is left out; 1: none is.
     """
 
     source: str
     observed: float
     items: float
     basis: np.ndarray
-    unit: float
+    limit: float
 
     @property
     def dof(self) -> int:
         """Degrees of freedom; 0 where the noise is not known."""
-        return _dof(self.source, self.basis)
+        return self.basis.shape[1]
 
     @property
     def variance(self) -> float:
@@ -60,9 +63,10 @@ def training_noise(
 
     From repeats it is their pooled variance within the settings. Without them it is what the additive model of
     two or more factors leaves over. That holds the factors' interactions too, so that it is rather too large than
-    too small (Box, Hunter and Hunter 2005, "Statistics for Experimenters", chapter 5); so that a single cell
-    that failed does not hide all else, the cell that fits worst is left out, and the mean square is scaled
-    to what it is for normal noise. The source with more degrees of freedom is taken, and none below `FEWEST_DOF`.
+    too small (Box, Hunter and Hunter 2005, "Statistics for Experimenters", chapter 5). So that a single cell that
+    failed does not hide all else, the worst one is left out of it where it is an outlier (Grubbs 1950, Annals of
+    Mathematical Statistics 21, 27-58; his limit by simulation). The source with more degrees of freedom is taken,
+    and none below `FEWEST_DOF`.
 
     Cells judged on one sample of items also differ by what each of them makes of just these items. As in
     studies with several readers and cases, this part is known from the items themselves and is taken off
@@ -82,35 +86,36 @@ def training_noise(
     if len(layout.factors) > 1:
         found.append(("layout", main_effects_design(layout)[layout.member]))
     bases = [(source, null_space(np.hstack([design, blocks]).T)) for source, design in found]
-    source, basis = max(bases, key=lambda entry: _dof(*entry))
-    if _dof(source, basis) < FEWEST_DOF:
+    source, basis = max(bases, key=lambda entry: entry[1].shape[1])
+    if basis.shape[1] < FEWEST_DOF:
         return TrainingNoise("none", 0.0, 0.0, np.zeros((len(draws), 0)), 1.0)
-    unit = 1.0
+    limit = 1.0
     if source == "layout":
-        unit = float(spread(rng.standard_normal((UNIT_DRAWS, len(draws))), source, basis).mean())
-    observed = float(spread(cell_means[None], source, basis)[0]) / unit
+        total, worst = _squares(rng.standard_normal((NORMAL_DRAWS, len(draws))), basis)
+        limit = float(np.quantile(worst / total, OUTLIER))
+    observed = float(spread(cell_means[None], basis, limit)[0])
     items = 0.0 if blocks.shape[1] else float((losses @ basis).var(axis=0).mean()) / max(len(losses) - 1, 1)
-    return TrainingNoise(source, observed, items, basis, unit)
+    return TrainingNoise(source, observed, items, basis, limit)
 
 
-def spread(cells: np.ndarray, source: str, basis: np.ndarray) -> np.ndarray:
-    """Returns (r,) mean squares along `basis` of rows of cells (r, cells), for "layout" without the worst cell.
+def spread(cells: np.ndarray, basis: np.ndarray, limit: float) -> np.ndarray:
+    """Returns (r,) mean squares along `basis` of rows of cells (r, cells); an outlier is left out of its row."""
+    total, worst = _squares(cells, basis)
+    dof = basis.shape[1]
+    return np.where(worst > limit * total, np.maximum(total - worst, 0) / (dof - 1), total / dof)
 
-    What a least-squares fit leaves over shrinks by residual**2 / (1 - leverage) when its cell is left out (Cook
-    and Weisberg 1982, "Residuals and Influence in Regression", section 2.2).
+
+def _squares(cells: np.ndarray, basis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns two (r,): the sum of squares along `basis`, and how much it shrinks without the worst cell.
+
+    The shrinkage is residual**2 / (1 - leverage) (Cook and Weisberg 1982, "Residuals and Influence in Regression",
+    section 2.2).
     """
     along = cells @ basis
-    total = np.square(along).sum(axis=1)
-    if source != "layout":
-        return total / basis.shape[1]
     room = np.square(basis).sum(axis=1)
     free = room > 1e-9
     worst = (np.square(along @ basis[free].T) / room[free]).max(axis=1)
-    return np.maximum(total - worst, 0) / (basis.shape[1] - 1)
-
-
-def _dof(source: str, basis: np.ndarray) -> int:
-    return max(0, basis.shape[1] - (source == "layout"))
+    return np.square(along).sum(axis=1), worst
 
 
 def noise_draws(noise: TrainingNoise, layout: Layout, resamples: int, rng: np.random.Generator) -> np.ndarray:
@@ -121,7 +126,7 @@ def noise_draws(noise: TrainingNoise, layout: Layout, resamples: int, rng: np.ra
     Statistical Association 88, 899-905).
     """
     normal = rng.standard_normal((resamples, len(layout.member)))
-    own = spread(normal, noise.source, noise.basis) / noise.unit
+    own = spread(normal, noise.basis, noise.limit)
     variance = np.maximum(0, noise.observed / own - noise.items)
     mean = np.eye(len(layout.names))[layout.member] / layout.repeats
     return np.sqrt(variance)[:, None] * (normal @ mean)

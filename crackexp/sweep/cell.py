@@ -179,6 +179,4 @@ def _forget_network() -> None:
     """Frees the memory of this cell's network, where one was built."""
     if keras := sys.modules.get("keras"):
         keras.backend.clear_session()
-    if jax := sys.modules.get("jax"):
-        jax.clear_caches()
     gc.collect()

@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 
@@ -25,6 +26,7 @@ def git_state(folder: Path) -> GitState | None:
         return None
 
 
+@cache
 def packages() -> list[str]:
     """Returns name==version of every installed package, sorted."""
     found = {

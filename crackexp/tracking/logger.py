@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
 
 
@@ -52,7 +51,6 @@ class NoLogger:
     def log_model(
         self,
         classifier: Any,
-        example: np.ndarray,
         metadata: Mapping[str, Any],
         register: str | None,
     ) -> str | None:
@@ -60,7 +58,6 @@ class NoLogger:
 
         Args:
             classifier: keras.Model of uint8 pixels (n, S, S, 3) to probabilities (n, c).
-            example: (1, S, S, 3) uint8.
             metadata: JSON-able facts kept with the model, such as class_names.
             register: name in the model registry, or None.
         """

@@ -128,7 +128,6 @@ class MlflowLogger(NoLogger):
     def log_model(
         self,
         classifier: Any,
-        example: np.ndarray,
         metadata: Mapping[str, Any],
         register: str | None,
     ) -> str | None:
@@ -148,7 +147,6 @@ class MlflowLogger(NoLogger):
                 python_model=str(Path(__file__).with_name("pyfunc_model.py")),
                 artifacts={"model": str(keras_file), "h5": str(h5_file)},
                 signature=signature,
-                input_example=example,
                 pip_requirements=[f"{package}=={importlib.metadata.version(package)}" for package in MODEL_PACKAGES],
                 metadata=dict(metadata),
                 registered_model_name=register,

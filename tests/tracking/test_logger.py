@@ -159,7 +159,7 @@ def test_a_logged_model_loads_in_a_clean_process_and_agrees(
     logger = make_logger(store)
     facts = {"class_names": ["Negative", "Positive"], "positive": "Positive"}
     with logger.run("a run", {}):
-        uri = logger.log_model(classifier, images[:1], facts, "test-model")
+        uri = logger.log_model(classifier, facts, "test-model")
     assert uri
     assert logger.run_id
     np.save(tmp_path / "images.npy", images)
