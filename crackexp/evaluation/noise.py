@@ -28,6 +28,7 @@ class TrainingNoise:
         items: the part of `observed` that the choice of items explains.
         basis: (cells, directions) float64, orthonormal: along them trainings alone make cells differ.
         limit: a cell that makes more than this share of the spread is left out; 1: none is.
+        failed: the cell that was left out, None where none was.
     """
 
     source: str
@@ -35,6 +36,7 @@ class TrainingNoise:
     items: float
     basis: np.ndarray
     limit: float
+    failed: int | None = None
 
     @property
     def dof(self) -> int:
@@ -91,31 +93,33 @@ def training_noise(
         return TrainingNoise("none", 0.0, 0.0, np.zeros((len(draws), 0)), 1.0)
     limit = 1.0
     if source == "layout":
-        total, worst = _squares(rng.standard_normal((NORMAL_DRAWS, len(draws))), basis)
-        limit = float(np.quantile(worst / total, OUTLIER))
+        normal = rng.standard_normal((NORMAL_DRAWS, len(draws)))
+        shares = _shrinkage(normal, basis).max(axis=1) / np.square(normal @ basis).sum(axis=1)
+        limit = float(np.quantile(shares, OUTLIER))
     observed = float(spread(cell_means[None], basis, limit)[0])
+    shrinkage = _shrinkage(cell_means[None], basis)[0]
+    failed = int(shrinkage.argmax()) if shrinkage.max() > limit * np.sum((cell_means @ basis) ** 2) else None
     items = 0.0 if blocks.shape[1] else float((losses @ basis).var(axis=0).mean()) / max(len(losses) - 1, 1)
-    return TrainingNoise(source, observed, items, basis, limit)
+    return TrainingNoise(source, observed, items, basis, limit, failed)
 
 
 def spread(cells: np.ndarray, basis: np.ndarray, limit: float) -> np.ndarray:
     """Returns (r,) mean squares along `basis` of rows of cells (r, cells); an outlier is left out of its row."""
-    total, worst = _squares(cells, basis)
+    total = np.square(cells @ basis).sum(axis=1)
+    worst = _shrinkage(cells, basis).max(axis=1)
     dof = basis.shape[1]
     return np.where(worst > limit * total, np.maximum(total - worst, 0) / (dof - 1), total / dof)
 
 
-def _squares(cells: np.ndarray, basis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns two (r,): the sum of squares along `basis`, and how much it shrinks without the worst cell.
+def _shrinkage(cells: np.ndarray, basis: np.ndarray) -> np.ndarray:
+    """Returns (r, cells): how much the sum of squares along `basis` shrinks without each cell.
 
-    The shrinkage is residual**2 / (1 - leverage) (Cook and Weisberg 1982, "Residuals and Influence in Regression",
-    section 2.2).
+    It is residual**2 / (1 - leverage) (Cook and Weisberg 1982, "Residuals and Influence in Regression",
+    section 2.2); 0 for a cell that the model fits whatever it is.
     """
-    along = cells @ basis
     room = np.square(basis).sum(axis=1)
-    free = room > 1e-9
-    worst = (np.square(along @ basis[free].T) / room[free]).max(axis=1)
-    return np.square(along).sum(axis=1), worst
+    residuals = cells @ basis @ basis.T
+    return np.divide(residuals**2, room, out=np.zeros(residuals.shape), where=room > 1e-9)
 
 
 def noise_draws(noise: TrainingNoise, layout: Layout, resamples: int, rng: np.random.Generator) -> np.ndarray:

@@ -169,7 +169,7 @@ def method(found: Comparison) -> list[str]:
             "repeats": f"Trainings of one setting with other seeds differ with a standard deviation of {spread} in "
             f"{METRICS[found.metric]} ({found.noise.dof} degrees of freedom); this is part of every interval and test.",
             "layout": "No setting was repeated enough, so how far trainings stray is estimated from what the factors' "
-            f"main effects leave unexplained, the worst fitting cell left out: a standard deviation of {spread} "
+            f"main effects leave unexplained, less an outlier: a standard deviation of {spread} "
             f"({found.noise.dof} degrees of freedom). It holds what factors do only together: rather too much than "
             "too little.",
             "none": "How far trainings of one setting stray is not known here: the verdicts hold for these trained "

@@ -52,6 +52,12 @@ def notes(found: Comparison) -> list[str]:
                 f"No two settings differ on {fewest} images or more, the fewest on which a difference can be shown: "
                 "test on more images, or compare by log_loss."
             )
+    if found.noise.failed is not None:
+        name = found.cells["name"][found.cells["score"].notna()].iloc[found.noise.failed]
+        lines.append(
+            f"{name} scores unlike all that its levels do elsewhere: a failed training, or levels that go together. "
+            "It is left out of the estimate of how far trainings stray."
+        )
     if found.noise.source == "layout" and found.noise.variance > STRAYED * found.noise.items:
         lines.append(
             f"The factors leave much unexplained (a standard deviation of {math.sqrt(found.noise.variance):.4f}): "

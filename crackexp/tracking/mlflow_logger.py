@@ -6,6 +6,7 @@ import logging
 import signal
 import tempfile
 import traceback
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -204,12 +205,14 @@ class MlflowLogger(NoLogger):
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Hides what Keras says of .h5 files and MLflow of its own steps."""
+    """Hides what Keras says of .h5 files, and MLflow of its own steps and of an example that the signature replaces."""
     levels = {name: logging.getLogger(name).level for name in ("absl", "mlflow")}
     for name in levels:
         logging.getLogger(name).setLevel(logging.ERROR)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*An input example was not provided", UserWarning)
+            yield
     finally:
         for name, level in levels.items():
             logging.getLogger(name).setLevel(level)

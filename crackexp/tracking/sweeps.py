@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-import pandas as pd
 from matplotlib.figure import Figure
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
@@ -17,6 +16,7 @@ from mlflow.utils.time import get_current_time_millis
 
 from crackexp.errors import DataError
 from crackexp.evaluation.comparison import Cell
+from crackexp.evaluation.items import read_predictions
 from crackexp.tracking.mlflow_logger import MlflowLogger
 from crackexp.tracking.view import View
 
@@ -162,7 +162,7 @@ class SweepStore:
         if settings is None:
             settings = json.loads(tags.get("sweep.settings", "{}"))
         try:
-            predictions = pd.read_csv(self._artifact(run, "test/predictions.csv"), dtype={"digest": str})
+            predictions = read_predictions(self._artifact(run, "test/predictions.csv"))
         except (mlflow.MlflowException, OSError) as error:
             raise DataError(
                 f"The run holds no predictions, so it cannot be compared. Type the id of a run of "

@@ -37,9 +37,11 @@ def children(root: Path) -> list[Run]:
 
 
 def scores(root: Path) -> dict[str, dict[str, float]]:
-    """The metrics of each finished cell but for its seconds, by its name."""
+    """The metrics of each finished cell but for its seconds and what the sweep says of it, by its name."""
     return {
-        run.info.run_name: {key: value for key, value in run.data.metrics.items() if not key.startswith("time/")}
+        run.info.run_name: {
+            key: value for key, value in run.data.metrics.items() if not key.startswith(("time/", "sweep/"))
+        }
         for run in children(root)
         if run.info.status == "FINISHED"
     }
