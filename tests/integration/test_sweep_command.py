@@ -118,6 +118,7 @@ def test_a_cell_equals_the_same_run_alone(swept: Path, command: Command, tmp_pat
     assert run.data.tags["cell.id"] == cell.data.tags["cell.id"]
 
 
+@pytest.mark.slow
 def test_rerun_computes_all_cells_again(command: Command, tmp_path: Path) -> None:
     words = ["-m", *SMALL, "dropout=0.1,0.4", "epochs=1"]
     for arguments in (words, [*words, "sweep.rerun=true"]):
@@ -218,6 +219,7 @@ def test_compare_refuses_in_a_sentence(swept: Path, word: str, answer: str) -> N
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_compare_refuses_runs_judged_on_other_images(swept: Path, cache: Path) -> None:
     words = [*SMALL, "dataset.draw_seed=9", "epochs=1"]
     environment = {**os.environ, "CRACKEXP_CACHE": str(cache)}

@@ -148,15 +148,6 @@ def test_a_logged_model_is_judged_on_another_dataset_as_a_child(
     assert "Received: run=nothing" in unknown.stderr
 
 
-def test_a_sweep_runs_each_cell(command: Command, patches: Path, tmp_path: Path) -> None:
-    done = command(
-        "train", "-m", "dropout=0.1,0.5", "dataset=folder", f"dataset.path={patches}", *TINY,
-        "epochs=1", "tracking=none",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert len(list(tmp_path.glob("multirun/*/*/*/*/result.json"))) == 2
-
-
 def test_a_run_that_diverges_is_failed_in_the_store(
     command: Command, patches: Path, store: mlflow.MlflowClient
 ) -> None:
