@@ -31,6 +31,13 @@ TINY = [
 """Overrides that make the main job a matter of seconds."""
 
 
+LISTENING = (
+    "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "runpy.run_module('crackexp.train', run_name='__main__', alter_sys=True)"
+)
+"""``python -m crackexp.train`` that hears Ctrl-C also where a shell started the tests in the background."""
+
+
 def write_patches(root: Path, classes: tuple[str, str], each: int, size: int = 48) -> Path:
     """Writes `each` drawn patches a class below `root`; the second class is the cracked one."""
     for cracked, name in enumerate(classes):

@@ -43,7 +43,7 @@ class Sweep:
         self.settings = config.sweep
         sweeper = config.hydra.sweeper
         asked = OmegaConf.to_container(OmegaConf.masked_copy(sweeper, [key for key in sweeper if key not in PACE]))
-        self.key = digest(config.hydra.job.name, list(config.hydra.overrides.task), asked, code_digest())
+        self.key = digest(config.hydra.job.config_name, list(config.hydra.overrides.task), asked, code_digest())
         self.folder = str(config.hydra.sweep.dir)
         place = digest(self.key, str(config.paths.root))
         self.lock = FileLock(Path(config.paths.cache) / "sweeps" / f"{place}.lock")

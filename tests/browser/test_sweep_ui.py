@@ -55,7 +55,7 @@ class Sweep:
 
     @property
     def table(self) -> str:
-        return self.address(r"\S*viewStateShareKey=\S*")
+        return self.address(r"\S*viewStateShareKey=[^&\s]*")
 
     @property
     def answer(self) -> str:
@@ -81,7 +81,7 @@ def sweep(
     assert done.returncode == 0, done.stderr[-2000:]
     uri = f"sqlite:///{folder}/mlruns/mlflow.db"
     client = mlflow.MlflowClient(uri)
-    runs = client.search_runs(["1"], order_by=["metrics.`test/accuracy` DESC"])
+    runs = client.search_runs(["1"], order_by=["metrics.`sweep/accuracy` DESC"])
     (parent,) = [run for run in runs if "sweep.key" in run.data.tags]
     client.set_terminated(client.create_run("1", run_name="alone").info.run_id)
     cells = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
@@ -127,10 +127,10 @@ def test_the_runs_page_holds_the_cells_under_their_sweep(sweep: Sweep, page: Pag
 def test_the_printed_address_shows_what_varies_and_the_results_best_first(sweep: Sweep, page: Page) -> None:
     page.open(sweep.table)
     page.wait(lambda: set(shown_runs(page)) == set(names(sweep.cells)), "the cells alone")
-    wanted = ["Run Name", "Created", "dropout", "image_size", "test/accuracy"]
+    wanted = ["Run Name", "Created", "dropout", "image_size", "sweep/accuracy", "test/accuracy"]
     page.wait(lambda: shown_headers(page)[: len(wanted)] == wanted, "the columns")
-    accuracies = [float(value) for value in column(page, "metrics.`test/accuracy`")]
-    assert accuracies == [cell.data.metrics["test/accuracy"] for cell in sweep.cells]
+    accuracies = [float(value) for value in column(page, "metrics.`sweep/accuracy`")]
+    assert accuracies == [cell.data.metrics["sweep/accuracy"] for cell in sweep.cells]
     by_name = {cell.info.run_name: cell.data for cell in sweep.cells}
     for key in ("dropout", "image_size"):
         assert column(page, f"params.`{key}`") == [by_name[name].params[key] for name in shown_runs(page)]
@@ -139,11 +139,13 @@ def test_the_printed_address_shows_what_varies_and_the_results_best_first(sweep:
 
 def test_the_charts_of_the_view_plot_what_varies_against_accuracy(sweep: Sweep, page: Page) -> None:
     page.open(f"{sweep.table}&compareRunsMode=CHART")
-    page.shows("Parallel Coordinates", "Showing all runs", "dropout vs. test/accuracy", "image_size vs. test/accuracy")
+    page.shows(
+        "Parallel Coordinates", "Showing all runs", "dropout vs. sweep/accuracy", "image_size vs. sweep/accuracy"
+    )
     bars = "[data-testid=experiment-view-compare-runs-card] .bars .point"
     page.wait(lambda: len(page.all(bars)) == len(sweep.cells), "a bar for each cell")
     axes = [part.text for part in page.all(".parcoords text.label")]
-    assert axes == ["dropout", "image_size", "test/accuracy"]
+    assert axes == ["dropout", "image_size", "sweep/accuracy"]
     page.picture("sweep-charts")
 
 

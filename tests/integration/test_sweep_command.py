@@ -14,7 +14,7 @@ import pytest
 from filelock import FileLock
 from mlflow.entities import Run
 
-from tests.conftest import TINY
+from tests.conftest import LISTENING, TINY
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 PLAIN = [*TINY, "dataset=synthetic", "dataset.count=80", "dataset.size=48"]
@@ -157,12 +157,11 @@ def test_without_tracking_the_cells_just_run(command: Command, tmp_path: Path) -
 def test_a_stopped_sweep_goes_on_where_it_was(
     swept: Path, command: Command, cache: Path, tmp_path: Path, stop: signal.Signals
 ) -> None:
-    words = [sys.executable, "-m", "crackexp.train", "-m", *SMALL, *GRID]
+    words = [sys.executable, "-c", LISTENING, "-m", *SMALL, *GRID]
     environment = {**os.environ, "CRACKEXP_CACHE": str(cache)}
     process = subprocess.Popen(
-        words, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )  # fmt: skip
+        words, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     deadline = time.monotonic() + 200
     while len(list(tmp_path.glob("multirun/**/cell.json"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.1)

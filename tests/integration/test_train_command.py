@@ -13,7 +13,7 @@ import mlflow
 import pandas as pd
 import pytest
 
-from tests.conftest import TINY, Command
+from tests.conftest import LISTENING, TINY, Command
 
 ARTIFACTS = {
     "config/config.yaml",
@@ -35,12 +35,6 @@ ARTIFACTS = {
     "test/roc_curve.png",
     "training/curves.png",
 }
-
-LISTENING = (
-    "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    "runpy.run_module('crackexp.train', run_name='__main__', alter_sys=True)"
-)
-"""``python -m crackexp.train`` that hears Ctrl-C also where a shell started the tests in the background."""
 
 
 def last_result(folder: Path) -> dict[str, Any]:
