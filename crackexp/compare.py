@@ -29,6 +29,7 @@ def compare(composed: DictConfig) -> None:
 
     from crackexp import console
     from crackexp.evaluation import comparison
+    from crackexp.evaluation.figures.sweep import sweep_figures
     from crackexp.sweep.outcome import html_of
     from crackexp.tracking.selection import select
     from crackexp.tracking.sweeps import SweepStore
@@ -37,7 +38,7 @@ def compare(composed: DictConfig) -> None:
     found = comparison.compare(cells, cfg.metric, cfg.level, cfg.resamples, cfg.seed)
     console.print_comparison(found, failures)
     if cfg.html:
-        write_text(Path(cfg.html), html_of(found, title, failures, command()))
+        write_text(Path(cfg.html), html_of(found, title, sweep_figures(found), failures, command()))
         console.print_plain(f"Report      {Path(cfg.html).resolve()}")
 
 

@@ -19,7 +19,7 @@ ADDED = ("experiment", "debug", "sweep")
 ROOTS = {"train", "evaluate", "compare", "cache"}
 OPTIONS = sorted(f"{file.parent.relative_to(conf_dir())}={file.stem}" for file in conf_dir().glob("*/*.yaml"))
 SWEEPS = sorted(file.stem for file in conf_dir().glob("sweep/*.yaml") if file.stem != "search")
-"""Grids; the search is run by tests/integration/test_search.py."""
+"""Grids; the search is run by tests/sweep/test_search.py."""
 NEEDS = {
     "dataset=folder": ["dataset.path=PATCHES"],
     "dataset=sdnet2018": ["dataset.path=PATCHES"],

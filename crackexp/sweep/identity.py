@@ -28,7 +28,7 @@ def cell_id(cfg: DictConfig, fingerprint: str) -> str:
     """
     import jax
 
-    values: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    values: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]  # a table at the root
     values = {key: value for key, value in values.items() if key not in UNRELATED}
     values["dataset"] = fingerprint
     values["trainer"].pop("embeddings_gb")

@@ -1,8 +1,9 @@
 """What a sweep says at its end: on the terminal, on the page of its parent run, in one file that opens anywhere."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
 from crackexp import console
@@ -52,7 +53,7 @@ def report(
     store.log(
         parent,
         texts={
-            "sweep/report.html": html_of(found, name, failures, command),
+            "sweep/report.html": html_of(found, name, figures, failures, command),
             "sweep/cells.csv": found.cells.to_csv(index=False),
             "sweep/settings.csv": found.table.to_csv(index=False),
         },
@@ -73,7 +74,9 @@ def report(
     console.print_plain("\n".join(store.where(parent, view)))
 
 
-def html_of(found: Comparison, title: str, failures: Sequence[Failure], command: str) -> str:
+def html_of(
+    found: Comparison, title: str, figures: Mapping[str, Figure], failures: Sequence[Failure], command: str
+) -> str:
     """Returns the report as one HTML file."""
     failed = [(failure.name, f"{failure.status}: {failure.error}") for failure in failures]
-    return html(found, title, sweep_figures(found), failed=failed, command=command)
+    return html(found, title, figures, failed=failed, command=command)

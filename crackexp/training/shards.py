@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from crackexp.files import write_text
+
 KEY = "S32"
 ABANDONED_SECONDS = 86_400
 _log = logging.getLogger(__name__)
@@ -62,7 +64,7 @@ def write_shard(folder: Path, digests: np.ndarray, rows: np.ndarray, seconds: fl
         info[kind] = _checksum(temporary)
         temporary.replace(folder / f"{name}.{kind}.npy")
     place = folder / f"{name}.json"
-    write_file(place, json.dumps(info).encode())
+    write_text(place, json.dumps(info))
     _sound.add(place)
 
 
@@ -93,13 +95,6 @@ def modified(path: Path) -> float:
         return path.stat().st_mtime
     except FileNotFoundError:
         return time.time()
-
-
-def write_file(file: Path, content: bytes) -> None:
-    """Writes a file to a temporary name and renames it."""
-    temporary = file.with_name(f"{file.name}.{uuid.uuid4().hex}.tmp")
-    temporary.write_bytes(content)
-    temporary.replace(file)
 
 
 def _read(place: Path) -> Shard:

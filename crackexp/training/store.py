@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
+from crackexp.files import write_text
 from crackexp.training.in_use import InUse
 from crackexp.training.shards import (
     Shard,
@@ -23,7 +24,6 @@ from crackexp.training.shards import (
     modified,
     read_shards,
     remove_abandoned,
-    write_file,
     write_shard,
 )
 
@@ -133,7 +133,7 @@ class Store:
         write_shard(self._table(view), digests, rows, seconds)
         about = self.folder / "about.json"
         if not about.exists():
-            write_file(about, json.dumps(self.about).encode())
+            write_text(about, json.dumps(self.about))
 
     def evict(self) -> None:
         """Removes the tables that were used least recently until all fit the budget, and what killed processes left.

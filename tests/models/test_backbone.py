@@ -99,11 +99,11 @@ def test_dropout_of_efficientnet_is_seeded():
 
 def test_global_random_state_is_left_alone():
     keras.utils.set_random_seed(5)
-    expected = np.random.random()  # noqa: NPY002
+    expected = np.random.random()  # noqa: NPY002 - the global state is what is tested
     keras.utils.set_random_seed(5)
     SmallCNN((4,)).build(32, seed=0)
     Application("mobilenet_v2", alpha=0.35).build(32, seed=0)
-    assert np.random.random() == expected  # noqa: NPY002
+    assert np.random.random() == expected  # noqa: NPY002 - the global state is what is tested
 
 
 def test_bundled_weights_give_the_features_of_keras(images):
