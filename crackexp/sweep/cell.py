@@ -1,7 +1,6 @@
 """One job of a multirun: its console is kept in a file, a finished result is kept, a failure is recorded."""
 
 import contextlib
-import gc
 import json
 import logging
 import sys
@@ -179,4 +178,3 @@ def _forget_network() -> None:
     """Frees the memory of this cell's network, where one was built."""
     if keras := sys.modules.get("keras"):
         keras.backend.clear_session()
-    gc.collect()

@@ -28,6 +28,9 @@ MODEL_PACKAGES = ("mlflow", "keras", "jax", "numpy")
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 """Opens the experiment on the pages for training, not on those for language models."""
 
+PNG = {"dpi": 100, "pil_kwargs": {"compress_level": 1}}
+"""Ten figures a run: a tenth larger than at the default level, saved in a quarter of the time."""
+
 
 class MlflowLogger(NoLogger):
     """Logs one run to an MLflow store.
@@ -107,7 +110,7 @@ class MlflowLogger(NoLogger):
 
     @uninterrupted()
     def log_figure(self, figure: Figure, path: str) -> None:
-        mlflow.log_figure(figure, path, save_kwargs={"dpi": 100})
+        mlflow.log_figure(figure, path, save_kwargs=PNG)
 
     @uninterrupted()
     def log_text(self, text: str, path: str) -> None:
