@@ -3,11 +3,12 @@
 import hashlib
 import logging
 import os
-import secrets
 import zipfile
 from pathlib import Path
 
 import numpy as np
+
+from crackexp.files import replacing
 
 _log = logging.getLogger(__name__)
 
@@ -59,9 +60,7 @@ class DigestCache:
         """Writes the digests where something was put."""
         if not self._changed:
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
-        with temporary.open("wb") as file:
+        with replacing(self.path) as temporary, temporary.open("wb") as file:
             np.savez(
                 file,
                 rules=_RULES,
@@ -69,7 +68,6 @@ class DigestCache:
                 stamps=np.array([row[:2] for row in self._known.values()], dtype=np.int64),
                 digests=np.array([row[2] for row in self._known.values()], dtype=str),
             )
-        temporary.replace(self.path)
         self._changed = False
 
     def _read(self) -> dict[str, tuple[int, int, str]]:

@@ -16,6 +16,7 @@ import numpy as np
 from crackexp.data.decode import read_digest
 from crackexp.data.digests import DigestCache, root_key
 from crackexp.errors import ConfigError, DataError
+from crackexp.files import replacing
 from crackexp.progress import progress
 
 OnBadFile = Literal["error", "skip"]
@@ -213,12 +214,12 @@ def _verify(root: Path, files: np.ndarray, folder: Path) -> tuple[np.ndarray, di
 
 
 def _report_bad_files(root: Path, bad: dict[str, str], folder: Path, on_bad_file: str) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     report = folder / f"bad-files-{root_key(root)}.csv"
-    temporary = report.with_suffix(f".{os.getpid()}.tmp")
-    with temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as stream:
+    with (
+        replacing(report) as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as stream,
+    ):
         csv.writer(stream).writerows([("file", "reason"), *sorted(bad.items())])
-    temporary.replace(report)
 
     count = f"{len(bad)} image file{'s' if len(bad) > 1 else ''}"
     if on_bad_file == "skip":

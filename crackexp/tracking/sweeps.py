@@ -17,7 +17,7 @@ from mlflow.utils.time import get_current_time_millis
 from crackexp.errors import DataError
 from crackexp.evaluation.comparison import Cell
 from crackexp.evaluation.items import read_predictions
-from crackexp.tracking.mlflow_logger import MlflowLogger
+from crackexp.tracking.mlflow_logger import PNG, MlflowLogger
 from crackexp.tracking.view import View
 
 MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
@@ -184,7 +184,7 @@ class SweepStore:
         for path, text in texts.items():
             self.client.log_text(parent, text, path)
         for path, figure in figures.items():
-            self.client.log_figure(parent, figure, path, save_kwargs={"dpi": 100})
+            self.client.log_figure(parent, figure, path, save_kwargs=PNG)
 
     def annotate(self, run_id: str, *, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
         """Sets metrics and tags of a sweep or of a cell."""

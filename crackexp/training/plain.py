@@ -1,11 +1,12 @@
 """Plain data in one file: numbers, texts, lists, tables and NumPy arrays, back to the bit and without pickle."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from crackexp.files import replacing
 
 _ARRAY = "__array__"
 
@@ -41,12 +42,8 @@ def save(file: Path, data: dict[str, Any]) -> None:
         return value
 
     text = json.dumps(pack(data))
-    temporary = file.with_name(f"{file.name}.tmp")
-    with temporary.open("wb") as stream:
+    with replacing(file, lasting=True) as temporary, temporary.open("wb") as stream:
         np.savez(stream, allow_pickle=False, text=np.array(text), **arrays)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(file)
 
 
 def load(file: Path) -> dict[str, Any]:

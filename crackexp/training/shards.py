@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crackexp.files import write_text
+from crackexp.files import replacing, write_text
 
 KEY = "S32"
 ABANDONED_SECONDS = 86_400
@@ -54,15 +54,13 @@ def write_shard(folder: Path, digests: np.ndarray, rows: np.ndarray, seconds: fl
         rows: (n, d) float32.
         seconds: that they took.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     name = uuid.uuid4().hex
     info: dict[str, float] = {"seconds": seconds}
     for kind, array in (("rows", rows), ("keys", keys_of(digests))):
-        temporary = folder / f"{name}.{kind}.tmp"
-        with temporary.open("wb") as stream:
+        part = folder / f"{name}.{kind}.npy"
+        with replacing(part) as temporary, temporary.open("wb") as stream:
             np.save(stream, array)
-        info[kind] = _checksum(temporary)
-        temporary.replace(folder / f"{name}.{kind}.npy")
+        info[kind] = _checksum(part)
     place = folder / f"{name}.json"
     write_text(place, json.dumps(info))
     _sound.add(place)

@@ -19,9 +19,12 @@ from crackexp.training.course import Course, Log
 from crackexp.training.embeddings import Embedder, Table
 from crackexp.training.inference import keep_programs
 from crackexp.training.module import CrackModule
+from crackexp.training.scanned import ScannedModel, block_rows
 from crackexp.training.state import TrainingStates
 
 HEAD_BATCH = 512
+BLOCK_BYTES = 64e6
+"""Embeddings that go to the device at once."""
 
 
 class FrozenTrainer:
@@ -118,9 +121,10 @@ class FrozenTrainer:
         """Fits the head on embeddings; epoch e sees view e of every image."""
         module, left = self.module, self.course.enter("head", epochs)
         views = Views(self, epochs, min(left.start, epochs - 1))
-        module.head.compile(optimizer=module.optimizer(), loss=module.loss, weighted_metrics=["accuracy"])
+        self.head = ScannedModel(module.head, self.batch_size)
+        self.head.compile(optimizer=module.optimizer(), loss=module.loss, weighted_metrics=["accuracy"])
         turn = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: views.show(epoch))
-        module.head.fit(
+        self.head.fit(
             views,
             initial_epoch=left.start,
             epochs=left.stop,
@@ -172,7 +176,7 @@ class FrozenTrainer:
 
 
 class Views(keras.utils.PyDataset):
-    """The training embeddings in shuffled batches; the incomplete last batch is left out."""
+    """The training embeddings in shuffled batches, many of them a block; the incomplete last batch is left out."""
 
     def __init__(self, trainer: FrozenTrainer, epochs: int, first: int = 0) -> None:
         super().__init__()
@@ -183,6 +187,9 @@ class Views(keras.utils.PyDataset):
         self.weights = trainer.sample_weights()
         self.epoch = -1
         self.show(first)
+        steps = self.datamodule.steps_per_epoch
+        most = max(int(BLOCK_BYTES / (4 * trainer.embedder.width * self.datamodule.batch_size)), 1)
+        self.block = -(-steps // -(-steps // most))
 
     def show(self, epoch: int) -> None:
         """Turns to the order and the views of `epoch`."""
@@ -193,12 +200,16 @@ class Views(keras.utils.PyDataset):
             self.order = self.datamodule.order(epoch)
 
     def __len__(self) -> int:
-        return self.datamodule.steps_per_epoch
+        return -(-self.datamodule.steps_per_epoch // self.block)
 
-    def __getitem__(self, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        size = self.datamodule.batch_size
-        rows = self.order[step * size : (step + 1) * size]
-        return self.table[rows], self.targets[rows], self.weights[rows]
+    def __getitem__(self, block: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Returns the block as `ScannedModel` takes it; batches that fill up the last one have no weight."""
+        batch = self.datamodule.batch_size
+        size = self.block * batch
+        rows = self.order[: self.datamodule.steps_per_epoch * batch][block * size : (block + 1) * size]
+        filled = block_rows(np.resize(rows, size), batch)
+        weights = np.where(block_rows(np.arange(size) < len(rows), batch), self.weights[filled], 0)
+        return self.table[filled], self.targets[filled], weights
 
 
 def predict_padded(head: keras.Model, embeddings: Table, count: int) -> np.ndarray:
