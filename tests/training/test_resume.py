@@ -124,8 +124,9 @@ def watchful() -> list[keras.callbacks.Callback]:
 
 
 @pytest.fixture
-def arguments(arguments: dict[str, Any], cache: Path) -> dict[str, Any]:
-    """Embeddings and compiled programs are shared, as by the runs of a user."""
+def arguments(arguments: dict[str, Any], cache: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Embeddings and compiled programs are shared, as by the runs of a user; a block of the head is one batch."""
+    monkeypatch.setattr("crackexp.training.trainer.BLOCK_BYTES", 1)
     return arguments | {"cache": str(cache)}
 
 
