@@ -19,7 +19,7 @@ from crackexp.errors import ConfigError, DataError
 from crackexp.schema import CacheRoot
 
 FOLDERS = {
-    "programs": ("xla", "compiled by XLA"),
+    "programs": ("programs", "compiled by XLA"),
     "splits": ("splits", "links to train, val and test images"),
     "digests": ("index", "of image files"),
     "states": ("states", "of interrupted runs, for resume=RUN_ID"),

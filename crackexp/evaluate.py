@@ -37,7 +37,8 @@ def evaluate(composed: DictConfig) -> dict[str, float]:
         from crackexp.data.pipeline import image_batches
         from crackexp.evaluation.metrics import evaluate_predictions
         from crackexp.tracking.models import load
-        from crackexp.training.inference import computing, keep_programs, predict
+        from crackexp.training.inference import computing, predict
+        from crackexp.training.programs import keep_programs
 
         logger = instantiate(cfg.tracking)
         output = Path(cfg.paths.output)

@@ -1,7 +1,6 @@
 """Predictions of a whole classifier from pixels."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import jax
 import keras
@@ -9,12 +8,6 @@ import numpy as np
 
 from crackexp.models.cpu_conv import for_cpu
 from crackexp.progress import progress
-
-
-def keep_programs(cache: Path) -> None:
-    """Keeps compiled programs in `cache`, so that a later process need not compile them again."""
-    jax.config.update("jax_compilation_cache_dir", str(cache / "xla"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
 def computing(classifier: keras.Model) -> keras.Model:

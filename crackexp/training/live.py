@@ -11,6 +11,7 @@ from crackexp.models.classifier import unfreeze
 from crackexp.training.course import Log
 from crackexp.training.inference import computing, predict
 from crackexp.training.module import CrackModule
+from crackexp.training.programs import compile_once
 from crackexp.training.state import TrainingStates
 from crackexp.training.trainer import FrozenTrainer, progress
 
@@ -58,7 +59,7 @@ class LiveTrainer(FrozenTrainer):
         """Fits the unfrozen layers; epochs are numbered on from the first phase."""
         module, data = self.module, self.datamodule
         left = self.course.enter("pixels", self.epochs)
-        network = self.network = computing(module.classifier)
+        network = self.network = compile_once(computing(module.classifier))
         optimizer = module.optimizer(learning_rate=self.learning_rate)
         network.compile(optimizer=optimizer, loss=module.loss, weighted_metrics=["accuracy"])
         batches = (

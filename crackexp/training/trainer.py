@@ -17,8 +17,8 @@ from crackexp.seeds import keras_seed
 from crackexp.training.callbacks import Validate
 from crackexp.training.course import Course, Log
 from crackexp.training.embeddings import Embedder, Table
-from crackexp.training.inference import keep_programs
 from crackexp.training.module import CrackModule
+from crackexp.training.programs import compile_once, keep_programs
 from crackexp.training.scanned import ScannedModel, block_rows
 from crackexp.training.state import TrainingStates
 
@@ -102,6 +102,7 @@ class FrozenTrainer:
             datamodule: set up.
         """
         self.freeze(module)
+        compile_once(module.head)
         self.datamodule = datamodule
         self.module = module
         size, batch, budget = datamodule.image_size, self.embed_batch_size, self.embeddings_gb * 1e9
@@ -121,7 +122,7 @@ class FrozenTrainer:
         """Fits the head on embeddings; epoch e sees view e of every image."""
         module, left = self.module, self.course.enter("head", epochs)
         views = Views(self, epochs, min(left.start, epochs - 1))
-        self.head = ScannedModel(module.head, self.batch_size)
+        self.head = compile_once(ScannedModel(module.head, self.batch_size))
         self.head.compile(optimizer=module.optimizer(), loss=module.loss, weighted_metrics=["accuracy"])
         turn = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: views.show(epoch))
         self.head.fit(

@@ -19,8 +19,8 @@ def fill(cache: Path) -> None:
     for model, size in (("aaaa", 96), ("bbbb", 160)):
         store = Store(cache, model, {"backbone": "mobilenet_v2", "image_size": size, "device": "cpu"}, 1e9)
         store.write("plain", digests, np.zeros((50, 5000), np.float32), 1.0)
-    (cache / "xla").mkdir()
-    (cache / "xla" / "program").write_bytes(bytes(2_000_000))
+    (cache / "programs").mkdir()
+    (cache / "programs" / "program").write_bytes(bytes(2_000_000))
 
 
 def test_what_is_kept_is_listed_with_its_size(command: Command, tmp_path: Path) -> None:
@@ -41,9 +41,9 @@ def test_a_part_is_cleared_and_the_rest_stays(command: Command, tmp_path: Path) 
     assert [folder.name for folder in (kept / "embeddings").glob("[!.]*")] == ["bbbb"]
     command("cache", "clear=embeddings", CRACKEXP_CACHE=str(kept))
     assert not list((kept / "embeddings").glob("[!.]*"))
-    assert (kept / "xla" / "program").is_file()
+    assert (kept / "programs" / "program").is_file()
     command("cache", "clear=all", CRACKEXP_CACHE=str(kept))
-    assert not (kept / "xla").exists()
+    assert not (kept / "programs").exists()
 
 
 def test_what_a_running_process_uses_stays(command: Command, tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_what_a_running_process_uses_stays(command: Command, tmp_path: Path) -> 
     partly = command("cache", "clear=all", CRACKEXP_CACHE=str(kept))
     assert partly.returncode == 2
     assert "Removed bbbb" in partly.stdout
-    assert not (kept / "xla").exists()
+    assert not (kept / "programs").exists()
     assert list((kept / "embeddings/aaaa/plain").glob("*.rows.npy"))
 
     del user

@@ -1,0 +1,51 @@
+"""Compiled programs: kept for later processes, and one a step."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import keras
+
+PROGRAM_BYTES = 2 * 1024**3
+"""All compiled programs together; JAX removes those that were used least recently."""
+
+_log = logging.getLogger(__name__)
+
+
+def keep_programs(cache: Path) -> None:
+    """Keeps compiled programs in `cache`, so that a later process need not compile them again."""
+    folder = cache / "programs"
+    for program in folder.glob("*-cache"):
+        if not program.with_name(program.name.replace("-cache", "-atime")).exists():
+            program.unlink(missing_ok=True)  # its process was killed half-way, and JAX would stumble over it
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_compilation_cache_max_size", PROGRAM_BYTES)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+
+def compile_once(model: keras.Model) -> keras.Model:
+    """Makes `model` warn, by the shapes, when `fit` or `predict` compiles its step a second time.
+
+    A batch of another shape costs a compilation, which for a backbone takes as long as thousands of images.
+
+    Returns:
+        `model` itself; call it before the first step.
+    """
+    for name in ("train_step", "predict_step"):
+        setattr(model, name, _watched(getattr(model, name), f"{name} of {model.name}"))
+    return model
+
+
+def _watched(step: Callable[[Any, Any], Any], name: str) -> Callable[[Any, Any], Any]:
+    """Returns `step`, which JAX calls once a compilation, so that it tells of all but the first."""
+    seen: list[str] = []
+
+    def traced(state: Any, data: Any) -> Any:
+        seen.append(", ".join(f"{leaf.dtype}{list(leaf.shape)}" for leaf in jax.tree.leaves(data)))
+        if len(seen) > 1:
+            _log.warning("%s is compiled once more. Received: batch %s after %s", name, seen[-1], seen[-2])
+        return step(state, data)
+
+    return traced
