@@ -141,11 +141,6 @@ def stored(cells: Sequence[Cell]) -> None:
     names, tables = [cell.name for cell in cells], [cell.predictions for cell in cells]
     shared = share_items(names, tables, np.zeros(len(cells), int), ["one"] * len(cells), "accuracy")
     print(f"{len(cells)} cells, {shared.count} common test images, errors {shared.errors.astype(int).tolist()}\n")
-    own = Claims()
-    own.add(shared.losses, read_layout(names, [cell.settings for cell in cells]), generator(0, "as it is"))
-    print(
-        f"The sweep as it is: winner {own.winner}, any worse {own.worse}, any factor {own.factor}, naive {own.naive}\n"
-    )
     print("| layout | made by | winner | any worse | any factor | naive |\n|---|---|---|---|---|---|")
     for name, settings in LAYOUTS.items():
         if len(settings) > len(cells):
