@@ -38,7 +38,7 @@ def evaluate(composed: DictConfig) -> dict[str, float]:
         from crackexp.evaluation.metrics import evaluate_predictions
         from crackexp.tracking.models import load
         from crackexp.training.inference import computing, predict
-        from crackexp.training.programs import keep_programs
+        from crackexp.training.programs import keep_programs, set_precision
 
         logger = instantiate(cfg.tracking)
         output = Path(cfg.paths.output)
@@ -46,6 +46,7 @@ def evaluate(composed: DictConfig) -> dict[str, float]:
 
     with budget.section("model"):
         budget.watch_compilation()
+        set_precision("float32")
         keep_programs(Path(cfg.paths.cache))
         model = load(cfg.run, cfg.tracking.uri)
         index = index.relabel(model.class_names, model.positive)

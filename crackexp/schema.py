@@ -17,7 +17,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Ratio = Annotated[list[PositiveFloat], Field(min_length=3, max_length=3)]
 Name = Annotated[str, Field(min_length=1)]
 Monitor = Literal["val_loss", "val_accuracy", "loss", "accuracy"]
-Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
+Precision = Literal["float32", "tensorfloat32", "mixed_bfloat16", "mixed_float16"]
 
 METRIC = (
     r"^((train|val)/(loss|accuracy)|test/(accuracy|precision|recall|f1|balanced_accuracy|roc_auc|average_precision"

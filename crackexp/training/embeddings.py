@@ -190,6 +190,7 @@ class Embedder:
             PIXELS_VERSION,
             self.batch_size,
             jax.default_backend(),
+            jax.config.values["jax_default_matmul_precision"],
         ]
         return hashlib.blake2b(json.dumps(parts, default=str).encode(), digest_size=8).hexdigest()
 

@@ -18,7 +18,7 @@ from crackexp.training.callbacks import Validate
 from crackexp.training.course import Course, Log
 from crackexp.training.embeddings import Embedder, Table
 from crackexp.training.module import CrackModule
-from crackexp.training.programs import compile_once, keep_programs
+from crackexp.training.programs import compile_once, keep_programs, set_precision
 from crackexp.training.scanned import ScannedModel, block_rows
 from crackexp.training.state import TrainingStates
 
@@ -34,7 +34,7 @@ class FrozenTrainer:
         epochs: at most this many.
         batch_size: of training.
         seed: of the run.
-        precision: dtype policy of Keras; mixed policies compute in 16 bits.
+        precision: of the arithmetic, see `set_precision`.
         class_weight: "balanced" weighs each class by its inverse frequency; None weighs all images alike.
         embed_batch_size: images a pass of the backbone.
         embeddings_gb: that stored embeddings may take, of all runs together.
@@ -72,7 +72,7 @@ class FrozenTrainer:
         """
         self.budget = budget
         budget.watch_compilation()
-        keras.config.set_dtype_policy(self.precision)
+        set_precision(self.precision)
         keras.utils.set_random_seed(keras_seed(self.seed, "keras"))
         keep_programs(self.cache)
 

@@ -5,12 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import keras
 import numpy as np
 import pytest
 
 from crackexp.models.classifier import build_head
-from crackexp.training.programs import compile_once
+from crackexp.training.programs import compile_once, set_precision
 
 KEEP = """
 import sys, jax
@@ -66,3 +67,21 @@ def test_programs_stay_within_bounds_and_a_half_written_one_goes(tmp_path: Path)
     assert "broken-cache" not in kept
     assert kept != all_of_them
     assert sum(file.stat().st_size for file in (tmp_path / "programs").glob("*-cache")) <= size
+
+
+@pytest.mark.parametrize(
+    ("precision", "policy", "products"),
+    [
+        ("float32", "float32", "highest"),
+        ("tensorfloat32", "float32", "tensorfloat32"),
+        ("mixed_bfloat16", "mixed_bfloat16", "highest"),
+    ],
+)
+def test_products_are_those_of_float32_unless_asked(precision: str, policy: str, products: str) -> None:
+    try:
+        set_precision(precision)
+        assert keras.config.dtype_policy().name == policy
+        program = jax.jit(lambda x: keras.ops.matmul(x, x)).lower(np.ones((8, 8), np.float32)).as_text()
+        assert {"highest": "[HIGHEST, HIGHEST]", "tensorfloat32": "[HIGH, HIGH]"}[products] in program
+    finally:
+        set_precision("float32")
