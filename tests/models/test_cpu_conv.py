@@ -10,9 +10,9 @@ from keras import layers
 
 from crackexp.models.backbone import Application
 from crackexp.models.cpu_conv import (
-    BLOCK,
     MatmulConv2D,
     ShiftedDepthwiseConv2D,
+    block_size,
     blockwise,
     for_cpu,
 )
@@ -189,9 +189,13 @@ def test_mixed_precision_computes_in_bfloat16():
     np.testing.assert_allclose(new.astype("float32"), old.astype("float32"), rtol=0.1, atol=0.1)
 
 
-@pytest.mark.parametrize("count", [1, 6, 2 * BLOCK])
+def test_larger_images_come_in_smaller_blocks():
+    assert [block_size(size) for size in (32, 96, 160, 224, 384, 1000)] == [128, 16, 8, 4, 1, 1]
+
+
+@pytest.mark.parametrize("count", [1, 6, 16])
 def test_blockwise_equals_the_whole_batch(count):
-    x = RNG.normal(size=(count, 3, 5)).astype(np.float32)
+    x = RNG.normal(size=(count, 160, 5)).astype(np.float32)
     w = RNG.normal(size=(5, 4)).astype(np.float32)
 
     def forward(weights: jax.Array, rows: jax.Array) -> jax.Array:
