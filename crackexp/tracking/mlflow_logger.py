@@ -15,6 +15,7 @@ import mlflow
 import numpy as np
 from filelock import FileLock
 from matplotlib.figure import Figure
+from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
 from mlflow.models import ModelSignature
 from mlflow.types import Schema, TensorSpec
 from sqlalchemy.exc import SQLAlchemyError
@@ -24,6 +25,7 @@ from crackexp.signals import answer, heed, uninterrupted
 from crackexp.tracking.dataset import ImageDataset
 from crackexp.tracking.logger import NoLogger
 
+MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
 MODEL_PACKAGES = ("mlflow", "keras", "jax", "numpy")
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 """Opens the experiment on the pages for training, not on those for language models."""

@@ -11,7 +11,6 @@ from typing import Any
 import mlflow
 from matplotlib.figure import Figure
 from mlflow.entities import Metric, Param, Run, RunTag
-from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
 from mlflow.utils.time import get_current_time_millis
 
 from crackexp.errors import DataError
@@ -20,7 +19,6 @@ from crackexp.evaluation.items import read_predictions
 from crackexp.tracking.mlflow_logger import PNG, MlflowLogger
 from crackexp.tracking.view import View
 
-MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
 PARENT_TAG = "mlflow.parentRunId"
 REUSED_TAG = "sweep.reused_from"
 STOPPED = "Stopped from outside before its end."

@@ -1,0 +1,62 @@
+"""What the machine can do at best: arithmetic, memory, decoding; and what a network asks of it."""
+
+import math
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+import cv2
+import joblib
+import numpy as np
+
+ROUNDS = 7
+
+
+def seconds(work: Callable[[], object], rounds: int = ROUNDS) -> float:
+    """Returns the median seconds of `work`, after one round that does not count."""
+    work()
+    taken = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - started)
+    return median(taken)
+
+
+def arithmetic() -> float:
+    """Returns the float32 operations a second of a large matrix product on this machine's device."""
+    import jax
+
+    size = 2048 if jax.default_backend() == "cpu" else 8192
+    factor = jax.device_put(np.random.default_rng(0).normal(size=(size, size)).astype(np.float32))
+    product = jax.jit(lambda a: a @ a)
+    return 2 * size**3 / seconds(lambda: product(factor).block_until_ready())
+
+
+def copying() -> float:
+    """Returns the bytes a second that one core copies."""
+    source = np.ones(2**27, np.uint8)
+    target = np.empty_like(source)
+    return source.nbytes / seconds(lambda: np.copyto(target, source))
+
+
+def decoding(file: bytes) -> float:
+    """Returns how many JPEG files like `file` all cores decode a second (libjpeg-turbo, through OpenCV)."""
+    data = np.frombuffer(file, np.uint8)
+    return joblib.cpu_count() / seconds(lambda: cv2.imdecode(data, cv2.IMREAD_COLOR_RGB), rounds=201)
+
+
+def operations(model: Any) -> float:
+    """Returns the multiplications and additions of one image in the convolutions and dense layers of a Keras model."""
+    total = 0
+    for layer in model.layers:
+        outputs = math.prod(layer.output.shape[1:])
+        match type(layer).__name__:
+            case "DepthwiseConv2D":
+                total += 2 * outputs * math.prod(layer.kernel_size)
+            case "Conv2D":
+                total += 2 * outputs * math.prod(layer.kernel.shape[:3])
+            case "Dense":
+                total += 2 * math.prod(layer.kernel.shape)
+    return float(total)

@@ -1,0 +1,165 @@
+"""Each part of the job alone, beside its limit, then the job: python experiments/speed/parts.py [WORD ...]
+
+The words are those of crackexp.train, such as dataset=mendeley; without any the drawn set is taken.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stdout
+from functools import partial
+from io import StringIO
+from itertools import cycle, islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import jax
+import joblib
+import limits
+import numpy as np
+from hydra import compose, initialize_config_dir
+
+from crackexp.budget import TimeBudget
+from crackexp.config import check, conf_dir, instantiate
+from crackexp.data.datamodule import DataModule
+from crackexp.data.decode import load_image, resize
+from crackexp.data.index import ImageIndex
+from crackexp.evaluation.metrics import evaluate_predictions
+from crackexp.schema import TrainRoot
+from crackexp.training.build import build_module
+from crackexp.training.embeddings import Embedder
+from crackexp.training.state import TrainingStates
+
+SAMPLE = 512
+IMAGES = 1024
+
+
+def row(part: str, rate: float, limit: float | None = None, of: str = "") -> None:
+    share = f"{rate / limit:.0%} of {limit:,.0f}, {of}" if limit else ""
+    print(f"| {part} | {rate:,.0f} | {share} |", flush=True)
+
+
+def rate(count: int, work: Callable[[], object]) -> float:
+    """Returns images a second of `work`, which takes `count` of them."""
+    return count / limits.seconds(work, rounds=3)
+
+
+def host(data: DataModule, batch_size: int) -> np.ndarray:
+    """Measures decoding and augmenting; returns some images, (n, S, S, 3) uint8."""
+    train, size = data.train, data.image_size
+    rows = range(min(SAMPLE, len(train)))
+    best = limits.decoding(train.path(0).read_bytes())
+    view = data.view(0)
+
+    def decode(one: int) -> np.ndarray:
+        return resize(load_image(train.path(one)), size)
+
+    images = np.stack([decode(one) for one in rows])
+
+    def augment(one: int) -> np.ndarray:
+        return view(images[one], str(train.digests[one]))
+
+    with ThreadPoolExecutor(joblib.cpu_count()) as pool:
+        row("decode and resize", rate(len(rows), lambda: list(pool.map(decode, rows))), best, "libjpeg-turbo alone")
+        row("augment", rate(len(rows), lambda: list(pool.map(augment, rows))))
+    part = train.subset(np.arange(len(rows)))
+    row("decode, augment, batch (grain)", rate(len(rows), lambda: list(data.images(part, batch_size, 0))), best, "same")
+    batch = images[:batch_size]
+    to_device = rate(len(batch), lambda: jax.device_put(batch).block_until_ready())
+    row("host to device", to_device, limits.copying() / images[0].nbytes, "one core copying")
+    return images
+
+
+def embedding(trainer: Any, data: DataModule, images: np.ndarray) -> None:
+    """Measures the backbone alone, and with what feeds it."""
+    best = limits.arithmetic() / limits.operations(trainer.module.classifier)
+    part = data.train.subset(np.arange(min(IMAGES, len(data.train))))
+    embedder: Embedder = trainer.embedder
+
+    def in_memory(index: ImageIndex, batch_size: int) -> Iterator[np.ndarray]:
+        batches = [images[start : start + batch_size] for start in range(0, len(images) - batch_size + 1, batch_size)]
+        return islice(cycle(batches), -(-len(index) // batch_size))
+
+    def from_files(index: ImageIndex, batch_size: int) -> Iterator[np.ndarray]:
+        return data.images(index, batch_size, 0)
+
+    number = iter(range(100))
+    for name, source in (("embed", in_memory), ("decode, augment, embed, store", from_files)):
+        embed = partial(embedder.embed, part, images=source, title=name)
+        row(
+            name,
+            rate(len(part), lambda embed=embed: embed(view_key=f"try-{next(number)}")),
+            best,
+            "a large matrix product",
+        )
+
+
+def head(trainer: Any, data: DataModule, cfg: Any) -> None:
+    """Measures the head on stored embeddings, and the statistics of the test set."""
+    states = TrainingStates(cfg.paths.cache, None, data.index.fingerprint, "parts")
+    for epoch in range(cfg.epochs):
+        trainer.embeddings(data.train, "train", epoch)
+    trainer.predict(data.val, "val")
+    with redirect_stdout(StringIO()):
+        trainer.fit([], lambda metrics, step: None, states)
+        started = time.perf_counter()
+        trainer.fit([], lambda metrics, step: None, states)
+        taken = time.perf_counter() - started
+    row("head: fit, with validation", trainer.epochs * data.steps_per_epoch * data.batch_size / taken)
+    test = data.test
+    row("head: predict", rate(len(test), lambda: trainer.predict(test, "test")))
+    probabilities = trainer.predict(test, "test")
+    judge = cfg.evaluation
+
+    def evaluate() -> Any:
+        return evaluate_predictions(
+            test.labels, probabilities, test.positive_index, cfg.seed, judge.level, judge.resamples
+        )
+
+    row("metrics with intervals", rate(len(test), evaluate))
+
+
+def job(words: list[str], folder: Path, title: str) -> None:
+    """Runs the whole job and prints where its seconds went."""
+    command = [sys.executable, "-m", "crackexp.train", *words, f"paths.root={folder}", f"hydra.run.dir={folder}/run"]
+    started = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    whole = time.perf_counter() - started
+    budget: dict[str, float] = json.loads((folder / "run" / "result.json").read_text())["seconds"]
+    budget["before crackexp's clock"] = whole - budget.pop("total")
+    print(f"| {title}: {whole:.1f} s |", " | ".join(f"{name} {taken:.1f}" for name, taken in budget.items()), "|")
+
+
+def main() -> None:
+    words = ["+experiment=mobilenet", *sys.argv[1:]]
+    print("| part | images a second | of the limit |\n|---|---:|---|")
+    with TemporaryDirectory() as folder:
+        own = [f"paths.root={folder}", f"paths.cache={folder}/parts", f"paths.output={folder}", "tracking=none"]
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            cfg = check(compose("train", [*words, *own]), TrainRoot)
+        data = DataModule(
+            instantiate(cfg.dataset),
+            instantiate(cfg.split),
+            instantiate(cfg.augmentation),
+            cfg.image_size,
+            cfg.batch_size,
+            cfg.seed,
+        )
+        data.setup()
+        trainer = instantiate(cfg.trainer)
+        trainer.setup(TimeBudget())
+        trainer.prepare(build_module(cfg, len(data.index.class_names)), data)
+        images = host(data, trainer.embedder.batch_size)
+        embedding(trainer, data, images)
+        head(trainer, data, cfg)
+        print("\n| the job | where its seconds go |\n|---|---|")
+        for title in ("cold", "again"):
+            job([*words, f"paths.cache={folder}/job"], Path(folder), title)
+
+
+if __name__ == "__main__":
+    main()
