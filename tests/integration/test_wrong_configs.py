@@ -102,11 +102,13 @@ def test_another_backend_of_keras_is_refused(command: Command) -> None:
     assert "KERAS_BACKEND=jax" in done.stderr
 
 
-@pytest.mark.parametrize("entry", ["train", "evaluate"])
-def test_help_and_config_answer_without_heavy_imports(command: Command, entry: str) -> None:
+@pytest.mark.parametrize(
+    ("entry", "key"), [("train", "dataset:"), ("evaluate", "dataset:"), ("compare", "runs:"), ("cache", "clear:")]
+)
+def test_every_entry_point_shows_its_help_and_its_config(command: Command, entry: str, key: str) -> None:
     helped = command(entry, "--help")
     assert helped.returncode == 0
     assert f"crackexp.{entry}" in helped.stdout
     shown = command(entry, "--cfg", "job")
     assert shown.returncode == 0
-    assert "dataset:" in shown.stdout
+    assert key in shown.stdout
