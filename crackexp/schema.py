@@ -146,7 +146,7 @@ class Trainer(Node):
     seed: Seed
     precision: Precision
     class_weight: Literal["balanced"] | None
-    embed_batch_size: PositiveInt
+    embed_batch_size: PositiveInt | None
     embeddings_gb: Annotated[float, Field(gt=0)]
     cache: Name
 

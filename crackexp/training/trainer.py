@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import keras
 import numpy as np
 
@@ -36,7 +37,7 @@ class FrozenTrainer:
         seed: of the run.
         precision: of the arithmetic, see `set_precision`.
         class_weight: "balanced" weighs each class by its inverse frequency; None weighs all images alike.
-        embed_batch_size: images a pass of the backbone.
+        embed_batch_size: images a pass of the backbone; None: 32 on a CPU, 512 on a GPU, which needs many to be busy.
         embeddings_gb: that stored embeddings may take, of all runs together.
         cache: folder of embeddings and compiled programs.
     """
@@ -48,7 +49,7 @@ class FrozenTrainer:
         seed: int,
         precision: str,
         class_weight: str | None,
-        embed_batch_size: int,
+        embed_batch_size: int | None,
         embeddings_gb: float,
         cache: str,
     ) -> None:
@@ -105,7 +106,8 @@ class FrozenTrainer:
         compile_once(module.head)
         self.datamodule = datamodule
         self.module = module
-        size, batch, budget = datamodule.image_size, self.embed_batch_size, self.embeddings_gb * 1e9
+        batch = self.embed_batch_size or (32 if jax.default_backend() == "cpu" else 512)
+        size, budget = datamodule.image_size, self.embeddings_gb * 1e9
         self.embedder = Embedder(module.backbone, size, batch, self.cache, budget)
 
     def freeze(self, module: CrackModule) -> None:
