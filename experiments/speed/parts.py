@@ -29,9 +29,11 @@ from crackexp.data.datamodule import DataModule
 from crackexp.data.decode import load_image, resize
 from crackexp.data.index import ImageIndex
 from crackexp.evaluation.metrics import evaluate_predictions
+from crackexp.models.classifier import unfreeze
 from crackexp.schema import TrainRoot
 from crackexp.training.build import build_module
 from crackexp.training.embeddings import Embedder
+from crackexp.training.inference import computing
 from crackexp.training.state import TrainingStates
 
 SAMPLE = 512
@@ -123,6 +125,18 @@ def head(trainer: Any, data: DataModule, cfg: Any) -> None:
     row("metrics with intervals", rate(len(test), evaluate))
 
 
+def finetuning(cfg: Any, data: DataModule, images: np.ndarray) -> None:
+    """Measures training steps through the last layers of the backbone, on pixels in memory."""
+    module = build_module(cfg, len(data.index.class_names))
+    unfreeze(module.classifier, cfg.backbone.finetune_from)
+    pixels, labels = images[: cfg.batch_size], module.targets(data.train.labels[: cfg.batch_size])
+    rates = {}
+    for name, network in (("as Keras has it", module.classifier), ("as trained", computing(module.classifier))):
+        network.compile(optimizer=module.optimizer(), loss=module.loss)
+        rates[name] = rate(len(pixels), lambda network=network: network.train_on_batch(pixels, labels))
+        row(f"fine-tuning step, {name}", rates[name], rates["as Keras has it"], "as Keras has it")
+
+
 def job(words: list[str], folder: Path, title: str) -> None:
     """Runs the whole job and prints where its seconds went."""
     command = [sys.executable, "-m", "crackexp.train", *words, f"paths.root={folder}", f"hydra.run.dir={folder}/run"]
@@ -156,6 +170,7 @@ def main() -> None:
         images = host(data, trainer.embedder.batch_size)
         embedding(trainer, data, images)
         head(trainer, data, cfg)
+        finetuning(cfg, data, images)
         print("\n| the job | where its seconds go |\n|---|---|")
         for title in ("cold", "again"):
             job([*words, f"paths.cache={folder}/job"], Path(folder), title)
