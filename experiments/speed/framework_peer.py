@@ -148,7 +148,7 @@ def main() -> None:
         splitfolders.ratio(args.patches, args.output / "split", seed=1337, ratio=(0.7, 0.2, 0.1))
 
     with steps.step("datasets"):
-        resized = [transforms.Resize((IMAGE_SIZE, IMAGE_SIZE), antialias=False)]
+        resized = [transforms.Resize((IMAGE_SIZE, IMAGE_SIZE))]
         augmented = [transforms.RandomHorizontalFlip(), transforms.RandomRotation(DEGREES)]
         scaled = [transforms.ToImage(), transforms.ToDtype(torch.float32, scale=True)]
         scaled.append(transforms.Normalize([0.5] * 3, [0.5] * 3))
