@@ -32,7 +32,7 @@ def python_of(peer: str) -> str:
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """Returns this process' environment for a peer: `variables` in it, nothing of crackexp's, no chatter of TensorFlow."""
+    """Returns this process' environment for a peer: with `variables`, without crackexp's, and TensorFlow kept quiet."""
     kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "KERAS_BACKEND")}
     return kept | {"TF_CPP_MIN_LOG_LEVEL": "3"} | variables
 

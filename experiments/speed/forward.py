@@ -1,0 +1,163 @@
+"""Images a second of a frozen network alone, crackexp's way beside other engines, and beside the machine's limit.
+
+python experiments/speed/forward.py [--rounds 5] [--threads 2] [NETWORK/SIZE ...]
+
+All engines compute the same embeddings of the same uint8 images in memory on the same cores, each in a process of its
+own. A round measures one after the other. It fails where embeddings differ by more than `TOLERANCE`.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+os.environ["JAX_PLATFORMS"] = "cpu"
+
+import limits
+import numpy as np
+from common import HERE, environment, machine, python_of, spread, table, timed
+
+from crackexp.models.backbone import Application
+from crackexp.models.classifier import embedding_model
+
+NETWORKS = ("mobilenet_v2/96", "mobilenet_v2/160", "mobilenet_v2/224", "efficientnet_b0/160")
+WEIGHTS = {"mobilenet_v2": "bundled"}
+"""Of a network; random for the others, since only speed is compared."""
+
+ENGINES = {
+    "crackexp": None,
+    "keras_jax": None,
+    "tensorflow": "tensorflow",
+    "onnxruntime": "onnxruntime",
+    "openvino": "openvino",
+}
+"""The peer in whose environment an engine runs; None for crackexp's own."""
+
+IMAGES = 64
+TOLERANCE = 1e-3
+"""Of embeddings between engines, relative to the largest number in them."""
+
+
+class Engine:
+    """A process that runs one engine; starting it takes until it is warm.
+
+    Attributes:
+        batch: the number of images it computes at once.
+        rates: images a second of each measurement.
+
+    Raises:
+        SystemExit: it failed; says what it wrote to standard error.
+    """
+
+    def __init__(self, name: str, folder: Path, threads: int) -> None:
+        peer = ENGINES[name]
+        self.name, self.log = name, folder / f"{name}.log"
+        env = environment(CUDA_VISIBLE_DEVICES="-1", KERAS_BACKEND="tensorflow") if peer else dict(os.environ)
+        command = [python_of(peer) if peer else sys.executable, str(HERE / "forward_worker.py"), name, str(folder)]
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [*command, str(threads)], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+            )
+        self.rates: list[float] = []
+        self.batch = int(self._answer())
+
+    def measure(self) -> None:
+        """Adds a measurement to `rates`."""
+        assert self.process.stdin
+        print(file=self.process.stdin, flush=True)
+        self.rates.append(float(self._answer()))
+
+    def stop(self) -> None:
+        self.process.communicate()
+
+    def _answer(self) -> str:
+        assert self.process.stdout
+        if line := self.process.stdout.readline():
+            return line
+        sys.exit(f"{self.log.read_text()[-4000:]}\nAn engine failed. Received: {self.name}")
+
+
+def numpy_arithmetic() -> float:
+    """Returns the float32 operations a second of NumPy's product of large matrices."""
+    factor = np.random.default_rng(0).normal(size=(2048, 2048)).astype(np.float32)
+    return 2 * len(factor) ** 3 / limits.seconds(lambda: factor @ factor)
+
+
+def write_network(network: str, folder: Path) -> float:
+    """Writes the network and the images that the engines read.
+
+    Args:
+        network: name of a backbone, a slash, and the size of the images in pixels.
+        folder: gets ``network.keras``, ``network.onnx`` and ``images.npy``.
+
+    Returns:
+        Operations an image.
+    """
+    name, size = network.split("/")
+    model = embedding_model(Application(name, weights=WEIGHTS.get(name)).build(int(size), seed=0))
+    model.save(folder / "network.keras")
+    export = [python_of("tensorflow"), str(HERE / "export.py"), "network.keras", "network.onnx"]
+    timed(export, environment(KERAS_BACKEND="tensorflow"), folder)
+    images = np.random.default_rng(0).integers(0, 256, (IMAGES, int(size), int(size), 3), np.uint8)
+    np.save(folder / "images.npy", images)
+    return limits.operations(model)
+
+
+def difference(folder: Path, engine: str) -> float:
+    """Returns the largest difference between an engine's embeddings and those of Keras on JAX, relative to the largest.
+
+    Raises:
+        SystemExit: it is more than `TOLERANCE`.
+    """
+    expected, found = (np.load(folder / f"{name}.npy") for name in ("keras_jax", engine))
+    relative = float(np.abs(found - expected).max() / np.abs(expected).max())
+    if not relative <= TOLERANCE:
+        sys.exit(f"{engine} computes something else than Keras, relative difference {relative:.1e}.")
+    return relative
+
+
+def compare(network: str, rounds: int, threads: int) -> list[list[str]]:
+    """Measures all engines on one network; returns the rows of the table."""
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        operations = write_network(network, folder)
+        engines = [Engine(name, folder, threads) for name in ENGINES]
+        products = []
+        for _ in range(rounds):
+            products.append(max(limits.arithmetic(), numpy_arithmetic()))
+            for engine in engines:
+                engine.measure()
+        for engine in engines:
+            engine.stop()
+        ours, limit = median(engines[0].rates), median(products) / operations
+        return [
+            [
+                network,
+                engine.name,
+                str(engine.batch),
+                spread(engine.rates),
+                f"{ours / median(engine.rates):.2f}",
+                f"{median(engine.rates) / limit:.0%} of {limit:.0f}",
+                f"{difference(folder, engine.name):.0e}",
+            ]
+            for engine in engines
+        ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("networks", nargs="*", default=NETWORKS, metavar="NETWORK/SIZE")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: args.threads])
+    header = ["network", "engine", "batch", "images a second", "crackexp / it", "of the limit", "difference"]
+    print(f"{machine()}; {args.rounds} rounds, {args.threads} threads\n")
+    print(table(header, [row for network in args.networks for row in compare(network, args.rounds, args.threads)]))
+
+
+if __name__ == "__main__":
+    main()
