@@ -27,7 +27,9 @@ def python_of(peer: str) -> str:
     """
     python = CACHE / peer / "bin" / "python"
     if not python.exists():
-        sys.exit(f"This peer is not installed; type `python {HERE.name}/peers.py {peer}` first. Received: {python}")
+        sys.exit(
+            f"This peer is not installed; type `python experiments/speed/peers.py {peer}` first. Received: {python}"
+        )
     return str(python)
 
 

@@ -92,6 +92,8 @@ def main() -> None:
     parser.add_argument("patches", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
+    for name in ("tensorflow", "pytorch"):
+        python_of(name)
     patches = args.patches.resolve()
     count = read(patches)
     backbone = Application("mobilenet_v2", weights="bundled").build(160, seed=0)
