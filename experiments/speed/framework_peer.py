@@ -21,6 +21,9 @@ EPOCHS = PATIENCE = 5
 DEGREES = 72
 """Of rotation to either side; Keras' factor of 0.2."""
 
+# PyTorch's threads spin where they wait. On cores that they share with the loader's workers that slows both.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 steps = Steps()
 with steps.step("imports"):
     from datetime import datetime
