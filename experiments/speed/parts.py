@@ -145,7 +145,8 @@ def job(words: list[str], folder: Path, title: str) -> None:
     whole = time.perf_counter() - started
     budget: dict[str, float] = json.loads((folder / "run" / "result.json").read_text())["seconds"]
     budget["before crackexp's clock"] = whole - budget.pop("total")
-    print(f"| {title}: {whole:.1f} s |", " | ".join(f"{name} {taken:.1f}" for name, taken in budget.items()), "|")
+    spent = ", ".join(f"{name} {taken:.1f}" for name, taken in budget.items())
+    print(f"| {title}: {whole:.1f} s | {spent} |", flush=True)
 
 
 def main() -> None:
