@@ -37,7 +37,7 @@ def evaluate(composed: DictConfig) -> dict[str, float]:
         from crackexp.data.pipeline import image_batches
         from crackexp.evaluation.metrics import evaluate_predictions
         from crackexp.tracking.models import load
-        from crackexp.training.inference import computing, predict
+        from crackexp.training.inference import Inference, computing
         from crackexp.training.programs import keep_programs, set_precision
 
         logger = instantiate(cfg.tracking)
@@ -55,9 +55,9 @@ def evaluate(composed: DictConfig) -> dict[str, float]:
         report.log_run(logger, cfg)
         report.log_dataset(logger, dataset.name, index, "evaluation")
         with budget.section("evaluate"):
-            batches = image_batches(index, model.image_size, cfg.batch_size)
-            network = computing(model.classifier)
-            probabilities = predict(network, batches, len(index), f"Predicting {dataset.name}")
+            network = Inference(computing(model.classifier), cfg.batch_size)
+            batches = image_batches(index, model.image_size, network.batch_size)
+            probabilities = network.predict(batches, len(index), f"Predicting {dataset.name}")
             scores = evaluate_predictions(
                 index.labels,
                 probabilities,

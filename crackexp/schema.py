@@ -241,7 +241,7 @@ class EvaluateRoot(Strict):
     task_name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
     run: Name
     seed: Seed
-    batch_size: PositiveInt
+    batch_size: PositiveInt | None
 
 
 class CompareRoot(Strict):

@@ -1,4 +1,4 @@
-"""Networks that XLA runs fast on CPU: layers that it vectorises, and batches in blocks.
+"""Networks that XLA runs fast on CPU: layers that it vectorises.
 
 XLA's CPU backend runs a convolution with a group per channel as a naive loop. A sum of shifted
 slices, which it fuses into one vectorised loop over the channels, gives the same numbers 8 to 30
@@ -6,22 +6,12 @@ times faster, and a 1x1 convolution is a matrix product. These layers only compu
 the model that they were cloned from.
 """
 
-import math
-from collections.abc import Callable
-from typing import Any
-
 import jax
 import keras
 import numpy as np
 from keras import ops
 
 from crackexp.models.initial import start_from
-
-Forward = Callable[[Any, jax.Array], jax.Array]
-
-BLOCK_PIXELS = 150_000
-"""Of the images of a block. MobileNetV2, 2 cores, images/s of blocks of 1, 4, 8, 16 and 32 images: at 96 px
-473, 656, 713, 797, 629; at 160 px 229, 298, 295, 270, 227; at 224 px 132, 151, 148, 134, 111."""
 
 
 class ShiftedDepthwiseConv2D(keras.layers.DepthwiseConv2D):
@@ -96,30 +86,6 @@ def for_cpu(model: keras.Model) -> keras.Model:
             start_from(new, np.array(old.value))
     _finish(model, clone)
     return clone
-
-
-def blockwise(forward: Forward) -> Forward:
-    """Runs `forward` over a batch in blocks of some `BLOCK_PIXELS`, one after the other, in one program.
-
-    The feature maps of a block stay in the cache, and XLA reuses their memory from block to block
-    instead of touching fresh pages. Measured for MobileNetV2: the same bits as the whole batch.
-
-    Args:
-        forward: (weights, (B, S, S, 3) images) to (B, d), a row from its image alone; jit the result.
-    """
-
-    def run(weights: Any, images: jax.Array) -> jax.Array:
-        size = math.gcd(len(images), block_size(images.shape[1]))
-        blocks = images.reshape(-1, size, *images.shape[1:])
-        outputs = jax.lax.map(lambda block: forward(weights, block), blocks)
-        return outputs.reshape(len(images), *outputs.shape[2:])
-
-    return run
-
-
-def block_size(image_size: int) -> int:
-    """Returns how many images of `image_size` pixels a block has: a power of two."""
-    return 2 ** max(round(math.log2(BLOCK_PIXELS / image_size**2)), 0)
 
 
 def _clone(model: keras.Model) -> keras.Model:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,9 @@ from crackexp.data.decode import PIXELS_VERSION
 from crackexp.data.index import ImageIndex
 from crackexp.errors import DataError
 from crackexp.models.classifier import embedding_model
-from crackexp.models.cpu_conv import blockwise, for_cpu
 from crackexp.models.weights import weights_digest
 from crackexp.progress import progress
+from crackexp.training.inference import Inference, computing
 from crackexp.training.store import Store, Table, bucket_of
 
 SHARD_ROWS = 8192
@@ -53,6 +53,7 @@ class Embedder:
         batch_size: B; one fixed shape, so that an image's embedding has the same bits whatever stands beside it.
         cache: folder that holds ``embeddings/``.
         budget: bytes that all stored embeddings may take.
+        devices: see `Inference`.
 
     Attributes:
         computed: images embedded so far.
@@ -60,7 +61,15 @@ class Embedder:
         saved: seconds that reading instead of computing saved.
     """
 
-    def __init__(self, backbone: keras.Model, image_size: int, batch_size: int, cache: Path, budget: float) -> None:
+    def __init__(
+        self,
+        backbone: keras.Model,
+        image_size: int,
+        batch_size: int,
+        cache: Path,
+        budget: float,
+        devices: Sequence[Any] | None = None,
+    ) -> None:
         model = embedding_model(backbone)
         self.batch_size = batch_size
         self.width = int(model.output_shape[-1])
@@ -70,19 +79,7 @@ class Embedder:
         about = {"backbone": backbone.name, "image_size": image_size, "device": jax.default_backend()}
         self.store = Store(cache, self._key(model, image_size), about, budget)
         self._asked: set[tuple[str, int]] = set()
-        on_cpu = jax.default_backend() == "cpu"
-        if on_cpu:
-            model = for_cpu(model)
-        self._weights = (
-            [variable.value for variable in model.trainable_variables],
-            [variable.value for variable in model.non_trainable_variables],
-        )
-
-        def forward(weights: tuple[list[jax.Array], list[jax.Array]], images: jax.Array) -> jax.Array:
-            outputs, _ = model.stateless_call(*weights, images, training=False)
-            return outputs
-
-        self._forward = jax.jit(blockwise(forward) if on_cpu else forward)
+        self.inference = Inference(computing(model), batch_size, devices)
 
     def embed(self, index: ImageIndex, view_key: str, images: Images, title: str) -> Table:
         """Returns the embeddings of `index`, computing those that are not stored yet.
@@ -160,26 +157,14 @@ class Embedder:
             shard = work.index.subset(rows[start : start + SHARD_ROWS])
             embedded = np.empty((len(shard), self.width), np.float32)
             started = time.perf_counter()
-            for place, batch in self._outputs(work.images(shard, self.batch_size)):
+            for number, batch in enumerate(self.inference.stream(work.images(shard, self.batch_size))):
+                place = number * self.batch_size
                 embedded[place : place + self.batch_size] = batch[: len(shard) - place]
                 work.advance(min(self.batch_size, len(shard) - place))
             seconds = time.perf_counter() - started
             self.store.write(work.view_key, shard.digests, embedded, seconds)
             self.computed += len(shard)
             self.seconds += seconds
-
-    def _outputs(self, batches: Iterator[np.ndarray]) -> Iterator[tuple[int, np.ndarray]]:
-        """Yields (position, embeddings), one batch behind the device, so that it never waits for the host."""
-        pending: jax.Array | None = None
-        place = 0
-        for batch in batches:
-            output = self._forward(self._weights, batch)
-            if pending is not None:
-                yield place, np.asarray(pending)
-                place += self.batch_size
-            pending = output
-        if pending is not None:
-            yield place, np.asarray(pending)
 
     def _key(self, model: keras.Model, image_size: int) -> str:
         """Returns 16 hex digits over all that an embedding depends on besides the image and its view."""

@@ -9,7 +9,7 @@ import numpy as np
 from crackexp.data.index import ImageIndex
 from crackexp.models.classifier import unfreeze
 from crackexp.training.course import Log
-from crackexp.training.inference import computing, predict
+from crackexp.training.inference import Inference, computing
 from crackexp.training.module import CrackModule
 from crackexp.training.programs import compile_once
 from crackexp.training.state import TrainingStates
@@ -42,7 +42,7 @@ class LiveTrainer(FrozenTrainer):
         self.learning_rate = learning_rate
         self.unfreeze_from = unfreeze_from
         self.freeze_batch_norm = freeze_batch_norm
-        self.network: keras.Model | None = None
+        self.whole: Inference | None = None
 
     def freeze(self, module: CrackModule) -> None:
         """Leaves the layers before the named one as they are."""
@@ -59,7 +59,8 @@ class LiveTrainer(FrozenTrainer):
         """Fits the unfrozen layers; epochs are numbered on from the first phase."""
         module, data = self.module, self.datamodule
         left = self.course.enter("pixels", self.epochs)
-        network = self.network = compile_once(computing(module.classifier))
+        network = compile_once(computing(module.classifier))
+        self.whole = Inference(network)
         optimizer = module.optimizer(learning_rate=self.learning_rate)
         network.compile(optimizer=optimizer, loss=module.loss, weighted_metrics=["accuracy"])
         batches = (
@@ -82,7 +83,7 @@ class LiveTrainer(FrozenTrainer):
 
     def predict(self, index: ImageIndex, title: str) -> np.ndarray:
         """Returns the probabilities of the images of `index`, (n, c) float32."""
-        if self.network is None:
+        if self.whole is None:
             return super().predict(index, title)
-        batches = self.datamodule.images(index, self.batch_size)
-        return predict(self.network, batches, len(index), f"Predicting {title}")
+        batches = self.datamodule.images(index, self.whole.batch_size)
+        return self.whole.predict(batches, len(index), f"Predicting {title}")

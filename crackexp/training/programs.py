@@ -47,12 +47,12 @@ def compile_once(model: keras.Model) -> keras.Model:
         `model` itself; call it before the first step.
     """
     for name in ("train_step", "predict_step"):
-        setattr(model, name, _watched(getattr(model, name), f"{name} of {model.name}"))
+        setattr(model, name, trace_once(getattr(model, name), f"{name} of {model.name}"))
     return model
 
 
-def _watched(step: Callable[[Any, Any], Any], name: str) -> Callable[[Any, Any], Any]:
-    """Returns `step`, which JAX calls once a compilation, so that it tells of all but the first."""
+def trace_once(step: Callable[[Any, Any], Any], name: str) -> Callable[[Any, Any], Any]:
+    """Returns `step` (state, data), which JAX calls once a compilation, so that it tells of all but the first."""
     seen: list[str] = []
 
     def traced(state: Any, data: Any) -> Any:

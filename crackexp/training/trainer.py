@@ -2,11 +2,10 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import keras
 import numpy as np
 
@@ -18,6 +17,7 @@ from crackexp.seeds import keras_seed
 from crackexp.training.callbacks import Validate
 from crackexp.training.course import Course, Log
 from crackexp.training.embeddings import Embedder, Table
+from crackexp.training.inference import Inference, fastest_batch
 from crackexp.training.module import CrackModule
 from crackexp.training.programs import compile_once, keep_programs, set_precision
 from crackexp.training.scanned import ScannedModel, block_rows
@@ -37,7 +37,7 @@ class FrozenTrainer:
         seed: of the run.
         precision: of the arithmetic, see `set_precision`.
         class_weight: "balanced" weighs each class by its inverse frequency; None weighs all images alike.
-        embed_batch_size: images a pass of the backbone; None: 32 on a CPU, 512 on a GPU, which needs many to be busy.
+        embed_batch_size: images a pass of the backbone; None: see `fastest_batch`.
         embeddings_gb: that stored embeddings may take, of all runs together.
         cache: folder of embeddings and compiled programs.
     """
@@ -103,12 +103,12 @@ class FrozenTrainer:
             datamodule: set up.
         """
         self.freeze(module)
-        compile_once(module.head)
         self.datamodule = datamodule
         self.module = module
-        batch = self.embed_batch_size or (32 if jax.default_backend() == "cpu" else 512)
         size, budget = datamodule.image_size, self.embeddings_gb * 1e9
+        batch = self.embed_batch_size or fastest_batch(size)
         self.embedder = Embedder(module.backbone, size, batch, self.cache, budget)
+        self.scorer = Inference(module.head, HEAD_BATCH)
 
     def freeze(self, module: CrackModule) -> None:
         """Leaves the head alone to be trained."""
@@ -146,8 +146,7 @@ class FrozenTrainer:
 
     def predict(self, index: ImageIndex, title: str) -> np.ndarray:
         """Returns the probabilities of the images of `index`, (n, c) float32."""
-        embeddings = self.embeddings(index, title)
-        return predict_padded(self.module.head, embeddings, len(index))
+        return self.scorer.predict(padded(self.embeddings(index, title)), len(index), f"Predicting {title}")
 
     def embeddings(self, index: ImageIndex, title: str, epoch: int | None = None) -> Table:
         """Returns the embeddings of `index`, plain or as the views of `epoch`."""
@@ -215,15 +214,11 @@ class Views(keras.utils.PyDataset):
         return self.table[filled], self.targets[filled], weights
 
 
-def predict_padded(head: keras.Model, embeddings: Table, count: int) -> np.ndarray:
-    """Returns the outputs of `head` for all rows, (n, c) float32, in batches of one shape."""
-    outputs = []
-    for start in range(0, count, HEAD_BATCH):
-        rows = embeddings[np.arange(start, min(start + HEAD_BATCH, count))]
-        batch = np.zeros((HEAD_BATCH, rows.shape[1]), np.float32)
-        batch[: len(rows)] = rows
-        outputs.append(np.asarray(head.predict_on_batch(batch))[: len(rows)])
-    return np.concatenate(outputs).astype(np.float32)
+def padded(table: Table) -> Iterator[np.ndarray]:
+    """Yields all rows in batches of one shape, (HEAD_BATCH, d) float32, the last filled up."""
+    for start in range(0, len(table), HEAD_BATCH):
+        rows = table[start : start + HEAD_BATCH]
+        yield np.pad(rows, ((0, HEAD_BATCH - len(rows)), (0, 0)))
 
 
 def progress() -> int:

@@ -27,11 +27,10 @@ def crackexp(folder: Path, batch: int, threads: int) -> Forward:
     """As a run of crackexp embeds."""
     import keras
 
-    from crackexp.training.embeddings import Embedder
+    from crackexp.training.inference import Inference, computing
 
-    network = keras.models.load_model(folder / "network.keras")
-    embedder = Embedder(network, network.input_shape[1], batch, folder / "cache", budget=1e9)
-    return lambda images: np.concatenate([output for _, output in embedder._outputs(batches(images, batch))])
+    inference = Inference(computing(keras.models.load_model(folder / "network.keras")), batch)
+    return lambda images: np.concatenate(list(inference.stream(batches(images, batch))))
 
 
 def keras_jax(folder: Path, batch: int, threads: int) -> Forward:

@@ -12,8 +12,6 @@ from crackexp.models.backbone import Application
 from crackexp.models.cpu_conv import (
     MatmulConv2D,
     ShiftedDepthwiseConv2D,
-    block_size,
-    blockwise,
     for_cpu,
 )
 from crackexp.models.initial import start_from
@@ -187,19 +185,3 @@ def test_mixed_precision_computes_in_bfloat16():
     assert new.dtype == old.dtype == "bfloat16"
     assert clone.weights[0].dtype == "float32"
     np.testing.assert_allclose(new.astype("float32"), old.astype("float32"), rtol=0.1, atol=0.1)
-
-
-def test_larger_images_come_in_smaller_blocks():
-    assert [block_size(size) for size in (32, 96, 160, 224, 384, 1000)] == [128, 16, 8, 4, 1, 1]
-
-
-@pytest.mark.parametrize("count", [1, 6, 16])
-def test_blockwise_equals_the_whole_batch(count):
-    x = RNG.normal(size=(count, 160, 5)).astype(np.float32)
-    w = RNG.normal(size=(5, 4)).astype(np.float32)
-
-    def forward(weights: jax.Array, rows: jax.Array) -> jax.Array:
-        return (rows @ weights).max(axis=1)
-
-    result = jax.jit(blockwise(forward))(w, x)
-    np.testing.assert_allclose(result, (x @ w).max(axis=1), atol=1e-5)

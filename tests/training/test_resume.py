@@ -102,7 +102,7 @@ class Training:
         interrupt = Interrupt(broken if isinstance(broken, tuple) else None)
         with states.of(RUN):
             trainer.fit([interrupt, *self.callbacks()], log, states)
-        model = getattr(trainer, "network", None) or trainer.head
+        model = trainer.whole.model if hasattr(trainer, "whole") else trainer.head
         return Outcome(
             trainer.history,
             trainer.phases,
