@@ -15,6 +15,7 @@ from crackexp.config import conf_dir, suggest
 from crackexp.errors import UserError, refuse
 from crackexp.signals import answer, heed, listen
 from crackexp.sweep.callback import closing
+from crackexp.training.processes import leaving
 
 PLUS_GROUPS = ("experiment", "debug", "sweep")
 
@@ -34,9 +35,15 @@ def run(task: Callable[[DictConfig], float | None], config_name: str) -> None:
     listen()
     logging.getLogger("jax").setLevel(logging.WARNING)
     main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)
+    with leaving():
+        _told(main(task))
+
+
+def _told(main: Callable[[], None]) -> None:
+    """Calls `main`; tells mistakes in a sentence, and ends by the status that says how it went."""
     try:
         with closing():
-            main(task)()
+            main()
             heed()
     except UserError as error:
         refuse(str(error))

@@ -146,6 +146,7 @@ class Trainer(Node):
     seed: Seed
     precision: Precision
     class_weight: Literal["balanced"] | None
+    devices: PositiveInt | Literal["auto"]
     embed_batch_size: PositiveInt | None
     embeddings_gb: Annotated[float, Field(gt=0)]
     cache: Name

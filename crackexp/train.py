@@ -11,6 +11,7 @@ from crackexp.resume import own_config, resumable
 from crackexp.schema import TrainRoot
 from crackexp.sweep import cell
 from crackexp.sweep.identity import cell_id
+from crackexp.training.processes import apart, is_first, join_processes
 
 
 def train(composed: DictConfig) -> dict[str, float]:
@@ -27,7 +28,8 @@ def train(composed: DictConfig) -> dict[str, float]:
     """
     budget = TimeBudget()
     checked = check(composed, TrainRoot)
-    cfg = own_config(checked)
+    join_processes()
+    cfg = apart(own_config(checked))
 
     with budget.section("data"):
         from crackexp import console
@@ -53,11 +55,12 @@ def train(composed: DictConfig) -> dict[str, float]:
     with budget.section("imports"):
         from crackexp import report
         from crackexp.evaluation.metrics import evaluate_predictions
+        from crackexp.tracking.logger import NoLogger
         from crackexp.training.build import build_module, profiled
         from crackexp.training.state import TrainingStates
 
         trainer = instantiate(cfg.trainer)
-        logger = instantiate(cfg.tracking)
+        logger = instantiate(cfg.tracking) if is_first() else NoLogger()
         report.write_config(output, cfg)
 
     with budget.section("model"):

@@ -104,7 +104,7 @@ class DataModule:
         return (len(self.train) / (len(counts) * counts)).astype(np.float32)
 
     def train_batches(
-        self, epochs: int, first_epoch: int, weights: np.ndarray, first_batch: int = 0
+        self, epochs: int, first_epoch: int, weights: np.ndarray, first_batch: int = 0, rows: range | None = None
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Yields augmented, shuffled batches of pixels; see `training_batches`."""
         return training_batches(
@@ -117,6 +117,7 @@ class DataModule:
             weights,
             first_epoch,
             first_batch,
+            rows,
         )
 
     def images(self, index: ImageIndex, batch_size: int, epoch: int | None = None) -> Iterator[np.ndarray]:

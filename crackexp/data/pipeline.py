@@ -49,6 +49,7 @@ def training_batches(
     weights: np.ndarray,
     first_epoch: int = 0,
     first_batch: int = 0,
+    rows: range | None = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Yields shuffled batches of `epochs` epochs as one stream; an epoch's incomplete last batch is dropped.
 
@@ -62,16 +63,19 @@ def training_batches(
         weights: (n,) float32 sample weights.
         first_epoch: number of the first epoch.
         first_batch: of the first epoch; those before it are not read.
+        rows: b of each batch that are wanted; None for all.
 
     Yields:
-        images (B, S, S, 3) uint8, labels (B,) int32, weights (B,) float32.
+        images (b, S, S, 3) uint8, labels (b,) int32, weights (b,) float32.
     """
-    per_epoch = len(index) // batch_size * batch_size
+    steps = len(index) // batch_size
+    rows = rows or range(batch_size)
     cached_order = lru_cache(maxsize=2)(order)
 
     def load(position: int) -> tuple[np.ndarray, np.int32, np.float32]:
-        epoch, place = divmod(position, per_epoch)
-        row = int(cached_order(first_epoch + epoch)[place])
+        batch, place = divmod(position, len(rows))
+        epoch, step = divmod(batch, steps)
+        row = int(cached_order(first_epoch + epoch)[step * batch_size + rows[place]])
         image = _load(index, row, image_size, transform(first_epoch + epoch))
         return image, index.labels[row], weights[row]
 
@@ -79,8 +83,8 @@ def training_batches(
         images, labels, item_weights = zip(*items, strict=True)
         return np.stack(images), np.asarray(labels), np.asarray(item_weights)
 
-    positions = range(first_batch * batch_size, epochs * per_epoch)
-    yield from _stream(positions, load, batch_size, stack, drop_remainder=True)
+    positions = range(first_batch * len(rows), epochs * steps * len(rows))
+    yield from _stream(positions, load, len(rows), stack, drop_remainder=True)
 
 
 def _load(index: ImageIndex, row: int, image_size: int, transform: Transform | None) -> np.ndarray:

@@ -18,7 +18,8 @@ from crackexp.training.programs import trace_once
 
 BLOCK_PIXELS = 51_200
 """Of a batch on CPU: its feature maps stay in the cache of a core. MobileNetV2, 2 cores, images/s of batches of 1, 2,
-4 and 8 images, two at a time: at 96 px 845, 1,024, 1,062, 960; at 160 px 355, 400, 398, 350; at 224 px 198, 195, 183, 160."""
+4 and 8 images, two at a time: at 96 px 766, 987, 1,087, 1,105; at 160 px 363, 385, 359, 302; at 224 px 198, 195, 183,
+160. EfficientNetB0 at 160 px 171, 184, 197, 168."""
 GPU_BATCH = 512
 """A GPU needs many images to be busy."""
 

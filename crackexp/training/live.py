@@ -6,7 +6,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from crackexp.budget import TimeBudget
 from crackexp.data.index import ImageIndex
+from crackexp.errors import ConfigError
 from crackexp.models.classifier import unfreeze
 from crackexp.training.course import Log
 from crackexp.training.inference import Inference, computing
@@ -44,6 +46,16 @@ class LiveTrainer(FrozenTrainer):
         self.freeze_batch_norm = freeze_batch_norm
         self.whole: Inference | None = None
 
+    def setup(self, budget: TimeBudget) -> None:
+        """See `FrozenTrainer.setup`."""
+        super().setup(budget)
+        if self.devices.filling and not self.freeze_batch_norm:
+            raise ConfigError(
+                "Batch norm would see the rows that fill a batch up for its devices. Type a multiple of "
+                f"{len(self.devices.local) * self.devices.processes} for batch_size, or "
+                f"trainer.freeze_batch_norm=true. Received: batch_size={self.batch_size}"
+            )
+
     def freeze(self, module: CrackModule) -> None:
         """Leaves the layers before the named one as they are."""
         unfreeze(module.classifier, self.unfreeze_from, self.freeze_batch_norm)
@@ -54,19 +66,21 @@ class LiveTrainer(FrozenTrainer):
         if self.head_epochs and not self.course.is_over("head"):
             self.fit_head(callbacks, self.head_epochs)
         self.fit_pixels(callbacks)
+        self.devices.end()
 
     def fit_pixels(self, callbacks: Sequence[keras.callbacks.Callback]) -> None:
         """Fits the unfrozen layers; epochs are numbered on from the first phase."""
         module, data = self.module, self.datamodule
         left = self.course.enter("pixels", self.epochs)
         network = compile_once(computing(module.classifier))
-        self.whole = Inference(network)
+        self.whole = Inference(network, devices=self.devices.local)
         optimizer = module.optimizer(learning_rate=self.learning_rate)
         network.compile(optimizer=optimizer, loss=module.loss, weighted_metrics=["accuracy"])
+        share = self.devices
         batches = (
-            (images, module.targets(labels), weights)
+            (share.fill(images), share.fill(module.targets(labels)), share.fill(weights))
             for images, labels, weights in data.train_batches(
-                max(len(left), 1), left.start, self.sample_weights(), self.course.skipped
+                max(len(left), 1), left.start, self.sample_weights(), self.course.skipped, share.rows
             )
         )
         network.fit(
@@ -85,5 +99,7 @@ class LiveTrainer(FrozenTrainer):
         """Returns the probabilities of the images of `index`, (n, c) float32."""
         if self.whole is None:
             return super().predict(index, title)
-        batches = self.datamodule.images(index, self.whole.batch_size)
-        return self.whole.predict(batches, len(index), f"Predicting {title}")
+        rows = np.arange(len(index))[self.devices.part(len(index))]
+        batches = self.datamodule.images(index.subset(rows), self.whole.batch_size)
+        outputs = self.whole.predict(batches, len(rows), f"Predicting {title}")
+        return self.devices.gather(outputs, len(index))

@@ -47,9 +47,9 @@ class ScannedModel(keras.Model):
         return jax.tree.map(lambda values: values[last], logs), state
 
 
-def block_rows(rows: np.ndarray, batch_size: int) -> np.ndarray:
-    """Reorders the rows of K consecutive batches, (K * B,), as a `ScannedModel` takes them.
+def block_rows(batches: np.ndarray) -> np.ndarray:
+    """Returns rows of K batches, (K, B), in the order in which a `ScannedModel` takes them, (K * B,).
 
     Row b of every batch comes before row b + 1 of any, so that devices which share a block out share each batch.
     """
-    return rows.reshape(-1, batch_size).T.ravel()
+    return batches.T.ravel()

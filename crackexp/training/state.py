@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from crackexp.errors import DataError
 from crackexp.training import plain
+from crackexp.training.processes import is_first
 
 
 @dataclass
@@ -97,7 +98,7 @@ class TrainingStates:
     """The newest state of one run, in ``<cache>/states/<run id>``, which one process at a time holds.
 
     Args:
-        cache: folder of the states of all runs.
+        cache: folder of the states of all runs; where several processes train one run, the first one writes there.
         run_id: of the run to go on with; None begins one.
         dataset: fingerprint of the images.
         identity: digest of config, data, code and devices.
@@ -117,7 +118,8 @@ class TrainingStates:
         self.folder: Path | None = None
         self._lock: FileLock | None = None
         if run_id:
-            self._hold(run_id)
+            if is_first():
+                self._hold(run_id)
             self.saved = self._load(run_id)
 
     @property
@@ -158,15 +160,15 @@ class TrainingStates:
             ) from None
 
     def _load(self, run_id: str) -> TrainingState | None:
-        assert self.folder
-        file = self.folder / "state.npz"
+        folder = self.cache / "states" / run_id
+        file = folder / "state.npz"
         if not file.exists():
             return None
         try:
             state = TrainingState(**plain.load(file))
         except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             raise DataError(
-                f"The saved state {file} cannot be read: {error}. Type rm -r {self.folder} and the same command "
+                f"The saved state {file} cannot be read: {error}. Type rm -r {folder} and the same command "
                 f"again: the run then starts from its beginning. Received: resume={run_id}"
             ) from error
         if state.dataset != self.dataset:

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -16,6 +16,7 @@ from crackexp.models.classifier import POOL, unfreeze
 from crackexp.seeds import keras_seed
 from crackexp.training.callbacks import Validate
 from crackexp.training.course import Course, Log
+from crackexp.training.devices import Devices
 from crackexp.training.embeddings import Embedder, Table
 from crackexp.training.inference import Inference, fastest_batch
 from crackexp.training.module import CrackModule
@@ -37,7 +38,8 @@ class FrozenTrainer:
         seed: of the run.
         precision: of the arithmetic, see `set_precision`.
         class_weight: "balanced" weighs each class by its inverse frequency; None weighs all images alike.
-        embed_batch_size: images a pass of the backbone; None: see `fastest_batch`.
+        devices: of each process; "auto" for all.
+        embed_batch_size: images a pass of the backbone on one device; None: see `fastest_batch`.
         embeddings_gb: that stored embeddings may take, of all runs together.
         cache: folder of embeddings and compiled programs.
     """
@@ -49,6 +51,7 @@ class FrozenTrainer:
         seed: int,
         precision: str,
         class_weight: str | None,
+        devices: int | Literal["auto"],
         embed_batch_size: int | None,
         embeddings_gb: float,
         cache: str,
@@ -58,6 +61,7 @@ class FrozenTrainer:
         self.seed = seed
         self.precision = precision
         self.class_weight = class_weight
+        self.count = devices
         self.embed_batch_size = embed_batch_size
         self.embeddings_gb = embeddings_gb
         self.cache = Path(cache)
@@ -66,11 +70,16 @@ class FrozenTrainer:
         self.phases: list[int] = []
 
     def setup(self, budget: TimeBudget) -> None:
-        """Sets what holds for the whole process: precision, seeds, the cache of compiled programs.
+        """Sets what holds for the whole process: devices, precision, seeds, the cache of compiled programs.
 
         Args:
             budget: counts the seconds of embedding and compiling.
+
+        Raises:
+            ConfigError: devices that are not there.
         """
+        self.devices = Devices(self.count, self.batch_size)
+        self.devices.begin()
         self.budget = budget
         budget.watch_compilation()
         set_precision(self.precision)
@@ -87,6 +96,7 @@ class FrozenTrainer:
         """
         self.begin(log, states)
         self.fit_head(callbacks, self.epochs)
+        self.devices.end()
 
     def begin(self, log: Log, states: TrainingStates) -> None:
         """Goes on from the saved state, or logs the scores before any training."""
@@ -107,7 +117,7 @@ class FrozenTrainer:
         self.module = module
         size, budget = datamodule.image_size, self.embeddings_gb * 1e9
         batch = self.embed_batch_size or fastest_batch(size)
-        self.embedder = Embedder(module.backbone, size, batch, self.cache, budget)
+        self.embedder = Embedder(module.backbone, size, batch, self.cache, budget, self.devices.local)
         self.scorer = Inference(module.head, HEAD_BATCH)
 
     def freeze(self, module: CrackModule) -> None:
@@ -124,7 +134,7 @@ class FrozenTrainer:
         """Fits the head on embeddings; epoch e sees view e of every image."""
         module, left = self.module, self.course.enter("head", epochs)
         views = Views(self, epochs, min(left.start, epochs - 1))
-        self.head = compile_once(ScannedModel(module.head, self.batch_size))
+        self.head = compile_once(ScannedModel(module.head, self.devices.batch_size))
         self.head.compile(optimizer=module.optimizer(), loss=module.loss, weighted_metrics=["accuracy"])
         turn = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: views.show(epoch))
         self.head.fit(
@@ -170,11 +180,10 @@ class FrozenTrainer:
         return counted
 
     def sample_weights(self) -> np.ndarray:
-        """Returns the weight of each training image, (n,) float32."""
+        """Returns the weight of each training image in a batch as the devices see it, (n,) float32."""
         labels = self.datamodule.train.labels
-        if self.class_weight == "balanced":
-            return self.datamodule.class_weights()[labels]
-        return np.ones(len(labels), np.float32)
+        scale = np.full(len(labels), self.devices.scale(self.module.loss), np.float32)
+        return self.datamodule.class_weights()[labels] * scale if self.class_weight == "balanced" else scale
 
 
 class Views(keras.utils.PyDataset):
@@ -205,13 +214,14 @@ class Views(keras.utils.PyDataset):
         return -(-self.datamodule.steps_per_epoch // self.block)
 
     def __getitem__(self, block: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Returns the block as `ScannedModel` takes it; batches that fill up the last one have no weight."""
-        batch = self.datamodule.batch_size
-        size = self.block * batch
-        rows = self.order[: self.datamodule.steps_per_epoch * batch][block * size : (block + 1) * size]
-        filled = block_rows(np.resize(rows, size), batch)
-        weights = np.where(block_rows(np.arange(size) < len(rows), batch), self.weights[filled], 0)
-        return self.table[filled], self.targets[filled], weights
+        """Returns this process' rows of the block as `ScannedModel` takes them; what fills it up has no weight."""
+        share, batch = self.trainer.devices, self.datamodule.batch_size
+        epoch = self.order[: self.datamodule.steps_per_epoch * batch].reshape(-1, batch)
+        batches = epoch[block * self.block : (block + 1) * self.block, share.rows]
+        filling = ((0, self.block - len(batches)), (0, share.filling))
+        rows = block_rows(np.pad(batches, filling, mode="edge"))
+        weights = block_rows(np.pad(self.weights[batches], filling))
+        return self.table[rows], self.targets[rows], weights
 
 
 def padded(table: Table) -> Iterator[np.ndarray]:

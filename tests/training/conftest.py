@@ -69,6 +69,7 @@ def arguments(tmp_path: Path) -> dict[str, object]:
         "seed": 0,
         "precision": "float32",
         "class_weight": None,
+        "devices": 1,
         "embed_batch_size": 8,
         "embeddings_gb": 1,
         "cache": str(tmp_path),

@@ -28,7 +28,7 @@ class Blocks(keras.utils.PyDataset):
         length = BATCH * (self.size or 1)
         rows = np.arange(block * length, (block + 1) * length)
         weights = np.where(rows < STEPS * BATCH, self.weights[rows % len(self.weights)], 0)
-        turn = np.arange(length) if self.size is None else block_rows(np.arange(length), BATCH)
+        turn = np.arange(length) if self.size is None else block_rows(np.arange(length).reshape(-1, BATCH))
         rows = rows % (STEPS * BATCH)
         return self.features[rows][turn], self.labels[rows][turn], weights[turn]
 
@@ -57,4 +57,4 @@ def test_blocks_train_as_batches_do_with_dropout_weights_and_a_schedule(size: in
 
 
 def test_row_b_of_every_batch_comes_before_row_b_plus_1_of_any() -> None:
-    assert block_rows(np.arange(6), 2).tolist() == [0, 2, 4, 1, 3, 5]
+    assert block_rows(np.arange(6).reshape(3, 2)).tolist() == [0, 2, 4, 1, 3, 5]
