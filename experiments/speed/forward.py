@@ -45,7 +45,7 @@ class Engine:
     """A process that runs one engine; starting it takes until it is warm.
 
     Attributes:
-        batch: the number of images it computes at once.
+        batch: how many images it computes at once, or "own".
         rates: images a second of each measurement.
 
     Raises:
@@ -62,7 +62,7 @@ class Engine:
                 [*command, str(threads)], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
             )
         self.rates: list[float] = []
-        self.batch = int(self._answer())
+        self.batch = self._answer().strip()
 
     def measure(self) -> None:
         """Adds a measurement to `rates`."""
@@ -138,7 +138,7 @@ def compare(network: str, rounds: int, threads: int) -> list[list[str]]:
             [
                 network,
                 engine.name,
-                str(engine.batch),
+                engine.batch,
                 spread(engine.rates),
                 f"{ours / median(engine.rates):.2f}",
                 f"{median(engine.rates) / limit:.0%} of {limit:.0f}",

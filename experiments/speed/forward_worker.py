@@ -23,14 +23,14 @@ def batches(images: np.ndarray, batch: int) -> Iterator[np.ndarray]:
     return (images[start : start + batch] for start in range(0, len(images), batch))
 
 
-def crackexp(folder: Path, batch: int, threads: int) -> Forward:
+def crackexp(folder: Path, batch: int | None, threads: int) -> Forward:
     """As a run of crackexp embeds."""
     import keras
 
     from crackexp.training.inference import Inference, computing
 
     inference = Inference(computing(keras.models.load_model(folder / "network.keras")), batch)
-    return lambda images: np.concatenate(list(inference.stream(batches(images, batch))))
+    return lambda images: np.concatenate(list(inference.stream(batches(images, inference.batch_size))))
 
 
 def keras_jax(folder: Path, batch: int, threads: int) -> Forward:
@@ -92,8 +92,8 @@ def openvino(folder: Path, batch: int, threads: int) -> Forward:
 
 
 ENGINES = {engine.__name__: engine for engine in (crackexp, keras_jax, tensorflow, onnxruntime, openvino)}
-BATCHES = {"crackexp": (32,)}
-"""That an engine chooses its fastest of; the peers of 1, 8 and 32."""
+BATCHES = {"crackexp": (None,)}
+"""That an engine chooses its fastest of; crackexp takes its own, the peers 1, 8 or 32."""
 
 
 def rate(forward: Forward, images: np.ndarray) -> float:
@@ -116,7 +116,7 @@ def main(engine: str, folder: Path, threads: int) -> None:
         tried.append((rate(forward, images), batch, forward))
     _, batch, forward = max(tried, key=lambda one: one[0])
     np.save(folder / f"{engine}.npy", forward(images))
-    print(batch, file=answers, flush=True)
+    print(batch or "own", file=answers, flush=True)
     for _ in sys.stdin:
         print(rate(forward, images), file=answers, flush=True)
 
