@@ -70,10 +70,10 @@ class Devices:
         """Leaves variables that are created from now on to the first device."""
         keras.distribution.set_distribution(None)
 
-    def scale(self, loss: keras.Loss) -> float:
+    def scale(self, loss: keras.Loss) -> np.float32:
         """Returns the factor of the real rows' weights with which `loss` of a filled batch is that of the real rows."""
         by_count = loss.reduction in ("sum_over_batch_size", "mean")
-        return (self.share + self.filling) / self.share if by_count else 1.0
+        return np.float32((self.share + self.filling) / self.share if by_count else 1)
 
     def fill(self, rows: np.ndarray) -> np.ndarray:
         """Returns this process' rows of a batch, (B / P, ...), filled up with zeros."""

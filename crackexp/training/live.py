@@ -77,10 +77,11 @@ class LiveTrainer(FrozenTrainer):
         optimizer = module.optimizer(learning_rate=self.learning_rate)
         network.compile(optimizer=optimizer, loss=module.loss, weighted_metrics=["accuracy"])
         share = self.devices
+        scaled = share.scale(module.loss) * self.sample_weights()
         batches = (
             (share.fill(images), share.fill(module.targets(labels)), share.fill(weights))
             for images, labels, weights in data.train_batches(
-                max(len(left), 1), left.start, self.sample_weights(), self.course.skipped, share.rows
+                max(len(left), 1), left.start, scaled, self.course.skipped, share.rows
             )
         )
         network.fit(

@@ -180,10 +180,11 @@ class FrozenTrainer:
         return counted
 
     def sample_weights(self) -> np.ndarray:
-        """Returns the weight of each training image in a batch as the devices see it, (n,) float32."""
+        """Returns the weight of each training image, (n,) float32."""
         labels = self.datamodule.train.labels
-        scale = np.full(len(labels), self.devices.scale(self.module.loss), np.float32)
-        return self.datamodule.class_weights()[labels] * scale if self.class_weight == "balanced" else scale
+        if self.class_weight == "balanced":
+            return self.datamodule.class_weights()[labels]
+        return np.ones(len(labels), np.float32)
 
 
 class Views(keras.utils.PyDataset):
@@ -195,7 +196,7 @@ class Views(keras.utils.PyDataset):
         self.datamodule = trainer.datamodule
         self.epochs = epochs
         self.targets = trainer.module.targets(self.datamodule.train.labels)
-        self.weights = trainer.sample_weights()
+        self.weights = trainer.devices.scale(trainer.module.loss) * trainer.sample_weights()
         self.epoch = -1
         self.show(first)
         steps = self.datamodule.steps_per_epoch
