@@ -77,7 +77,7 @@ class Devices:
 
     def fill(self, rows: np.ndarray) -> np.ndarray:
         """Returns this process' rows of a batch, (B / P, ...), filled up with zeros."""
-        return np.pad(rows, [(0, self.filling)] + [(0, 0)] * (rows.ndim - 1)) if self.filling else rows
+        return lengthened(rows, self.share + self.filling)
 
     def part(self, count: int) -> slice:
         """Returns which of `count` items this process works on, for `gather`."""
@@ -89,9 +89,13 @@ class Devices:
         if self.processes == 1:
             return rows
         size = -(-count // self.processes)
-        even = np.pad(rows, [(0, size - len(rows))] + [(0, 0)] * (rows.ndim - 1))
-        return np.concatenate(multihost_utils.process_allgather(even))[:count]
+        return np.concatenate(multihost_utils.process_allgather(lengthened(rows, size)))[:count]
 
     def _all(self) -> list[Any]:
         by_process = [[one for one in jax.devices() if one.process_index == p] for p in range(self.processes)]
         return [one for devices in by_process for one in devices[: len(self.local)]]
+
+
+def lengthened(rows: np.ndarray, length: int) -> np.ndarray:
+    """Returns `rows`, (n, ...), with zeros after them, (length, ...)."""
+    return np.pad(rows, [(0, length - len(rows))] + [(0, 0)] * (rows.ndim - 1)) if len(rows) < length else rows

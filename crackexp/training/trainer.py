@@ -16,7 +16,7 @@ from crackexp.models.classifier import POOL, unfreeze
 from crackexp.seeds import keras_seed
 from crackexp.training.callbacks import Validate
 from crackexp.training.course import Course, Log
-from crackexp.training.devices import Devices
+from crackexp.training.devices import Devices, lengthened
 from crackexp.training.embeddings import Embedder, Table
 from crackexp.training.inference import Inference, fastest_batch
 from crackexp.training.module import CrackModule
@@ -228,8 +228,7 @@ class Views(keras.utils.PyDataset):
 def padded(table: Table) -> Iterator[np.ndarray]:
     """Yields all rows in batches of one shape, (HEAD_BATCH, d) float32, the last filled up."""
     for start in range(0, len(table), HEAD_BATCH):
-        rows = table[start : start + HEAD_BATCH]
-        yield np.pad(rows, ((0, HEAD_BATCH - len(rows)), (0, 0)))
+        yield lengthened(table[start : start + HEAD_BATCH], HEAD_BATCH)
 
 
 def progress() -> int:

@@ -87,35 +87,33 @@ def test_an_output_has_the_same_bits_on_eight_devices_as_on_one() -> None:
     subprocess.run([sys.executable, "-c", SAME_BITS], env=environment, check=True, timeout=120)
 
 
+def same_on_eight_on_three_and_on_one(command: Command, folder: Path, *arguments: str) -> dict[str, float]:
+    """Trains on 8, 3 and 1 virtual devices in ``sweep``, compares the metrics, and returns those of one."""
+    done = command("train", "-m", *arguments, "trainer.devices=8,3,1", "hydra.sweep.dir=sweep", XLA_FLAGS=EIGHT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    eight, three, one = (metrics(folder / "sweep" / f"{cell}") for cell in range(3))
+    assert eight == pytest.approx(one, rel=1e-5, nan_ok=True)
+    assert three == pytest.approx(one, rel=1e-5, nan_ok=True)
+    return one
+
+
 @pytest.mark.slow
 def test_a_head_is_the_same_on_eight_on_three_and_on_one_device(
     command: Command, patches: Path, tmp_path: Path
 ) -> None:
-    done = command(
-        "train", "-m", *TINY, "dataset=folder", f"dataset.path={patches}", "optimizer.learning_rate=0.05",
-        "batch_size=10", "trainer.devices=8,3,1", "hydra.sweep.dir=sweep", XLA_FLAGS=EIGHT,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    eight, three, one = (metrics(tmp_path / "sweep" / f"{cell}") for cell in range(3))
+    arguments = [*TINY, "dataset=folder", f"dataset.path={patches}", "optimizer.learning_rate=0.05", "batch_size=10"]
+    one = same_on_eight_on_three_and_on_one(command, tmp_path, *arguments)
     assert "shared by 8 devices" in (tmp_path / "sweep" / "0" / "console.log").read_text()
     assert "shared by" not in (tmp_path / "sweep" / "2" / "console.log").read_text()
     assert abs(one["val/loss"] - one["val/loss_before"]) > 1e-4
-    assert eight == pytest.approx(one, rel=1e-5, nan_ok=True)
-    assert three == pytest.approx(one, rel=1e-5, nan_ok=True)
 
 
 @pytest.mark.slow
 def test_a_finetuning_is_the_same_on_eight_on_three_and_on_one_device(
     command: Command, patches: Path, tmp_path: Path
 ) -> None:
-    done = command(
-        "train", "-m", *FINETUNE, "dataset=folder", f"dataset.path={patches}", "trainer.devices=8,3,1",
-        "hydra.sweep.dir=sweep", XLA_FLAGS=EIGHT,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    eight, three, one = (metrics(tmp_path / "sweep" / f"{cell}") for cell in range(3))
-    assert eight == pytest.approx(one, rel=1e-5, nan_ok=True)
-    assert three == pytest.approx(one, rel=1e-5, nan_ok=True)
+    arguments = [*FINETUNE, "dataset=folder", f"dataset.path={patches}"]
+    same_on_eight_on_three_and_on_one(command, tmp_path, *arguments)
 
 
 @pytest.mark.slow
