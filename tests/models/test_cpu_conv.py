@@ -92,11 +92,23 @@ def test_pointwise_layers_equal_keras():
     assert_equal_outputs(model, clone)
 
 
+def test_first_layers_equal_keras():
+    kinds = [
+        layers.Conv2D(7, 3, strides, padding, use_bias=strides == 2, activation="relu", name=f"{strides}_{padding}")
+        for strides, padding in product((2, 3), ("same", "valid"))
+    ]
+    model = around(*kinds, shape=(9, 10, 3))
+    clone = for_cpu(model)
+    assert len(swapped(clone)) == 4
+    assert_equal_outputs(model, clone)
+
+
 def test_layers_out_of_scope_stay():
     model = around(
         layers.DepthwiseConv2D(3, depth_multiplier=2),
         layers.Conv2D(6, 1, groups=2),
         layers.Conv2D(6, 3),
+        layers.Conv2D(6, 3, 2),
         layers.SeparableConv2D(6, 3),
         layers.DepthwiseConv2D(3, data_format="channels_first"),
     )
