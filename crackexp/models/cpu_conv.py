@@ -15,7 +15,6 @@ from keras import ops
 
 from crackexp.models.initial import start_from
 
-
 FEW_INPUTS = 32
 """Numbers below a kernel up to which a strided convolution is faster as a matrix product: 3x3 pixels of 3 channels."""
 

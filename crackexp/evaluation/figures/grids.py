@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from crackexp.evaluation.figures.style import (
     INK,
@@ -13,7 +15,6 @@ from crackexp.evaluation.figures.style import (
     RED,
     WIDTH,
     heading,
-    new_figure,
     percent,
     shortened,
     styled,
@@ -84,22 +85,27 @@ def _grid(
     wrong: np.ndarray | None = None,
     details: Sequence[str] = (),
 ) -> Figure:
-    rows = -(-len(images) // columns)
-    cell = WIDTH / columns
-    figure = new_figure(rows * (cell + (0.45 if details else 0.1)) + (wrong is not None) * 0.4)
-    panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    size = 12 if columns == 3 else 10
-    for number, axes in enumerate(panels):
-        if number >= len(images):
-            axes.set_visible(False)
-            continue
-        red = wrong is not None and wrong[number]
-        axes.imshow(images[number])
-        axes.set_xticks([])
-        axes.set_yticks([])
-        axes.grid(False)
-        axes.spines[:].set(visible=True, color=RED if red else LINE, linewidth=3 if red else 1)
-        axes.set_title(titles[number], fontsize=size, color=RED if red else INK, pad=5, loc="center")
+    """Draws all images on one canvas with coordinates in inches; a canvas each would take three times as long."""
+    cell, space = WIDTH / columns, 0.1
+    side = cell - 2 * space
+    title, detail = 0.27, 0.36 if details else 0.0
+    tall = title + side * images.shape[1] / images.shape[2] + detail + space
+    top, size = 0.0 if wrong is None else 0.4, 12 if columns == 3 else 10
+    figure = Figure(figsize=(WIDTH, top + -(-len(images) // columns) * tall + space))
+    FigureCanvasAgg(figure)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.axis("off")
+    for number, image in enumerate(images):
+        row, column = divmod(number, columns)
+        x, y = column * cell + space, top + row * tall + title
+        bottom = y + tall - title - detail - space
+        edge, line, ink = (RED, 3, RED) if wrong is not None and wrong[number] else (LINE, 1, INK)
+        axes.imshow(image, extent=(x, x + side, bottom, y), aspect="auto")
+        axes.add_patch(Rectangle((x, y), side, bottom - y, facecolor="none", edgecolor=edge, linewidth=line))
+        center = x + side / 2
+        axes.text(center, y - 0.07, titles[number], ha="center", fontsize=size, fontweight="bold", color=ink)
         if details:
-            axes.set_xlabel(details[number], fontsize=8, color=MUTED)
+            axes.text(center, bottom + 0.05, details[number], ha="center", va="top", fontsize=8, color=MUTED)
+    width, height = figure.get_size_inches()
+    axes.set(xlim=(0, width), ylim=(height, 0))
     return figure

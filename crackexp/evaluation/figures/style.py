@@ -1,6 +1,7 @@
 """The one look of all figures: for a browser pane 900 pixels wide, at 100 dots an inch."""
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, ParamSpec
 
 from cycler import cycler
@@ -60,8 +61,21 @@ P = ParamSpec("P")
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Decorates a function that draws a figure: it draws in `STYLE`, and leaves matplotlib's settings alone."""
-    return rc_context(STYLE)(draw)
+    """Decorates a function that draws a figure: it draws in `STYLE`, and leaves matplotlib's settings alone.
+
+    The figure is laid out once; matplotlib would draw it twice more to do so again whenever it is saved.
+    """
+
+    @wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with rc_context(STYLE):
+            figure = draw(*args, **kwargs)
+            if engine := figure.get_layout_engine():
+                engine.execute(figure)
+                figure.set_layout_engine(None)
+        return figure
+
+    return drawn
 
 
 def new_figure(height: float, width: float = WIDTH) -> Figure:
