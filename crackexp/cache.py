@@ -26,6 +26,7 @@ FOLDERS = {
     "sweeps": ("sweeps", "marks of sweeps that run"),
     "datasets": ("datasets", "drawn or unpacked"),
     "downloads": ("downloads", "archives"),
+    "peers": ("peers", "environments of experiments/speed"),
 }
 """The folder in the cache, and what it holds, by the name that a user types; beside it there is `embeddings`."""
 

@@ -39,15 +39,14 @@ def set_precision(precision: str) -> None:
 
 
 def compile_once(model: keras.Model) -> keras.Model:
-    """Makes `model` warn, by the shapes, when `fit` or `predict` compiles its step a second time.
+    """Makes `model` warn, by the shapes, when `fit` compiles its step a second time.
 
     A batch of another shape costs a compilation, which for a backbone takes as long as thousands of images.
 
     Returns:
         `model` itself; call it before the first step.
     """
-    for name in ("train_step", "predict_step"):
-        setattr(model, name, trace_once(getattr(model, name), f"{name} of {model.name}"))
+    model.train_step = trace_once(model.train_step, f"train_step of {model.name}")
     return model
 
 

@@ -80,12 +80,6 @@ class Engine:
         sys.exit(f"{self.log.read_text()[-4000:]}\nAn engine failed. Received: {self.name}")
 
 
-def numpy_arithmetic() -> float:
-    """Returns the float32 operations a second of NumPy's product of large matrices."""
-    factor = np.random.default_rng(0).normal(size=(2048, 2048)).astype(np.float32)
-    return 2 * len(factor) ** 3 / limits.seconds(lambda: factor @ factor)
-
-
 def write_network(network: str, folder: Path) -> float:
     """Writes the network and the images that the engines read.
 
@@ -128,7 +122,7 @@ def compare(network: str, rounds: int, threads: int) -> list[list[str]]:
         differences = {name: difference(folder, name) for name in ENGINES}
         products = []
         for _ in range(rounds):
-            products.append(max(limits.arithmetic(), numpy_arithmetic()))
+            products.append(max(limits.arithmetic(), limits.numpy_arithmetic()))
             for engine in engines:
                 engine.measure()
         for engine in engines:

@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -34,6 +35,12 @@ def arithmetic() -> float:
     return 2 * size**3 / seconds(lambda: product(factor).block_until_ready())
 
 
+def numpy_arithmetic() -> float:
+    """Returns the float32 operations a second of NumPy's product of large matrices."""
+    factor = np.random.default_rng(0).normal(size=(2048, 2048)).astype(np.float32)
+    return 2 * len(factor) ** 3 / seconds(lambda: factor @ factor)
+
+
 def copying() -> float:
     """Returns the bytes a second that one core copies."""
     source = np.ones(2**27, np.uint8)
@@ -41,10 +48,10 @@ def copying() -> float:
     return source.nbytes / seconds(lambda: np.copyto(target, source))
 
 
-def decoding(file: bytes) -> float:
-    """Returns how many JPEG files like `file` all cores decode a second (libjpeg-turbo, through OpenCV)."""
-    data = np.frombuffer(file, np.uint8)
-    return joblib.cpu_count() / seconds(lambda: cv2.imdecode(data, cv2.IMREAD_COLOR_RGB), rounds=201)
+def decoding(files: Sequence[Path]) -> float:
+    """Returns how many of these JPEG files all cores decode a second (libjpeg-turbo, through OpenCV)."""
+    data = [np.fromfile(file, np.uint8) for file in files]
+    return joblib.cpu_count() * len(data) / seconds(lambda: [cv2.imdecode(one, cv2.IMREAD_COLOR_RGB) for one in data])
 
 
 def operations(model: Any) -> float:

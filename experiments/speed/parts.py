@@ -54,7 +54,7 @@ def host(data: DataModule, batch_size: int) -> np.ndarray:
     """Measures decoding and augmenting; returns some images, (n, S, S, 3) uint8."""
     train, size = data.train, data.image_size
     rows = range(min(SAMPLE, len(train)))
-    best = limits.decoding(train.path(0).read_bytes())
+    best = limits.decoding([train.path(one) for one in rows])
     view = data.view(0)
 
     def decode(one: int) -> np.ndarray:

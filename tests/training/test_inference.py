@@ -53,5 +53,13 @@ def test_a_failure_is_raised_where_the_outputs_are_taken():
         list(Inference(model(), 2).stream([np.zeros((2, 8, 7), np.uint8)]))
 
 
+def test_a_batch_of_another_shape_is_told(caplog: pytest.LogCaptureFixture):
+    inference = Inference(model(), 2)
+    for count in (2, 2, 3):
+        list(inference.stream([np.zeros((count, 8, 8, 3), np.uint8)]))
+    (record,) = caplog.records
+    assert "Received: batch uint8[3, 8, 8, 3] after uint8[2, 8, 8, 3]" in record.message
+
+
 def test_larger_images_come_in_smaller_batches():
     assert [fastest_batch(size) for size in (32, 96, 160, 224, 384, 1000)] == [64, 4, 2, 1, 1, 1]
