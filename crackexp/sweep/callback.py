@@ -73,7 +73,7 @@ class Sweep:
 
             self.store = SweepStore(self.tracking)
             tags = {"sweep.key": self.key, "sweep.dir": self.folder, "sweep.varies": json.dumps(self.keys)}
-            self.parent = self.store.open_parent(self.name, tags, self.rerun).run_id
+            self.parent = self.store.open_parent(self.name, tags, self.rerun)
         cells = f"{self.watch.total} cells" if self.watch.total else "cells as its sweeper decides"
         print(f"Sweep {self.name}: {cells} over {', '.join(self.keys) or 'nothing'}", flush=True)
         self.watch.start()

@@ -53,7 +53,7 @@ class SweepStore:
         self.experiment_id = logger.open_store()
         self.client = mlflow.MlflowClient(logger.uri)
 
-    def open_parent(self, name: str, tags: Mapping[str, str], rerun: bool) -> Parent:
+    def open_parent(self, name: str, tags: Mapping[str, str], rerun: bool) -> str:
         """Opens the parent run of a sweep: the one of the same ``sweep.key`` where it exists, else a new one.
 
         What an earlier launch left RUNNING under it is marked KILLED.
@@ -62,6 +62,9 @@ class SweepStore:
             name: of the sweep.
             tags: with ``sweep.key``, ``sweep.dir`` and ``sweep.varies``.
             rerun: leaves a parent that finished as it is, and opens a new one.
+
+        Returns:
+            The parent's run id.
         """
         found = self._search(f"tags.`sweep.key` = '{tags['sweep.key']}'")
         if found and not (rerun and found[0].info.status == "FINISHED"):
@@ -72,7 +75,7 @@ class SweepStore:
         else:
             source = {"mlflow.user": getpass.getuser(), "mlflow.source.name": "crackexp.train", **tags}
             run_id = self.client.create_run(self.experiment_id, tags=source, run_name=name).info.run_id
-        return Parent(run_id, tuple(json.loads(tags["sweep.varies"])))
+        return run_id
 
     def close_parent(self, parent: str, status: str) -> None:
         """Ends a parent run as FINISHED, FAILED or KILLED, and what still runs under it as KILLED."""
