@@ -1,5 +1,5 @@
 PYTHON ?= python3
-WORKERS := -n auto --maxprocesses 4
+WORKERS := -n auto --maxprocesses 4 --dist loadscope
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed

@@ -57,8 +57,9 @@ def patches(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache folder that all tests of a session share, as a user's runs do."""
-    return tmp_path_factory.mktemp("cache")
+    """A cache folder that all tests of a session share, as a user's runs do, whichever worker they run in."""
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
 
 
 @pytest.fixture

@@ -182,12 +182,12 @@ def test_a_stopped_sweep_goes_on_where_it_was(
     assert len(parents(tmp_path)) == 1
 
 
-def test_the_same_sweep_twice_at_once_is_refused(command: Command, cache: Path, tmp_path: Path) -> None:
-    words = ["-m", *PLAIN, "dropout=0.1", "epochs=1", "tracking=none"]
+def test_the_same_sweep_twice_at_once_is_refused(command: Command, tmp_path: Path) -> None:
+    words = ["-m", *PLAIN, "dropout=2", "tracking=none", f"paths.cache={tmp_path / 'own'}"]
     done = command("train", *words)
-    assert done.returncode == 0, done.stderr[-2000:]
-    newest = max((cache / "sweeps").glob("*.lock"), key=lambda file: file.stat().st_mtime)
-    with FileLock(newest):
+    assert done.returncode == 1, done.stderr[-2000:]
+    (lock,) = (tmp_path / "own" / "sweeps").glob("*.lock")
+    with FileLock(lock):
         refused = command("train", *words)
     assert refused.returncode == 2
     assert "running already" in refused.stderr

@@ -182,6 +182,7 @@ def test_a_long_epoch_goes_on_from_its_middle_bit_for_bit(
     assert begun == [3, 2, 2], "of the 4 batches of an epoch"
 
 
+@pytest.mark.slow
 def test_a_phase_that_was_stopped_early_stays_so(finetune: Training, tmp_path: Path) -> None:
     finetune.callbacks = lambda: [keras.callbacks.EarlyStopping("val_loss", min_delta=10, restore_best_weights=True)]
     whole = finetune.run(tmp_path / "whole")

@@ -190,7 +190,7 @@ def test_tensorboard_files_hold_the_metrics(
     assert losses == pytest.approx(trainer.history["val_loss"])
 
 
-@pytest.mark.parametrize("trained", ["head", "all"])
+@pytest.mark.parametrize("trained", ["head", pytest.param("all", marks=pytest.mark.slow)])
 def test_half_precision_trains_to_probabilities_in_float32(
     make_data: MakeData, make_module: MakeModule, arguments: dict[str, Any], trained: str
 ) -> None:
