@@ -184,6 +184,7 @@ def log_model(logger: NoLogger, cfg: DictConfig, module: CrackModule, datamodule
     metadata = {
         "class_names": list(index.class_names),
         "positive": index.positive,
+        "threshold": 0.5,
         "image_size": cfg.image_size,
         "dataset": datamodule.dataset.name,
         "dataset_digest": index.fingerprint,

@@ -177,7 +177,7 @@ def test_a_logged_model_loads_in_a_clean_process_and_agrees(
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), expected, atol=1e-5)
 
     for name in (logger.run_id, uri, "models:/test-model/1"):
-        found = load(name, logger.uri)
+        found = load(name, logger.uri, "run")
         assert found.class_names == ("Negative", "Positive")
         assert (found.positive, found.image_size, found.run_id) == ("Positive", 32, logger.run_id)
     saved = Path(mlflow.artifacts.download_artifacts(uri)) / "artifacts"
@@ -186,4 +186,4 @@ def test_a_logged_model_loads_in_a_clean_process_and_agrees(
 
 def test_an_unknown_model_is_told(store: Path) -> None:
     with pytest.raises(UserError, match=r"no such model.*Received: run=nothing"):
-        load("nothing", make_logger(store).uri)
+        load("nothing", make_logger(store).uri, "run")
