@@ -24,7 +24,7 @@ def run(task: Callable[[DictConfig], float | None], config_name: str) -> None:
     """Runs `task` on the config that the command line composes from ``conf/<config_name>.yaml``.
 
     Exit status: 0 done, 1 crashed (with a traceback) or with failed cells in a sweep, 2 a mistake of the user's (with a
-    sentence), 130 and 143 stopped by Ctrl-C and SIGTERM.
+    sentence), 3 done but for what could not be read, 130 and 143 stopped by Ctrl-C and SIGTERM.
     """
     if os.environ["KERAS_BACKEND"] != "jax":
         refuse(

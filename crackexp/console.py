@@ -18,6 +18,7 @@ from crackexp.tracking.logger import NoLogger
 
 if TYPE_CHECKING:
     from crackexp.evaluation.comparison import Comparison
+    from crackexp.prediction.inputs import Input
     from crackexp.tracking.sweeps import Failure
 
 HEADLINES = ("accuracy", "f1", "precision", "recall", "roc_auc", "average_precision", "log_loss")
@@ -102,6 +103,20 @@ def print_failures(failures: Sequence["Failure"]) -> None:
     for failure in failures:
         text = f"{failure.status}  {failure.name}: {failure.error}"
         console.print(text, style="red", soft_wrap=True, highlight=False, markup=False)
+
+
+def print_predictions(counts: Mapping[str, int], unread: Sequence["Input"], photos: int, table: Path) -> None:
+    """Prints how many images are cracked, what could not be read, and where the whole table lies."""
+    print_plain("".join(f"{name:<12}{count:,}\n" for name, count in counts.items()) + f"Table       {table}")
+    for one in unread:
+        console.print(f"{one.name}: {one.reason}", style="red", soft_wrap=True, highlight=False, markup=False)
+    if counts["unread"] > len(unread):
+        print_plain(f"... and {counts['unread'] - len(unread):,} more; the column reason has them all.")
+    if photos:
+        print_plain(
+            f"{photos:,} of the images are photos, much larger than the patches that the model was trained on. Scaled "
+            "down whole, they lose their cracks: python -m crackexp.survey looks at them patch by patch."
+        )
 
 
 def print_budget(seconds: Mapping[str, float]) -> None:

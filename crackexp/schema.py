@@ -245,6 +245,17 @@ class EvaluateRoot(Strict):
     batch_size: PositiveInt | None
 
 
+class PredictRoot(Strict):
+    """The scalars of ``conf/predict.yaml``."""
+
+    task_name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+    model: Name
+    input: Name | Annotated[list[Name], Field(min_length=1)]
+    out: Annotated[str, Field(pattern=r"\.(csv|jsonl|parquet)$")]
+    threshold: Annotated[float, Field(ge=0, le=1)] | None
+    batch_size: PositiveInt | None
+
+
 class CompareRoot(Strict):
     """The scalars of ``conf/compare.yaml``."""
 

@@ -28,6 +28,18 @@ _JPEG_END = b"\xff\xd9"
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
 
+class ImageError(DataError):
+    """A file cannot be used as an image.
+
+    Attributes:
+        reason: why, in a few words.
+    """
+
+    def __init__(self, reason: str, path: Path) -> None:
+        super().__init__(f"This image cannot be used: {reason}. Received: {path}")
+        self.reason = reason
+
+
 class _UnusableImageError(Exception):
     """The bytes cannot be used as an image; the text is the reason."""
 
@@ -45,7 +57,7 @@ def load_image(path: Path) -> np.ndarray:
         uint8 array (height, width, 3), RGB, 0 to 255.
 
     Raises:
-        DataError: the file cannot be read or decoded, with the reason.
+        ImageError: the file cannot be read or decoded.
     """
     try:
         return _decode(Path(path).read_bytes())
@@ -53,7 +65,7 @@ def load_image(path: Path) -> np.ndarray:
         reason = _describe(error)
     except _UnusableImageError as error:
         reason = str(error)
-    raise DataError(f"This image cannot be used: {reason}. Received: {path}")
+    raise ImageError(reason, path)
 
 
 def check_image(path: Path) -> str | None:

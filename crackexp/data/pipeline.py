@@ -1,12 +1,13 @@
 """From image files to uint8 batches of one fixed shape, decoded and augmented by grain's threads."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from crackexp.data.decode import load_image, resize
+from crackexp.data.decode import ImageError, load_image, resize
 from crackexp.data.index import ImageIndex
 
 Transform = Callable[[np.ndarray, str], np.ndarray]
@@ -32,11 +33,38 @@ def image_batches(
         return _load(index, row, image_size, transform)
 
     def stack(images: list[np.ndarray]) -> np.ndarray:
-        batch = np.zeros((batch_size, image_size, image_size, 3), np.uint8)
-        batch[: len(images)] = images
-        return batch
+        return _filled(images, image_size, batch_size)
 
     yield from _stream(range(len(index)), load, batch_size, stack, drop_remainder=False)
+
+
+def readable_batches(
+    files: Sequence[Path], image_size: int, batch_size: int
+) -> Iterator[tuple[np.ndarray, list[tuple[int, int] | str]]]:
+    """Yields each of n `files` once, in order, and what became of it; a file that is no image stops nothing.
+
+    Args:
+        files: that may be images.
+        image_size: S in pixels.
+        batch_size: B.
+
+    Yields:
+        ceil(n / B) times images (B, S, S, 3) uint8, black where there is none, and for each file of the batch its
+        height and width in pixels, or the reason why it is no image.
+    """
+
+    def load(row: int) -> tuple[np.ndarray, tuple[int, int] | str]:
+        try:
+            image = load_image(files[row])
+        except ImageError as error:
+            return np.zeros((image_size, image_size, 3), np.uint8), error.reason
+        return resize(image, image_size), (image.shape[0], image.shape[1])
+
+    def stack(items: list[Any]) -> tuple[np.ndarray, list[tuple[int, int] | str]]:
+        images, fates = zip(*items, strict=True)
+        return _filled(images, image_size, batch_size), list(fates)
+
+    yield from _stream(range(len(files)), load, batch_size, stack, drop_remainder=False)
 
 
 def training_batches(
@@ -85,6 +113,12 @@ def training_batches(
 
     positions = range(first_batch * len(rows), epochs * steps * len(rows))
     yield from _stream(positions, load, len(rows), stack, drop_remainder=True)
+
+
+def _filled(images: Sequence[np.ndarray], image_size: int, batch_size: int) -> np.ndarray:
+    batch = np.zeros((batch_size, image_size, image_size, 3), np.uint8)
+    batch[: len(images)] = images
+    return batch
 
 
 def _load(index: ImageIndex, row: int, image_size: int, transform: Transform | None) -> np.ndarray:

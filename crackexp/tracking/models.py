@@ -1,11 +1,14 @@
 """Logged models, found again by run id, model URI or folder."""
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 import mlflow
+from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
+from mlflow.models import Model
 
 from crackexp.errors import UserError
 
@@ -48,21 +51,29 @@ def load(name: str, uri: str, key: str) -> LoggedModel:
     Raises:
         UserError: the store holds no such run or model, or the model was not logged by crackexp.
     """
+    if Path(name, "MLmodel").is_file():
+        return _read(Path(name), f"{key}={name}")
     mlflow.set_tracking_uri(uri)
-    model_uri = name if ":/" in name or Path(name, "MLmodel").is_file() else f"runs:/{name}/model"
-    try:
-        info = mlflow.models.get_model_info(model_uri)
-        folder = Path(mlflow.artifacts.download_artifacts(model_uri))
-    except mlflow.MlflowException as error:
-        raise UserError(
-            f"The store at {uri} holds no such model: {error.message}. Type {key}=RUN_ID as printed at the end of a "
-            f"training run, {key}=models:/NAME/VERSION, or {key}=FOLDER of a logged model. Received: {key}={name}"
-        ) from error
+    MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            mlflow.artifacts.download_artifacts(name if ":/" in name else f"runs:/{name}/model", dst_path=folder)
+        except mlflow.MlflowException as error:
+            raise UserError(
+                f"The store at {uri} holds no such model: {error.message}. Type {key}=RUN_ID as printed at the end of "
+                f"a training run, {key}=models:/NAME/VERSION, or {key}=FOLDER of a logged model. Received: {key}={name}"
+            ) from error
+        (file,) = Path(folder).rglob("MLmodel")
+        return _read(file.parent, f"{key}={name}")
+
+
+def _read(folder: Path, received: str) -> LoggedModel:
+    info = Model.load(folder)
     facts: dict[str, Any] = info.metadata or {}
     file = folder / "artifacts" / "model.keras"
     if "class_names" not in facts or not file.is_file():
         raise UserError(
-            f"The model was not logged by crackexp.train, so its classes are not known. Received: {key}={name}"
+            f"The model was not logged by crackexp.train, so its classes are not known. Received: {received}"
         )
     classifier = keras.saving.load_model(file, compile=False)
     threshold = float(facts.get("threshold", 0.5))

@@ -103,7 +103,14 @@ def test_another_backend_of_keras_is_refused(command: Command) -> None:
 
 
 @pytest.mark.parametrize(
-    ("entry", "key"), [("train", "dataset:"), ("evaluate", "dataset:"), ("compare", "runs:"), ("cache", "clear:")]
+    ("entry", "key"),
+    [
+        ("train", "dataset:"),
+        ("evaluate", "dataset:"),
+        ("predict", "input:"),
+        ("compare", "runs:"),
+        ("cache", "clear:"),
+    ],
 )
 def test_every_entry_point_shows_its_help_and_its_config(command: Command, entry: str, key: str) -> None:
     helped = command(entry, "--help")

@@ -1,0 +1,61 @@
+"""Classifies images with a logged model: ``python -m crackexp.predict model=MODEL input=IMAGES``."""
+
+import sys
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from crackexp.cli import run
+from crackexp.config import check
+from crackexp.errors import DataError
+from crackexp.schema import PredictRoot
+
+INCOMPLETE = 3
+"""Exit status where some of what was named could not be read."""
+
+
+def predict(composed: DictConfig) -> int:
+    """Writes a table of what a model says of each image.
+
+    Args:
+        composed: what Hydra composed from ``conf/predict.yaml``.
+
+    Returns:
+        How many of the named images could not be read.
+
+    Raises:
+        UserError: a mistake in the config or the name of the model, or nothing to read at all.
+    """
+    cfg = check(composed, PredictRoot)
+
+    from crackexp.prediction.inputs import find
+
+    inputs = find([cfg.input] if isinstance(cfg.input, str) else cfg.input, sys.stdin)
+    if all(one.reason for one in inputs):
+        reasons = "; ".join(f"{one.name}: {one.reason}" for one in inputs) or "standard input is empty"
+        raise DataError(f"There is no image to classify. Type input=FILES, FOLDERS or PATTERNS. Received: {reasons}")
+
+    from crackexp import console
+    from crackexp.prediction.predictor import Predictor
+    from crackexp.prediction.tables import writing
+    from crackexp.tracking.models import load
+    from crackexp.training.programs import keep_programs, set_precision
+
+    set_precision("float32")
+    keep_programs(Path(cfg.paths.cache))
+    predictor = Predictor(load(cfg.model, cfg.tracking.uri, "model"), cfg.threshold, cfg.batch_size)
+    with writing(Path(cfg.out)) as write:
+        for rows in predictor.tables(inputs):
+            write(rows)
+    console.print_predictions(predictor.counts, predictor.unread, predictor.photos, Path(cfg.out))
+    return predictor.counts["unread"]
+
+
+def main(composed: DictConfig) -> None:
+    """Classifies, and ends with a status that says whether all was read."""
+    if predict(composed):
+        sys.exit(INCOMPLETE)
+
+
+if __name__ == "__main__":
+    run(main, "predict")

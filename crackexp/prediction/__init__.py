@@ -1,0 +1,1 @@
+"""What a logged model says of files and photos that have no labels."""

@@ -1,0 +1,111 @@
+"""What a logged model says of image files, a batch at a time."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from crackexp.data.pipeline import readable_batches
+from crackexp.prediction.inputs import Input
+from crackexp.progress import progress
+from crackexp.tracking.models import LoggedModel
+from crackexp.training.inference import Inference, computing
+
+MIN_SIDE = 16
+"""Pixels; a smaller image shows nothing that could be a crack."""
+PHOTO = 4
+"""A side of so many times the model's is a photo's: a crack of it is lost when the whole is scaled to the model's."""
+CRACK, SOUND, UNREAD = "crack", "sound", "unread"
+SHOWN = 5
+"""Files that could not be read and are told on the terminal; the table has them all."""
+ROWS = 4096
+"""Of a table."""
+Fate = tuple[int, int] | str
+"""What became of a file: its height and width in pixels, or the reason why it was not read."""
+
+
+class Predictor:
+    """Classifies files.
+
+    Args:
+        model: of c classes.
+        threshold: of the probability of a crack, from which on the decision is "crack"; None: the model's.
+        batch_size: images at once; None: what is fastest.
+
+    Attributes:
+        threshold: as decided on.
+        counts: files so far, by "crack", "sound" and "unread".
+        photos: how many of them were much larger than what the model sees.
+        unread: the first few files that could not be read, with the reason.
+    """
+
+    def __init__(self, model: LoggedModel, threshold: float | None = None, batch_size: int | None = None) -> None:
+        self.threshold = model.threshold if threshold is None else threshold
+        self.counts: Counter[str] = Counter({CRACK: 0, SOUND: 0, UNREAD: 0})
+        self.photos = 0
+        self.unread: list[Input] = []
+        self._model = model
+        self._network = Inference(computing(model.classifier), batch_size)
+
+    def tables(self, inputs: Sequence[Input]) -> Iterator[pd.DataFrame]:
+        """Yields what is said of each input, in tables of up to `ROWS` rows, so memory stays flat.
+
+        The whole of an image is scaled to the square that the model takes, whatever its shape, as in training. Names
+        that lead to no file come last.
+
+        Yields:
+            path, label (a class name), probability (of a crack, float32 in [0, 1]), decision ("crack" or "sound") and
+            reason (why the file was not read; then the three before are empty).
+        """
+        named = [one for one in inputs if one.reason is None]
+        with progress("Classifying", len(named)) as advance:
+            for start in range(0, len(named), ROWS):
+                part = named[start : start + ROWS]
+                yield self._table(part, *self._read(part, advance))
+        if refused := [one for one in inputs if one.reason is not None]:
+            nothing = np.zeros((len(refused), len(self._model.class_names)), np.float32)
+            yield self._table(refused, nothing, [str(one.reason) for one in refused])
+
+    def _read(self, inputs: Sequence[Input], advance: Callable[[int], None]) -> tuple[np.ndarray, list[Fate]]:
+        fates: list[Fate] = []
+        outputs = np.zeros((len(inputs), len(self._model.class_names)), np.float32)
+        size = self._network.batch_size
+
+        def images() -> Iterator[np.ndarray]:
+            files = [Path(one.name).expanduser() for one in inputs]
+            for batch, its_fates in readable_batches(files, self._model.image_size, size):
+                fates.extend(map(self._judge, its_fates))
+                yield batch
+
+        for start, output in zip(range(0, len(inputs), size), self._network.stream(images()), strict=True):
+            rows = outputs[start : start + size]
+            rows[:] = output[: len(rows)]
+            advance(len(rows))
+        return outputs, fates
+
+    def _judge(self, fate: Fate) -> Fate:
+        if isinstance(fate, str) or min(fate) >= MIN_SIDE:
+            return fate
+        return f"{fate[1]} x {fate[0]} pixels are too few to judge: it takes {MIN_SIDE} a side"
+
+    def _table(self, inputs: Sequence[Input], outputs: np.ndarray, fates: list[Fate]) -> pd.DataFrame:
+        probability = outputs[:, self._model.positive_index]
+        names = np.array(self._model.class_names)
+        reasons = [fate if isinstance(fate, str) else None for fate in fates]
+        table = pd.DataFrame(
+            {
+                "path": pd.array([one.name for one in inputs], "string"),
+                "label": pd.array(names[outputs.argmax(axis=1)].tolist(), "string"),
+                "probability": pd.array(probability, "Float32"),
+                "decision": pd.array(np.where(probability >= self.threshold, CRACK, SOUND).tolist(), "string"),
+                "reason": pd.array(reasons, "string"),
+            }
+        )
+        table.loc[table["reason"].notna(), ["label", "probability", "decision"]] = pd.NA
+        self.counts.update(table["decision"].fillna(UNREAD))
+        self.photos += sum(not isinstance(fate, str) and max(fate) >= PHOTO * self._model.image_size for fate in fates)
+        unread = table[table["reason"].notna()][: SHOWN - len(self.unread)]
+        self.unread += map(Input, unread["path"], unread["reason"])
+        return table

@@ -1,0 +1,61 @@
+"""Which files the names on a command line lead to."""
+
+from pathlib import Path
+
+import pytest
+
+from crackexp.prediction.inputs import Input, find
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    for name in ("b.jpg", "a.PNG", "deep/er/c.tiff", "notes.txt", "deep/er/.hidden.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "empty").mkdir()
+    return tmp_path
+
+
+def names(found: list[Input], site: Path) -> list[str]:
+    assert all(one.reason is None for one in found)
+    return [str(Path(one.name).relative_to(site)) for one in found]
+
+
+def test_a_folder_gives_its_images_sorted_and_whatever_their_depth(site: Path) -> None:
+    assert names(find([str(site)], []), site) == ["a.PNG", "b.jpg", "deep/er/.hidden.jpg", "deep/er/c.tiff"]
+
+
+def test_a_file_is_taken_by_its_name_and_once(site: Path) -> None:
+    words = [f"{site}/notes.txt", f"{site}/b.jpg", f"{site}/notes.txt", str(site)]
+    assert names(find(words, []), site)[:2] == ["notes.txt", "b.jpg"]
+    assert len(find(words, [])) == 5
+
+
+def test_patterns_lead_to_files_and_folders(site: Path) -> None:
+    assert names(find([f"{site}/*.jpg"], []), site) == ["b.jpg"]
+    assert names(find([f"{site}/**/*.t*"], []), site) == ["deep/er/c.tiff", "notes.txt"]
+    assert names(find([f"{site}/d*"], []), site) == ["deep/er/.hidden.jpg", "deep/er/c.tiff"]
+
+
+def test_a_file_with_brackets_in_its_name_is_no_pattern(site: Path) -> None:
+    (site / "wall [1].jpg").touch()
+    assert names(find([f"{site}/wall [1].jpg"], []), site) == ["wall [1].jpg"]
+
+
+def test_a_dash_reads_lines(site: Path) -> None:
+    assert names(find(["-"], [f"{site}/b.jpg\n", "\n", f"{site}/deep\r\n"]), site) == [
+        "b.jpg",
+        "deep/er/.hidden.jpg",
+        "deep/er/c.tiff",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("empty", "no images"), ("none.jpg", "no such file"), ("*.webp", "fits no file"), ("broken.jpg", "no such file")],
+)
+def test_a_name_that_leads_nowhere_says_why(site: Path, name: str, reason: str) -> None:
+    (site / "broken.jpg").symlink_to(site / "gone.jpg")
+    (found,) = find([str(site / name)], [])
+    assert found.name == str(site / name)
+    assert reason in str(found.reason)
