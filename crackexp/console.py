@@ -17,6 +17,8 @@ from crackexp.evaluation.statistics import Interval
 from crackexp.tracking.logger import NoLogger
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from crackexp.evaluation.comparison import Comparison
     from crackexp.prediction.inputs import Input
     from crackexp.tracking.sweeps import Failure
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 HEADLINES = ("accuracy", "f1", "precision", "recall", "roc_auc", "average_precision", "log_loss")
 WIDE = 110
 """Characters a line that the whole table of a comparison takes."""
+LISTED = 50
+"""Photos on the terminal; the page has more, the table all."""
 console = Console(soft_wrap=False)
 
 
@@ -108,8 +112,7 @@ def print_failures(failures: Sequence["Failure"]) -> None:
 def print_predictions(counts: Mapping[str, int], unread: Sequence["Input"], photos: int, table: Path) -> None:
     """Prints how many images are cracked, what could not be read, and where the whole table lies."""
     print_plain("".join(f"{name:<12}{count:,}\n" for name, count in counts.items()) + f"Table       {table}")
-    for one in unread:
-        console.print(f"{one.name}: {one.reason}", style="red", soft_wrap=True, highlight=False, markup=False)
+    print_unread(unread)
     if counts["unread"] > len(unread):
         print_plain(f"... and {counts['unread'] - len(unread):,} more; the column reason has them all.")
     if photos:
@@ -117,6 +120,25 @@ def print_predictions(counts: Mapping[str, int], unread: Sequence["Input"], phot
             f"{photos:,} of the images are photos, much larger than the patches that the model was trained on. Scaled "
             "down whole, they lose their cracks: python -m crackexp.survey looks at them patch by patch."
         )
+
+
+def print_survey(verdicts: "pd.DataFrame", unread: Sequence["Input"], page: Path) -> None:
+    """Prints the verdict on each photo, the most severe first, what could not be read, and where the report lies."""
+    table = Table(title="Survey", title_justify="left", title_style="bold")
+    for column in ("photo", "decision", "marked", "regions", "longest extent"):
+        table.add_column(column, justify="left" if column in ("photo", "decision") else "right", overflow="fold")
+    for row in verdicts.dropna(subset="decision")[:LISTED].itertuples():
+        extent = f"{row.longest_extent_px:,.0f} px"
+        table.add_row(row.photo, row.decision, f"{row.cracked_share:.1%}", f"{row.regions:.0f}", extent)
+    console.print(table)
+    print_unread(unread[:LISTED])
+    print_plain(f"Report      {page}")
+
+
+def print_unread(unread: Sequence["Input"]) -> None:
+    """Prints files that could not be read, each with the reason."""
+    for one in unread:
+        console.print(f"{one.name}: {one.reason}", style="red", soft_wrap=True, highlight=False, markup=False)
 
 
 def print_budget(seconds: Mapping[str, float]) -> None:

@@ -48,7 +48,7 @@ def evaluate(composed: DictConfig) -> dict[str, float]:
         budget.watch_compilation()
         set_precision("float32")
         keep_programs(Path(cfg.paths.cache))
-        model = load(cfg.run, cfg.tracking.uri, "run")
+        model = load(cfg.run, cfg.tracking.get("uri"), "run")
         index = index.relabel(model.class_names, model.positive)
 
     with logger.run(f"evaluate-{dataset.name}", tags={}, parent=model.run_id):

@@ -7,7 +7,6 @@ from omegaconf import DictConfig
 
 from crackexp.cli import run
 from crackexp.config import check
-from crackexp.errors import DataError
 from crackexp.schema import PredictRoot
 
 INCOMPLETE = 3
@@ -28,12 +27,9 @@ def predict(composed: DictConfig) -> int:
     """
     cfg = check(composed, PredictRoot)
 
-    from crackexp.prediction.inputs import find
+    from crackexp.prediction.inputs import named
 
-    inputs = find([cfg.input] if isinstance(cfg.input, str) else cfg.input, sys.stdin)
-    if all(one.reason for one in inputs):
-        reasons = "; ".join(f"{one.name}: {one.reason}" for one in inputs) or "standard input is empty"
-        raise DataError(f"There is no image to classify. Type input=FILES, FOLDERS or PATTERNS. Received: {reasons}")
+    inputs = named(cfg.input, sys.stdin)
 
     from crackexp import console
     from crackexp.prediction.predictor import Predictor
@@ -43,7 +39,7 @@ def predict(composed: DictConfig) -> int:
 
     set_precision("float32")
     keep_programs(Path(cfg.paths.cache))
-    predictor = Predictor(load(cfg.model, cfg.tracking.uri, "model"), cfg.threshold, cfg.batch_size)
+    predictor = Predictor(load(cfg.model, cfg.tracking.get("uri"), "model"), cfg.threshold, cfg.batch_size)
     with writing(Path(cfg.out)) as write:
         for rows in predictor.tables(inputs):
             write(rows)

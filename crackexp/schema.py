@@ -256,6 +256,26 @@ class PredictRoot(Strict):
     batch_size: PositiveInt | None
 
 
+class Tile(Strict):
+    size: Annotated[int, Field(ge=16, le=4096)]
+    scale: Annotated[float, Field(ge=0.05, le=20)]
+    overlap: Annotated[float, Field(ge=0, le=0.9)]
+
+
+class SurveyRoot(Strict):
+    """The scalars of ``conf/survey.yaml``."""
+
+    task_name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+    model: Name
+    input: Name | Annotated[list[Name], Field(min_length=1)]
+    out: Name
+    tile: Tile
+    threshold: Annotated[float, Field(gt=0, le=1)] | None
+    mm_per_px: PositiveFloat | None
+    gps: bool
+    batch_size: PositiveInt | None
+
+
 class CompareRoot(Strict):
     """The scalars of ``conf/compare.yaml``."""
 

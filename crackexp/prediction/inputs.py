@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from crackexp.data.decode import IMAGE_SUFFIXES
+from crackexp.data.folder import images_below
+from crackexp.errors import DataError
 
 STANDARD_INPUT = "-"
 
@@ -21,6 +22,19 @@ class Input:
 
     name: str
     reason: str | None = None
+
+
+def named(names: str | Sequence[str], standard_input: Iterable[str]) -> list[Input]:
+    """Returns what `find` finds of the value of ``input=``.
+
+    Raises:
+        DataError: there is not one file.
+    """
+    found = find([names] if isinstance(names, str) else names, standard_input)
+    if all(one.reason for one in found):
+        reasons = "; ".join(f"{one.name}: {one.reason}" for one in found) or "standard input is empty"
+        raise DataError(f"There is no image to look at. Type input=FILES, FOLDERS or PATTERNS. Received: {reasons}")
+    return found
 
 
 def find(names: Sequence[str], standard_input: Iterable[str]) -> list[Input]:
@@ -44,7 +58,7 @@ def _lead(name: str) -> Iterator[Input]:
     if path.is_file():
         yield Input(name)
     elif path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file())
+        files = sorted(images_below(path))
         yield from map(Input, map(str, files))
         if not files:
             yield Input(name, "this folder holds no images")

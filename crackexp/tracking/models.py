@@ -22,14 +22,14 @@ class LoggedModel:
         class_names: of the c outputs.
         positive: the class that means "crack".
         threshold: of the probability of `positive`, from which on the decision is "crack".
-        run_id: the run that logged it.
+        run_id: the run that logged it; None where it was loaded from a folder.
     """
 
     classifier: keras.Model
     class_names: tuple[str, ...]
     positive: str
     threshold: float
-    run_id: str
+    run_id: str | None
 
     @property
     def image_size(self) -> int:
@@ -40,19 +40,24 @@ class LoggedModel:
         return self.class_names.index(self.positive)
 
 
-def load(name: str, uri: str, key: str) -> LoggedModel:
+def load(name: str, uri: str | None, key: str) -> LoggedModel:
     """Loads the model that `name` means.
 
     Args:
         name: a run id, a model URI that begins with models:/ or runs:/, or a folder that holds a logged model.
-        uri: of the store.
+        uri: of the store; None: there is none, and `name` must be a folder.
         key: of the config, which `name` is the value of.
 
     Raises:
         UserError: the store holds no such run or model, or the model was not logged by crackexp.
     """
     if Path(name, "MLmodel").is_file():
-        return _read(Path(name), f"{key}={name}")
+        return _read(Path(name), None, f"{key}={name}")
+    if uri is None:
+        raise UserError(
+            f"tracking=none has no store to find a model in. Type tracking=local, or {key}=FOLDER of a logged model. "
+            f"Received: {key}={name}"
+        )
     mlflow.set_tracking_uri(uri)
     MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
     with tempfile.TemporaryDirectory() as folder:
@@ -64,12 +69,11 @@ def load(name: str, uri: str, key: str) -> LoggedModel:
                 f"a training run, {key}=models:/NAME/VERSION, or {key}=FOLDER of a logged model. Received: {key}={name}"
             ) from error
         (file,) = Path(folder).rglob("MLmodel")
-        return _read(file.parent, f"{key}={name}")
+        return _read(file.parent, Model.load(file.parent).run_id, f"{key}={name}")
 
 
-def _read(folder: Path, received: str) -> LoggedModel:
-    info = Model.load(folder)
-    facts: dict[str, Any] = info.metadata or {}
+def _read(folder: Path, run_id: str | None, received: str) -> LoggedModel:
+    facts: dict[str, Any] = Model.load(folder).metadata or {}
     file = folder / "artifacts" / "model.keras"
     if "class_names" not in facts or not file.is_file():
         raise UserError(
@@ -77,4 +81,4 @@ def _read(folder: Path, received: str) -> LoggedModel:
         )
     classifier = keras.saving.load_model(file, compile=False)
     threshold = float(facts.get("threshold", 0.5))
-    return LoggedModel(classifier, tuple(facts["class_names"]), facts["positive"], threshold, info.run_id)
+    return LoggedModel(classifier, tuple(facts["class_names"]), facts["positive"], threshold, run_id)

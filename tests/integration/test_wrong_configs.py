@@ -108,6 +108,7 @@ def test_another_backend_of_keras_is_refused(command: Command) -> None:
         ("train", "dataset:"),
         ("evaluate", "dataset:"),
         ("predict", "input:"),
+        ("survey", "tile:"),
         ("compare", "runs:"),
         ("cache", "clear:"),
     ],

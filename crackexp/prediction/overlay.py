@@ -1,0 +1,51 @@
+"""Pictures of what was found: the photo, its heat map over it, its cracked regions outlined."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from crackexp.prediction.regions import Region
+
+MARK = (213, 94, 0)
+"""RGB of what is cracked."""
+OPACITY = 0.5
+"""Of the mark where the probability is 1."""
+
+
+def overlay(photo: np.ndarray, heat: np.ndarray, regions: Sequence[Region]) -> np.ndarray:
+    """Returns `photo` with its heat map laid over it and its regions outlined.
+
+    Args:
+        photo: (H, W, 3) uint8 RGB.
+        heat: (h, w) float32 in [0, 1].
+        regions: with corners in pixels of the photo.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
+    height, width = photo.shape[:2]
+    alpha = cv2.resize((255 * OPACITY * heat).astype(np.uint8), (width, height), interpolation=cv2.INTER_LINEAR)
+    alpha = cv2.merge([alpha] * 3)
+    picture = cv2.multiply(photo, 255 - alpha, scale=1 / 255)
+    picture = cv2.add(picture, cv2.multiply(np.full_like(photo, MARK), alpha, scale=1 / 255))
+    rings = [ring.round().astype(np.int32) for region in regions for ring in region.rings]
+    thickness = max(round(max(height, width) / 800), 1)
+    return cv2.polylines(picture, rings, isClosed=True, color=MARK, thickness=thickness, lineType=cv2.LINE_AA)
+
+
+def shrunk(picture: np.ndarray, side: int) -> np.ndarray:
+    """Returns `picture` with a longer side of at most `side` pixels."""
+    height, width = picture.shape[:2]
+    scale = side / max(height, width)
+    if scale >= 1:
+        return picture
+    size = max(round(width * scale), 1), max(round(height * scale), 1)
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+
+
+def jpeg(picture: np.ndarray, quality: int) -> bytes:
+    """Returns (H, W, 3) uint8 RGB as the bytes of a JPEG file, without any metadata."""
+    done, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    assert done, picture.shape
+    return data.tobytes()

@@ -1,0 +1,125 @@
+"""The folder that a survey leaves: pictures, tables and outlines of each photo, and one page over all of them."""
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader
+
+from crackexp import __version__
+from crackexp.files import replacing, write_text
+from crackexp.prediction.inputs import Input
+from crackexp.prediction.overlay import jpeg, overlay, shrunk
+from crackexp.prediction.place import gps
+from crackexp.prediction.predictor import CRACK
+from crackexp.prediction.surveyor import Finding
+
+SIDE = 1600
+"""Pixels of the longer side of a photo in the page."""
+SHOWN = 200
+"""Photos in the page, the most severe ones; it takes about half a megabyte each. The table has all of them."""
+SEVERITY = ["cracked_share", "longest_extent_px", "highest_probability"]
+
+
+@dataclass(frozen=True)
+class _Picture:
+    plain: str
+    outlines: list[str]
+
+
+class Survey:
+    """Writes what was found, photo by photo.
+
+    Args:
+        folder: to write to; made where it is missing.
+        mm_per_px: see `Finding.verdict`.
+        gps: tells where photos were taken, as far as they know.
+
+    Attributes:
+        files: written so far.
+        unread: names without a photo, with the reason.
+        page: the report.
+    """
+
+    def __init__(self, folder: Path, mm_per_px: float | None, gps: bool) -> None:
+        self.folder = folder
+        self.page = folder / "report.html"
+        self.files: list[Path] = []
+        self.unread: list[Input] = []
+        self._mm_per_px, self._gps = mm_per_px, gps
+        self._rows: list[dict[str, Any]] = []
+        self._shown: dict[str, _Picture] = {}
+
+    def add(self, name: str, found: Finding) -> None:
+        """Writes the overlay, the tiles and the outlines of one photo, and keeps what the page shows of it."""
+        stem = f"{len(self._rows) + 1:04}_{Path(name).stem}"
+        row = {"photo": name, **found.verdict(self._mm_per_px), "files": f"photos/{stem}"}
+        if self._gps:
+            row["latitude"], row["longitude"] = gps(Path(name).expanduser()) or (None, None)
+        base = self.folder / "photos" / stem
+        picture = overlay(found.photo, found.heat, found.regions)
+        self._write(base.with_name(f"{stem}.jpg"), jpeg(picture, 90))
+        self._write(base.with_name(f"{stem}.tiles.csv"), found.tiles().to_csv(index=False).encode())
+        self._write(base.with_name(f"{stem}.geojson"), found.geojson(name, self._mm_per_px).encode())
+        self._rows.append(row)
+        self._show(stem, found)
+
+    def leave_out(self, one: Input) -> None:
+        """Notes a name that there is no photo of."""
+        self.unread.append(one)
+
+    def table(self) -> pd.DataFrame:
+        """Returns the verdict on each photo, the most severe first; the last column says why one was not read."""
+        unread = [{"photo": one.name, "reason": one.reason} for one in self.unread]
+        table = pd.DataFrame(self._rows + unread)
+        return table.sort_values(SEVERITY, ascending=False, kind="stable") if self._rows else table
+
+    def metrics(self) -> dict[str, float]:
+        """Returns what is logged of the whole survey."""
+        cracked = sum(row["decision"] == CRACK for row in self._rows)
+        tiles = sum(row["tiles"] for row in self._rows)
+        counts = {"photos": len(self._rows), "cracked_photos": cracked, "unread": len(self.unread), "tiles": tiles}
+        return {f"survey/{name}": float(count) for name, count in counts.items()}
+
+    def finish(self, how: str) -> None:
+        """Writes the table of all photos and the page.
+
+        Args:
+            how: the model, the tiles and the threshold, in a line.
+        """
+        table = self.table()
+        self._write(self.folder / "photos.csv", table.to_csv(index=False).encode())
+        read = table[table["files"].notna()] if self._rows else table[:0]
+        environment = Environment(
+            loader=PackageLoader("crackexp.prediction", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        )
+        page = environment.get_template("survey_report.html").render(
+            rows=read.astype(object).where(read.notna(), None).to_dict("records"),
+            pictures=self._shown,
+            metrics={name.removeprefix("survey/"): int(value) for name, value in self.metrics().items()},
+            unread=self.unread,
+            how=how,
+            version=__version__,
+            crack=CRACK,
+        )
+        write_text(self.page, page)
+        self.files.append(self.page)
+
+    def _show(self, stem: str, found: Finding) -> None:
+        small = shrunk(found.photo, SIDE)
+        outlines = [
+            " ".join("M" + " ".join(f"{x:.0f},{y:.0f}" for x, y in ring[:-1]) + "Z" for ring in region.rings)
+            for region in found.regions
+        ]
+        self._shown[f"photos/{stem}"] = _Picture(base64.b64encode(jpeg(small, 80)).decode(), outlines)
+        if len(self._shown) > SHOWN:
+            ranked = sorted(self._rows, key=lambda row: [row[key] for key in SEVERITY])
+            least = next(row["files"] for row in ranked if row["files"] in self._shown)
+            del self._shown[least]
+
+    def _write(self, file: Path, data: bytes) -> None:
+        with replacing(file) as temporary:
+            temporary.write_bytes(data)
+        self.files.append(file)

@@ -1,0 +1,132 @@
+"""Looks at whole photos, tile by tile, with a model of patches."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from crackexp.data.decode import ImageError, load_image, resize
+from crackexp.prediction.predictor import CRACK, MIN_SIDE, SOUND
+from crackexp.prediction.regions import Region, find_regions
+from crackexp.prediction.tiles import Tiling
+from crackexp.tracking.models import LoggedModel
+from crackexp.training.inference import Inference, computing
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found in one photo.
+
+    Attributes:
+        photo: (height, width, 3) uint8 RGB, upright.
+        boxes: (n, 4) int32, left, top, right and bottom of the tiles in pixels.
+        probabilities: (n,) float32, of a crack.
+        heat: (h, w) float32, mean probability of the tiles over each cell.
+        cell: side of a cell, pixels of the photo.
+        threshold: of the mean probability, from which on a place counts as cracked.
+    """
+
+    photo: np.ndarray
+    boxes: np.ndarray
+    probabilities: np.ndarray
+    heat: np.ndarray
+    cell: float
+    threshold: float
+
+    @cached_property
+    def regions(self) -> list[Region]:
+        """The connected cracked parts, the largest first."""
+        return find_regions(self.heat, self.threshold, self.cell, *self.photo.shape[:2])
+
+    def verdict(self, mm_per_px: float | None) -> dict[str, Any]:
+        """Returns the row of this photo in the table of a survey.
+
+        Args:
+            mm_per_px: millimetres of the wall that a pixel of the photo shows; None leaves lengths in pixels alone.
+        """
+        height, width = self.photo.shape[:2]
+        extent = max((region.extent for region in self.regions), default=0.0)
+        row = {
+            "width": width,
+            "height": height,
+            "decision": CRACK if self.regions else SOUND,
+            "cracked_share": sum(region.area for region in self.regions) / (height * width),
+            "regions": len(self.regions),
+            "longest_extent_px": round(extent),
+            "highest_probability": float(self.probabilities.max()),
+            "tiles": len(self.boxes),
+            "cracked_tiles": int((self.probabilities >= self.threshold).sum()),
+        }
+        return row if mm_per_px is None else {**row, "longest_extent_mm": round(extent * mm_per_px, 1)}
+
+    def tiles(self) -> pd.DataFrame:
+        """Returns left, top, right, bottom, probability and decision of each tile."""
+        table = pd.DataFrame(self.boxes, columns=["left", "top", "right", "bottom"])
+        table["probability"] = self.probabilities
+        table["decision"] = np.where(self.probabilities >= self.threshold, CRACK, SOUND)
+        return table
+
+    def geojson(self, name: str, mm_per_px: float | None) -> str:
+        """Returns the regions as polygons in the form of GeoJSON; x goes right and y down, in pixels of the photo."""
+        features = [
+            {
+                "type": "Feature",
+                "geometry": {"type": "Polygon", "coordinates": [ring.round(1).tolist() for ring in region.rings]},
+                "properties": {"area_px": round(region.area), "extent_px": round(region.extent)}
+                | ({} if mm_per_px is None else {"extent_mm": round(region.extent * mm_per_px, 1)}),
+            }
+            for region in self.regions
+        ]
+        height, width = self.photo.shape[:2]
+        image = {"name": name, "width": width, "height": height, "coordinates": "pixels, x right, y down"}
+        return json.dumps({"type": "FeatureCollection", "image": image, "features": features})
+
+
+class Surveyor:
+    """Classifies the tiles of photos.
+
+    Args:
+        model: of patches.
+        tiling: how photos are cut.
+        threshold: of the probability of a crack; None: the model's.
+        batch_size: tiles at once; None: what is fastest.
+    """
+
+    def __init__(
+        self, model: LoggedModel, tiling: Tiling, threshold: float | None = None, batch_size: int | None = None
+    ) -> None:
+        self.tiling = tiling
+        self.threshold = model.threshold if threshold is None else threshold
+        self._model = model
+        self._network = Inference(computing(model.classifier), batch_size)
+
+    def look(self, file: Path) -> Finding:
+        """Returns what is found in the photo `file`.
+
+        A tile is cut from the photo as it is and scaled as a patch is in training.
+
+        Raises:
+            ImageError: the file is no image, or one too small to judge.
+        """
+        photo = load_image(file)
+        height, width = photo.shape[:2]
+        if min(height, width) < MIN_SIDE:
+            raise ImageError(f"{width} x {height} pixels are too few to judge: it takes {MIN_SIDE} a side", file)
+        boxes = self.tiling.boxes(height, width)
+        outputs = np.concatenate(list(self._network.stream(self._batches(photo, boxes))))[: len(boxes)]
+        probabilities = outputs[:, self._model.positive_index]
+        heat = self.tiling.heat_map(boxes, probabilities, height, width)
+        return Finding(photo, boxes, probabilities, heat, self.tiling.cell, self.threshold)
+
+    def _batches(self, photo: np.ndarray, boxes: np.ndarray) -> Iterator[np.ndarray]:
+        size, count = self._model.image_size, self._network.batch_size
+        for start in range(0, len(boxes), count):
+            batch = np.zeros((count, size, size, 3), np.uint8)
+            for row, (left, top, right, bottom) in enumerate(boxes[start : start + count]):
+                batch[row] = resize(photo[top:bottom, left:right], size)
+            yield batch

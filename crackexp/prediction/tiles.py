@@ -1,0 +1,64 @@
+"""Overlapping square tiles of a photo, and what they say together of each of its pixels."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+CELLS = 16
+"""Of a heat map, along a side of a tile."""
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How photos are cut.
+
+    Attributes:
+        side: of a tile, pixels of the photo.
+        overlap: least share of its side that a tile has in common with the next, in [0, 1).
+    """
+
+    side: int
+    overlap: float
+
+    def boxes(self, height: int, width: int) -> np.ndarray:
+        """Returns where the tiles of a photo lie: left, top, right, bottom, (n, 4) int32 pixels, row by row.
+
+        They are spread evenly, so that the first and the last touch the edges and each pixel is in a tile. Of a photo
+        that is smaller than a tile there is one along that axis, as long as the photo.
+        """
+        lefts, tops = self._starts(width), self._starts(height)
+        left, top = (axis.ravel() for axis in np.meshgrid(lefts, tops))
+        right, bottom = np.minimum(left + self.side, width), np.minimum(top + self.side, height)
+        return np.stack([left, top, right, bottom], axis=1).astype(np.int32)
+
+    def _starts(self, length: int) -> np.ndarray:
+        room = max(length - self.side, 0)
+        stride = max(self.side * (1 - self.overlap), 1)
+        return np.round(np.linspace(0, room, int(np.ceil(room / stride)) + 1)).astype(int)
+
+    @property
+    def cell(self) -> float:
+        """Side of a cell of the heat map, pixels of the photo."""
+        return self.side / CELLS
+
+    def heat_map(self, boxes: np.ndarray, probabilities: np.ndarray, height: int, width: int) -> np.ndarray:
+        """Returns the mean probability of the tiles that cover each cell, so that the tiles vote on each place.
+
+        Args:
+            boxes: (n, 4), of `boxes`.
+            probabilities: (n,) in [0, 1].
+            height: of the photo, pixels.
+            width: of the photo, pixels.
+
+        Returns:
+            (ceil(height / cell), ceil(width / cell)) float32.
+        """
+        shape = int(np.ceil(height / self.cell)), int(np.ceil(width / self.cell))
+        total, count = np.zeros(shape, np.float64), np.zeros(shape, np.float64)
+        cells = np.round(boxes / self.cell).astype(int)
+        cells[:, 2] = np.where(boxes[:, 2] == width, shape[1], cells[:, 2])
+        cells[:, 3] = np.where(boxes[:, 3] == height, shape[0], cells[:, 3])
+        for (left, top, right, bottom), probability in zip(cells, probabilities, strict=True):
+            total[top:bottom, left:right] += probability
+            count[top:bottom, left:right] += 1
+        return (total / count).astype(np.float32)

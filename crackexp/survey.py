@@ -1,0 +1,76 @@
+"""Looks for cracks in whole photos: ``python -m crackexp.survey model=MODEL input=PHOTOS out=FOLDER``."""
+
+import sys
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from crackexp.cli import run
+from crackexp.config import check, instantiate
+from crackexp.predict import INCOMPLETE
+from crackexp.schema import SurveyRoot
+
+
+def survey(composed: DictConfig) -> int:
+    """Cuts photos into tiles, classifies them, and writes what is cracked: pictures, tables, outlines and a page.
+
+    Args:
+        composed: what Hydra composed from ``conf/survey.yaml``.
+
+    Returns:
+        How many of the named photos could not be read.
+
+    Raises:
+        UserError: a mistake in the config or the name of the model, or nothing to read at all.
+    """
+    cfg = check(composed, SurveyRoot)
+
+    from crackexp.prediction.inputs import Input, named
+
+    inputs = named(cfg.input, sys.stdin)
+
+    from crackexp import console, report
+    from crackexp.data.decode import ImageError
+    from crackexp.prediction.survey_report import Survey
+    from crackexp.prediction.surveyor import Surveyor
+    from crackexp.prediction.tiles import Tiling
+    from crackexp.progress import progress
+    from crackexp.tracking.models import load
+    from crackexp.training.programs import keep_programs, set_precision
+
+    set_precision("float32")
+    keep_programs(Path(cfg.paths.cache))
+    model = load(cfg.model, cfg.tracking.get("uri"), "model")
+    tiling = Tiling(round(cfg.tile.size * cfg.tile.scale), cfg.tile.overlap)
+    surveyor = Surveyor(model, tiling, cfg.threshold, cfg.batch_size)
+    logger = instantiate(cfg.tracking)
+
+    with logger.run("survey", tags={}, parent=model.run_id):
+        report.log_run(logger, cfg)
+        made = Survey(Path(cfg.out), cfg.mm_per_px, cfg.gps)
+        with progress("Surveying", len(inputs)) as advance:
+            for one in inputs:
+                try:
+                    if one.reason is None:
+                        made.add(one.name, surveyor.look(Path(one.name).expanduser()))
+                    else:
+                        made.leave_out(one)
+                except ImageError as error:
+                    made.leave_out(Input(one.name, error.reason))
+                advance(1)
+        made.finish(f"{cfg.model}, tiles of {tiling.side} px, threshold {surveyor.threshold:g}")
+        logger.log_metrics(made.metrics())
+        for file in made.files:
+            logger.log_file(file, str(Path("survey", file.relative_to(cfg.out).parent)))
+    console.print_survey(made.table(), made.unread, made.page)
+    return len(made.unread)
+
+
+def main(composed: DictConfig) -> None:
+    """Surveys, and ends with a status that says whether all was read."""
+    if survey(composed):
+        sys.exit(INCOMPLETE)
+
+
+if __name__ == "__main__":
+    run(main, "survey")

@@ -1,0 +1,96 @@
+"""``python -m crackexp.survey`` as users type it: the folder, the page, the run in the store."""
+
+import json
+from pathlib import Path
+
+import cv2
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from tests.conftest import Command
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """Two photos, one with a dark stripe and GPS, one plain; and a file that is no photo."""
+    folder = tmp_path / "site <1>"
+    folder.mkdir()
+    photo = np.full((300, 400, 3), 230, np.uint8)
+    cv2.imwrite(str(folder / "plain.jpg"), photo)
+    photo[:, 180:260] = 20
+    image = Image.fromarray(photo)
+    exif = image.getexif()
+    exif.get_ifd(0x8825).update({1: "N", 2: (52.0, 30.0, 0.0), 3: "E", 4: (13.0, 24.0, 0.0)})
+    image.save(folder / "stripe.jpg", exif=exif)
+    (folder / "notes.png").write_text("no photo")
+    return folder
+
+
+def test_a_folder_of_photos_becomes_a_survey(command: Command, model: str, site: Path, tmp_path: Path) -> None:
+    words = [f"model={model}", f"input={site.name.replace('<', '?').replace('>', '?')}", "out=survey", "tile.size=40"]
+    done = command("survey", *words)
+    assert done.returncode == 3, done.stderr
+    assert "notes.png: not a JPEG" in done.stdout
+    out = tmp_path / "survey"
+    table = pd.read_csv(out / "photos.csv")
+    assert [Path(name).name for name in table["photo"]] == ["stripe.jpg", "plain.jpg", "notes.png"]
+    assert table["decision"].tolist()[:2] == ["crack", "sound"]
+    assert "latitude" not in table
+    for row in table.dropna(subset="files").itertuples():
+        tiles = pd.read_csv(out / f"{row.files}.tiles.csv")
+        assert len(tiles) == row.tiles
+        outlines = json.loads((out / f"{row.files}.geojson").read_text())
+        assert len(outlines["features"]) == row.regions
+        with Image.open(out / f"{row.files}.jpg") as picture:
+            assert picture.size == (400, 300)
+            assert not picture.getexif()
+
+    page = (out / "report.html").read_text()
+    assert "1 of 2 photos show cracks" in page
+    assert page.index("stripe.jpg") < page.index("plain.jpg")
+    assert "site &lt;1&gt;" in page
+    assert "52.5" not in page
+    assert "http" not in page.replace("http://www.w3.org", "")
+
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
+    (run,) = client.search_runs([client.get_experiment_by_name("crackexp").experiment_id])
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["survey/photos"] == 2
+    assert run.data.metrics["survey/cracked_photos"] == 1
+    assert {file.path for file in client.list_artifacts(run.info.run_id, "survey")} == {
+        "survey/report.html",
+        "survey/photos.csv",
+        "survey/photos",
+    }
+
+
+def test_places_and_millimetres_are_told_on_request(command: Command, model: str, site: Path, tmp_path: Path) -> None:
+    done = command(
+        "survey", f"model={model}", f"input='{site}/*.jpg'", "out=survey", "tile.size=20", "tile.scale=2",
+        "gps=true", "mm_per_px=0.5", "tracking=none",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    stripe = pd.read_csv(tmp_path / "survey" / "photos.csv").iloc[0]
+    assert (stripe["latitude"], stripe["longitude"]) == (52.5, 13.4)
+    assert stripe["longest_extent_mm"] == pytest.approx(stripe["longest_extent_px"] / 2, abs=0.3)
+    assert "52.50000, 13.40000" in (tmp_path / "survey" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ("tile.size=2", ["tile.size", "greater than or equal to 16"]),
+        ("tile.overlap=1", ["tile.overlap", "0.9"]),
+        ("threshold=0", ["threshold", "greater than 0"]),
+        ("tile.sise=100", ["'sise'", "tile", "'size'"]),
+    ],
+)
+def test_a_mistake_is_refused_in_a_sentence(command: Command, argument: str, words: list[str]) -> None:
+    done = command("survey", "model=abc", "input=nowhere", argument)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in done.stderr

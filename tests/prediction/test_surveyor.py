@@ -1,0 +1,91 @@
+"""What a surveyor sees in photos is what the model says of their patches."""
+
+import json
+from pathlib import Path
+
+import cv2
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from crackexp.data.decode import ImageError, load_image, resize
+from crackexp.data.synthetic import draw_patch
+from crackexp.prediction.overlay import MARK, overlay, shrunk
+from crackexp.prediction.place import gps
+from crackexp.prediction.surveyor import Surveyor
+from crackexp.prediction.tiles import Tiling
+from crackexp.tracking.models import LoggedModel
+
+
+@pytest.fixture
+def logged(classifier: keras.Model) -> LoggedModel:
+    return LoggedModel(classifier, ("Negative", "Positive"), "Positive", 0.5, "a run")
+
+
+def surveyor(logged: LoggedModel, side: int, overlap: float = 0.0) -> Surveyor:
+    return Surveyor(logged, Tiling(side, overlap))
+
+
+def test_tiles_of_a_mosaic_are_judged_as_its_patches_are(logged: LoggedModel, tmp_path: Path) -> None:
+    patches = np.stack([draw_patch(3, number, bool(number % 2), 57) for number in range(12)])
+    rows = [np.hstack(list(patches[start : start + 4])) for start in range(0, 12, 4)]
+    cv2.imwrite(str(tmp_path / "mosaic.png"), np.vstack(rows)[..., ::-1])
+    found = surveyor(logged, 57).look(tmp_path / "mosaic.png")
+    expected = logged.classifier.predict(np.stack([resize(patch, 32) for patch in patches]), verbose=0)[:, 1]
+    np.testing.assert_allclose(found.probabilities, expected, atol=1e-6)
+    assert (found.tiles()["decision"] == "crack").tolist() == (expected >= 0.5).tolist()
+
+
+def test_a_dark_part_is_marked_and_the_rest_is_not(logged: LoggedModel, tmp_path: Path) -> None:
+    photo = np.full((400, 600, 3), 230, np.uint8)
+    photo[:, 240:340] = 20
+    cv2.imwrite(str(tmp_path / "wall.png"), photo)
+    found = surveyor(logged, 50, 0.5).look(tmp_path / "wall.png")
+    (region,) = found.regions
+    left, right = region.rings[0][:, 0].min(), region.rings[0][:, 0].max()
+    assert 215 <= left <= 245
+    assert 335 <= right <= 365
+    row = found.verdict(0.5)
+    assert row["decision"] == "crack"
+    assert row["cracked_share"] == pytest.approx((right - left) / 600, abs=0.01)
+    assert row["longest_extent_mm"] == pytest.approx(row["longest_extent_px"] / 2, abs=0.3)
+    outline = json.loads(found.geojson("wall.png", None))["features"][0]
+    assert outline["geometry"]["coordinates"][0][0] == outline["geometry"]["coordinates"][0][-1]
+    assert outline["properties"]["area_px"] == round(region.area)
+
+    picture = overlay(found.photo, found.heat, found.regions)
+    np.testing.assert_allclose(picture[:, :200], found.photo[:, :200], atol=12)
+    inside = picture[200, 290].astype(int)
+    assert np.abs(inside - (np.array(MARK) + 20) / 2).max() < 12
+
+
+def test_photos_of_any_size_are_looked_at_whole(logged: LoggedModel, tmp_path: Path) -> None:
+    for height, width in ((30, 30), (16, 400), (57, 900), (57, 57)):
+        Image.new("RGB", (width, height)).save(tmp_path / "photo.png")
+        found = surveyor(logged, 57, 0.5).look(tmp_path / "photo.png")
+        assert found.verdict(None)["cracked_share"] == pytest.approx(1)
+    Image.new("RGB", (1, 1)).save(tmp_path / "photo.png")
+    with pytest.raises(ImageError, match="1 x 1 pixels are too few"):
+        surveyor(logged, 57).look(tmp_path / "photo.png")
+
+
+def test_a_photo_is_turned_upright_and_tells_its_place_on_request(logged: LoggedModel, tmp_path: Path) -> None:
+    image = Image.fromarray(np.concatenate([np.full((60, 100, 3), 10, np.uint8), np.full((60, 100, 3), 240, np.uint8)]))
+    exif = image.getexif()
+    exif[0x0112] = 6
+    exif.get_ifd(0x8825).update({1: "S", 2: (33.0, 51.0, 36.0), 3: "E", 4: (151.0, 12.0, 30.0)})
+    image.save(tmp_path / "phone.jpg", exif=exif, quality=95)
+    found = surveyor(logged, 50).look(tmp_path / "phone.jpg")
+    assert found.photo.shape == (100, 120, 3)
+    np.testing.assert_array_equal(found.photo, load_image(tmp_path / "phone.jpg"))
+    (region,) = found.regions
+    assert region.rings[0][:, 0].min() > 40, "dark was above, and is on the right once turned"
+    assert gps(tmp_path / "phone.jpg") == pytest.approx((-33.86, 151.2083333))
+    image.save(tmp_path / "plain.jpg")
+    assert gps(tmp_path / "plain.jpg") is None
+
+
+def test_a_picture_shrinks_to_a_side_and_never_grows() -> None:
+    assert shrunk(np.zeros((300, 1000, 3), np.uint8), 500).shape == (150, 500, 3)
+    assert shrunk(np.zeros((30, 100, 3), np.uint8), 500).shape == (30, 100, 3)
