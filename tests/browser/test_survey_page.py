@@ -1,0 +1,66 @@
+"""The page of a survey in a browser: sorted, zoomable, and in need of nothing outside itself."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+
+from crackexp.prediction.inputs import Input
+from crackexp.prediction.survey_report import Survey
+from crackexp.prediction.surveyor import Finding
+from crackexp.prediction.tiles import Tiling
+from tests.browser.conftest import Page
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def survey(tmp_path: Path) -> Path:
+    """Two photos, and the second is the worse one."""
+    made = Survey(tmp_path / "survey", mm_per_px=0.25, gps=False)
+    tiling = Tiling(100, 0.5)
+    shades = np.random.default_rng(0).integers(120, 200, (900, 1200, 1), np.uint8)
+    photo = np.repeat(shades, 3, axis=2)
+    boxes = tiling.boxes(*photo.shape[:2])
+    for name, width in (("a little.jpg", 120), ("much.jpg", 500)):
+        probabilities = (np.abs(boxes[:, 0] + 50 - 600) < width / 2).astype(np.float32)
+        heat = tiling.heat_map(boxes, probabilities, *photo.shape[:2])
+        made.add(name, Finding(photo, boxes, probabilities, heat, tiling.cell, 0.5))
+    made.leave_out(Input("notes.jpg", "not a JPEG"))
+    made.finish("a model")
+    return made.page
+
+
+@pytest.fixture
+def offline(page: Page) -> Iterator[Page]:
+    page.chrome.execute_cdp_cmd("Network.enable", {})
+    page.chrome.set_network_conditions(offline=True, latency=0, throughput=0)
+    yield page
+    page.chrome.delete_network_conditions()
+
+
+def test_the_page_tells_sorts_and_zooms_without_a_network(offline: Page, survey: Path) -> None:
+    offline.open(survey.as_uri())
+    text = offline.shows("2 of 2 photos show cracks", "not a JPEG", "mm)")
+    assert text.index("much.jpg") < text.index("a little.jpg")
+    assert len(offline.all(".photos path")) == 2
+    offline.picture("survey")
+
+    offline.all(".photos button")[0].click()
+    stage = offline.one("#stage svg")
+    assert "much.jpg" in offline.one("dialog header").text
+    before = stage.rect["width"]
+    ActionChains(offline.chrome).double_click(stage).perform()
+    offline.wait(lambda: stage.rect["width"] > 1.5 * before, "a larger photo")
+    ActionChains(offline.chrome).drag_and_drop_by_offset(stage, 80, 0).perform()
+    assert "scale(2)" in stage.get_attribute("style")
+    offline.chrome.execute_script("marks.value = 0; marks.dispatchEvent(new Event('input'))")
+    mark = stage.find_element(By.TAG_NAME, "path")
+    assert float(mark.value_of_css_property("fill-opacity")) == 0
+    offline.picture("survey_zoomed")
+    offline.one("#close").click()
+    offline.wait(lambda: not offline.all("dialog[open]"), "the page again")
+    assert not [entry for entry in offline.chrome.get_log("browser") if "report.html" in entry["message"]]
