@@ -13,8 +13,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from crackexp import __version__
 from crackexp.data.datamodule import DataModule
-from crackexp.data.decode import load_image, resize
+from crackexp.data.decode import load_image
 from crackexp.data.index import ImageIndex
+from crackexp.data.pixels import resize
 from crackexp.evaluation import figures
 from crackexp.evaluation.report import (
     classification_report_text,

@@ -116,7 +116,7 @@ def serve_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        words = [sys.executable, "-m", "mlflow", command, "--port", str(port), "--workers", "1", *arguments]
+        words = [sys.executable, "-m", "mlflow", *command.split(), "--port", str(port), "--workers", "1", *arguments]
         started.append(subprocess.Popen(words, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
         for _ in range(240):
             try:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from crackexp.data.decode import ImageError, load_image, resize
+from crackexp.data.decode import ImageError, load_image
 from crackexp.data.index import ImageIndex
+from crackexp.data.pixels import resize
 
 Transform = Callable[[np.ndarray, str], np.ndarray]
 """Maps a (S, S, 3) uint8 image and its content digest to a (S, S, 3) uint8 image."""

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from crackexp.data.decode import ImageError, load_image, resize
+from crackexp.data.decode import ImageError, load_image
+from crackexp.data.pixels import resize
 from crackexp.prediction.predictor import CRACK, MIN_SIDE, SOUND
 from crackexp.prediction.regions import Region, find_regions
 from crackexp.prediction.tiles import Tiling

@@ -58,7 +58,7 @@ class NoLogger:
 
         Args:
             classifier: keras.Model of uint8 pixels (n, S, S, 3) to probabilities (n, c).
-            metadata: JSON-able facts kept with the model, such as class_names.
+            metadata: JSON-able facts kept with the model: class_names, positive, threshold, and more.
             register: name in the model registry, or None.
         """
         return None

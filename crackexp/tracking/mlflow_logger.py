@@ -12,21 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-import numpy as np
 from filelock import FileLock
 from matplotlib.figure import Figure
 from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
 from mlflow.models import ModelSignature
-from mlflow.types import Schema, TensorSpec
+from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 from sqlalchemy.exc import SQLAlchemyError
 
+from crackexp.data import pixels
 from crackexp.errors import UserError
 from crackexp.signals import answer, heed, uninterrupted
 from crackexp.tracking.dataset import ImageDataset
 from crackexp.tracking.logger import NoLogger
 
 MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
-MODEL_PACKAGES = ("mlflow", "keras", "jax", "numpy")
+MODEL_PACKAGES = ("mlflow", "keras", "jax", "numpy", "opencv-python-headless", "pandas", "pillow")
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 """Opens the experiment on the pages for training, not on those for language models."""
 
@@ -139,10 +139,11 @@ class MlflowLogger(NoLogger):
     ) -> str | None:
         if not self.models:
             return None
-        size, classes = classifier.input_shape[1:], classifier.output_shape[-1]
-        signature = ModelSignature(
-            inputs=Schema([TensorSpec(np.dtype("uint8"), (-1, *size))]),
-            outputs=Schema([TensorSpec(np.dtype("float32"), (-1, classes))]),
+        config = {key: metadata[key] for key in ("class_names", "positive", "threshold")}
+        answer = {"label": "string", "probability": "double", "decision": "string"}
+        signature = ModelSignature(  # no inputs: a schema has room for base64 or for arrays, and not for both
+            outputs=Schema([ColSpec(kind, name) for name, kind in answer.items()]),
+            params=ParamSchema([ParamSpec("threshold", "double", config["threshold"])]),
         )
         with tempfile.TemporaryDirectory() as folder, _quiet():
             keras_file, h5_file = Path(folder) / "model.keras", Path(folder) / "model.h5"
@@ -151,7 +152,8 @@ class MlflowLogger(NoLogger):
             info = mlflow.pyfunc.log_model(
                 name="model",
                 python_model=str(Path(__file__).with_name("pyfunc_model.py")),
-                artifacts={"model": str(keras_file), "h5": str(h5_file)},
+                artifacts={"model": str(keras_file), "h5": str(h5_file), "pixels": pixels.__file__},
+                model_config=config,
                 signature=signature,
                 pip_requirements=[f"{package}=={importlib.metadata.version(package)}" for package in MODEL_PACKAGES],
                 metadata=dict(metadata),
@@ -210,7 +212,7 @@ class MlflowLogger(NoLogger):
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Hides what Keras says of .h5 files, and MLflow of its own steps and of an example that the signature replaces."""
+    """Hides what Keras says of .h5 files, and MLflow of its own steps and of the missing example."""
     levels = {name: logging.getLogger(name).level for name in ("absl", "mlflow")}
     for name in levels:
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -1,46 +1,124 @@
-"""The logged model as MLflow loads it; this file is copied beside the model, so it imports nothing of crackexp."""
+"""The logged model as MLflow loads and serves it; copied beside the model, it imports nothing of crackexp."""
 
+import base64
+import binascii
+import importlib.util
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from mlflow import MlflowException
 from mlflow.models import set_model
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc import PythonModel
 
 BATCH = 32
+"""Images at once; fewer are filled up to a power of two, so that few programs are compiled."""
 
 
-class KerasClassifier(PythonModel):
-    """A Keras classifier of uint8 pixels: (n, S, S, 3) in, probabilities (n, c) float32 out."""
+class CrackClassifier(PythonModel):
+    """Images to what they show.
+
+    An image is a JPEG, PNG, BMP, TIFF or WebP file in base64, or an array (H, W, 3) of RGB from 0 to 255. Whatever its
+    shape, the whole of it is scaled as in training. Images come as a list, as an array (n, H, W, 3), or as the column
+    "image" of a table.
+    """
 
     def load_context(self, context: Any) -> None:
         os.environ.setdefault("KERAS_BACKEND", "jax")
         import keras
 
         self.model = keras.saving.load_model(context.artifacts["model"], compile=False)
+        spec = importlib.util.spec_from_file_location("crackexp_pixels", context.artifacts["pixels"])
+        assert spec, context.artifacts
+        assert spec.loader, context.artifacts
+        self.pixels = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(self.pixels)
+        self.class_names = np.array(context.model_config["class_names"])
+        self.positive = context.model_config["class_names"].index(context.model_config["positive"])
+        self._predict(np.zeros((1, *self.model.input_shape[1:]), np.uint8))
 
-    def predict(self, context: Any, model_input: np.ndarray, params: dict[str, Any] | None = None) -> np.ndarray:
-        """Returns the probability of each class, in the order of the model's metadata "class_names".
+    # MLflow would take a wider hint for a schema.
+    def predict(self, context: Any, model_input: np.ndarray, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """Classifies images.
+
+        Args:
+            context: of MLflow.
+            model_input: n images, see the class.
+            params: "threshold" of the probability of a crack, from which on the decision is "crack".
+
+        Returns:
+            A DataFrame with a row an image: label (a class name), probability (of a crack, in [0, 1]) and decision
+            ("crack" or "sound").
 
         Raises:
-            ValueError: pixels of another shape than the model was trained at, or outside 0 to 255.
+            MlflowException: an image cannot be used (HTTP status 400).
         """
-        images = np.asarray(model_input)
-        expected = self.model.input_shape[1:]
-        if images.ndim != 4 or images.shape[1:] != expected:
-            raise ValueError(
-                f"The model takes images of shape (n, {', '.join(map(str, expected))}); "
-                f"resize them first. Received: shape={images.shape}"
-            )
-        if images.size and (images.min() < 0 or images.max() > 255):
-            raise ValueError(f"The model takes pixels from 0 to 255. Received: min={images.min()} max={images.max()}")
-        batches = [self._predict(images[i : i + BATCH]) for i in range(0, len(images), BATCH)]
-        return np.concatenate([*batches, np.zeros((0, self.model.output_shape[-1]), np.float32)])
+        threshold = (params or {}).get("threshold", context.model_config["threshold"])
+        images = [self._image(value, number) for number, value in enumerate(_listed(model_input))]
+        parts = [self._predict(np.stack(images[i : i + BATCH])) for i in range(0, len(images), BATCH)]
+        outputs = np.concatenate([*parts, np.zeros((0, len(self.class_names)), np.float32)])
+        probability = outputs[:, self.positive]
+        return pd.DataFrame(
+            {
+                "label": self.class_names[outputs.argmax(axis=1)],
+                "probability": probability.astype(float),
+                "decision": np.where(probability >= threshold, "crack", "sound"),
+            }
+        )
+
+    def _image(self, value: Any, number: int) -> np.ndarray:
+        if isinstance(value, str):
+            try:
+                image = self.pixels.decode(base64.b64decode(value, validate=True))
+            except binascii.Error as error:
+                raise _refusal(f"Image {number} is a text, but no base64 ({error}). Received: {value[:40]!r}") from None
+            except self.pixels.UnusableImageError as error:
+                raise _refusal(f"Image {number} cannot be used: {error}. Received: {value[:40]!r} in base64") from None
+        else:
+            image = _array(value, number)
+        return self.pixels.resize(image, self.model.input_shape[1])
 
     def _predict(self, images: np.ndarray) -> np.ndarray:
-        batch = np.zeros((BATCH, *images.shape[1:]), np.uint8)
+        batch = np.zeros((1 << (len(images) - 1).bit_length(), *images.shape[1:]), np.uint8)
         batch[: len(images)] = images
         return np.asarray(self.model.predict_on_batch(batch), np.float32)[: len(images)]
 
 
-set_model(KerasClassifier())
+def _listed(model_input: Any) -> Sequence[Any]:
+    """Returns the images one by one, in whatever form MLflow passes them on."""
+    if isinstance(model_input, pd.DataFrame):
+        model_input = model_input.to_dict("list")
+    if isinstance(model_input, dict):
+        if list(model_input) != ["image"]:
+            raise _refusal(f'The images stand in a column named "image". Received: {list(model_input)}')
+        model_input = model_input["image"]
+    if isinstance(model_input, str):
+        return [model_input]
+    if isinstance(model_input, np.ndarray) and model_input.ndim in (1, 4):
+        return list(model_input)
+    if isinstance(model_input, list):
+        return model_input
+    shape = np.shape(model_input)
+    raise _refusal(f"The model takes a list of images, or an array (n, H, W, 3). Received: shape={shape}")
+
+
+def _array(value: Any, number: int) -> np.ndarray:
+    try:
+        image = np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        raise _refusal(f"Image {number} is no array of numbers. Received: {str(value)[:40]!r}") from None
+    if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise _refusal(f"Image {number} must be an array (H, W, 3) of RGB. Received: shape={image.shape}")
+    if not (image.min() >= 0 and image.max() <= 255):
+        raise _refusal(f"Image {number} must have values from 0 to 255. Received: min={image.min()} max={image.max()}")
+    return image.round().astype(np.uint8)
+
+
+def _refusal(message: str) -> MlflowException:
+    return MlflowException(message, error_code=INVALID_PARAMETER_VALUE)
+
+
+set_model(CrackClassifier())

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from crackexp.data.decode import check_image, load_image, resize
+from crackexp.data.decode import check_image, load_image
+from crackexp.data.pixels import resize
 from crackexp.errors import DataError
 from crackexp.seeds import generator
 

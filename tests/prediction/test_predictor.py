@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from crackexp.data.decode import load_image, resize
+from crackexp.data.decode import load_image
+from crackexp.data.pixels import resize
 from crackexp.prediction import predictor
 from crackexp.prediction.inputs import Input
 from crackexp.prediction.predictor import Predictor

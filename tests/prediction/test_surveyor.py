@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crackexp.data.decode import ImageError, load_image, resize
+from crackexp.data.decode import ImageError, load_image
+from crackexp.data.pixels import resize
 from crackexp.data.synthetic import draw_patch
 from crackexp.prediction.overlay import MARK, overlay, shrunk
 from crackexp.prediction.place import gps

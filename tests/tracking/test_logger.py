@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import mlflow
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
@@ -157,7 +158,7 @@ def test_a_logged_model_loads_in_a_clean_process_and_agrees(
 ) -> None:
     images = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), np.uint8)
     logger = make_logger(store)
-    facts = {"class_names": ["Negative", "Positive"], "positive": "Positive"}
+    facts = {"class_names": ["Negative", "Positive"], "positive": "Positive", "threshold": 0.5}
     with logger.run("a run", {}):
         uri = logger.log_model(classifier, facts, "test-model")
     assert uri
@@ -168,20 +169,20 @@ def test_a_logged_model_loads_in_a_clean_process_and_agrees(
         f"mlflow.set_tracking_uri({logger.uri!r})\n"
         f"model = mlflow.pyfunc.load_model({uri!r})\n"
         f"images = np.load({str(tmp_path / 'images.npy')!r})\n"
-        f"np.save({str(tmp_path / 'out.npy')!r}, model.predict(images))\n"
+        f"model.predict(images).to_csv({str(tmp_path / 'out.csv')!r})\n"
         "import sys; assert 'crackexp' not in sys.modules"
     )
     clean = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"}
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=clean, check=True)
     expected = classifier.predict(images, verbose=0)
-    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), expected, atol=1e-5)
+    np.testing.assert_allclose(pd.read_csv(tmp_path / "out.csv")["probability"], expected[:, 1], atol=1e-5)
 
     for name in (logger.run_id, uri, "models:/test-model/1"):
         found = load(name, logger.uri, "run")
         assert found.class_names == ("Negative", "Positive")
         assert (found.positive, found.image_size, found.run_id) == ("Positive", 32, logger.run_id)
     saved = Path(mlflow.artifacts.download_artifacts(uri)) / "artifacts"
-    assert {file.name for file in saved.iterdir()} == {"model.keras", "model.h5"}
+    assert {file.name for file in saved.iterdir()} == {"model.keras", "model.h5", "pixels.py"}
 
 
 def test_an_unknown_model_is_told(store: Path) -> None:
