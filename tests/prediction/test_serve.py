@@ -3,10 +3,12 @@
 import base64
 import json
 import os
+import re
+import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +31,25 @@ class Block:
 sys.meta_path.insert(0, Block())
 """
 
+README = Path(__file__).parents[2] / "README.md"
 Ask = Callable[[Any], tuple[int, Any]]
 
 
 @pytest.fixture(scope="module")
-def ask(model: str, serve_mlflow: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
-    """Posts JSON to the server, and returns the status and the answer."""
+def server(model: str, serve_mlflow: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of the model's server."""
     folder = tmp_path_factory.mktemp("block")
     (folder / "sitecustomize.py").write_text(BLOCK)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(folder))
         patch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
         patch.delenv("KERAS_BACKEND", raising=False)
-        server = serve_mlflow("models serve", "--model-uri", model, "--env-manager", "local")
+        return serve_mlflow("models serve", "--model-uri", model, "--env-manager", "local")
+
+
+@pytest.fixture(scope="module")
+def ask(server: str) -> Ask:
+    """Posts JSON to the server, and returns the status and the answer."""
 
     def post(payload: Any) -> tuple[int, Any]:
         data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
@@ -85,6 +93,17 @@ def test_jpeg_files_in_base64_are_answered(ask: Ask, files: list[bytes], classif
         for row in rows:
             assert row["decision"] == ("crack" if row["probability"] >= 0.5 else "sound")
             assert row["label"] == ("Positive" if row["probability"] > 0.5 else "Negative")
+
+
+def test_the_line_of_the_readme_is_answered(
+    server: str, files: list[bytes], classifier: keras.Model, tmp_path: Path
+) -> None:
+    (line,) = re.findall(r"^\(printf .*\n.*curl.*$", README.read_text(), re.MULTILINE)
+    (tmp_path / "PATCH.jpg").write_bytes(files[1])
+    typed = line.replace("http://127.0.0.1:5001", server)
+    done = subprocess.run(["bash", "-c", typed], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    (row,) = json.loads(done.stdout)["predictions"]
+    assert row["probability"] == pytest.approx(expected(classifier, files[1:2])[0], abs=1e-5)
 
 
 def test_arrays_of_any_size_and_a_threshold_are_taken(ask: Ask, files: list[bytes], classifier: keras.Model) -> None:
