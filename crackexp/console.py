@@ -1,5 +1,6 @@
 """What a run prints: its config as a tree, its result as a table."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -124,12 +125,13 @@ def print_predictions(counts: Mapping[str, int], unread: Sequence["Input"], phot
 
 def print_survey(verdicts: "pd.DataFrame", unread: Sequence["Input"], page: Path) -> None:
     """Prints the verdict on each photo, the most severe first, what could not be read, and where the report lies."""
-    table = Table(title="Survey", title_justify="left", title_style="bold")
+    folder = os.path.commonpath([Path(name).absolute().parent for name in verdicts["photo"]])
+    table = Table(title=f"Survey of {folder}", title_justify="left", title_style="bold")
     for column in ("photo", "decision", "marked", "regions", "longest extent"):
         table.add_column(column, justify="left" if column in ("photo", "decision") else "right", overflow="fold")
     for row in verdicts.dropna(subset="decision")[:LISTED].itertuples():
         extent = f"{row.longest_extent_px:,.0f} px"
-        table.add_row(row.photo, row.decision, f"{row.cracked_share:.1%}", f"{row.regions:.0f}", extent)
+        table.add_row(os.path.relpath(row.photo, folder), row.decision, f"{row.cracked_share:.1%}", f"{row.regions:.0f}", extent)
     console.print(table)
     print_unread(unread[:LISTED])
     print_plain(f"Report      {page}")
