@@ -3,8 +3,10 @@ function zoomable(stage) {
   let scale = 1, x = 0, y = 0;
   const pointers = new Map();
   const place = () => {
-    stage.firstElementChild.style.transformOrigin = "0 0";
-    stage.firstElementChild.style.transform = `translate(${x}px, ${y}px) scale(${scale})`;
+    const style = stage.firstElementChild.style;
+    style.transformOrigin = "0 0";
+    style.transform = `translate(${x}px, ${y}px) scale(${scale})`;
+    style.setProperty("--zoom", scale);
   };
   const fit = () => { scale = 1; x = 0; y = 0; place(); };
   const zoomAt = (clientX, clientY, factor) => {
