@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from crackexp.evaluation.comparison import Comparison
+    from crackexp.page.listening import Place
     from crackexp.prediction.inputs import Input
     from crackexp.tracking.sweeps import Failure
 
@@ -135,6 +136,17 @@ def print_survey(verdicts: "pd.DataFrame", unread: Sequence["Input"], page: Path
     console.print(table)
     print_unread(unread[:LISTED])
     print_plain(f"Report      {page}")
+
+
+def print_place(place: "Place") -> None:
+    """Prints where the page is, how to end it, and who can use it."""
+    if not place.is_private:
+        console.print(
+            f"Anybody who reaches this computer over the network can use the page: it asks for no password. "
+            f"Type host=127.0.0.1 for yourself alone. Received: host={place.host}",
+            style="red", soft_wrap=True, highlight=False, markup=False,
+        )  # fmt: skip
+    print_plain(f"Open        {place.address}\nEnd         Ctrl-C")
 
 
 def print_unread(unread: Sequence["Input"]) -> None:

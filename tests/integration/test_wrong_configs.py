@@ -109,6 +109,7 @@ def test_another_backend_of_keras_is_refused(command: Command) -> None:
         ("evaluate", "dataset:"),
         ("predict", "input:"),
         ("survey", "tile:"),
+        ("app", "limits:"),
         ("compare", "runs:"),
         ("cache", "clear:"),
     ],
