@@ -169,12 +169,14 @@ def _yaml(node: DictConfig) -> Syntax:
     return Syntax(OmegaConf.to_yaml(node).rstrip(), "yaml", background_color="default")
 
 
-def print_where(logger: NoLogger, output: Path, model_uri: str | None) -> None:
-    """Prints where the run lies, and what to type next."""
+def print_where(logger: NoLogger, output: Path, model_uri: str | None, verdict: str | None = None) -> None:
+    """Prints where the run lies, what became of its model in the registry, and what to type next."""
     lines = [f"Output      {output}", *logger.where()]
     if model_uri:
         lines += [
             f"Model       {model_uri}",
             f"Judge it    python -m crackexp.evaluate run={logger.run_id} dataset=folder dataset.path=PATCHES",
         ]
+    if verdict:
+        lines.append(f"Registry    {verdict}")
     print_plain("\n".join(lines))

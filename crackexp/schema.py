@@ -229,7 +229,7 @@ class TrainRoot(Strict):
     epochs: PositiveInt
     dropout: Fraction
     tags: list[str]
-    register_as: Name | None = Field(alias="register")
+    register_as: Annotated[str, Field(pattern=r"^\w[^/:@'\"]*$")] | None = Field(alias="register")
     optimized_metric: Annotated[str, Field(pattern=METRIC)]
     profile: Name | None
     resume: Name | None

@@ -102,11 +102,12 @@ def train(composed: DictConfig) -> dict[str, float]:
         metrics |= {f"val/{name}": value for name, value in final.items()} | trainer.before
         metrics |= report.test_metrics(scores) | times
         report.write_result(output, logger, model_uri, metrics, budget.summary())
+        verdict = logger.register(cfg.register, cfg.sweep.metric, cfg.sweep.level)
 
     states.remove()
     console.print_scores(f"Test, {len(test)} images", scores, cfg.evaluation.level)
     console.print_budget(budget.summary())
-    console.print_where(logger, output, model_uri)
+    console.print_where(logger, output, model_uri, verdict)
     return metrics
 
 
