@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -140,6 +140,7 @@ def log_predictions(
     scores: Mapping[str, Interval],
     settings: DictConfig,
     image_size: int,
+    explain: Callable[[np.ndarray], np.ndarray],
 ) -> None:
     """Logs what the classifier says of the images of `index`: metrics, figures, tables and galleries.
 
@@ -149,7 +150,8 @@ def log_predictions(
         probabilities: (n, c) float32.
         scores: metrics with their intervals.
         settings: the config group `evaluation`.
-        image_size: of the pictures in the galleries, pixels.
+        image_size: S, of the pictures in the galleries, pixels.
+        explain: maps images (k, S, S, 3) uint8 to what in them speaks for a crack, (k, S, S) float32, see `GradCam`.
     """
     labels, names, positive = index.labels, index.class_names, index.positive_index
     predictions = probabilities.argmax(axis=1)
@@ -173,9 +175,9 @@ def log_predictions(
     grid = figures.prediction_grid(_images(index, batch, image_size), titles, labels[batch] == predictions[batch])
     logger.log_figure(grid, "test/predictions.png")
     worst = most_wrong(labels, probabilities, settings.gallery)
-    gallery = figures.error_gallery(
-        _images(index, worst, image_size), table.iloc[worst], int((labels != predictions).sum())
-    )
+    shown = _images(index, worst, image_size)
+    errors = int((labels != predictions).sum())
+    gallery = figures.error_gallery(shown, explain(shown), table.iloc[worst], errors, index.positive)
     logger.log_figure(gallery, "test/most_wrong.png")
 
 

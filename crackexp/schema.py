@@ -296,6 +296,19 @@ class AppRoot(Strict):
     batch_size: PositiveInt | None
 
 
+class ExplainRoot(Strict):
+    """The scalars of ``conf/explain.yaml``."""
+
+    task_name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+    model: Name
+    input: Name | Annotated[list[Name], Field(min_length=1)]
+    out: Name
+    target: Name | None
+    layer: Name | None
+    threshold: Annotated[float, Field(ge=0, le=1)] | None
+    batch_size: PositiveInt | None
+
+
 class CompareRoot(Strict):
     """The scalars of ``conf/compare.yaml``."""
 

@@ -94,7 +94,7 @@ def train(composed: DictConfig) -> dict[str, float]:
             )
         with budget.section("logging"):
             report.log_training(logger, trainer)
-            report.log_predictions(logger, test, probabilities, scores, cfg.evaluation, cfg.image_size)
+            report.log_predictions(logger, test, probabilities, scores, cfg.evaluation, cfg.image_size, trainer.explain)
             model_uri = report.log_model(logger, cfg, module, datamodule)
         times = trainer.speed() | {f"time/{k}_seconds": v for k, v in budget.summary().items()}
         logger.log_metrics(times)

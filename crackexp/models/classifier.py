@@ -39,10 +39,15 @@ def build_classifier(backbone: keras.Model, head: keras.Model) -> keras.Model:
         (B, S, S, 3) uint8 RGB images to (B, c) float32 probabilities, flat: `get_layer` finds
         every layer.
     """
-    x = _pooled(backbone)
+    return headed(embedding_model(backbone), head)
+
+
+def headed(embedding: keras.Model, head: keras.Model) -> keras.Model:
+    """Returns the classifier that `embedding`, of `embedding_model`, and `head` make, with their own layers."""
+    x = embedding.output
     for layer in head.layers[1:]:
         x = layer(x)
-    return keras.Model(backbone.input, x, name="classifier")
+    return keras.Model(embedding.input, x, name="classifier")
 
 
 def embedding_model(model: keras.Model) -> keras.Model:

@@ -113,6 +113,7 @@ def test_another_backend_of_keras_is_refused(command: Command) -> None:
         ("predict", "input:"),
         ("survey", "tile:"),
         ("app", "limits:"),
+        ("explain", "layer:"),
         ("compare", "runs:"),
         ("cache", "clear:"),
     ],
