@@ -2,6 +2,7 @@
 
 import difflib
 import importlib.util
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -188,8 +189,9 @@ def _source(key: str, value: Any) -> str:
     if not HydraConfig.initialized():
         return text
     hydra_config = HydraConfig.get()
+    typed = re.sub(r"(\.\d+)+$", "", key)
     for override in hydra_config.overrides.task:
-        if override.lstrip("+~").partition("=")[0] == key:
+        if override.lstrip("+~").partition("=")[0] == typed:
             return f"{text} (override {override})"
     group = key.split(".")[0]
     choice = hydra_config.runtime.choices.get(group)

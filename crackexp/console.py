@@ -15,12 +15,14 @@ from rich.tree import Tree
 from crackexp.data.datamodule import DataModule
 from crackexp.evaluation.layout import level_text
 from crackexp.evaluation.statistics import Interval
+from crackexp.exchange.formats import FORMATS
 from crackexp.tracking.logger import NoLogger
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from crackexp.evaluation.comparison import Comparison
+    from crackexp.exchange.exporter import Exported
     from crackexp.page.listening import Place
     from crackexp.prediction.inputs import Input
     from crackexp.tracking.sweeps import Failure
@@ -147,6 +149,18 @@ def print_place(place: "Place") -> None:
             style="red", soft_wrap=True, highlight=False, markup=False,
         )  # fmt: skip
     print_plain(f"Open        {place.address}\nEnd         Ctrl-C")
+
+
+def print_export(exported: Sequence["Exported"], folder: Path) -> None:
+    """Prints how far each file's probabilities are from the model's, and where the files lie."""
+    table = Table(title="Exported", title_justify="left", title_style="bold")
+    for column in ("format", "file", "bytes", "largest difference", "read by"):
+        table.add_column(column, justify="right" if column in ("bytes", "largest difference") else "left")
+    for one in exported:
+        size, difference = f"{one.file.stat().st_size:,}", f"{one.difference:.1e}"
+        table.add_row(one.format, one.file.name, size, difference, FORMATS[one.format].runtime)
+    console.print(table)
+    print_plain(f"Folder      {folder}")
 
 
 def print_unread(unread: Sequence["Input"]) -> None:

@@ -309,6 +309,16 @@ class ExplainRoot(Strict):
     batch_size: PositiveInt | None
 
 
+class ExportRoot(Strict):
+    """The scalars of ``conf/export.yaml``."""
+
+    task_name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+    model: Name
+    formats: Annotated[list[Literal["onnx", "stablehlo", "keras", "h5"]], Field(min_length=1)]
+    out: Name
+    log: bool
+
+
 class CompareRoot(Strict):
     """The scalars of ``conf/compare.yaml``."""
 

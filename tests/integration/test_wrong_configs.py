@@ -24,7 +24,7 @@ WRONG = [
     ("optimized_metric=loss", ["optimized_metric", "loss"]),
     ("split.ratio=[0.7,0.2,0.2]", ["split.ratio", "sum to 1", "[0.7,0.2,0.1]"]),
     ("split.ratio=[0.8,0.2]", ["split.ratio", "3 items"]),
-    ("split.ratio=[0.8,0.2,0]", ["split.ratio.2", "greater than 0"]),
+    ("split.ratio=[0.8,0.2,0]", ["split.ratio.2", "greater than 0", "override split.ratio=[0.8,0.2,0]"]),
     ("split.sed=1", ["'sed'", "split", "'seed'"]),
     ("backbone=mobilenet_v9", ["mobilenet_v9", "mobilenet_v2"]),
     ("backbone.alpha=0", ["backbone.alpha", "greater than 0"]),
@@ -115,6 +115,7 @@ def test_another_backend_of_keras_is_refused(command: Command) -> None:
         ("app", "limits:"),
         ("explain", "layer:"),
         ("compare", "runs:"),
+        ("export", "formats:"),
         ("cache", "clear:"),
     ],
 )
