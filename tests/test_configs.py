@@ -9,7 +9,16 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from crackexp.config import check, conf_dir
-from crackexp.schema import AppRoot, CacheRoot, CompareRoot, EvaluateRoot, ExplainRoot, PredictRoot, SurveyRoot, TrainRoot
+from crackexp.schema import (
+    AppRoot,
+    CacheRoot,
+    CompareRoot,
+    EvaluateRoot,
+    ExplainRoot,
+    PredictRoot,
+    SurveyRoot,
+    TrainRoot,
+)
 from crackexp.train import train
 from tests.conftest import TINY, write_patches
 
