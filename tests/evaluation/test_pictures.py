@@ -54,7 +54,7 @@ def test_prediction_grid_paints_the_wrong_ones_red():
 @pytest.mark.parametrize(
     ("wrong", "total", "title"),
     [
-        (5, 12, "The 5 most wrong of 12 errors"),
+        (16, 20, "The 16 most wrong of 20 errors"),
         (5, 5, "All 5 errors"),
         (1, 1, "The only error"),
         (0, 0, "No errors: the least sure"),
@@ -76,6 +76,8 @@ def test_error_gallery_says_what_it_shows(wrong, total, title):
         plain, beside = np.split(picture.get_array(), 2, axis=1)
         assert np.array_equal(plain, image)
         assert np.array_equal(beside, figures.evidence(image, part))
+    title_box, key_box = (text.get_window_extent() for text in (figure.texts[0], figure.axes[0].texts[0]))
+    assert title_box.y0 > key_box.y1, "the title stands above the key, however tall the figure"
     key, *words = texts(figure.axes[0])
     assert "orange speaks for Positive, blue against it" in key
     assert len(words) == 2 * n

@@ -102,7 +102,7 @@ def _grid(
     axes = figure.add_axes((0, 0, 1, 1))
     axes.axis("off")
     if key:
-        axes.text(0.1, 0.5, key, va="center", fontsize=9, color=MUTED)
+        axes.text(0.1, 0.48, key, va="center", fontsize=9, color=MUTED)
     for number, image in enumerate(images):
         row, column = divmod(number, columns)
         x, y = column * cell + space, top + row * tall + title
