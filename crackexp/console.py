@@ -152,10 +152,10 @@ def print_place(place: "Place") -> None:
 
 
 def print_export(exported: Sequence["Exported"], folder: Path) -> None:
-    """Prints how far each file's probabilities are from the model's, and where the files lie."""
+    """Prints the largest difference of each file's probabilities from the model's, and where the files lie."""
     table = Table(title="Exported", title_justify="left", title_style="bold")
-    for column in ("format", "file", "bytes", "largest difference", "read by"):
-        table.add_column(column, justify="right" if column in ("bytes", "largest difference") else "left")
+    for column in ("format", "file", "bytes", "difference", "read by"):
+        table.add_column(column, justify="right" if column in ("bytes", "difference") else "left")
     for one in exported:
         size, difference = f"{one.file.stat().st_size:,}", f"{one.difference:.1e}"
         table.add_row(one.format, one.file.name, size, difference, FORMATS[one.format].runtime)

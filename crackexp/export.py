@@ -28,8 +28,9 @@ def export(composed: DictConfig) -> None:
 
     from crackexp import console, report
     from crackexp.tracking.models import load
-    from crackexp.training.programs import keep_programs, set_precision
+    from crackexp.training.programs import keep_programs, set_precision, use_cpu
 
+    use_cpu()
     set_precision("float32")
     keep_programs(Path(cfg.paths.cache))
     model = load(cfg.model, cfg.tracking.get("uri"), "model")

@@ -22,7 +22,7 @@ def largest_differences(classifier: keras.Model, files: Mapping[str, Path]) -> d
     """Has a process without crackexp read the files on CPU, and compares what they say of `PATCHES` drawn patches.
 
     Args:
-        classifier: uint8 pixels (n, S, S, 3) to probabilities (n, c).
+        classifier: uint8 pixels (n, S, S, 3) to probabilities (n, c); computes on CPU, see `use_cpu`.
         files: by format.
 
     Returns:

@@ -73,7 +73,7 @@ def refusal(name: str, problem: str) -> UserError:
     others = ",".join(one for one in FORMATS if one != name)
     return UserError(
         f"The {name} file of this model {problem}. Nothing was exported; other formats may do: type "
-        f"formats=[{others}]. Received: formats with {name}"
+        f"formats=[{others}]. Received: format {name}"
     )
 
 

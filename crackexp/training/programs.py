@@ -36,6 +36,11 @@ def sharing_programs() -> dict[str, str]:
     return {name: str(value) for name, value in values.items() if value is not None}
 
 
+def use_cpu() -> None:
+    """Computes on CPU whatever devices there are, and leaves those alone; call it before the first computation."""
+    jax.config.update("jax_platforms", "cpu")
+
+
 def set_precision(precision: str) -> None:
     """Sets what numbers the models that are built from now on are computed with.
 

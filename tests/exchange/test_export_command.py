@@ -37,7 +37,7 @@ def place(model: str, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert not re.search("jax2onnx|legacy|warn", done.stderr, re.IGNORECASE)
+    assert not re.search("jax2onnx|legacy|warn", done.stdout + done.stderr, re.IGNORECASE)
     (folder / "printed.txt").write_text(done.stdout)
     return folder
 
