@@ -47,15 +47,16 @@ def print_config(cfg: DictConfig) -> None:
 
 
 def print_data(datamodule: DataModule) -> None:
-    """Prints how many images of each class train, val and test hold."""
+    """Prints how many images of each class train, val and test hold, and how many in train are from other datasets."""
     index = datamodule.index
     table = Table(title=f"Data, {datamodule.dataset.name}", title_justify="left", title_style="bold")
     table.add_column("part")
     for name in index.class_names:
         table.add_column(f"{name} (crack)" if name == index.positive else name, justify="right")
-    for part in ("train", "val", "test"):
-        labels = getattr(datamodule, part).labels
-        counts = np.bincount(labels, minlength=len(index.class_names))
+    mixed = {f"  of them {one.name}, weight {one.weight:g}": one.train for one in datamodule.mix}
+    parts = {"train": datamodule.train, **mixed, "val": datamodule.val, "test": datamodule.test}
+    for part, images in parts.items():
+        counts = np.bincount(images.labels, minlength=len(index.class_names))
         table.add_row(part, *(str(count) for count in counts))
     console.print(table)
 

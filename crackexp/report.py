@@ -63,8 +63,11 @@ def log_run(logger: NoLogger, cfg: DictConfig, levels: Mapping[str, Any] | None 
 
 
 def log_data(logger: NoLogger, datamodule: DataModule) -> None:
-    """Logs the dataset with its digest, the split, sample images and the views of one of them."""
+    """Logs the datasets with their digests, the split, sample images and the views of one of them."""
     log_dataset(logger, datamodule.dataset.name, datamodule.index, "training")
+    for mixed in datamodule.mix:
+        log_dataset(logger, mixed.name, mixed.index, "mixed")
+        logger.log_params({f"data.mixed_images.{mixed.name}": len(mixed.train)})
     logger.log_file(datamodule.split.manifest, "data")
     sizes = {part: len(getattr(datamodule, part)) for part in ("train", "val", "test")}
     logger.log_params({f"data.{part}_images": count for part, count in sizes.items()})
@@ -191,6 +194,7 @@ def log_model(logger: NoLogger, cfg: DictConfig, module: CrackModule, datamodule
         "image_size": cfg.image_size,
         "dataset": datamodule.dataset.name,
         "dataset_digest": index.fingerprint,
+        "mixed_digests": {mixed.name: mixed.index.fingerprint for mixed in datamodule.mix},
         "crackexp_version": __version__,
     }
     return logger.log_model(module.classifier, metadata)
@@ -220,9 +224,11 @@ def _images(index: ImageIndex, rows: np.ndarray, size: int) -> np.ndarray:
 
 
 def _flatten(node: Any, prefix: str = "") -> dict[str, Any]:
-    if not OmegaConf.is_dict(node):
+    """Returns the values of a config by their keys; of a list of tables by place and key."""
+    tables = OmegaConf.is_list(node) and any(OmegaConf.is_dict(item) for item in node)
+    if not OmegaConf.is_dict(node) and not tables:
         return {prefix: node}
     flat: dict[str, Any] = {}
-    for key, value in node.items():
+    for key, value in enumerate(node) if tables else node.items():
         flat |= _flatten(value, f"{prefix}.{key}" if prefix else str(key))
     return flat

@@ -63,6 +63,7 @@ class Synthetic(Dataset):
     count: Annotated[int, Field(ge=2, le=10_000_000)]
     size: Annotated[int, Field(ge=32, le=2048)]
     draw_seed: Seed
+    cracks: Literal["plain", "thin"] = "plain"
 
 
 class ImageFolder(Dataset):
@@ -80,6 +81,12 @@ class Sdnet2018(Dataset):
     path: Name | None
     archive: Name | None
     surfaces: Annotated[list[Literal["decks", "pavements", "walls"]], Field(min_length=1)]
+
+
+class Mixed(Strict):
+    """What an item of `mix` takes beside the keys of its dataset."""
+
+    weight: PositiveFloat = 1.0
 
 
 class RatioSplit(Node):
@@ -228,6 +235,7 @@ class TrainRoot(Strict):
     batch_size: PositiveInt
     epochs: PositiveInt
     dropout: Fraction
+    mix: list[Any]
     tags: list[str]
     register_as: Annotated[str, Field(pattern=r"^\w[^/:@'\"]*$")] | None = Field(alias="register")
     optimized_metric: Annotated[str, Field(pattern=METRIC)]
@@ -375,6 +383,9 @@ GROUPS: dict[str, dict[str, type[Strict]]] = {
     },
 }
 """The schema of each config group by the ``_target_`` of its node; "" where a group has no target."""
+
+LISTED: dict[str, type[Strict]] = {"mix": Mixed}
+"""What the items of each list of options of the group ``dataset`` take beside the keys of their dataset."""
 
 CALLBACKS: dict[str, type[Strict]] = {
     "keras.callbacks.EarlyStopping": EarlyStopping,

@@ -6,7 +6,7 @@ from omegaconf import DictConfig
 
 from crackexp.budget import TimeBudget
 from crackexp.cli import run
-from crackexp.config import check, instantiate
+from crackexp.config import check, instantiate, listed
 from crackexp.resume import own_config, resumable
 from crackexp.schema import TrainRoot
 from crackexp.sweep import cell
@@ -34,6 +34,7 @@ def train(composed: DictConfig) -> dict[str, float]:
     with budget.section("data"):
         from crackexp import console
         from crackexp.data.datamodule import DataModule
+        from crackexp.data.mix import Mixed
 
         console.print_config(cfg)
 
@@ -44,11 +45,12 @@ def train(composed: DictConfig) -> dict[str, float]:
             image_size=cfg.image_size,
             batch_size=cfg.batch_size,
             seed=cfg.seed,
+            mix=[Mixed(dataset, **beside) for dataset, beside in listed(cfg, "mix")],
         )
         datamodule.setup()
         console.print_data(datamodule)
         this, output = cell.current(), Path(cfg.paths.output)
-        identity = cell_id(cfg, datamodule.index.fingerprint)
+        identity = cell_id(cfg, datamodule.fingerprint)
         if result := this.finished(identity, output):
             return result["metrics"]
 
@@ -64,7 +66,7 @@ def train(composed: DictConfig) -> dict[str, float]:
         report.write_config(output, cfg)
 
     with budget.section("model"):
-        states = TrainingStates(cfg.paths.cache, checked.resume, datamodule.index.fingerprint, identity)
+        states = TrainingStates(cfg.paths.cache, checked.resume, datamodule.fingerprint, identity)
         trainer.setup(budget)
         module = build_module(cfg, len(datamodule.index.class_names))
         trainer.prepare(module, datamodule)
@@ -114,7 +116,8 @@ def train(composed: DictConfig) -> dict[str, float]:
 def run_name(cfg: DictConfig) -> str:
     """Returns the name of the run in the tracking store."""
     backbone = cfg.backbone.get("name", cfg.backbone["_target_"].rpartition(".")[2])
-    return f"{cfg.dataset.name}-{backbone}-{cfg.image_size}px-seed{cfg.seed}"
+    mixed = [node.name for item in cfg.mix for node in item.values()]
+    return f"{'+'.join([cfg.dataset.name, *mixed])}-{backbone}-{cfg.image_size}px-seed{cfg.seed}"
 
 
 def main(composed: DictConfig) -> float | None:

@@ -8,7 +8,8 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from crackexp.config import check, conf_dir
+from crackexp.config import check
+from crackexp.options import conf_dir
 from crackexp.schema import (
     AppRoot,
     CacheRoot,

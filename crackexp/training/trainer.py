@@ -193,10 +193,10 @@ class FrozenTrainer:
 
     def sample_weights(self) -> np.ndarray:
         """Returns the weight of each training image, (n,) float32."""
-        labels = self.datamodule.train.labels
+        data = self.datamodule
         if self.class_weight == "balanced":
-            return self.datamodule.class_weights()[labels]
-        return np.ones(len(labels), np.float32)
+            return data.weights * data.class_weights()[data.train.labels]
+        return data.weights
 
 
 class Views(keras.utils.PyDataset):
