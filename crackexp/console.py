@@ -132,7 +132,9 @@ def print_survey(verdicts: "pd.DataFrame", unread: Sequence["Input"], page: Path
         table.add_column(column, justify="left" if column in ("photo", "decision") else "right", overflow="fold")
     for row in verdicts.dropna(subset="decision")[:LISTED].itertuples():
         extent = f"{row.longest_extent_px:,.0f} px"
-        table.add_row(os.path.relpath(row.photo, folder), row.decision, f"{row.cracked_share:.1%}", f"{row.regions:.0f}", extent)
+        table.add_row(
+            os.path.relpath(row.photo, folder), row.decision, f"{row.cracked_share:.1%}", f"{row.regions:.0f}", extent
+        )
     console.print(table)
     print_unread(unread[:LISTED])
     print_plain(f"Report      {page}")
