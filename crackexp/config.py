@@ -201,9 +201,8 @@ def _check_across(values: Mapping[str, Any]) -> list[str]:
                 "backbone=small_cnn has no pretrained weights, so its frozen features mean nothing. "
                 "Type trainer=scratch. Received: backbone=small_cnn trainer=frozen"
             )
-        if values.get("head", {}).get("_target_", "").endswith(".CellHead") and not values["trainer"].get(
-            "head_epochs", 1
-        ):
+        cells = values["head"]["_target_"].endswith(".CellHead")
+        if cells and values["trainer"].get("head_epochs") == 0:
             problems.append(
                 "head=cells standardises what a trained backbone sees, and is fitted before anything else. "
                 "Type trainer=frozen or trainer=finetune. Received: head=cells trainer.head_epochs=0"

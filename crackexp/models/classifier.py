@@ -28,7 +28,7 @@ def headed(embedding: keras.Model, head: keras.Model) -> keras.Model:
 
 
 def embedding_model(model: keras.Model) -> keras.Model:
-    """Returns `model` up to the layer "pool"; a backbone without one gets global average pooling. It shares the weights.
+    """Returns `model` up to the layer "pool"; a backbone without one gets global average pooling; it shares weights.
 
     Returns:
         (B, S, S, 3) uint8 RGB images to (B, d) float32 embeddings, which the head takes.

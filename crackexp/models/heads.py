@@ -51,9 +51,9 @@ class PooledHead:
 class CellHead:
     """Judges each place of the feature maps by itself, and lets the places vote by how sure they are.
 
-    Features are standardised a channel, two 1x1 convolutions give each place the log-odds s of each class against a sound
-    one, and the image has the odds that are the mean of exp(s) over its places (log-mean-exp: between the mean, which a
-    crack on few places is lost in, and the maximum, which one odd place decides; Pinheiro and Collobert 2015,
+    Features are standardised a channel, two 1x1 convolutions give each place the log-odds s of each class against a
+    sound one, and the image has the odds that are the mean of exp(s) over its places (log-mean-exp: between the mean,
+    which a crack on few places is lost in, and the maximum, which one odd place decides; Pinheiro and Collobert 2015,
     arXiv:1411.6228). It is computed as one softmax over all places and classes, summed over the places.
 
     Args:
