@@ -262,6 +262,12 @@ def _check_across(values: Mapping[str, Any]) -> list[str]:
                 "backbone=small_cnn has no pretrained weights, so its frozen features mean nothing. "
                 "Type trainer=scratch. Received: backbone=small_cnn trainer=frozen"
             )
+        cells = values["head"]["_target_"].endswith(".CellHead")
+        if cells and values["trainer"].get("head_epochs") == 0:
+            problems.append(
+                "head=cells standardises what a trained backbone sees, and is fitted before anything else. "
+                "Type trainer=frozen or trainer=finetune. Received: head=cells trainer.head_epochs=0"
+            )
         problems += _check_weights(values["backbone"])
     if "loss" in values and not values["loss"]["_target_"].rpartition(".")[2].startswith(
         ("SparseCategorical", "Categorical")

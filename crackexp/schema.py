@@ -105,11 +105,20 @@ class Application(Node):
     alpha: Annotated[float, Field(gt=0, le=2)] = 1.0
     weights: Name | None
     finetune_from: Name | None
+    output_layer: Name | None = None
 
 
 class SmallCNN(Node):
     widths: Annotated[list[PositiveInt], Field(min_length=1, max_length=5)]
     finetune_from: None
+
+
+class PooledHead(Node):
+    dropout: Fraction
+
+
+class CellHead(PooledHead):
+    hidden: PositiveInt
 
 
 class Loss(Node):
@@ -359,6 +368,10 @@ GROUPS: dict[str, dict[str, type[Strict]]] = {
     "backbone": {
         "crackexp.models.backbone.Application": Application,
         "crackexp.models.backbone.SmallCNN": SmallCNN,
+    },
+    "head": {
+        "crackexp.models.heads.PooledHead": PooledHead,
+        "crackexp.models.heads.CellHead": CellHead,
     },
     "loss": {
         "keras.losses.SparseCategoricalCrossentropy": SparseLoss,

@@ -68,7 +68,7 @@ def train(composed: DictConfig) -> dict[str, float]:
     with budget.section("model"):
         states = TrainingStates(cfg.paths.cache, checked.resume, datamodule.fingerprint, identity)
         trainer.setup(budget)
-        module = build_module(cfg, len(datamodule.index.class_names))
+        module = build_module(cfg, len(datamodule.index.class_names), datamodule.index.positive_index)
         trainer.prepare(module, datamodule)
         callbacks = [instantiate(callback) for callback in cfg.callbacks.values() if callback]
 

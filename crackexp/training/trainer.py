@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from crackexp.budget import TimeBudget
 from crackexp.data.datamodule import DataModule
 from crackexp.data.index import ImageIndex
 from crackexp.models.classifier import POOL, headed, unfreeze
+from crackexp.models.heads import fit_statistics
 from crackexp.seeds import keras_seed
 from crackexp.training.callbacks import Validate
 from crackexp.training.course import Course, Log
@@ -103,6 +104,7 @@ class FrozenTrainer:
         """Goes on from the saved state, or logs the scores before any training."""
         self.course = Course(log, states, self.budget)
         self.history, self.before, self.phases = self.course.history, self.course.before, self.course.phases
+        fit_statistics(self.module.head, self.first_view())
         if not self.course.saved:
             self.course.begin(self.score_before())
 
@@ -120,6 +122,12 @@ class FrozenTrainer:
         batch = self.embed_batch_size or fastest_batch(size)
         self.embedder = Embedder(module.backbone, size, batch, self.cache, budget, self.devices.local)
         self.scorer = Inference(module.head, HEAD_BATCH)
+
+    def first_view(self) -> Iterator[np.ndarray]:
+        """Yields the training embeddings of the first epoch, (n, d) float32 a part."""
+        table = self.embeddings(self.datamodule.train, f"train, view 1/{self.epochs}", 0)
+        for start in range(0, len(table), HEAD_BATCH):
+            yield table[start : start + HEAD_BATCH]
 
     def freeze(self, module: CrackModule) -> None:
         """Leaves the head alone to be trained."""

@@ -129,7 +129,7 @@ def head(trainer: Any, data: DataModule, cfg: Any) -> None:
 
 def finetuning(cfg: Any, data: DataModule, images: np.ndarray) -> None:
     """Measures training steps through the last layers of the backbone, on pixels in memory."""
-    module = build_module(cfg, len(data.index.class_names))
+    module = build_module(cfg, len(data.index.class_names), data.index.positive_index)
     unfreeze(module.classifier, cfg.backbone.finetune_from)
     pixels, labels = images[: cfg.batch_size], module.targets(data.train.labels[: cfg.batch_size])
     rates = {}
@@ -169,7 +169,7 @@ def main() -> None:
         data.setup()
         trainer = instantiate(cfg.trainer)
         trainer.setup(TimeBudget())
-        trainer.prepare(build_module(cfg, len(data.index.class_names)), data)
+        trainer.prepare(build_module(cfg, len(data.index.class_names), data.index.positive_index), data)
         images = host(data, trainer.embedder.batch_size)
         embedding(trainer, data, images)
         head(trainer, data, cfg)

@@ -13,9 +13,10 @@ from sklearn.linear_model import LogisticRegression
 from crackexp.data.synthetic import draw_patch
 from crackexp.errors import ConfigError
 from crackexp.models.backbone import Application, SmallCNN
-from crackexp.models.classifier import build_classifier, build_head, embedding_model
+from crackexp.models.classifier import build_classifier, embedding_model
 from crackexp.models.cpu_conv import for_cpu
 from crackexp.models.gradcam import GradCam
+from crackexp.models.heads import build_head
 from crackexp.training.explainer import Explainer
 from crackexp.training.inference import Inference, padded
 

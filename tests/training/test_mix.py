@@ -14,7 +14,7 @@ from crackexp.data.datamodule import DataModule
 from crackexp.data.mix import Mixed
 from crackexp.data.sources import ImageFolder
 from crackexp.models.backbone import SmallCNN
-from crackexp.models.classifier import build_head
+from crackexp.models.heads import build_head
 from crackexp.training.live import LiveTrainer
 from crackexp.training.module import CrackModule
 from crackexp.training.trainer import FrozenTrainer
