@@ -42,6 +42,7 @@ NEEDS = {
 RUNS = {
     # each run takes a step with every option that it names
     "the recipe": ["+experiment=mobilenet", "dataset=folder", "augmentation=flip_rotate"],
+    "robust": ["+experiment=robust", "head=cells", "dataset=folder", "mix=[{synthetic:{count:40,size:48}}]"],
     "fine-tuning": [
         "dataset=synthetic",
         "dataset.count=40",
@@ -84,6 +85,7 @@ DEFAULTS = {
     "paths=default",
     "split=ratio",
     "backbone=mobilenet_v2",
+    "head=pooled",
     "loss=sparse_categorical_crossentropy",
     "optimizer=adam",
     "trainer=frozen",

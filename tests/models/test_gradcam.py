@@ -16,7 +16,7 @@ from crackexp.models.backbone import Application, SmallCNN
 from crackexp.models.classifier import build_classifier, embedding_model
 from crackexp.models.cpu_conv import for_cpu
 from crackexp.models.gradcam import GradCam
-from crackexp.models.heads import build_head
+from crackexp.models.heads import CellHead, build_head
 from crackexp.training.explainer import Explainer
 from crackexp.training.inference import Inference, padded
 
@@ -269,3 +269,19 @@ def test_without_the_marked_pixels_the_score_falls_most(trained: tuple[Explainer
     assert before - marked > 0.5
     assert marked < others - 0.3
     assert marked < least - 0.3
+
+
+def test_a_head_of_places_is_explained_where_it_looks() -> None:
+    backbone = SmallCNN([4, 8]).build(32, 0)
+    head = CellHead(8, 0.0)
+    classifier = build_classifier(head.embedding(backbone), head.build(backbone.output_shape[1:], 2, 1, seed=0))
+    image = np.full((1, 32, 32, 3), 128, np.uint8)
+    image[:, 4:8, 20:28] = 0
+    gradcam = GradCam(classifier, 1)
+    assert gradcam.layer == backbone.layers[-1].name
+    probabilities, maps = gradcam.network.predict(image, verbose=0)
+    np.testing.assert_allclose(probabilities, classifier.predict(image, verbose=0), atol=1e-6)
+    odd = np.abs(maps[0] - np.median(maps[0])) > 1e-3 * np.abs(maps[0]).max()
+    rows, columns = np.nonzero(odd[1:-1, 1:-1])
+    assert rows.max() <= 5, "the rest of the image is all one grey but for its edges, and looks alike"
+    assert columns.min() >= 6
