@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from crackexp.prediction.inputs import Input
     from crackexp.tracking.sweeps import Failure
 
-HEADLINES = ("accuracy", "f1", "precision", "recall", "roc_auc", "average_precision", "log_loss")
+HEADLINES = ("accuracy", "f1", "precision", "recall", "roc_auc", "average_precision", "recall_at_fpr_5", "log_loss")
 WIDE = 110
 """Characters a line that the whole table of a comparison takes."""
 LISTED = 50

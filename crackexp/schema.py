@@ -21,7 +21,7 @@ Precision = Literal["float32", "tensorfloat32", "mixed_bfloat16", "mixed_float16
 
 METRIC = (
     r"^((train|val)/(loss|accuracy)|test/(accuracy|precision|recall|f1|balanced_accuracy|roc_auc|average_precision"
-    r"|log_loss|brier|ece))$"
+    r"|recall_at_fpr_5|fpr_at_recall_95|log_loss|brier|ece))$"
 )
 
 
