@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from crackexp import schema
+from crackexp.also import ALSO, with_others
 from crackexp.errors import ConfigError
 
 
@@ -35,12 +36,14 @@ def check(cfg: DictConfig, root: type[schema.Strict]) -> DictConfig:
     Raises:
         ConfigError: lists all mistakes, a line each.
     """
-    values = _resolve(cfg)
     problems: list[str] = []
+    values = _resolve(with_others(cfg, problems) if "evaluation" in cfg else cfg)
     scalars = {key: value for key, value in values.items() if key not in _groups()}
     problems += _validate(root, scalars, prefix="")
     for group in _groups() & values.keys():
         problems += _check_group(group, values[group])
+    for name, node in _others(values).items():
+        problems += _check_node(f"{ALSO}.{name}", node, schema.GROUPS["dataset"])
     if not problems:
         problems += _check_across(values)
     if problems:
@@ -73,6 +76,11 @@ def suggest(word: str, choices: Any) -> str:
     names = sorted(str(choice) for choice in choices)
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     return f" Did you mean '{close[0]}'?" if close else f" Choose from: {', '.join(names)}."
+
+
+def _others(values: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Returns the datasets of ``evaluation.also`` by their names."""
+    return {name: node for item in values.get("evaluation", {}).get("also", ()) for name, node in item.items()}
 
 
 def _groups() -> set[str]:
@@ -158,13 +166,21 @@ def _explain(error: Any, model: type[schema.Strict], prefix: str) -> str:
         hint = suggest(str(error["loc"][-1]), known)
         return f"{key} is no key of {prefix or 'the config'}.{hint} Received: {_source(key, value)}"
     if error["type"] == "missing":
-        return f"{key} has no value. Type {key}=VALUE. Received: {_source(prefix or key, value)}"
+        return f"{key} has no value. Type {_typed(key)}. Received: {_source(prefix or key, value)}"
     hint = ""
     if error["type"] == "literal_error" and isinstance(value, str):
         choices = error["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
         hint = suggest(value, choices)
     message = error["msg"].replace("Input should", "must").replace("String should", "must")
-    return f"{key}: {message}.{hint} Type {key}=VALUE. Received: {_source(key, value)}"
+    return f"{key}: {message}.{hint} Type {_typed(key)}. Received: {_source(key, value)}"
+
+
+def _typed(key: str) -> str:
+    """Returns how a value of `key` is typed."""
+    if not key.startswith(f"{ALSO}."):
+        return f"{key}=VALUE"
+    name, _, leaf = key.removeprefix(f"{ALSO}.").partition(".")
+    return f"'{ALSO}=[{{{name}: {{{leaf.split('.')[0]}: VALUE}}}}]'"
 
 
 def _source(key: str, value: Any) -> str:
@@ -174,7 +190,8 @@ def _source(key: str, value: Any) -> str:
         return text
     hydra_config = HydraConfig.get()
     for override in hydra_config.overrides.task:
-        if override.lstrip("+~").partition("=")[0] == key:
+        typed = override.lstrip("+~").partition("=")[0]
+        if key == typed or key.startswith(f"{typed}."):
             return f"{text} (override {override})"
     group = key.split(".")[0]
     choice = hydra_config.runtime.choices.get(group)
@@ -210,12 +227,13 @@ def _check_across(values: Mapping[str, Any]) -> list[str]:
             "Type loss=sparse_categorical_crossentropy. "
             f"Received: {_source('loss._target_', values['loss']['_target_'])}"
         )
-    dataset = values.get("dataset", {})
-    if dataset.get("path") and dataset.get("archive"):
-        problems.append(
-            "dataset.path and dataset.archive are two places for one dataset. Give one of them. "
-            f"Received: dataset.path={dataset['path']} dataset.archive={dataset['archive']}"
-        )
+    datasets = {"dataset": values.get("dataset", {})} | {f"{ALSO}.{k}": node for k, node in _others(values).items()}
+    for key, dataset in datasets.items():
+        if dataset.get("path") and dataset.get("archive"):
+            problems.append(
+                f"{key}.path and {key}.archive are two places for one dataset. Give one of them. "
+                f"Received: {key}.path={dataset['path']} {key}.archive={dataset['archive']}"
+            )
     return problems
 
 

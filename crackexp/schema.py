@@ -202,6 +202,8 @@ class Evaluation(Strict):
     level: Annotated[float, Field(gt=0, lt=1)]
     resamples: Annotated[int, Field(ge=10, le=100_000)]
     gallery: Annotated[int, Field(ge=1, le=100)]
+    also: list[dict[str, Any]]
+    corruptions: list[Literal["blur", "noise", "jpeg", "dark", "bright", "far", "near", "rotation", "shadow", "joint"]]
 
 
 class MlflowLogger(Node):

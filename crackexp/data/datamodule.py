@@ -79,6 +79,11 @@ class DataModule:
         return self.split.test
 
     @property
+    def seen(self) -> set[str]:
+        """Digests of the images that training or the choice of an epoch has seen: train and val."""
+        return {*self.train.digests.tolist(), *self.val.digests.tolist()}
+
+    @property
     def steps_per_epoch(self) -> int:
         return len(self.train) // self.batch_size
 

@@ -29,7 +29,7 @@ def sample_grid(images: np.ndarray, titles: Sequence[str]) -> Figure:
         images: (n, H, W, 3) uint8.
         titles: n class names.
     """
-    return _grid(images, [shortened(title, 28) for title in titles], columns=3)
+    return grid(images, [shortened(title, 28) for title in titles], columns=3)
 
 
 @styled
@@ -39,7 +39,7 @@ def augmentation_grid(images: np.ndarray) -> Figure:
     Args:
         images: (n, H, W, 3) uint8, one an epoch.
     """
-    return _grid(images, [f"epoch {number}" for number in range(1, len(images) + 1)], columns=3)
+    return grid(images, [f"epoch {number}" for number in range(1, len(images) + 1)], columns=3)
 
 
 @styled
@@ -51,7 +51,7 @@ def prediction_grid(images: np.ndarray, titles: Sequence[str], correct: Sequence
         titles: n texts, "label / prediction".
         correct: n flags.
     """
-    figure = _grid(images, [shortened(title, 30) for title in titles], 3, wrong=~np.array(correct))
+    figure = grid(images, [shortened(title, 30) for title in titles], 3, wrong=~np.array(correct))
     heading(figure, "Label / prediction, red where wrong")
     return figure
 
@@ -67,7 +67,7 @@ def error_gallery(images: np.ndarray, rows: pd.DataFrame, errors: int) -> Figure
     """
     titles = [f"{shortened(row.label, 13)} → {shortened(row.prediction, 13)}" for row in rows.itertuples()]
     details = [f"{percent(row.confidence)} sure\n{shortened(row.path, 30)}" for row in rows.itertuples()]
-    figure = _grid(images, titles, 4, wrong=~rows["correct"].to_numpy(bool), details=details)
+    figure = grid(images, titles, 4, wrong=~rows["correct"].to_numpy(bool), details=details)
     if errors > len(rows):
         title = f"The {len(rows)} most wrong of {errors:,} errors"
     elif errors:
@@ -78,7 +78,7 @@ def error_gallery(images: np.ndarray, rows: pd.DataFrame, errors: int) -> Figure
     return figure
 
 
-def _grid(
+def grid(
     images: np.ndarray,
     titles: Sequence[str],
     columns: int,
