@@ -53,6 +53,21 @@ def check(cfg: DictConfig, root: type[schema.Strict]) -> DictConfig:
     return checked
 
 
+def check_register(values: Mapping[str, Any]) -> list[str]:
+    """Returns what keeps a model that is to be registered from being so."""
+    if values.get("register") is None:
+        return []
+    received = f"Received: {_source('register', values['register'])}"
+    if values["tracking"]["_target_"].endswith(".NoLogger"):
+        return [f"tracking=none has no registry. Type tracking=local, or leave out register. {received} tracking=none"]
+    if values["tracking"].get("log_model") is False:
+        return [
+            "A model that is not logged cannot be registered. Type tracking.log_model=true, or leave out register. "
+            f"{received} tracking.log_model=False"
+        ]
+    return []
+
+
 def instantiate(node: Any, **kwargs: Any) -> Any:
     """Builds the object that a config node describes: the one door to `hydra.utils.instantiate`.
 
@@ -227,6 +242,7 @@ def _check_across(values: Mapping[str, Any]) -> list[str]:
             "Type loss=sparse_categorical_crossentropy. "
             f"Received: {_source('loss._target_', values['loss']['_target_'])}"
         )
+    problems += check_register(values)
     datasets = {"dataset": values.get("dataset", {})} | {f"{ALSO}.{k}": node for k, node in _others(values).items()}
     for key, dataset in datasets.items():
         if dataset.get("path") and dataset.get("archive"):

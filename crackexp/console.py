@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from crackexp.evaluation.robustness import Robustness
     from crackexp.evaluation.sets import Part
     from crackexp.judging import Judgement
+    from crackexp.page.listening import Place
     from crackexp.prediction.inputs import Input
     from crackexp.tracking.sweeps import Failure
 
@@ -107,7 +108,9 @@ def print_parts(parts: Sequence["Part"], level: float) -> None:
 
 def print_robustness(found: "Robustness", level: float) -> None:
     """Prints the accuracy under each corruption at each strength."""
-    table = Table(title=f"Accuracy in % under corruptions, {level:.0%} intervals", title_justify="left", title_style="bold")
+    table = Table(
+        title=f"Accuracy in % under corruptions, {level:.0%} intervals", title_justify="left", title_style="bold"
+    )
     strengths = range(1, 1 + max(len(row) for row in found.corrupted.values()))
     for column in ("corruption", *(f"strength {k}" for k in strengths)):
         table.add_column(column, justify="left" if column == "corruption" else "right")
@@ -198,11 +201,22 @@ def print_survey(verdicts: "pd.DataFrame", unread: Sequence["Input"], page: Path
     for column in ("photo", "decision", "marked", "regions", "longest extent"):
         table.add_column(column, justify="left" if column in ("photo", "decision") else "right", overflow="fold")
     for row in verdicts.dropna(subset="decision")[:LISTED].itertuples():
-        extent = f"{row.longest_extent_px:,.0f} px"
-        table.add_row(os.path.relpath(row.photo, folder), row.decision, f"{row.cracked_share:.1%}", f"{row.regions:.0f}", extent)
+        name, extent = os.path.relpath(row.photo, folder), f"{row.longest_extent_px:,.0f} px"
+        table.add_row(name, row.decision, f"{row.cracked_share:.1%}", f"{row.regions:.0f}", extent)
     console.print(table)
     print_unread(unread[:LISTED])
     print_plain(f"Report      {page}")
+
+
+def print_place(place: "Place") -> None:
+    """Prints where the page is, how to end it, and who can use it."""
+    if not place.is_private:
+        console.print(
+            f"Anybody who reaches this computer over the network can use the page: it asks for no password. "
+            f"Type host=127.0.0.1 for yourself alone. Received: host={place.host}",
+            style="red", soft_wrap=True, highlight=False, markup=False,
+        )  # fmt: skip
+    print_plain(f"Open        {place.address}\nEnd         Ctrl-C")
 
 
 def print_unread(unread: Sequence["Input"]) -> None:
@@ -225,12 +239,14 @@ def _yaml(node: DictConfig) -> Syntax:
     return Syntax(OmegaConf.to_yaml(node).rstrip(), "yaml", background_color="default")
 
 
-def print_where(logger: NoLogger, output: Path, model_uri: str | None) -> None:
-    """Prints where the run lies, and what to type next."""
+def print_where(logger: NoLogger, output: Path, model_uri: str | None, verdict: str | None = None) -> None:
+    """Prints where the run lies, what became of its model in the registry, and what to type next."""
     lines = [f"Output      {output}", *logger.where()]
     if model_uri:
         lines += [
             f"Model       {model_uri}",
             f"Judge it    python -m crackexp.evaluate run={logger.run_id} dataset=folder dataset.path=PATCHES",
         ]
+    if verdict:
+        lines.append(f"Registry    {verdict}")
     print_plain("\n".join(lines))

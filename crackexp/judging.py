@@ -16,7 +16,7 @@ from crackexp.data.pixels import resize
 from crackexp.evaluation import figures
 from crackexp.evaluation.report import metrics_markdown
 from crackexp.evaluation.robustness import Robustness, judge_corrupted
-from crackexp.evaluation.sets import Part, judge_groups, judge_part, parts_markdown, parts_table, photos_note
+from crackexp.evaluation.sets import Part, Scores, judge_groups, judge_part, parts_markdown, parts_table, photos_note
 from crackexp.tracking.logger import NoLogger
 
 Predict = Callable[[ImageIndex, str, View | None], np.ndarray]
@@ -71,12 +71,17 @@ class Judgement:
             rows += [whole, *(replace(part, name=f"{whole.name}: {part.name}") for part in surfaces)]
         return rows
 
-    def metrics(self) -> dict[str, float]:
-        """Returns all metrics by name: test/accuracy, also/NAME/accuracy, corruption/blur_1/accuracy, ..."""
+    def scores(self) -> dict[str, Scores]:
+        """Returns the scores by the prefix of their names: test, also/NAME, corruption/blur_1, ..."""
         scores = {judged.prefix: judged.whole.scores for judged in (self.test, *self.others)}
         if self.robustness:
             scores |= {f"corruption/{name}": found for name, found in self.robustness.logged().items()}
-        return {key: value for prefix in scores for key, value in report.named_metrics(prefix, scores[prefix]).items()}
+        return scores
+
+    def metrics(self) -> dict[str, float]:
+        """Returns all metrics by name, such as test/accuracy and test/accuracy_low."""
+        parts = [report.named_metrics(prefix, scores) for prefix, scores in self.scores().items()]
+        return {name: value for part in parts for name, value in part.items()}
 
 
 class Judge:
@@ -136,10 +141,11 @@ def log_judgement(logger: NoLogger, judgement: Judgement, settings: DictConfig, 
         image_size: of the pictures in the galleries, pixels.
     """
     logger.set_tags({"mlflow.note.content": description(judgement, settings.level)})
-    logger.log_metrics(judgement.metrics())
+    for prefix, scores in judgement.scores().items():
+        logger.log_metrics(report.named_metrics(prefix, scores))
     for judged in (judgement.test, *judgement.others):
-        scores = judged.whole.scores
-        report.log_predictions(logger, judged.index, judged.probabilities, scores, settings, image_size, judged.prefix)
+        whole = judged.whole.scores
+        report.log_predictions(logger, judged.index, judged.probabilities, whole, settings, image_size, judged.prefix)
         if judged.groups:
             photos = [part for part in judged.groups if part.kind == "photo"]
             logger.log_text(

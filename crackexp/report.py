@@ -197,7 +197,7 @@ def log_model(logger: NoLogger, cfg: DictConfig, module: CrackModule, datamodule
         "dataset_digest": index.fingerprint,
         "crackexp_version": __version__,
     }
-    return logger.log_model(module.classifier, metadata, cfg.register)
+    return logger.log_model(module.classifier, metadata)
 
 
 def write_config(folder: Path, cfg: DictConfig) -> None:

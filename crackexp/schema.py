@@ -231,7 +231,7 @@ class TrainRoot(Strict):
     epochs: PositiveInt
     dropout: Fraction
     tags: list[str]
-    register_as: Name | None = Field(alias="register")
+    register_as: Annotated[str, Field(pattern=r"^\w[^/:@'\"]*$")] | None = Field(alias="register")
     optimized_metric: Annotated[str, Field(pattern=METRIC)]
     profile: Name | None
     resume: Name | None
@@ -275,6 +275,26 @@ class SurveyRoot(Strict):
     threshold: Annotated[float, Field(gt=0, le=1)] | None
     mm_per_px: PositiveFloat | None
     gps: bool
+    batch_size: PositiveInt | None
+
+
+class AppLimits(Strict):
+    photos: Annotated[int, Field(ge=1, le=10_000)]
+    megapixels: Annotated[float, Field(gt=0, le=178)]
+    megabytes: Annotated[float, Field(gt=0, le=2000)]
+
+
+class AppRoot(Strict):
+    """The scalars of ``conf/app.yaml``."""
+
+    model: Name
+    host: Name
+    port: Annotated[int, Field(ge=0, le=65535)]
+    open_browser: bool
+    tile: Tile
+    threshold: Annotated[float, Field(gt=0, le=1)] | None
+    mm_per_px: PositiveFloat | None
+    limits: AppLimits
     batch_size: PositiveInt | None
 
 

@@ -98,11 +98,12 @@ def train(composed: DictConfig) -> dict[str, float]:
         metrics |= {f"val/{name}": value for name, value in final.items()} | trainer.before
         metrics |= judgement.metrics() | times
         report.write_result(output, logger, model_uri, metrics, budget.summary())
+        verdict = logger.register(cfg.register, cfg.sweep.metric, cfg.sweep.level)
 
     states.remove()
     console.print_judgement("Test", judgement, cfg.evaluation.level)
     console.print_budget(budget.summary())
-    console.print_where(logger, output, model_uri)
+    console.print_where(logger, output, model_uri, verdict)
     return metrics
 
 

@@ -34,6 +34,18 @@ def overlay(photo: np.ndarray, heat: np.ndarray, regions: Sequence[Region]) -> n
     return cv2.polylines(picture, rings, isClosed=True, color=MARK, thickness=thickness, lineType=cv2.LINE_AA)
 
 
+def heat_layer(heat: np.ndarray) -> bytes:
+    """Returns a heat map as the bytes of a PNG file, a pixel a cell: the mark, as opaque as its probability.
+
+    Args:
+        heat: (h, w) float32 in [0, 1].
+    """
+    layer = np.empty((*heat.shape, 4), np.uint8)
+    layer[..., :3] = MARK[::-1]
+    layer[..., 3] = np.round(255 * heat)
+    return _encoded(".png", layer)
+
+
 def shrunk(picture: np.ndarray, side: int) -> np.ndarray:
     """Returns `picture` with a longer side of at most `side` pixels."""
     height, width = picture.shape[:2]
@@ -46,6 +58,10 @@ def shrunk(picture: np.ndarray, side: int) -> np.ndarray:
 
 def jpeg(picture: np.ndarray, quality: int) -> bytes:
     """Returns (H, W, 3) uint8 RGB as the bytes of a JPEG file, without any metadata."""
-    done, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return _encoded(".jpg", picture[..., ::-1], cv2.IMWRITE_JPEG_QUALITY, quality)
+
+
+def _encoded(suffix: str, picture: np.ndarray, *parameters: int) -> bytes:
+    done, data = cv2.imencode(suffix, picture, parameters)
     assert done, picture.shape
     return data.tobytes()

@@ -1,6 +1,7 @@
 """The folder that a survey leaves: pictures, tables and outlines of each photo, and one page over all of them."""
 
 import base64
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,17 @@ SEVERITY = ["cracked_share", "longest_extent_px", "highest_probability"]
 class _Picture:
     plain: str
     outlines: list[str]
+
+
+def by_severity(rows: Sequence[Mapping[str, Any]], unread: Sequence[Input]) -> pd.DataFrame:
+    """Returns a table of the verdicts on photos, the most severe first, and then of what could not be read.
+
+    Args:
+        rows: `photo`, and what `Finding.verdict` says of it.
+        unread: names without a photo; the column `reason` says why.
+    """
+    table = pd.DataFrame([*rows, *({"photo": one.name, "reason": one.reason} for one in unread)])
+    return table.sort_values(SEVERITY, ascending=False, kind="stable") if rows else table
 
 
 class Survey:
@@ -72,9 +84,7 @@ class Survey:
 
     def table(self) -> pd.DataFrame:
         """Returns the verdict on each photo, the most severe first; the last column says why one was not read."""
-        unread = [{"photo": one.name, "reason": one.reason} for one in self.unread]
-        table = pd.DataFrame(self._rows + unread)
-        return table.sort_values(SEVERITY, ascending=False, kind="stable") if self._rows else table
+        return by_severity(self._rows, self.unread)
 
     def metrics(self) -> dict[str, float]:
         """Returns what is logged of the whole survey."""
@@ -109,10 +119,7 @@ class Survey:
 
     def _show(self, stem: str, found: Finding) -> None:
         small = shrunk(found.photo, SIDE)
-        outlines = [
-            " ".join("M" + " ".join(f"{x:.0f},{y:.0f}" for x, y in ring[:-1]) + "Z" for ring in region.rings)
-            for region in found.regions
-        ]
+        outlines = [region.path for region in found.regions]
         self._shown[f"photos/{stem}"] = _Picture(base64.b64encode(jpeg(small, 80)).decode(), outlines)
         if len(self._shown) > SHOWN:
             ranked = sorted(self._rows, key=lambda row: [row[key] for key in SEVERITY])

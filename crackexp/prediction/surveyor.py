@@ -1,7 +1,7 @@
 """Looks at whole photos, tile by tile, with a model of patches."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from crackexp.data.decode import ImageError, load_image
-from crackexp.data.pixels import resize
+from crackexp.data.pixels import UnusableImageError, resize
 from crackexp.prediction.predictor import CRACK, MIN_SIDE, SOUND
 from crackexp.prediction.regions import Region, find_regions
 from crackexp.prediction.tiles import Tiling
@@ -115,12 +115,30 @@ class Surveyor:
             ImageError: the file is no image, or one too small to judge.
         """
         photo = load_image(file)
+        try:
+            return self.look_at(photo)
+        except UnusableImageError as error:
+            raise ImageError(str(error), file) from None
+
+    def look_at(self, photo: np.ndarray, advance: Callable[[float], None] = lambda share: None) -> Finding:
+        """Returns what is found in a photo, as `look` does.
+
+        Args:
+            photo: (height, width, 3) uint8 RGB, upright.
+            advance: takes the share of the tiles done so far, in (0, 1]; what it raises ends the look.
+
+        Raises:
+            UnusableImageError: the photo is too small to judge.
+        """
         height, width = photo.shape[:2]
         if min(height, width) < MIN_SIDE:
-            raise ImageError(f"{width} x {height} pixels are too few to judge: it takes {MIN_SIDE} a side", file)
+            raise UnusableImageError(f"{width} x {height} pixels are too few to judge: it takes {MIN_SIDE} a side")
         boxes = self.tiling.boxes(height, width)
-        outputs = np.concatenate(list(self._network.stream(self._batches(photo, boxes))))[: len(boxes)]
-        probabilities = outputs[:, self._model.positive_index]
+        outputs: list[np.ndarray] = []
+        for output in self._network.stream(self._batches(photo, boxes)):
+            outputs.append(output)
+            advance(min(len(outputs) * len(output) / len(boxes), 1))
+        probabilities = np.concatenate(outputs)[: len(boxes), self._model.positive_index]
         heat = self.tiling.heat_map(boxes, probabilities, height, width)
         return Finding(photo, boxes, probabilities, heat, self.tiling.cell, self.threshold)
 

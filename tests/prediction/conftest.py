@@ -31,6 +31,6 @@ def model(classifier: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> 
     """The folder of a logged model."""
     logger = make_logger(tmp_path_factory.mktemp("logged"))
     with logger.run("a run", {}):
-        logger.log_model(classifier, FACTS, None)
+        logger.log_model(classifier, FACTS)
     (file,) = (Path(str(logger.artifacts)) / "models").rglob("MLmodel")
     return str(file.parent)

@@ -160,8 +160,9 @@ def test_a_logged_model_loads_in_a_clean_process_and_agrees(
     logger = make_logger(store)
     facts = {"class_names": ["Negative", "Positive"], "positive": "Positive", "threshold": 0.5}
     with logger.run("a run", {}):
-        uri = logger.log_model(classifier, facts, "test-model")
+        uri = logger.log_model(classifier, facts)
     assert uri
+    mlflow.register_model(uri, "test-model")
     assert logger.run_id
     np.save(tmp_path / "images.npy", images)
     script = (
