@@ -44,7 +44,7 @@ def with_others(cfg: DictConfig, problems: list[str]) -> DictConfig:
         if name in nodes or not NAME.fullmatch(name):
             problems.append(
                 f"Each dataset of {ALSO} needs a name of its own, of letters, digits, dots and dashes. Type "
-                f"'{ALSO}=[{{{option}: {{name: ANOTHER}}}}]'. Received: name={name}"
+                f"'{ALSO}=[{{{option}:{{name:ANOTHER}}}}]'. Received: name={name}"
             )
         nodes[name] = node
     whole = copy.deepcopy(cfg)

@@ -195,7 +195,7 @@ def _typed(key: str) -> str:
     if not key.startswith(f"{ALSO}."):
         return f"{key}=VALUE"
     name, _, leaf = key.removeprefix(f"{ALSO}.").partition(".")
-    return f"'{ALSO}=[{{{name}: {{{leaf.split('.')[0]}: VALUE}}}}]'"
+    return f"'{ALSO}=[{{{name}:{{{leaf.split('.')[0]}:VALUE}}}}]'"
 
 
 def _source(key: str, value: Any) -> str:

@@ -71,5 +71,5 @@ def _about(name: str) -> Iterator[None]:
         yield
     except UserError as error:
         kind = DataError if isinstance(error, DataError) else ConfigError
-        form = f"'{ALSO}=[{{{name}: {{path: FOLDER}}}}]'"
+        form = f"'{ALSO}=[{{{name}:{{path:FOLDER}}}}]'"
         raise kind(f"{ALSO}, {name}: {error}\nKeys of dataset are typed there as {form}.") from error
