@@ -1,5 +1,6 @@
 """``evaluation.also`` and ``evaluation.corruptions`` as users type them: what is judged, left out and logged."""
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -194,6 +195,14 @@ def test_a_checked_config_is_checked_again_without_a_change(compose_config: Comp
     node = once.evaluation.also[1].sdnet2018
     assert (node.limit, node.surfaces, node.cache) == (40, ["decks", "pavements", "walls"], once.paths.cache)
     assert check(OmegaConf.create(OmegaConf.to_yaml(once)), TrainRoot) == once
+
+
+def test_the_table_of_the_docs_is_a_config(compose_config: Compose) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text()
+    (block,) = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    cfg = check(OmegaConf.merge(compose_config(), OmegaConf.create(block)), TrainRoot)
+    assert [name for item in cfg.evaluation.also for name in item] == ["synthetic", "sdnet2018", "site"]
+    assert cfg.evaluation.also[1].sdnet2018.limit == 5000
 
 
 def test_a_dataset_option_of_ones_own_is_found(command: Command, patches: Path, tmp_path: Path) -> None:
