@@ -16,6 +16,7 @@ from crackexp.data.datamodule import DataModule
 from crackexp.evaluation.layout import level_text
 from crackexp.evaluation.sets import COMPARED, photos_note, score_text
 from crackexp.evaluation.statistics import Interval
+from crackexp.exchange.formats import FORMATS
 from crackexp.tracking.logger import NoLogger
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from crackexp.evaluation.comparison import Comparison
     from crackexp.evaluation.robustness import Robustness
     from crackexp.evaluation.sets import Part
+    from crackexp.exchange.exporter import Exported
     from crackexp.judging import Judgement
     from crackexp.page.listening import Place
     from crackexp.prediction.inputs import Input
@@ -50,15 +52,16 @@ def print_config(cfg: DictConfig) -> None:
 
 
 def print_data(datamodule: DataModule) -> None:
-    """Prints how many images of each class train, val and test hold."""
+    """Prints how many images of each class train, val and test hold, and how many in train are from other datasets."""
     index = datamodule.index
     table = Table(title=f"Data, {datamodule.dataset.name}", title_justify="left", title_style="bold")
     table.add_column("part")
     for name in index.class_names:
         table.add_column(f"{name} (crack)" if name == index.positive else name, justify="right")
-    for part in ("train", "val", "test"):
-        labels = getattr(datamodule, part).labels
-        counts = np.bincount(labels, minlength=len(index.class_names))
+    mixed = {f"  of them {one.name}, weight {one.weight:g}": one.train for one in datamodule.mix}
+    parts = {"train": datamodule.train, **mixed, "val": datamodule.val, "test": datamodule.test}
+    for part, images in parts.items():
+        counts = np.bincount(images.labels, minlength=len(index.class_names))
         table.add_row(part, *(str(count) for count in counts))
     console.print(table)
 
@@ -217,6 +220,18 @@ def print_place(place: "Place") -> None:
             style="red", soft_wrap=True, highlight=False, markup=False,
         )  # fmt: skip
     print_plain(f"Open        {place.address}\nEnd         Ctrl-C")
+
+
+def print_export(exported: Sequence["Exported"], folder: Path) -> None:
+    """Prints the largest difference of each file's probabilities from the model's, and where the files lie."""
+    table = Table(title="Exported", title_justify="left", title_style="bold")
+    for column in ("format", "file", "bytes", "difference", "read by"):
+        table.add_column(column, justify="right" if column in ("bytes", "difference") else "left")
+    for one in exported:
+        size, difference = f"{one.file.stat().st_size:,}", f"{one.difference:.1e}"
+        table.add_row(one.format, one.file.name, size, difference, FORMATS[one.format].runtime)
+    console.print(table)
+    print_plain(f"Folder      {folder}")
 
 
 def print_unread(unread: Sequence["Input"]) -> None:

@@ -37,7 +37,7 @@ def evaluate(composed: DictConfig) -> dict[str, float]:
         from crackexp.other_sets import OtherSets
 
         console.print_config(cfg)
-        others = OtherSets(cfg.evaluation)
+        others = OtherSets(cfg)
         dataset = instantiate(cfg.dataset)
         index = dataset.prepare()
 
@@ -47,7 +47,8 @@ def evaluate(composed: DictConfig) -> dict[str, float]:
         from crackexp.judging import Judge, log_judgement
         from crackexp.tracking.models import load
         from crackexp.tracking.runs import training_digests
-        from crackexp.training.inference import Inference, computing
+        from crackexp.training.explainer import Explainer
+        from crackexp.training.inference import computing
         from crackexp.training.programs import keep_programs, set_precision
 
         logger = instantiate(cfg.tracking)
@@ -70,16 +71,16 @@ def evaluate(composed: DictConfig) -> dict[str, float]:
         report.log_dataset(logger, dataset.name, index, "evaluation")
         report.log_others(logger, others.indexes, others.left_out)
         with budget.section("evaluate"):
-            network = Inference(computing(model.classifier), cfg.batch_size)
+            network = Explainer(computing(model.classifier), model.positive_index, batch_size=cfg.batch_size)
 
             def predict(images: "ImageIndex", title: str, view: "View | None") -> "np.ndarray":
                 batches = image_batches(images, model.image_size, network.batch_size, view)
-                return network.predict(batches, len(images), f"Predicting {title}")
+                return network.predict(batches, len(images), f"Predicting {title}")[0]
 
             judge = Judge(cfg.evaluation, cfg.seed, model.image_size, predict)
             judgement = judge(dataset.name, index, others.indexes)
         with budget.section("logging"):
-            log_judgement(logger, judgement, cfg.evaluation, model.image_size)
+            log_judgement(logger, judgement, cfg.evaluation, model.image_size, network.explain)
         metrics = judgement.metrics()
         report.write_result(output, logger, None, metrics, budget.summary())
 

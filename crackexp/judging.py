@@ -21,6 +21,7 @@ from crackexp.tracking.logger import NoLogger
 
 Predict = Callable[[ImageIndex, str, View | None], np.ndarray]
 """Returns the probabilities, (n, c) float32, of the images of an index, plain or as a view shows them."""
+Explain = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,9 @@ class Judge:
         return self.settings.level, self.settings.resamples
 
 
-def log_judgement(logger: NoLogger, judgement: Judgement, settings: DictConfig, image_size: int) -> None:
+def log_judgement(
+    logger: NoLogger, judgement: Judgement, settings: DictConfig, image_size: int, explain: Explain
+) -> None:
     """Logs metrics, tables, figures and the description of the run.
 
     Args:
@@ -139,13 +142,15 @@ def log_judgement(logger: NoLogger, judgement: Judgement, settings: DictConfig, 
         judgement: what came of it.
         settings: the config group `evaluation`.
         image_size: of the pictures in the galleries, pixels.
+        explain: see `report.log_predictions`.
     """
     logger.set_tags({"mlflow.note.content": description(judgement, settings.level)})
     for prefix, scores in judgement.scores().items():
         logger.log_metrics(report.named_metrics(prefix, scores))
     for judged in (judgement.test, *judgement.others):
         whole = judged.whole.scores
-        report.log_predictions(logger, judged.index, judged.probabilities, whole, settings, image_size, judged.prefix)
+        given = (judged.index, judged.probabilities, whole, settings, image_size, explain, judged.prefix)
+        report.log_predictions(logger, *given)
         if judged.groups:
             photos = [part for part in judged.groups if part.kind == "photo"]
             logger.log_text(

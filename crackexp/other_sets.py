@@ -7,18 +7,19 @@ from pathlib import Path
 import numpy as np
 from omegaconf import DictConfig
 
-from crackexp.also import ALSO
-from crackexp.config import instantiate
+from crackexp.config import listed
 from crackexp.data.folder import require_folder
 from crackexp.data.index import ImageIndex
-from crackexp.errors import ConfigError, DataError, UserError
+from crackexp.errors import DataError, UserError
+
+ALSO = "evaluation.also"
 
 
 class OtherSets:
     """The other datasets that a run is judged on.
 
     Args:
-        settings: the checked config group `evaluation`.
+        cfg: checked, with the group `evaluation`.
 
     Attributes:
         indexes: name to images, once `prepare` is done.
@@ -28,15 +29,13 @@ class OtherSets:
         UserError: a dataset has no place, or its folder is not there.
     """
 
-    def __init__(self, settings: DictConfig) -> None:
-        self.sources = {}
+    def __init__(self, cfg: DictConfig) -> None:
+        self.sources = {dataset.name: dataset for dataset, _ in listed(cfg, ALSO)}
         self.indexes: dict[str, ImageIndex] = {}
         self.left_out: dict[str, int] = {}
-        for name, node in ((name, node) for item in settings.also for name, node in item.items()):
-            with _about(name):
-                self.sources[name] = instantiate(node)
-                if node.get("path"):
-                    require_folder(Path(node.path).expanduser())
+        for node in (node for item in cfg.evaluation.also for node in item.values() if node.get("path")):
+            with _about(node.name):
+                require_folder(Path(node.path).expanduser())
 
     def prepare(self, class_names: tuple[str, ...], positive: str, seen: Collection[str]) -> None:
         """Indexes the images, and matches their classes with those of the classifier, see `ImageIndex.relabel`.
@@ -66,10 +65,8 @@ class OtherSets:
 
 @contextlib.contextmanager
 def _about(name: str) -> Iterator[None]:
-    """Says of a mistake in the block which of the other datasets it is about, and where its keys are typed."""
+    """Says of a mistake in the block which of the other datasets it is about."""
     try:
         yield
     except UserError as error:
-        kind = DataError if isinstance(error, DataError) else ConfigError
-        form = f"'{ALSO}=[{{{name}:{{path:FOLDER}}}}]'"
-        raise kind(f"{ALSO}, {name}: {error}\nKeys of dataset are typed there as {form}.") from error
+        raise type(error)(f"{name} in {ALSO}: {error}") from error

@@ -63,6 +63,7 @@ class Synthetic(Dataset):
     count: Annotated[int, Field(ge=2, le=10_000_000)]
     size: Annotated[int, Field(ge=32, le=2048)]
     draw_seed: Seed
+    cracks: Literal["plain", "thin"] = "plain"
 
 
 class ImageFolder(Dataset):
@@ -82,6 +83,12 @@ class Sdnet2018(Dataset):
     surfaces: Annotated[list[Literal["decks", "pavements", "walls"]], Field(min_length=1)]
 
 
+class Mixed(Strict):
+    """What an item of `mix` takes beside the keys of its dataset."""
+
+    weight: PositiveFloat = 1.0
+
+
 class RatioSplit(Node):
     ratio: Ratio
     seed: Seed
@@ -98,11 +105,20 @@ class Application(Node):
     alpha: Annotated[float, Field(gt=0, le=2)] = 1.0
     weights: Name | None
     finetune_from: Name | None
+    output_layer: Name | None = None
 
 
 class SmallCNN(Node):
     widths: Annotated[list[PositiveInt], Field(min_length=1, max_length=5)]
     finetune_from: None
+
+
+class PooledHead(Node):
+    dropout: Fraction
+
+
+class CellHead(PooledHead):
+    hidden: PositiveInt
 
 
 class Loss(Node):
@@ -230,6 +246,7 @@ class TrainRoot(Strict):
     batch_size: PositiveInt
     epochs: PositiveInt
     dropout: Fraction
+    mix: list[Any]
     tags: list[str]
     register_as: Annotated[str, Field(pattern=r"^\w[^/:@'\"]*$")] | None = Field(alias="register")
     optimized_metric: Annotated[str, Field(pattern=METRIC)]
@@ -298,6 +315,29 @@ class AppRoot(Strict):
     batch_size: PositiveInt | None
 
 
+class ExplainRoot(Strict):
+    """The scalars of ``conf/explain.yaml``."""
+
+    task_name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+    model: Name
+    input: Name | Annotated[list[Name], Field(min_length=1)]
+    out: Name
+    target: Name | None
+    layer: Name | None
+    threshold: Annotated[float, Field(ge=0, le=1)] | None
+    batch_size: PositiveInt | None
+
+
+class ExportRoot(Strict):
+    """The scalars of ``conf/export.yaml``."""
+
+    task_name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+    model: Name
+    formats: Annotated[list[Literal["onnx", "stablehlo", "keras", "h5"]], Field(min_length=1)]
+    out: Name
+    log: bool
+
+
 class CompareRoot(Strict):
     """The scalars of ``conf/compare.yaml``."""
 
@@ -331,6 +371,10 @@ GROUPS: dict[str, dict[str, type[Strict]]] = {
         "crackexp.models.backbone.Application": Application,
         "crackexp.models.backbone.SmallCNN": SmallCNN,
     },
+    "head": {
+        "crackexp.models.heads.PooledHead": PooledHead,
+        "crackexp.models.heads.CellHead": CellHead,
+    },
     "loss": {
         "keras.losses.SparseCategoricalCrossentropy": SparseLoss,
         "keras.losses.CategoricalCrossentropy": Loss,
@@ -354,6 +398,9 @@ GROUPS: dict[str, dict[str, type[Strict]]] = {
     },
 }
 """The schema of each config group by the ``_target_`` of its node; "" where a group has no target."""
+
+LISTED: dict[str, type[Strict]] = {"mix": Mixed, "evaluation.also": Strict}
+"""What the items of each list of options of the group ``dataset`` take beside the keys of their dataset."""
 
 CALLBACKS: dict[str, type[Strict]] = {
     "keras.callbacks.EarlyStopping": EarlyStopping,

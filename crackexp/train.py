@@ -6,7 +6,7 @@ from omegaconf import DictConfig
 
 from crackexp.budget import TimeBudget
 from crackexp.cli import run
-from crackexp.config import check, instantiate
+from crackexp.config import check, instantiate, listed
 from crackexp.resume import own_config, resumable
 from crackexp.schema import TrainRoot
 from crackexp.sweep import cell
@@ -34,10 +34,11 @@ def train(composed: DictConfig) -> dict[str, float]:
     with budget.section("data"):
         from crackexp import console
         from crackexp.data.datamodule import DataModule
+        from crackexp.data.mix import Mixed
         from crackexp.other_sets import OtherSets
 
         console.print_config(cfg)
-        others = OtherSets(cfg.evaluation)
+        others = OtherSets(cfg)
         datamodule = DataModule(
             dataset=instantiate(cfg.dataset),
             split=instantiate(cfg.split),
@@ -45,13 +46,14 @@ def train(composed: DictConfig) -> dict[str, float]:
             image_size=cfg.image_size,
             batch_size=cfg.batch_size,
             seed=cfg.seed,
+            mix=[Mixed(dataset, **beside) for dataset, beside in listed(cfg, "mix")],
         )
         datamodule.setup()
         others.prepare(datamodule.index.class_names, datamodule.index.positive, datamodule.seen)
         console.print_data(datamodule)
         console.print_others(others.indexes, others.left_out)
         this, output = cell.current(), Path(cfg.paths.output)
-        identity = cell_id(cfg, datamodule.index.fingerprint, others.fingerprints)
+        identity = cell_id(cfg, datamodule.fingerprint, others.fingerprints)
         if result := this.finished(identity, output):
             return result["metrics"]
 
@@ -67,9 +69,9 @@ def train(composed: DictConfig) -> dict[str, float]:
         report.write_config(output, cfg)
 
     with budget.section("model"):
-        states = TrainingStates(cfg.paths.cache, checked.resume, datamodule.index.fingerprint, identity)
+        states = TrainingStates(cfg.paths.cache, checked.resume, datamodule.fingerprint, identity)
         trainer.setup(budget)
-        module = build_module(cfg, len(datamodule.index.class_names))
+        module = build_module(cfg, len(datamodule.index.class_names), datamodule.index.positive_index)
         trainer.prepare(module, datamodule)
         callbacks = [instantiate(callback) for callback in cfg.callbacks.values() if callback]
 
@@ -90,7 +92,7 @@ def train(composed: DictConfig) -> dict[str, float]:
             judgement = judge(f"{cfg.dataset.name}, test", datamodule.test, others.indexes)
         with budget.section("logging"):
             report.log_training(logger, trainer)
-            log_judgement(logger, judgement, cfg.evaluation, cfg.image_size)
+            log_judgement(logger, judgement, cfg.evaluation, cfg.image_size, trainer.explain)
             model_uri = report.log_model(logger, cfg, module, datamodule)
         times = trainer.speed() | {f"time/{k}_seconds": v for k, v in budget.summary().items()}
         logger.log_metrics(times)
@@ -110,7 +112,8 @@ def train(composed: DictConfig) -> dict[str, float]:
 def run_name(cfg: DictConfig) -> str:
     """Returns the name of the run in the tracking store."""
     backbone = cfg.backbone.get("name", cfg.backbone["_target_"].rpartition(".")[2])
-    return f"{cfg.dataset.name}-{backbone}-{cfg.image_size}px-seed{cfg.seed}"
+    mixed = [node.name for item in cfg.mix for node in item.values()]
+    return f"{'+'.join([cfg.dataset.name, *mixed])}-{backbone}-{cfg.image_size}px-seed{cfg.seed}"
 
 
 def main(composed: DictConfig) -> float | None:

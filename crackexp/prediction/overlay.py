@@ -13,20 +13,22 @@ OPACITY = 0.5
 """Of the mark where the probability is 1."""
 
 
-def overlay(photo: np.ndarray, heat: np.ndarray, regions: Sequence[Region]) -> np.ndarray:
+def overlay(photo: np.ndarray, heat: np.ndarray, cell: float, regions: Sequence[Region]) -> np.ndarray:
     """Returns `photo` with its heat map laid over it and its regions outlined.
 
     Args:
         photo: (H, W, 3) uint8 RGB.
         heat: (h, w) float32 in [0, 1].
+        cell: side of a cell of the heat map, pixels of the photo.
         regions: with corners in pixels of the photo.
 
     Returns:
         (H, W, 3) uint8 RGB.
     """
     height, width = photo.shape[:2]
-    alpha = cv2.resize((255 * OPACITY * heat).astype(np.uint8), (width, height), interpolation=cv2.INTER_LINEAR)
-    alpha = cv2.merge([alpha] * 3)
+    size = round(heat.shape[1] * cell), round(heat.shape[0] * cell)
+    alpha = cv2.resize((255 * OPACITY * heat).astype(np.uint8), size, interpolation=cv2.INTER_LINEAR)
+    alpha = cv2.merge([alpha[:height, :width]] * 3)
     picture = cv2.multiply(photo, 255 - alpha, scale=1 / 255)
     picture = cv2.add(picture, cv2.multiply(np.full_like(photo, MARK), alpha, scale=1 / 255))
     rings = [ring.round().astype(np.int32) for region in regions for ring in region.rings]

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader
 from crackexp import __version__
 from crackexp.files import replacing, write_text
 from crackexp.prediction.inputs import Input
-from crackexp.prediction.overlay import jpeg, overlay, shrunk
+from crackexp.prediction.overlay import heat_layer, jpeg, overlay, shrunk
 from crackexp.prediction.place import gps
 from crackexp.prediction.predictor import CRACK
 from crackexp.prediction.surveyor import Finding
@@ -28,6 +28,8 @@ SEVERITY = ["cracked_share", "longest_extent_px", "highest_probability"]
 class _Picture:
     plain: str
     outlines: list[str]
+    evidence: str
+    evidence_size: tuple[float, float]
 
 
 def by_severity(rows: Sequence[Mapping[str, Any]], unread: Sequence[Input]) -> pd.DataFrame:
@@ -65,14 +67,15 @@ class Survey:
         self._shown: dict[str, _Picture] = {}
 
     def add(self, name: str, found: Finding) -> None:
-        """Writes the overlay, the tiles and the outlines of one photo, and keeps what the page shows of it."""
+        """Writes the overlays, the tiles and the outlines of one photo, and keeps what the page shows of it."""
         stem = f"{len(self._rows) + 1:04}_{Path(name).stem}"
         row = {"photo": name, **found.verdict(self._mm_per_px), "files": f"photos/{stem}"}
         if self._gps:
             row["latitude"], row["longitude"] = gps(Path(name).expanduser()) or (None, None)
         base = self.folder / "photos" / stem
-        picture = overlay(found.photo, found.heat, found.regions)
-        self._write(base.with_name(f"{stem}.jpg"), jpeg(picture, 90))
+        for suffix, heat, regions in (("jpg", found.heat, found.regions), ("gradcam.jpg", found.evidence, [])):
+            picture = overlay(found.photo, heat, found.cell, regions)
+            self._write(base.with_name(f"{stem}.{suffix}"), jpeg(picture, 90))
         self._write(base.with_name(f"{stem}.tiles.csv"), found.tiles().to_csv(index=False).encode())
         self._write(base.with_name(f"{stem}.geojson"), found.geojson(name, self._mm_per_px).encode())
         self._rows.append(row)
@@ -120,7 +123,10 @@ class Survey:
     def _show(self, stem: str, found: Finding) -> None:
         small = shrunk(found.photo, SIDE)
         outlines = [region.path for region in found.regions]
-        self._shown[f"photos/{stem}"] = _Picture(base64.b64encode(jpeg(small, 80)).decode(), outlines)
+        plain, evidence = (base64.b64encode(data).decode() for data in (jpeg(small, 80), heat_layer(found.evidence)))
+        rows, columns = found.evidence.shape
+        size = round(columns * found.cell, 1), round(rows * found.cell, 1)
+        self._shown[f"photos/{stem}"] = _Picture(plain, outlines, evidence, size)
         if len(self._shown) > SHOWN:
             ranked = sorted(self._rows, key=lambda row: [row[key] for key in SEVERITY])
             least = next(row["files"] for row in ranked if row["files"] in self._shown)

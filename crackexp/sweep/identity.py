@@ -20,13 +20,13 @@ LIBRARIES = ("grain", "jax", "jaxlib", "keras", "numpy", "opencv-python-headless
 def cell_id(cfg: DictConfig, fingerprint: str, others: Mapping[str, str] = MappingProxyType({})) -> str:
     """Returns 32 hex digits that two trainings share where one's result is the other's.
 
-    They cover the resolved config but for keys that change no number, the content of the dataset instead of its place,
-    the source of crackexp and of classes that the config names, versions of libraries, and the devices.
+    They cover the resolved config but for keys that change no number, the content of the datasets instead of their
+    places, the source of crackexp and of classes that the config names, versions of libraries, and the devices.
 
     Args:
         cfg: checked config of a training run.
-        fingerprint: of the dataset's index.
-        others: name to fingerprint of each other dataset that the run is judged on.
+        fingerprint: over the content of all datasets, see `DataModule`.
+        others: name to fingerprint of each dataset that the run is also judged on.
     """
     import jax
 
@@ -34,6 +34,7 @@ def cell_id(cfg: DictConfig, fingerprint: str, others: Mapping[str, str] = Mappi
     values = {key: value for key, value in values.items() if key not in UNRELATED}
     values["dataset"] = fingerprint
     values["evaluation"]["also"] = dict(others)
+    values["mix"] = [node["weight"] for item in values["mix"] for node in item.values()]
     values["trainer"].pop("embeddings_gb")
     text = json.dumps(values, sort_keys=True)
     for folder in (cfg.paths.output, cfg.paths.cache, cfg.paths.root):

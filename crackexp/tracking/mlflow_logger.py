@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from crackexp.data import pixels
 from crackexp.errors import UserError
+from crackexp.quiet import quiet
 from crackexp.signals import answer, heed, uninterrupted
 from crackexp.tracking.dataset import ImageDataset
 from crackexp.tracking.logger import NoLogger
@@ -218,13 +219,6 @@ class MlflowLogger(NoLogger):
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Hides what Keras says of .h5 files, and MLflow of its own steps and of the missing example."""
-    levels = {name: logging.getLogger(name).level for name in ("absl", "mlflow")}
-    for name in levels:
-        logging.getLogger(name).setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".*An input example was not provided", UserWarning)
-            yield
-    finally:
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)
+    with quiet("absl", "mlflow"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*An input example was not provided", UserWarning)
+        yield

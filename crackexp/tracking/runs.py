@@ -40,10 +40,12 @@ def training_digests(run_id: str | None, uri: str | None) -> set[str] | None:
     try:
         folder = mlflow.MlflowClient().get_run(run_id).info.artifact_uri
         manifest = mlflow.artifacts.load_text(f"{folder}/data/manifest.csv")
+        mixed = mlflow.artifacts.list_artifacts(run_id=run_id, artifact_path="data/mixed")
+        tables = [manifest, *(mlflow.artifacts.load_text(f"{folder}/{file.path}") for file in mixed)]
     except (mlflow.MlflowException, OSError):
         return None
-    rows = csv.DictReader(StringIO(manifest))
-    return {row["digest"] for row in rows if row["split"] in ("train", "val")}
+    rows = (row for table in tables for row in csv.DictReader(StringIO(table)))
+    return {row["digest"] for row in rows if row.get("split") != "test"}
 
 
 def find_run(run_id: str, uri: str) -> LoggedRun:

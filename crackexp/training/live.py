@@ -97,6 +97,11 @@ class LiveTrainer(FrozenTrainer):
         if network is not module.classifier:
             module.classifier.set_weights(network.get_weights())
 
+    @property
+    def network(self) -> keras.Model:
+        """See `FrozenTrainer.network`."""
+        return super().network if self.whole is None else self.whole.model
+
     def predict(self, index: ImageIndex, title: str, view: View | None = None) -> np.ndarray:
         """See `FrozenTrainer.predict`."""
         if self.whole is None:

@@ -158,9 +158,12 @@ def test_a_logged_model_is_judged_on_several_sets(
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda folder: (folder / "Positive" / "bad.jpg").write_bytes(b"none"), ["evaluation.also, bad", "bad.jpg"]),
-        (lambda folder: (folder / "Positive").rename(folder / "Sprung"), ["evaluation.also, bad", "dataset.positive="]),
-        (lambda folder: (folder / "Third").symlink_to(folder / "Positive"), ["evaluation.also, bad", "tells"]),
+        (lambda folder: (folder / "Positive" / "bad.jpg").write_bytes(b"none"), ["bad in evaluation.also", "bad.jpg"]),
+        (
+            lambda folder: (folder / "Positive").rename(folder / "Sprung"),
+            ["bad in evaluation.also", "dataset.positive="],
+        ),
+        (lambda folder: (folder / "Third").symlink_to(folder / "Positive"), ["bad in evaluation.also", "tells"]),
     ],
     ids=["a damaged image", "unknown classes", "a class too many"],
 )
@@ -180,7 +183,7 @@ def test_bad_data_is_refused_before_training(
 
 def test_a_set_whose_images_were_all_trained_on_is_refused(compose_config: Compose, patches: Path) -> None:
     cfg = check(compose_config(f"evaluation.also=[{{folder:{{path:{patches}}}}}]"), TrainRoot)
-    others = OtherSets(cfg.evaluation)
+    others = OtherSets(cfg)
     others.prepare(("Negative", "Positive"), "Positive", ())
     digests = others.indexes["folder"].digests.tolist()
     others.prepare(("Negative", "Positive"), "Positive", digests[:10])

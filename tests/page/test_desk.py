@@ -73,7 +73,9 @@ def test_a_table_at_a_threshold_does_not_wait_for_the_page(surveyor: Surveyor) -
 
 def test_the_shown_photo_is_judged_first() -> None:
     session = Session(0.5, LIMITS)
-    finding = Finding(np.zeros((20, 20, 3), np.uint8), np.zeros((1, 4), int), np.ones(1), np.ones((2, 2)), 10.0, 0.5)
+    finding = Finding(
+        np.zeros((20, 20, 3), np.uint8), np.zeros((1, 4), int), np.ones(1), np.ones((2, 2)), np.ones((2, 2)), 10.0, 0.5
+    )
     surveyor = type("Surveyor", (), {"look_at": lambda self, pixels, advance: finding})()
     for _ in range(3):
         session.keep(develop(surveyor, "", photo(0), LIMITS.pixels, None, lambda share: None))

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from crackexp.models.backbone import SmallCNN
-from crackexp.models.classifier import build_classifier, build_head
+from crackexp.models.classifier import build_classifier
+from crackexp.models.heads import build_head
 from tests.tracking.test_logger import make_logger
 
 FACTS = {"class_names": ["Negative", "Positive"], "positive": "Positive", "threshold": 0.5}

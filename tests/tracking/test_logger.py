@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 
 from crackexp.errors import UserError
 from crackexp.models.backbone import SmallCNN
-from crackexp.models.classifier import build_classifier, build_head
+from crackexp.models.classifier import build_classifier
+from crackexp.models.heads import build_head
 from crackexp.tracking.logger import NoLogger
 from crackexp.tracking.mlflow_logger import MlflowLogger
 from crackexp.tracking.models import load

@@ -3,6 +3,7 @@
 from crackexp.evaluation.figures.architecture import architecture
 from crackexp.evaluation.figures.calibration import reliability_diagram
 from crackexp.evaluation.figures.confusion import confusion_matrix
+from crackexp.evaluation.figures.evidence import evidence
 from crackexp.evaluation.figures.grids import (
     augmentation_grid,
     error_gallery,
@@ -21,6 +22,7 @@ __all__ = [
     "confusion_matrix",
     "corruption_sheet",
     "error_gallery",
+    "evidence",
     "part_scores",
     "precision_recall_curve",
     "prediction_grid",
