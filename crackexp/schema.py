@@ -89,6 +89,10 @@ class Mixed(Strict):
     weight: PositiveFloat = 1.0
 
 
+class Also(Strict):
+    """What an item of `evaluation.also` takes beside the keys of its dataset: nothing."""
+
+
 class RatioSplit(Node):
     ratio: Ratio
     seed: Seed
@@ -399,7 +403,7 @@ GROUPS: dict[str, dict[str, type[Strict]]] = {
 }
 """The schema of each config group by the ``_target_`` of its node; "" where a group has no target."""
 
-LISTED: dict[str, type[Strict]] = {"mix": Mixed, "evaluation.also": Strict}
+LISTED: dict[str, type[Strict]] = {"mix": Mixed, "evaluation.also": Also}
 """What the items of each list of options of the group ``dataset`` take beside the keys of their dataset."""
 
 CALLBACKS: dict[str, type[Strict]] = {

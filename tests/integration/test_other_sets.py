@@ -204,7 +204,7 @@ def test_the_table_of_the_docs_is_a_config(compose_config: Compose) -> None:
     page = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text()
     (block,) = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     cfg = check(OmegaConf.merge(compose_config(), OmegaConf.create(block)), TrainRoot)
-    assert [name for item in cfg.evaluation.also for name in item] == ["synthetic", "sdnet2018", "site"]
+    assert [node.name for item in cfg.evaluation.also for node in item.values()] == ["synthetic", "sdnet2018", "site"]
     assert cfg.evaluation.also[1].sdnet2018.limit == 5000
 
 
