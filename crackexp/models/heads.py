@@ -51,13 +51,13 @@ class PooledHead:
 class CellHead:
     """Judges each place of the feature maps by itself, and lets the places vote by how sure they are.
 
-    Features are standardised a channel, two 1x1 convolutions give each place the log-odds s of each class against a
+    Features are standardised a channel, two dense layers give each place the log-odds s of each class against a
     sound one, and the image has the odds that are the mean of exp(s) over its places (log-mean-exp: between the mean,
     which a crack on few places is lost in, and the maximum, which one odd place decides; Pinheiro and Collobert 2015,
     arXiv:1411.6228). It is computed as one softmax over all places and classes, summed over the places.
 
     Args:
-        hidden: channels between the two convolutions.
+        hidden: units of the first dense layer.
         dropout: share of them that training sets to zero, in [0, 1).
     """
 
@@ -81,9 +81,9 @@ class CellHead:
                 layers.BatchNormalization(
                     center=False, scale=False, epsilon=EPSILON, trainable=False, name=STANDARDISE, **FLOAT
                 ),
-                layers.Conv2D(self.hidden, 1, activation="relu", name="place_features", **FLOAT),
+                layers.Dense(self.hidden, activation="relu", name="place_features", **FLOAT),
                 layers.Dropout(self.dropout, seed=keras_seed(seed, "dropout"), name="dropout", **FLOAT),
-                layers.Conv2D(num_classes, 1, name="place_scores", **FLOAT),
+                layers.Dense(num_classes, name="place_scores", **FLOAT),
                 layers.Rescaling(against, name="place_log_odds", **FLOAT),
                 layers.Reshape((places * num_classes,), name="votes", **FLOAT),
                 layers.Softmax(name="shares", **FLOAT),

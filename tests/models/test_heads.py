@@ -26,7 +26,7 @@ def test_an_image_has_the_log_mean_exp_of_the_log_odds_of_its_places(classes: in
     maps = features().reshape(-1, 12, 5)
     standard = (maps - maps.reshape(-1, 5).mean(axis=0)) / np.sqrt(maps.reshape(-1, 5).var(axis=0) + 1e-6)
     first, second = (head.get_layer(f"place_{name}").get_weights() for name in ("features", "scores"))
-    scores = np.maximum(standard @ first[0][0, 0] + first[1], 0) @ second[0][0, 0] + second[1]
+    scores = np.maximum(standard @ first[0] + first[1], 0) @ second[0] + second[1]
     scores[..., sound] = 0
     expected = softmax(logsumexp(scores, axis=1) - np.log(12), axis=1)
     np.testing.assert_allclose(head.predict(features(), verbose=0), expected, atol=1e-5)
