@@ -1,7 +1,7 @@
 """What a run prints: its config as a tree, its result as a table."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from rich.tree import Tree
 
 from crackexp.data.datamodule import DataModule
 from crackexp.evaluation.layout import level_text
+from crackexp.evaluation.sets import COMPARED, photos_note, score_text
 from crackexp.evaluation.statistics import Interval
 from crackexp.exchange.formats import FORMATS
 from crackexp.tracking.logger import NoLogger
@@ -21,13 +22,17 @@ from crackexp.tracking.logger import NoLogger
 if TYPE_CHECKING:
     import pandas as pd
 
+    from crackexp.data.index import ImageIndex
     from crackexp.evaluation.comparison import Comparison
+    from crackexp.evaluation.robustness import Robustness
+    from crackexp.evaluation.sets import Part
     from crackexp.exchange.exporter import Exported
+    from crackexp.judging import Judgement
     from crackexp.page.listening import Place
     from crackexp.prediction.inputs import Input
     from crackexp.tracking.sweeps import Failure
 
-HEADLINES = ("accuracy", "f1", "precision", "recall", "roc_auc", "average_precision", "log_loss")
+HEADLINES = ("accuracy", "f1", "precision", "recall", "roc_auc", "average_precision", "recall_at_fpr_5", "log_loss")
 WIDE = 110
 """Characters a line that the whole table of a comparison takes."""
 LISTED = 50
@@ -61,6 +66,70 @@ def print_data(datamodule: DataModule) -> None:
     console.print(table)
 
 
+def print_seen(name: str, index: "ImageIndex", seen: Collection[str] | None) -> None:
+    """Prints a warning where a model is judged on images that it was trained on or chosen by."""
+    count = int(np.isin(index.digests, list(seen or ())).sum())
+    if count:
+        print_plain(f"{count:,} of the {len(index):,} images of {name} stand in the model's train or val.")
+    if seen is None:
+        print_plain("Which images the model was trained on is not known: its run keeps no list of them.")
+
+
+def print_others(others: Mapping[str, "ImageIndex"], left_out: Mapping[str, int]) -> None:
+    """Prints how many images the other datasets hold, and how many of theirs are left out."""
+    for name, index in others.items():
+        cracked = np.sum(index.labels == index.positive_index)
+        told = f"Also {name}: {len(index):,} images, {cracked:,} cracked"
+        print_plain(f"{told}; left out {left_out[name]:,} that stand in train or val" if left_out[name] else told)
+
+
+def print_judgement(title: str, judgement: "Judgement", level: float) -> None:
+    """Prints what the classifier is worth on its test images, on other datasets and under corruptions."""
+    whole = judgement.test.whole
+    print_scores(f"{title}, {whole.size}", whole.scores, level)
+    if note := photos_note(whole):
+        print_plain(note)
+    if len(judgement.rows) > 1:
+        print_parts(judgement.rows, level)
+    for one in judgement.others:
+        if note := photos_note(one.whole):
+            print_plain(f"{one.whole.name}: {note}")
+    if judgement.robustness:
+        print_robustness(judgement.robustness, level)
+
+
+def print_parts(parts: Sequence["Part"], level: float) -> None:
+    """Prints sets of images and their surfaces side by side."""
+    table = Table(title=f"Side by side, {level:.0%} intervals", title_justify="left", title_style="bold")
+    for column in ("set", *COMPARED):
+        table.add_column(column, overflow="fold")
+    for part in parts:
+        found = (part.scores.get(metric) for metric in COMPARED)
+        table.add_row(f"{part.name}\n{part.size}", *(_score(score, 1, 3, "{}\n{} to {}") for score in found))
+    console.print(table)
+
+
+def print_robustness(found: "Robustness", level: float) -> None:
+    """Prints the accuracy under each corruption at each strength."""
+    table = Table(
+        title=f"Accuracy in % under corruptions, {level:.0%} intervals", title_justify="left", title_style="bold"
+    )
+    strengths = range(1, 1 + max(len(row) for row in found.corrupted.values()))
+    for column in ("corruption", *(f"strength {k}" for k in strengths)):
+        table.add_column(column, justify="left" if column == "corruption" else "right")
+    for name, row in found.corrupted.items():
+        table.add_row(name, *(_score(scores["accuracy"], 100, 1, "{} ({} to {})") for scores in row))
+    console.print(table)
+    print_plain(f"Mean {score_text(found.mean['accuracy'])}; without corruption {score_text(found.clean['accuracy'])}")
+
+
+def _score(score: Interval | None, unit: float, digits: int, form: str) -> str:
+    if score is None:
+        return "undefined"
+    value, low, high = (f"{unit * number:.{digits}f}" for number in (score.value, score.low, score.high))
+    return value if np.isnan(score.low) else form.format(value, low, high)
+
+
 def print_scores(title: str, scores: Mapping[str, Interval], level: float) -> None:
     """Prints the headline metrics, each with its interval."""
     table = Table(title=title, title_justify="left", title_style="bold")
@@ -69,7 +138,8 @@ def print_scores(title: str, scores: Mapping[str, Interval], level: float) -> No
     for name in HEADLINES:
         if name in scores:
             score = scores[name]
-            table.add_row(name, f"{score.value:.4f}", f"{score.low:.4f} to {score.high:.4f}")
+            ends = "none" if np.isnan(score.low) else f"{score.low:.4f} to {score.high:.4f}"
+            table.add_row(name, f"{score.value:.4f}", ends)
     console.print(table)
 
 

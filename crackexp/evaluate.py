@@ -1,6 +1,7 @@
 """Judges a logged model on a dataset: ``python -m crackexp.evaluate run=RUN dataset=NAME``."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
@@ -8,6 +9,12 @@ from crackexp.budget import TimeBudget
 from crackexp.cli import run
 from crackexp.config import check, instantiate
 from crackexp.schema import EvaluateRoot
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from crackexp.data.augmentation import View
+    from crackexp.data.index import ImageIndex
 
 
 def evaluate(composed: DictConfig) -> dict[str, float]:
@@ -27,16 +34,19 @@ def evaluate(composed: DictConfig) -> dict[str, float]:
 
     with budget.section("data"):
         from crackexp import console
+        from crackexp.other_sets import OtherSets
 
         console.print_config(cfg)
+        others = OtherSets(cfg)
         dataset = instantiate(cfg.dataset)
         index = dataset.prepare()
 
     with budget.section("imports"):
         from crackexp import report
         from crackexp.data.pipeline import image_batches
-        from crackexp.evaluation.metrics import evaluate_predictions
+        from crackexp.judging import Judge, log_judgement
         from crackexp.tracking.models import load
+        from crackexp.tracking.runs import training_digests
         from crackexp.training.explainer import Explainer
         from crackexp.training.inference import computing
         from crackexp.training.programs import keep_programs, set_precision
@@ -51,30 +61,30 @@ def evaluate(composed: DictConfig) -> dict[str, float]:
         keep_programs(Path(cfg.paths.cache))
         model = load(cfg.run, cfg.tracking.get("uri"), "run")
         index = index.relabel(model.class_names, model.positive)
+        seen = training_digests(model.run_id, cfg.tracking.get("uri"))
+        others.prepare(model.class_names, model.positive, seen or ())
+        console.print_seen(dataset.name, index, seen)
+        console.print_others(others.indexes, others.left_out)
 
     with logger.run(f"evaluate-{dataset.name}", tags={}, parent=model.run_id):
         report.log_run(logger, cfg)
         report.log_dataset(logger, dataset.name, index, "evaluation")
+        report.log_others(logger, others.indexes, others.left_out)
         with budget.section("evaluate"):
             network = Explainer(computing(model.classifier), model.positive_index, batch_size=cfg.batch_size)
-            batches = image_batches(index, model.image_size, network.batch_size)
-            probabilities, _ = network.predict(batches, len(index), f"Predicting {dataset.name}")
-            scores = evaluate_predictions(
-                index.labels,
-                probabilities,
-                index.positive_index,
-                cfg.seed,
-                cfg.evaluation.level,
-                cfg.evaluation.resamples,
-            )
+
+            def predict(images: "ImageIndex", title: str, view: "View | None") -> "np.ndarray":
+                batches = image_batches(images, model.image_size, network.batch_size, view)
+                return network.predict(batches, len(images), f"Predicting {title}")[0]
+
+            judge = Judge(cfg.evaluation, cfg.seed, model.image_size, predict)
+            judgement = judge(dataset.name, index, others.indexes)
         with budget.section("logging"):
-            report.log_predictions(
-                logger, index, probabilities, scores, cfg.evaluation, model.image_size, network.explain
-            )
-        metrics = report.test_metrics(scores)
+            log_judgement(logger, judgement, cfg.evaluation, model.image_size, network.explain)
+        metrics = judgement.metrics()
         report.write_result(output, logger, None, metrics, budget.summary())
 
-    console.print_scores(f"{dataset.name}, {len(index)} images", scores, cfg.evaluation.level)
+    console.print_judgement(dataset.name, judgement, cfg.evaluation.level)
     console.print_budget(budget.summary())
     console.print_where(logger, output, None)
     return metrics

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
@@ -19,7 +20,6 @@ from crackexp.data.pixels import resize
 from crackexp.evaluation import figures
 from crackexp.evaluation.report import (
     classification_report_text,
-    metrics_markdown,
     metrics_table,
     most_wrong,
     predictions_table,
@@ -68,6 +68,8 @@ def log_data(logger: NoLogger, datamodule: DataModule) -> None:
     for mixed in datamodule.mix:
         log_dataset(logger, mixed.name, mixed.index, "mixed")
         logger.log_params({f"data.mixed_images.{mixed.name}": len(mixed.train)})
+        rows = {"file": mixed.train.files, "digest": mixed.train.digests}
+        logger.log_text(pd.DataFrame(rows).to_csv(index=False), f"data/mixed/{mixed.name}.csv")
     logger.log_file(datamodule.split.manifest, "data")
     sizes = {part: len(getattr(datamodule, part)) for part in ("train", "val", "test")}
     logger.log_params({f"data.{part}_images": count for part, count in sizes.items()})
@@ -81,6 +83,13 @@ def log_data(logger: NoLogger, datamodule: DataModule) -> None:
     image, digest = resize(load_image(train.path(cracked)), size), str(train.digests[cracked])
     views = [datamodule.view(epoch)(image, digest) for epoch in range(GRID)]
     logger.log_figure(figures.augmentation_grid(np.stack(views)), "data/augmentations.png")
+
+
+def log_others(logger: NoLogger, others: Mapping[str, ImageIndex], left_out: Mapping[str, int]) -> None:
+    """Logs the other datasets that the run is judged on, and how many images were left out of each."""
+    for name, index in others.items():
+        log_dataset(logger, name, index, "evaluation")
+        logger.log_params({f"data.also.{name}.images": len(index), f"data.also.{name}.left_out": left_out[name]})
 
 
 def log_dataset(logger: NoLogger, name: str, index: ImageIndex, context: str) -> None:
@@ -126,10 +135,10 @@ def log_training(logger: NoLogger, trainer: FrozenTrainer) -> None:
     logger.log_figure(figure, "training/curves.png")
 
 
-def test_metrics(scores: Mapping[str, Interval]) -> dict[str, float]:
-    """Returns test/NAME, test/NAME_low and test/NAME_high of each metric; what is no number is left out."""
+def named_metrics(prefix: str, scores: Mapping[str, Interval]) -> dict[str, float]:
+    """Returns PREFIX/NAME, PREFIX/NAME_low and PREFIX/NAME_high of each metric; what is no number is left out."""
     ends = {
-        f"test/{name}{end}": value
+        f"{prefix}/{name}{end}": value
         for name, score in scores.items()
         for end, value in (("", score.value), ("_low", score.low), ("_high", score.high))
     }
@@ -144,8 +153,9 @@ def log_predictions(
     settings: DictConfig,
     image_size: int,
     explain: Callable[[np.ndarray], np.ndarray],
+    prefix: str,
 ) -> None:
-    """Logs what the classifier says of the images of `index`: metrics, figures, tables and galleries.
+    """Logs what the classifier says of the images of `index`: figures, tables and galleries.
 
     Args:
         logger: of the run.
@@ -155,15 +165,14 @@ def log_predictions(
         settings: the config group `evaluation`.
         image_size: S, of the pictures in the galleries, pixels.
         explain: maps images (k, S, S, 3) uint8 to what in them speaks for a crack, (k, S, S) float32, see `GradCam`.
+        prefix: the artifact folder.
     """
     labels, names, positive = index.labels, index.class_names, index.positive_index
     predictions = probabilities.argmax(axis=1)
-    logger.log_metrics(test_metrics(scores))
-    logger.log_text(metrics_table(scores).to_csv(), "test/metrics.csv")
-    logger.set_tags({"mlflow.note.content": metrics_markdown(scores, settings.level)})
-    logger.log_text(classification_report_text(labels, predictions, names), "test/classification_report.txt")
+    logger.log_text(metrics_table(scores).to_csv(), f"{prefix}/metrics.csv")
+    logger.log_text(classification_report_text(labels, predictions, names), f"{prefix}/classification_report.txt")
     table = predictions_table(index.files, index.digests, labels, probabilities, names, positive)
-    logger.log_text(table.to_csv(index=False), "test/predictions.csv")
+    logger.log_text(table.to_csv(index=False), f"{prefix}/predictions.csv")
 
     for name, figure in {
         "confusion_matrix": figures.confusion_matrix(labels, predictions, names),
@@ -171,17 +180,17 @@ def log_predictions(
         "precision_recall_curve": figures.precision_recall_curve(labels, probabilities, names, positive),
         "reliability": figures.reliability_diagram(labels, probabilities),
     }.items():
-        logger.log_figure(figure, f"test/{name}.png")
+        logger.log_figure(figure, f"{prefix}/{name}.png")
 
     batch = generator(0, "prediction grid").permutation(len(index))[:GRID]
     titles = [f"{names[labels[row]]} / {names[predictions[row]]}" for row in batch]
     grid = figures.prediction_grid(_images(index, batch, image_size), titles, labels[batch] == predictions[batch])
-    logger.log_figure(grid, "test/predictions.png")
+    logger.log_figure(grid, f"{prefix}/predictions.png")
     worst = most_wrong(labels, probabilities, settings.gallery)
     shown = _images(index, worst, image_size)
     errors = int((labels != predictions).sum())
     gallery = figures.error_gallery(shown, explain(shown), table.iloc[worst], errors, index.positive)
-    logger.log_figure(gallery, "test/most_wrong.png")
+    logger.log_figure(gallery, f"{prefix}/most_wrong.png")
 
 
 def log_model(logger: NoLogger, cfg: DictConfig, module: CrackModule, datamodule: DataModule) -> str | None:

@@ -21,7 +21,7 @@ Precision = Literal["float32", "tensorfloat32", "mixed_bfloat16", "mixed_float16
 
 METRIC = (
     r"^((train|val)/(loss|accuracy)|test/(accuracy|precision|recall|f1|balanced_accuracy|roc_auc|average_precision"
-    r"|log_loss|brier|ece))$"
+    r"|recall_at_fpr_5|fpr_at_recall_95|log_loss|brier|ece))$"
 )
 
 
@@ -87,6 +87,10 @@ class Mixed(Strict):
     """What an item of `mix` takes beside the keys of its dataset."""
 
     weight: PositiveFloat = 1.0
+
+
+class Also(Strict):
+    """What an item of `evaluation.also` takes beside the keys of its dataset: nothing."""
 
 
 class RatioSplit(Node):
@@ -218,6 +222,8 @@ class Evaluation(Strict):
     level: Annotated[float, Field(gt=0, lt=1)]
     resamples: Annotated[int, Field(ge=10, le=100_000)]
     gallery: Annotated[int, Field(ge=1, le=100)]
+    also: list[dict[str, Any]]
+    corruptions: list[Literal["blur", "noise", "jpeg", "dark", "bright", "far", "near", "rotation", "shadow", "joint"]]
 
 
 class MlflowLogger(Node):
@@ -397,7 +403,7 @@ GROUPS: dict[str, dict[str, type[Strict]]] = {
 }
 """The schema of each config group by the ``_target_`` of its node; "" where a group has no target."""
 
-LISTED: dict[str, type[Strict]] = {"mix": Mixed}
+LISTED: dict[str, type[Strict]] = {"mix": Mixed, "evaluation.also": Also}
 """What the items of each list of options of the group ``dataset`` take beside the keys of their dataset."""
 
 CALLBACKS: dict[str, type[Strict]] = {

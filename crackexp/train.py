@@ -35,9 +35,10 @@ def train(composed: DictConfig) -> dict[str, float]:
         from crackexp import console
         from crackexp.data.datamodule import DataModule
         from crackexp.data.mix import Mixed
+        from crackexp.other_sets import OtherSets
 
         console.print_config(cfg)
-
+        others = OtherSets(cfg)
         datamodule = DataModule(
             dataset=instantiate(cfg.dataset),
             split=instantiate(cfg.split),
@@ -48,15 +49,17 @@ def train(composed: DictConfig) -> dict[str, float]:
             mix=[Mixed(dataset, **beside) for dataset, beside in listed(cfg, "mix")],
         )
         datamodule.setup()
+        others.prepare(datamodule.index.class_names, datamodule.index.positive, datamodule.seen)
         console.print_data(datamodule)
+        console.print_others(others.indexes, others.left_out)
         this, output = cell.current(), Path(cfg.paths.output)
-        identity = cell_id(cfg, datamodule.fingerprint)
+        identity = cell_id(cfg, datamodule.fingerprint, others.fingerprints)
         if result := this.finished(identity, output):
             return result["metrics"]
 
     with budget.section("imports"):
         from crackexp import report
-        from crackexp.evaluation.metrics import evaluate_predictions
+        from crackexp.judging import Judge, log_judgement
         from crackexp.tracking.logger import NoLogger
         from crackexp.training.build import build_module, profiled
         from crackexp.training.state import TrainingStates
@@ -79,35 +82,28 @@ def train(composed: DictConfig) -> dict[str, float]:
             with budget.section("logging"):
                 report.log_run(logger, cfg, this.levels)
                 report.log_data(logger, datamodule)
+                report.log_others(logger, others.indexes, others.left_out)
                 report.log_network(logger, module)
         with budget.section("fit"), profiled(cfg.profile):
             trainer.fit(callbacks, logger.log_metrics, states)
         with budget.section("evaluate"):
-            test = datamodule.test
             final = module.score(datamodule.val.labels, trainer.predict(datamodule.val, "val"))
-            probabilities = trainer.predict(test, "test")
-            scores = evaluate_predictions(
-                test.labels,
-                probabilities,
-                test.positive_index,
-                cfg.seed,
-                cfg.evaluation.level,
-                cfg.evaluation.resamples,
-            )
+            judge = Judge(cfg.evaluation, cfg.seed, cfg.image_size, trainer.predict)
+            judgement = judge(f"{cfg.dataset.name}, test", datamodule.test, others.indexes)
         with budget.section("logging"):
             report.log_training(logger, trainer)
-            report.log_predictions(logger, test, probabilities, scores, cfg.evaluation, cfg.image_size, trainer.explain)
+            log_judgement(logger, judgement, cfg.evaluation, cfg.image_size, trainer.explain)
             model_uri = report.log_model(logger, cfg, module, datamodule)
         times = trainer.speed() | {f"time/{k}_seconds": v for k, v in budget.summary().items()}
         logger.log_metrics(times)
         metrics = {f"train/{name}": trainer.history[name][-1] for name in ("loss", "accuracy")}
         metrics |= {f"val/{name}": value for name, value in final.items()} | trainer.before
-        metrics |= report.test_metrics(scores) | times
+        metrics |= judgement.metrics() | times
         report.write_result(output, logger, model_uri, metrics, budget.summary())
         verdict = logger.register(cfg.register, cfg.sweep.metric, cfg.sweep.level)
 
     states.remove()
-    console.print_scores(f"Test, {len(test)} images", scores, cfg.evaluation.level)
+    console.print_judgement("Test", judgement, cfg.evaluation.level)
     console.print_budget(budget.summary())
     console.print_where(logger, output, model_uri, verdict)
     return metrics

@@ -71,6 +71,7 @@ RUNS = {
         "+debug=profile",
         "dataset.limit=40",
     ],
+    "under corruptions": ["evaluation=robust"],
     "one batch": ["+debug=one_batch", "+sweep=seeds"],
     "limit": ["+debug=limit", "dataset.limit=40"],
     "overfit": ["+debug=overfit", "dataset.limit=40", "epochs=2"],

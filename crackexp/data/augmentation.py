@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from numbers import Integral
 
 import numpy as np
@@ -98,3 +99,27 @@ class Augmentation:
 
     def _view(self, epoch: int) -> int:
         return int(epoch) if self.views is None else int(epoch) % int(self.views)
+
+
+@dataclass(frozen=True)
+class View:
+    """One view of all images: a function of an image and its digest.
+
+    Attributes:
+        augmentation: that draws it.
+        seed: of the draws.
+        number: of the view, from 0; the epoch that shows it.
+    """
+
+    augmentation: Augmentation
+    seed: int
+    number: int
+
+    @property
+    def key(self) -> str:
+        """See `Augmentation.view_key`."""
+        return self.augmentation.view_key(self.seed, self.number)
+
+    def __call__(self, image: np.ndarray, digest: str) -> np.ndarray:
+        """Returns the view of an image, see `Augmentation`."""
+        return self.augmentation(image, self.seed, digest, self.number)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from crackexp.data.augmentation import Augmentation
+from crackexp.data.augmentation import Augmentation, View
 from crackexp.data.index import ImageIndex
 from crackexp.data.mix import Dataset, Mixed
 from crackexp.data.pipeline import Transform, image_batches, training_batches
@@ -93,6 +93,11 @@ class DataModule:
         return self.split.test
 
     @property
+    def seen(self) -> set[str]:
+        """Digests of the images that training or the choice of an epoch has seen: train and val."""
+        return {*self.train.digests.tolist(), *self.val.digests.tolist()}
+
+    @property
     def steps_per_epoch(self) -> int:
         return len(self.train) // self.batch_size
 
@@ -100,17 +105,9 @@ class DataModule:
         """Returns the permutation of the training rows in `epoch`, (n,) int64."""
         return generator(self.seed, "shuffle", epoch).permutation(len(self.train))
 
-    def view_key(self, epoch: int) -> str:
-        """Returns the key of the views that the training images show in `epoch`."""
-        return self.augmentation.view_key(self.seed, epoch)
-
-    def view(self, epoch: int) -> Transform:
-        """Returns the augmentation of `epoch` as a function of an image and its digest."""
-
-        def transform(image: np.ndarray, digest: str) -> np.ndarray:
-            return self.augmentation(image, self.seed, digest, epoch)
-
-        return transform
+    def view(self, epoch: int) -> View:
+        """Returns what the training images show in `epoch`."""
+        return View(self.augmentation, self.seed, epoch)
 
     def class_weights(self) -> np.ndarray:
         """Returns a weight a class, (c,) float32, with which all classes count the same in train.
@@ -137,7 +134,6 @@ class DataModule:
             rows,
         )
 
-    def images(self, index: ImageIndex, batch_size: int, epoch: int | None = None) -> Iterator[np.ndarray]:
-        """Yields the images of `index` in order, plain or as the views of `epoch`; see `image_batches`."""
-        view = None if epoch is None else self.view(epoch)
+    def images(self, index: ImageIndex, batch_size: int, view: Transform | None = None) -> Iterator[np.ndarray]:
+        """Yields the images of `index` in order, plain or as `view` shows them; see `image_batches`."""
         return image_batches(index, self.image_size, batch_size, view)

@@ -21,11 +21,7 @@ def photograph(surface: Surface, rng: np.random.Generator) -> np.ndarray:
 def _light(surface: Surface, rng: np.random.Generator) -> np.ndarray:
     """Brightness of every pixel: slope towards the light, uneven lamp, shadows."""
     size = surface.size
-    cosine, sine = math.cos(surface.light), math.sin(surface.light)
-    slope_x = np.array([[0, 0, 0], [-0.5, 0, 0.5], [0, 0, 0]], np.float32)
-    slope = cv2.filter2D(surface.height, -1, cosine * slope_x + sine * slope_x.T)
-    steepness = 0.45 * math.exp(rng.normal(0, 0.5))
-    light = np.clip(1.0 - steepness * slope, 0.15, 1.7)
+    light = shading(surface.height, surface.light, 0.45 * math.exp(rng.normal(0, 0.5)))
     ramp = np.linspace(-0.5, 0.5, size, dtype=np.float32)
     tilt_x, tilt_y = rng.normal(0, 0.06, 2)
     light *= 1.0 + tilt_x * ramp[None, :] + tilt_y * ramp[:, None]
@@ -40,6 +36,14 @@ def _light(surface: Surface, rng: np.random.Generator) -> np.ndarray:
         start = rng.uniform(-0.4, 0.4)
         light *= 1.0 - rng.uniform(0.15, 0.55) * smoothstep(across, start, start + edge)
     return light
+
+
+def shading(height: np.ndarray, light: float, steepness: float) -> np.ndarray:
+    """Returns the brightness of a relief in light from the direction `light`, radians; 1 where it is flat."""
+    cosine, sine = math.cos(light), math.sin(light)
+    slope_x = np.array([[0, 0, 0], [-0.5, 0, 0.5], [0, 0, 0]], np.float32)
+    slope = cv2.filter2D(height, -1, cosine * slope_x + sine * slope_x.T)
+    return np.clip(1.0 - steepness * slope, 0.15, 1.7)
 
 
 def _lens(image: np.ndarray, rng: np.random.Generator, scale: float) -> np.ndarray:

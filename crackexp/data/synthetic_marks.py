@@ -99,9 +99,8 @@ def _stain(surface: Surface, rng: np.random.Generator) -> None:
     surface.blend(rng.uniform(0.06, 0.45) * mask, colour)
 
 
-def _line_field(surface: Surface, rng: np.random.Generator, bend: float) -> np.ndarray:
-    """Signed distance in pixels to a random, slightly bent line, (size, size) float32."""
-    size = surface.size
+def line_field(size: int, rng: np.random.Generator, bend: float = 0.0) -> np.ndarray:
+    """Returns the signed distance in pixels to a random, slightly bent line, (size, size) float32."""
     angle = rng.uniform(0, 2 * math.pi)
     y, x = np.mgrid[0:size, 0:size].astype(np.float32) - np.float32(size / 2)
     across = x * math.cos(angle) + y * math.sin(angle)
@@ -131,7 +130,7 @@ def _scratches(surface: Surface, rng: np.random.Generator) -> None:
 
 def _form_line(surface: Surface, rng: np.random.Generator) -> None:
     scale = surface.scale
-    distance = _line_field(surface, rng, rng.normal(0, 0.02))
+    distance = line_field(surface.size, rng, rng.normal(0, 0.02))
     distance += rng.uniform(0, 0.8) * noise(rng, surface.size, 9 * scale) * scale
     width = rng.uniform(0.8, 3.0) * scale
     ridge = np.exp(-((distance / width) ** 2))
@@ -143,16 +142,21 @@ def _form_line(surface: Surface, rng: np.random.Generator) -> None:
 
 def _joint(surface: Surface, rng: np.random.Generator) -> None:
     scale = surface.scale
-    distance = _line_field(surface, rng, 0.0)
+    distance = line_field(surface.size, rng)
     width = rng.uniform(2.0, 9.0) * scale
-    groove = 1.0 - smoothstep(np.abs(distance), width * 0.6, width * rng.uniform(0.9, 1.6))
-    surface.height -= rng.uniform(0.3, 1.5) * groove * scale
-    surface.multiply(1.0 - rng.uniform(0.1, 0.45) * groove)
+    mask = groove(distance, width, rng.uniform(0.9, 1.6))
+    surface.height -= rng.uniform(0.3, 1.5) * mask * scale
+    surface.multiply(1.0 - rng.uniform(0.1, 0.45) * mask)
+
+
+def groove(distance: np.ndarray, width: float, rim: float) -> np.ndarray:
+    """Returns 1 within 0.6 `width` of a line, 0 beyond `rim` times `width`, and a smooth slope between."""
+    return 1.0 - smoothstep(np.abs(distance), width * 0.6, width * rim)
 
 
 def _paint(surface: Surface, rng: np.random.Generator) -> None:
     """A painted stroke with a worn border, of any colour."""
-    distance = _line_field(surface, rng, rng.normal(0, 0.3))
+    distance = line_field(surface.size, rng, rng.normal(0, 0.3))
     distance += rng.uniform(1, 5) * noise(rng, surface.size, 6 * surface.scale) * surface.scale
     width = rng.uniform(2, 25) * surface.scale
     stroke = 1.0 - smoothstep(np.abs(distance), width, width + rng.uniform(1, 4))
@@ -161,7 +165,7 @@ def _paint(surface: Surface, rng: np.random.Generator) -> None:
 
 def _edge(surface: Surface, rng: np.random.Generator) -> None:
     """Another material or level beyond a straight edge that cuts the patch."""
-    distance = _line_field(surface, rng, rng.normal(0, 0.03))
+    distance = line_field(surface.size, rng, rng.normal(0, 0.03))
     offset = rng.uniform(0.15, 0.4) * surface.size
     beyond = smoothstep(distance - offset, -1.0, rng.uniform(0.5, 4.0))
     surface.blend(rng.uniform(0.3, 1.0) * beyond, base_colour(rng))

@@ -1,20 +1,24 @@
-"""What probabilities are worth against labels: ten metrics, each with its interval."""
+"""What probabilities are worth against labels: twelve metrics, each with its interval."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
+from crackexp.evaluation.scorer import SHIFT, Scorer
 from crackexp.evaluation.statistics import (
     Interval,
+    covering,
+    grouped_interval,
     mean_of,
+    normal,
     percentile_interval,
     resampled_counts,
+    student,
     wilson,
 )
 from crackexp.seeds import generator
 
-ECE_BINS = 15
 SUM_TOLERANCE = 1e-3
-SHIFT = "ece_shift"
-"""How far the calibration gaps of a resample lie from those of the images, summed over the bins."""
 
 
 def evaluate_predictions(
@@ -24,24 +28,31 @@ def evaluate_predictions(
     seed: int,
     level: float = 0.95,
     resamples: int = 1000,
+    groups: np.ndarray | None = None,
 ) -> dict[str, Interval]:
     """Judges the predictions for n images.
 
-    An image is predicted to be of its most probable class. With two classes, precision, recall, f1, roc_auc
-    and average_precision are those of the class `positive`; with more they are the mean over the classes, each
-    against the rest. `balanced_accuracy` is the mean recall of the classes. `log_loss`, `brier` and
-    `average_precision` are scikit-learn's: brier in [0, 1] for two classes, the sum over the classes in [0, 2]
-    for more. `ece` is the expected calibration error of the top probability in 15 bins of equal width (Guo et
-    al. 2017, "On Calibration of Modern Neural Networks", arXiv:1706.04599).
+    An image is predicted to be of its most probable class. With two classes, precision, recall, f1, roc_auc,
+    average_precision, recall_at_fpr_5 and fpr_at_recall_95 are those of the class `positive`; with more they are the
+    mean over the classes, each against the rest. `balanced_accuracy` is the mean recall of the classes. `log_loss`,
+    `brier` and `average_precision` are scikit-learn's: brier in [0, 1] for two classes, the sum over the classes in
+    [0, 2] for more. `ece` is the expected calibration error of the top probability in 15 bins of equal width (Guo et
+    al. 2017, "On Calibration of Modern Neural Networks", arXiv:1706.04599). `recall_at_fpr_5` is the recall at the
+    threshold that lets 5 % of the other images pass for positive, `fpr_at_recall_95` the share of other images that
+    pass at the threshold that finds 95 %: both are read off scikit-learn's ROC curve, whose points are joined by
+    straight lines, as its `roc_auc_score(max_fpr=...)` does; of several points at one place the best counts.
 
     What `labels` and predictions leave undefined is left out of the result: recall of a class without
-    images, precision of a class that nothing is predicted to be, roc_auc and average_precision where all
+    images, precision of a class that nothing is predicted to be, and what is read off the curves where all
     images or none are of the class. A mean over classes leaves out the undefined ones.
 
-    Intervals: accuracy, precision, recall and means of them over classes by `wilson` and `mean_of`, f1 of two
-    classes by `f1_interval`, ece by `ece_interval`, the others by the percentiles of a bootstrap over images.
-    Resamples in which a metric is undefined are left out of its percentiles. Where no image is ranked wrongly,
-    none is in a resample: the intervals of roc_auc and average_precision are then a point, and say nothing.
+    Intervals where images are independent: accuracy, precision, recall and means of them over classes by `wilson` and
+    `mean_of`, f1 of two classes by `f1_interval`, ece by `ece_interval`, the others by the percentiles of a bootstrap
+    over images. Resamples in which a metric is undefined are left out of its percentiles. Where no image is ranked
+    wrongly, none is in a resample: the intervals of what the curves say are then a point, and say nothing.
+
+    Intervals where `groups` are given: `grouped_interval`, for every metric; those that have one of the closed forms
+    above are never narrower than it, so that a perfect score keeps a width. With one group there are none: nan.
 
     Args:
         labels: (n,) int in [0, c).
@@ -50,26 +61,105 @@ def evaluate_predictions(
         seed: of the bootstrap's stream.
         level: confidence in (0, 1).
         resamples: of the bootstrap.
+        groups: (n,) of any type, equal for images that resemble each other, such as the patches of one photo; None:
+            the images are independent.
 
     Returns:
         Metric to interval, in the order accuracy, precision, recall, f1, balanced_accuracy, roc_auc,
-        average_precision, log_loss, brier, ece; the first seven, brier of two classes and ece in [0, 1].
+        average_precision, recall_at_fpr_5, fpr_at_recall_95, log_loss, brier, ece; all but log_loss, and brier of more
+        than two classes, in [0, 1].
 
     Raises:
         ValueError: shapes, labels or probabilities are not as said, such as NaN.
     """
-    labels = np.asarray(labels)
-    check_predictions(labels, probabilities)
-    scorer = _Scorer(labels, probabilities, positive)
-    value = {name: float(score[0]) for name, score in scorer(np.ones((1, len(labels)))).items()}
-    rng = generator(seed, "bootstrap")
-    chunks = [scorer(counts) for counts in resampled_counts(len(labels), resamples, rng)]
-    samples = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in value}
-    del value[SHIFT]
-    scores = {name: percentile_interval(value[name], samples[name], level) for name in value}
-    scores |= _proportions(labels, scorer.predictions, scorer.classes, positive, level)
-    scores["ece"] = ece_interval(scores["ece"], samples[SHIFT], level)
-    return {name: scores[name] for name in value if not np.isnan(value[name])}
+    return Resampled(labels, probabilities, positive, seed, resamples, groups).intervals(level)
+
+
+class Resampled:
+    """The metrics of n images, and of resamples of them.
+
+    Args:
+        labels: see `evaluate_predictions`, as all that follow.
+        probabilities: (n, c) float.
+        positive: index.
+        seed: equal seeds, equal resamples of n images.
+        resamples: number of them.
+        groups: (n,), or None.
+
+    Attributes:
+        value: metric to value, nan where undefined.
+        samples: metric to (resamples,) float64, nan where undefined; none where there is but one group.
+        groups: how many there are; None where the images are independent.
+
+    Raises:
+        ValueError: as `evaluate_predictions`.
+    """
+
+    def __init__(
+        self,
+        labels: np.ndarray,
+        probabilities: np.ndarray,
+        positive: int,
+        seed: int,
+        resamples: int,
+        groups: np.ndarray | None = None,
+    ) -> None:
+        self.labels = np.asarray(labels)
+        check_predictions(self.labels, probabilities)
+        self.positive = positive
+        members = None if groups is None else np.unique(groups, return_inverse=True)[1]
+        self.groups = None if members is None else int(members.max()) + 1
+        self.scorer = Scorer(self.labels, probabilities, positive)
+        self.value = {name: float(score[0]) for name, score in self.scorer(np.ones((1, len(self.labels)))).items()}
+        if self.groups == 1:
+            self.samples = {name: np.empty(0) for name in self.value}
+        else:
+            rng = generator(seed, "bootstrap")
+            chunks = [self.scorer(counts) for counts in resampled_counts(len(self.labels), resamples, rng, members)]
+            self.samples = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in self.value}
+        del self.value[SHIFT]
+
+    def intervals(self, level: float) -> dict[str, Interval]:
+        """Returns each metric that is defined, with its interval; see `evaluate_predictions`."""
+        defined = [name for name, value in self.value.items() if not np.isnan(value)]
+        scores = {name: self.interval(name, self.value[name], self.samples[name], level) for name in defined}
+        for name, found in self._closed_forms(level).items():
+            scores[name] = found if self.groups is None else covering(scores[name], found)
+        shifts = self.samples[SHIFT]
+        if self.groups is not None and self.groups > 1:
+            shifts = shifts * student(self.groups, level) / normal(level)
+        if len(shifts):
+            scores["ece"] = ece_interval(scores["ece"], shifts, level)
+        return {name: scores[name] for name in defined}
+
+    def interval(self, name: str, value: float, samples: np.ndarray, level: float) -> Interval:
+        """Returns `value` of the metric `name` with the interval that values of the resamples give it."""
+        if self.groups is None:
+            return percentile_interval(value, samples, level)
+        bounded = name != "log_loss" and (name != "brier" or self.scorer.binary)
+        return grouped_interval(value, samples, self.groups, level, bounded)
+
+    def _closed_forms(self, level: float) -> dict[str, Interval]:
+        return _proportions(self.labels, self.scorer.predictions, self.scorer.classes, self.positive, level)
+
+
+def mean_scores(parts: Sequence[Resampled], level: float) -> dict[str, Interval]:
+    """Returns the mean of each metric over several judgements of the same images, with its interval.
+
+    The resamples of the parts are the same, so that what makes an image hard in all of them is reckoned with. A metric
+    that is undefined in one part is left out.
+
+    Args:
+        parts: of the same labels, seed, resamples and groups; one at least.
+        level: confidence in (0, 1).
+    """
+    scores = {}
+    for name in parts[0].value:
+        value = float(np.mean([part.value[name] for part in parts]))
+        if not np.isnan(value):
+            samples = np.mean([part.samples[name] for part in parts], axis=0)
+            scores[name] = parts[0].interval(name, value, samples, level)
+    return scores
 
 
 def check_predictions(labels: np.ndarray, probabilities: np.ndarray) -> None:
@@ -128,97 +218,6 @@ def ece_interval(percentiles: Interval, shifts: np.ndarray, level: float) -> Int
     value = percentiles.value
     low = max(0.0, value - float(np.quantile(shifts, (1 + level) / 2)))
     return Interval(value, low, max(value, percentiles.high))
-
-
-def calibration_bins(confidence: np.ndarray) -> np.ndarray:
-    """Returns the bin in [0, `ECE_BINS`) of each top probability in (0, 1]; bin b holds (b, b + 1] / bins."""
-    return np.clip(np.ceil(confidence * ECE_BINS).astype(int) - 1, 0, ECE_BINS - 1)
-
-
-class _Scorer:
-    """Computes all metrics for many weightings of the images at once.
-
-    Called with (r, n) weights, it returns metric to (r,) values, nan where undefined.
-    """
-
-    def __init__(self, labels: np.ndarray, probabilities: np.ndarray, positive: int) -> None:
-        n, c = probabilities.shape
-        self.binary = c == 2
-        self.classes = [positive] if self.binary else list(range(c))
-        self.predictions = probabilities.argmax(axis=1)
-        exact = probabilities.astype(np.float64)
-        truth = np.eye(c)[labels]
-        guess = np.eye(c)[self.predictions]
-        confidence = exact.max(axis=1)
-        gap = np.zeros((n, ECE_BINS))
-        gap[np.arange(n), calibration_bins(confidence)] = confidence - (self.predictions == labels)
-        self.gap = gap.mean(axis=0)
-        smallest = np.finfo(probabilities.dtype).eps
-        surprise = -np.log(np.clip(exact[np.arange(n), labels], smallest, 1 - smallest))
-        brier = np.sum((exact - truth) ** 2, axis=1) / (2 if self.binary else 1)
-        self.columns = np.column_stack([truth, guess, truth * guess, gap, surprise, brier])
-        self.edges = np.cumsum([c, c, c, ECE_BINS, 1])
-        self.rankings = [_Ranking(labels == k, probabilities[:, k]) for k in self.classes]
-
-    def __call__(self, weights: np.ndarray) -> dict[str, np.ndarray]:
-        sums = np.split(weights @ self.columns, self.edges, axis=1)
-        truth, guess, hits, gap, surprise, brier = sums
-        total = weights.sum(axis=1)
-        recall = _ratio(hits, truth)
-        areas = np.array([ranking(weights) for ranking in self.rankings])
-        return {
-            "accuracy": hits.sum(axis=1) / total,
-            "precision": _mean(_ratio(hits, guess)[:, self.classes]),
-            "recall": _mean(recall[:, self.classes]),
-            "f1": _mean(_ratio(2 * hits, truth + guess)[:, self.classes]),
-            "balanced_accuracy": _mean(recall),
-            "roc_auc": _mean(areas[:, 0].T),
-            "average_precision": _mean(areas[:, 1].T),
-            "log_loss": surprise[:, 0] / total,
-            "brier": brier[:, 0] / total,
-            "ece": np.abs(gap / total[:, None]).sum(axis=1),
-            SHIFT: np.abs(gap / total[:, None] - self.gap).sum(axis=1),
-        }
-
-
-class _Ranking:
-    """Areas under the ROC and the precision-recall curve of one class, for many weightings at once."""
-
-    def __init__(self, truth: np.ndarray, score: np.ndarray) -> None:
-        order = np.argsort(score, kind="stable")
-        self.positives, self.negatives = order[truth[order]], order[~truth[order]]
-        thresholds, others = score[self.positives], score[self.negatives]
-        self.first = np.searchsorted(thresholds, thresholds, "left")
-        self.below = np.searchsorted(others, thresholds, "left")
-        self.upto = np.searchsorted(others, thresholds, "right")
-
-    def __call__(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        positive = weights[:, self.positives]
-        positives, negatives = _cumulative(positive), _cumulative(weights[:, self.negatives])
-        below = negatives[:, self.below]
-        true = positives[:, -1:] - positives[:, self.first]
-        found = true + negatives[:, -1:] - below
-        beaten = (below + negatives[:, self.upto]) / 2
-        area = np.einsum("ij,ij->i", positive, beaten)
-        precision = np.einsum("ij,ij->i", positive, true / np.maximum(found, 1))
-        p, n = positives[:, -1], negatives[:, -1]
-        return _ratio(area, p * n), _ratio(precision, np.where(n > 0, p, 0))
-
-
-def _cumulative(values: np.ndarray) -> np.ndarray:
-    """Returns the sums of the first 0, 1, ..., n numbers of each row."""
-    sums = np.zeros((len(values), values.shape[1] + 1))
-    np.cumsum(values, axis=1, out=sums[:, 1:])
-    return sums
-
-
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
-
-
-def _mean(values: np.ndarray) -> np.ndarray:
-    """Returns the mean of each row's numbers that are not nan; nan for a row of nan."""
-    return _ratio(np.nansum(values, axis=1), np.sum(~np.isnan(values), axis=1))
 
 
 def _proportions(

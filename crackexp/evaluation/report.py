@@ -96,5 +96,6 @@ def metrics_markdown(scores: Mapping[str, Interval], level: float) -> str:
     """Returns a Markdown table of the metrics with their intervals, which hold at `level`."""
     lines = [f"| metric | value | {level:.0%} interval |", "|---|---:|---:|"]
     for name, score in scores.items():
-        lines.append(f"| {name} | {score.value:.4f} | {score.low:.4f} to {score.high:.4f} |")
+        ends = "none" if np.isnan(score.low) else f"{score.low:.4f} to {score.high:.4f}"
+        lines.append(f"| {name} | {score.value:.4f} | {ends} |")
     return "\n".join(lines) + "\n"

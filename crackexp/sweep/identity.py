@@ -4,9 +4,10 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -16,7 +17,7 @@ UNRELATED = ("paths", "tracking", "task_name", "tags", "register", "optimized_me
 LIBRARIES = ("grain", "jax", "jaxlib", "keras", "numpy", "opencv-python-headless", "scikit-learn", "split-folders")
 
 
-def cell_id(cfg: DictConfig, fingerprint: str) -> str:
+def cell_id(cfg: DictConfig, fingerprint: str, others: Mapping[str, str] = MappingProxyType({})) -> str:
     """Returns 32 hex digits that two trainings share where one's result is the other's.
 
     They cover the resolved config but for keys that change no number, the content of the datasets instead of their
@@ -25,12 +26,14 @@ def cell_id(cfg: DictConfig, fingerprint: str) -> str:
     Args:
         cfg: checked config of a training run.
         fingerprint: over the content of all datasets, see `DataModule`.
+        others: name to fingerprint of each dataset that the run is also judged on.
     """
     import jax
 
     values: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]  # a table at the root
     values = {key: value for key, value in values.items() if key not in UNRELATED}
     values["dataset"] = fingerprint
+    values["evaluation"]["also"] = dict(others)
     values["mix"] = [node["weight"] for item in values["mix"] for node in item.values()]
     values["trainer"].pop("embeddings_gb")
     text = json.dumps(values, sort_keys=True)

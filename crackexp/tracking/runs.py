@@ -1,6 +1,8 @@
 """Runs of a store, found again by their id."""
 
+import csv
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 import mlflow
@@ -20,6 +22,30 @@ class LoggedRun:
 
     status: str
     config: str | None
+
+
+def training_digests(run_id: str | None, uri: str | None) -> set[str] | None:
+    """Returns the digests of the images that a run has trained on or chosen by, train and val.
+
+    Args:
+        run_id: of a training run; None where it is not known.
+        uri: of the store.
+
+    Returns:
+        None where the store has no manifest of the run's split.
+    """
+    if run_id is None or uri is None:
+        return None
+    mlflow.set_tracking_uri(uri)
+    try:
+        folder = mlflow.MlflowClient().get_run(run_id).info.artifact_uri
+        manifest = mlflow.artifacts.load_text(f"{folder}/data/manifest.csv")
+        mixed = mlflow.artifacts.list_artifacts(run_id=run_id, artifact_path="data/mixed")
+        tables = [manifest, *(mlflow.artifacts.load_text(f"{folder}/{file.path}") for file in mixed)]
+    except (mlflow.MlflowException, OSError):
+        return None
+    rows = (row for table in tables for row in csv.DictReader(StringIO(table)))
+    return {row["digest"] for row in rows if row.get("split") != "test"}
 
 
 def find_run(run_id: str, uri: str) -> LoggedRun:

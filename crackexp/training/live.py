@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from crackexp.budget import TimeBudget
+from crackexp.data.augmentation import View
 from crackexp.data.index import ImageIndex
 from crackexp.errors import ConfigError
 from crackexp.models.classifier import unfreeze
@@ -101,11 +102,11 @@ class LiveTrainer(FrozenTrainer):
         """See `FrozenTrainer.network`."""
         return super().network if self.whole is None else self.whole.model
 
-    def predict(self, index: ImageIndex, title: str) -> np.ndarray:
-        """Returns the probabilities of the images of `index`, (n, c) float32."""
+    def predict(self, index: ImageIndex, title: str, view: View | None = None) -> np.ndarray:
+        """See `FrozenTrainer.predict`."""
         if self.whole is None:
-            return super().predict(index, title)
+            return super().predict(index, title, view)
         rows = np.arange(len(index))[self.devices.part(len(index))]
-        batches = self.datamodule.images(index.subset(rows), self.whole.batch_size)
+        batches = self.datamodule.images(index.subset(rows), self.whole.batch_size, view)
         outputs = self.whole.predict(batches, len(rows), f"Predicting {title}")
         return self.devices.gather(outputs, len(index))

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from crackexp.budget import TimeBudget
+from crackexp.data.augmentation import View
 from crackexp.data.datamodule import DataModule
 from crackexp.data.index import ImageIndex
 from crackexp.models.classifier import POOL, headed, unfreeze
@@ -125,7 +126,7 @@ class FrozenTrainer:
 
     def first_view(self) -> Iterator[np.ndarray]:
         """Yields the training embeddings of the first epoch, (n, d) float32 a part."""
-        table = self.embeddings(self.datamodule.train, f"train, view 1/{self.epochs}", 0)
+        table = self.embeddings(self.datamodule.train, f"train, view 1/{self.epochs}", self.datamodule.view(0))
         for start in range(0, len(table), HEAD_BATCH):
             yield table[start : start + HEAD_BATCH]
 
@@ -163,9 +164,9 @@ class FrozenTrainer:
         validate = Validate(self.module, val.labels, lambda: self.predict(val, "val"))
         return [validate, *self.course.surround(callbacks, steps_per_epoch)]
 
-    def predict(self, index: ImageIndex, title: str) -> np.ndarray:
-        """Returns the probabilities of the images of `index`, (n, c) float32."""
-        batches = padded(self.embeddings(index, title), HEAD_BATCH)
+    def predict(self, index: ImageIndex, title: str, view: View | None = None) -> np.ndarray:
+        """Returns the probabilities of the images of `index`, plain or as `view` shows them, (n, c) float32."""
+        batches = padded(self.embeddings(index, title, view), HEAD_BATCH)
         return self.scorer.predict(batches, len(index), f"Predicting {title}")
 
     def explain(self, images: np.ndarray) -> np.ndarray:
@@ -178,12 +179,12 @@ class FrozenTrainer:
         """The classifier as it is trained by now, to compute with."""
         return headed(self.embedder.inference.model, self.module.head)
 
-    def embeddings(self, index: ImageIndex, title: str, epoch: int | None = None) -> Table:
-        """Returns the embeddings of `index`, plain or as the views of `epoch`."""
-        key = "plain" if epoch is None else self.datamodule.view_key(epoch)
+    def embeddings(self, index: ImageIndex, title: str, view: View | None = None) -> Table:
+        """Returns the embeddings of `index`, plain or as `view` shows it."""
+        key = view.key if view else "plain"
 
         def images(part: ImageIndex, batch_size: int) -> Any:
-            return self.datamodule.images(part, batch_size, None if key == "plain" else epoch)
+            return self.datamodule.images(part, batch_size, None if key == "plain" else view)
 
         with self.budget.section("embed"):
             return self.embedder.embed(index, key, images, f"Embedding {title}")
@@ -228,7 +229,7 @@ class Views(keras.utils.PyDataset):
         if epoch != self.epoch:
             self.epoch = epoch
             title = f"train, view {epoch + 1}/{self.epochs}"
-            self.table = self.trainer.embeddings(self.datamodule.train, title, epoch)
+            self.table = self.trainer.embeddings(self.datamodule.train, title, self.datamodule.view(epoch))
             self.order = self.datamodule.order(epoch)
 
     def __len__(self) -> int:

@@ -71,7 +71,8 @@ def host(data: DataModule, batch_size: int) -> np.ndarray:
         row("decode and resize", rate(len(rows), lambda: list(pool.map(decode, rows))), best, "libjpeg-turbo alone")
         row("augment", rate(len(rows), lambda: list(pool.map(augment, rows))))
     part = train.subset(np.arange(len(rows)))
-    row("decode, augment, batch (grain)", rate(len(rows), lambda: list(data.images(part, batch_size, 0))), best, "same")
+    batched = rate(len(rows), lambda: list(data.images(part, batch_size, view)))
+    row("decode, augment, batch (grain)", batched, best, "same")
     batch = images[:batch_size]
     to_device = rate(len(batch), lambda: jax.device_put(batch).block_until_ready())
     row("host to device", to_device, limits.copying() / images[0].nbytes, "one core copying")
@@ -89,7 +90,7 @@ def embedding(trainer: Any, data: DataModule, images: np.ndarray) -> None:
         return islice(cycle(batches), -(-len(index) // batch_size))
 
     def from_files(index: ImageIndex, batch_size: int) -> Iterator[np.ndarray]:
-        return data.images(index, batch_size, 0)
+        return data.images(index, batch_size, data.view(0))
 
     number = iter(range(100))
     for name, source in (("embed", in_memory), ("decode, augment, embed, store", from_files)):

@@ -6,12 +6,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from crackexp.evaluation.metrics import (
-    calibration_bins,
-    ece_interval,
-    evaluate_predictions,
-    f1_interval,
-)
+from crackexp.evaluation.metrics import Resampled, ece_interval, evaluate_predictions, f1_interval, mean_scores
+from crackexp.evaluation.scorer import calibration_bins
 from crackexp.evaluation.statistics import Interval, resampled_counts, wilson
 from crackexp.seeds import generator
 
@@ -23,6 +19,8 @@ NAMES = [
     "balanced_accuracy",
     "roc_auc",
     "average_precision",
+    "recall_at_fpr_5",
+    "fpr_at_recall_95",
     "log_loss",
     "brier",
     "ece",
@@ -51,6 +49,20 @@ def slow_ece(labels, probabilities):
     return total
 
 
+def slow_curve(truth, score):
+    """Recall where 5 % of the others pass, and the share of others that pass where 95 % are found."""
+    alarms, recall, _ = sk.roc_curve(truth, score, drop_intermediate=False)
+
+    def along(x, y, place, left):
+        a, b = x[left], x[left + 1]
+        return y[left] + (place - a) / (b - a) * (y[left + 1] - y[left])
+
+    return (
+        along(alarms, recall, 0.05, np.flatnonzero(alarms <= 0.05)[-1]),
+        along(recall, alarms, 0.95, np.flatnonzero(recall < 0.95)[-1]),
+    )
+
+
 def reference(labels, probabilities, positive):
     """The metrics by scikit-learn."""
     c = probabilities.shape[1]
@@ -65,6 +77,8 @@ def reference(labels, probabilities, positive):
         "balanced_accuracy": sk.balanced_accuracy_score(labels, guess),
         "roc_auc": np.mean([sk.roc_auc_score(labels == k, probabilities[:, k]) for k in classes]),
         "average_precision": np.mean([sk.average_precision_score(labels == k, probabilities[:, k]) for k in classes]),
+        "recall_at_fpr_5": np.mean([slow_curve(labels == k, probabilities[:, k])[0] for k in classes]),
+        "fpr_at_recall_95": np.mean([slow_curve(labels == k, probabilities[:, k])[1] for k in classes]),
         "log_loss": sk.log_loss(labels, probabilities, labels=range(c)),
         "brier": sk.brier_score_loss(labels == positive, probabilities[:, positive])
         if c == 2
@@ -101,7 +115,8 @@ def test_bootstrap_is_that_of_one_image_at_a_time(c):
 
     scores = evaluate_predictions(labels, probabilities, 1, seed=3, level=0.8, resamples=40)
 
-    bootstrapped = ["roc_auc", "average_precision", "log_loss", "brier", *(["f1"] if c == 3 else [])]
+    closed = {"accuracy", "precision", "recall", "balanced_accuracy", "ece", *(["f1"] if c == 2 else [])}
+    bootstrapped = [name for name in NAMES if name not in closed]
     for name in bootstrapped:
         low, high = np.quantile([sample[name] for sample in samples], [0.1, 0.9])
         assert (scores[name].low, scores[name].high) == pytest.approx((low, high)), name
@@ -275,3 +290,102 @@ def test_intervals_hold_the_truth_as_often_as_they_say(sharpness):
 
     assert all(count >= 0.89 * 200 for count in held.values()), held
     assert all(held[name] <= 0.995 * 200 for name in NAMES if name != "ece"), held
+
+
+def test_recall_at_a_share_of_false_alarms_is_read_off_the_curve():
+    negative, positive = np.linspace(0.01, 0.5, 100), np.array([0.6, 0.6, 0.485, 0.2])
+    score = np.concatenate([negative, positive])
+    labels = np.repeat([0, 1], [100, 4])
+    scores = evaluate_predictions(labels, np.stack([1 - score, score], axis=1), 1, seed=0, resamples=10)
+    assert scores["recall_at_fpr_5"].value == pytest.approx(0.75)
+    assert scores["fpr_at_recall_95"].value == pytest.approx(np.mean(negative > 0.2))
+
+
+def draw_photos(photos, patches, seed, correlated=True):
+    """Patches whose difficulty is that of their photo: labels, probabilities and photos."""
+    rng = np.random.default_rng(seed)
+    groups = np.repeat(np.arange(photos), patches)
+    labels = rng.integers(0, 2, photos * patches)
+    haze = rng.normal(size=photos)[groups] if correlated else rng.normal(size=len(groups))
+    logit = 2.5 * haze + 1.5 * rng.normal(size=len(groups)) + 4 * (labels - 0.5)
+    positive = 1 / (1 + np.exp(-logit))
+    return labels, np.stack([1 - positive, positive], axis=1), groups
+
+
+@pytest.mark.parametrize("names", [np.arange(6), np.array([f"walls/{n}" for n in range(6)])])
+def test_intervals_of_groups_are_those_of_one_group_at_a_time(names):
+    labels, probabilities, groups = draw_photos(6, 20, 0)
+    drawn = [generator(2, "bootstrap").integers(0, 6, (40, 6))][0]
+    rows = [np.concatenate([np.flatnonzero(groups == group) for group in draw]) for draw in drawn]
+    samples = [reference(labels[row], probabilities[row], 1) for row in rows]
+
+    scores = evaluate_predictions(labels, probabilities, 1, 2, level=0.9, resamples=40, groups=names[groups])
+
+    values = reference(labels, probabilities, 1)
+    closed = evaluate_predictions(labels, probabilities, 1, 2, level=0.9, resamples=40)
+    for name in NAMES[:-1]:
+        error = np.std([sample[name] for sample in samples]) * np.sqrt(6 / 5)
+        reach = 2.015048 * error
+        value = values[name]
+        if name == "log_loss":
+            low, high = value * np.exp([-reach / value, reach / value])
+        else:
+            odds = np.log(value / (1 - value)) + np.array([-1, 1]) * reach / (value * (1 - value))
+            low, high = 1 / (1 + np.exp(-odds))
+        if name in ("accuracy", "precision", "recall", "f1", "balanced_accuracy"):
+            low, high = min(low, closed[name].low), max(high, closed[name].high)
+        assert scores[name].value == pytest.approx(value)
+        assert (scores[name].low, scores[name].high) == pytest.approx((low, high)), name
+
+
+def test_one_group_has_no_interval():
+    labels, probabilities = simulate(50, 2)
+    scores = evaluate_predictions(labels, probabilities, 1, seed=0, groups=np.zeros(50))
+    assert list(scores) == NAMES
+    assert {name: score.value for name, score in scores.items()} == pytest.approx(reference(labels, probabilities, 1))
+    assert all(np.isnan([score.low, score.high]).all() for score in scores.values())
+
+
+def test_perfect_predictions_of_groups_keep_a_width():
+    labels = np.tile([0, 1], 100)
+    probabilities = np.eye(2)[labels] * 0.98 + 0.01
+    scores = evaluate_predictions(labels, probabilities, 1, seed=0, groups=np.arange(200) // 20)
+    assert scores["accuracy"] == wilson(200, 200, 0.95)
+    assert scores["roc_auc"] == Interval(1, 1, 1)
+    assert scores["ece"].value == pytest.approx(0.01)
+
+
+def test_a_group_without_one_of_the_classes_is_no_hindrance():
+    labels, probabilities, groups = draw_photos(8, 10, 1)
+    labels = np.where(groups < 3, 0, labels)
+    scores = evaluate_predictions(labels, probabilities, 1, seed=0, groups=groups)
+    assert all(score.low <= score.value <= score.high for score in scores.values())
+
+
+def test_the_mean_over_judgements_reckons_with_what_they_share():
+    labels, probabilities = simulate(200, 2)
+    hard = probabilities**0.5 / (probabilities**0.5).sum(axis=1, keepdims=True)
+    parts = [Resampled(labels, given, 1, 0, 300) for given in (probabilities, hard)]
+    mean = mean_scores(parts, 0.95)
+    assert mean["log_loss"].value == pytest.approx(np.mean([sk.log_loss(labels, p) for p in (probabilities, hard)]))
+    width = mean["roc_auc"].high - mean["roc_auc"].low
+    alone = evaluate_predictions(labels, probabilities, 1, 0, resamples=300)["roc_auc"]
+    assert width == pytest.approx(alone.high - alone.low)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("photos", "least"), [(7, 0.78), (20, 0.88)])
+def test_intervals_of_groups_hold_the_truth_as_often_as_they_say_where_those_of_patches_do_not(photos, least):
+    labels, probabilities, _ = draw_photos(20_000, 40, 0)
+    truth = reference(labels, probabilities, 1)
+    held, naive = dict.fromkeys(NAMES, 0), dict.fromkeys(NAMES, 0)
+    trials = 150
+    for trial in range(trials):
+        labels, probabilities, groups = draw_photos(photos, 40, trial + 1)
+        for count, known in ((held, groups), (naive, None)):
+            scores = evaluate_predictions(labels, probabilities, 1, trial, resamples=200, groups=known)
+            for name, score in scores.items():
+                count[name] += score.low <= truth[name] <= score.high
+
+    assert all(count >= least * trials for count in held.values()), held
+    assert all(naive[name] < 0.76 * trials for name in NAMES[:-1]), naive

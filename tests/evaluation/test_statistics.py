@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import norm, t
 
 from crackexp.evaluation import statistics
 from crackexp.evaluation.statistics import (
     Interval,
+    grouped_interval,
     mean_of,
     percentile_interval,
     resampled_counts,
@@ -75,3 +76,24 @@ def test_no_defined_resample_gives_no_bounds():
     interval = percentile_interval(0.5, np.array([np.nan, np.nan]), 0.9)
     assert interval.value == 0.5
     assert np.isnan([interval.low, interval.high]).all()
+
+
+def test_counts_of_groups_are_one_for_all_of_a_group():
+    groups = np.array([2, 0, 0, 1, 2, 2])
+    counts = np.concatenate(list(resampled_counts(6, 500, np.random.default_rng(0), groups)))
+    assert counts.shape == (500, 6)
+    for members in ([1, 2], [0, 4, 5]):
+        assert np.all(counts[:, members] == counts[:, members[:1]])
+    assert np.all(counts[:, [0, 1, 3]].sum(axis=1) == 3)
+
+
+def test_an_interval_of_groups_is_students_on_the_scale_of_log_odds():
+    samples = np.random.default_rng(0).normal(0.9, 0.01, 1000)
+    found = grouped_interval(0.9, np.append(samples, np.nan), 5, 0.9)
+    reach = t.ppf(0.95, 4) * samples.std() * np.sqrt(5 / 4) / 0.09
+    assert np.log(found.high / (1 - found.high)) == pytest.approx(np.log(9) + reach)
+    assert np.log(found.low / (1 - found.low)) == pytest.approx(np.log(9) - reach)
+    assert grouped_interval(2.0, 2 + samples, 5, 0.9, bounded=False).high > 2
+    assert grouped_interval(1.0, np.linspace(0.9, 1, 101), 5, 0.9) == Interval(1.0, 0.905, pytest.approx(0.995))
+    one = grouped_interval(0.9, np.empty(0), 1, 0.9)
+    assert np.isnan([one.low, one.high]).all()

@@ -11,6 +11,7 @@ import mlflow
 import pytest
 import yaml
 
+from crackexp.tracking.runs import training_digests
 from tests.conftest import TINY, Command, write_patches
 
 DIES_TESTING = (
@@ -54,6 +55,8 @@ def test_several_datasets_train_one_model(command: Command, job: list[str], tmp_
     }
     assert [tag.value for tag in inputs["site"].tags] == ["mixed"]
     assert len({one.dataset.digest for one in inputs.values()}) == 3
+    # train and val, 10 images of the site that are no copies of those, and the drawn ones
+    assert len(training_digests(run.info.run_id, f"sqlite:///{tmp_path}/mlruns/mlflow.db") or ()) == 42 + 12 + 10 + 12
 
 
 @pytest.mark.slow

@@ -111,7 +111,7 @@ def test_other_weights_sizes_and_views_have_tables_of_their_own(
     embedder = Embedder(make_module(0).backbone, 32, 8, tmp_path, GB)
     other = Embedder(make_module(1).backbone, 32, 8, tmp_path, GB)
     assert embedder.store.folder != other.store.folder
-    assert data.view_key(0) != data.view_key(1)
+    assert data.view(0).key != data.view(1).key
     embedder.embed(data.val, "plain", data.images, "val")
     other.embed(data.val, "plain", data.images, "val")
     assert other.computed == len(data.val)

@@ -11,6 +11,8 @@ from crackexp.evaluation.figures.grids import (
     sample_grid,
 )
 from crackexp.evaluation.figures.ranking import precision_recall_curve, roc_curve
+from crackexp.evaluation.figures.robustness import corruption_sheet, robustness_curves
+from crackexp.evaluation.figures.sets import part_scores
 from crackexp.evaluation.figures.sweep import sweep_figures
 from crackexp.evaluation.figures.training import training_curves
 
@@ -18,11 +20,14 @@ __all__ = [
     "architecture",
     "augmentation_grid",
     "confusion_matrix",
+    "corruption_sheet",
     "error_gallery",
     "evidence",
+    "part_scores",
     "precision_recall_curve",
     "prediction_grid",
     "reliability_diagram",
+    "robustness_curves",
     "roc_curve",
     "sample_grid",
     "sweep_figures",

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from crackexp.evaluation.figures.style import BLUE, LINE, MUTED, new_figure, styled
-from crackexp.evaluation.metrics import ECE_BINS, calibration_bins
+from crackexp.evaluation.scorer import ECE_BINS, calibration_bins
 from crackexp.evaluation.statistics import wilson
 
 LEVEL = 0.95

@@ -30,7 +30,7 @@ def sample_grid(images: np.ndarray, titles: Sequence[str]) -> Figure:
         images: (n, H, W, 3) uint8.
         titles: n class names.
     """
-    return _grid(images, [shortened(title, 28) for title in titles], columns=3)
+    return grid(images, [shortened(title, 28) for title in titles], columns=3)
 
 
 @styled
@@ -40,7 +40,7 @@ def augmentation_grid(images: np.ndarray) -> Figure:
     Args:
         images: (n, H, W, 3) uint8, one an epoch.
     """
-    return _grid(images, [f"epoch {number}" for number in range(1, len(images) + 1)], columns=3)
+    return grid(images, [f"epoch {number}" for number in range(1, len(images) + 1)], columns=3)
 
 
 @styled
@@ -52,7 +52,7 @@ def prediction_grid(images: np.ndarray, titles: Sequence[str], correct: Sequence
         titles: n texts, "label / prediction".
         correct: n flags.
     """
-    figure = _grid(images, [shortened(title, 30) for title in titles], 3, wrong=~np.array(correct))
+    figure = grid(images, [shortened(title, 30) for title in titles], 3, wrong=~np.array(correct))
     heading(figure, "Label / prediction, red where wrong")
     return figure
 
@@ -72,7 +72,7 @@ def error_gallery(images: np.ndarray, scores: np.ndarray, rows: pd.DataFrame, er
     details = [f"{percent(row.confidence)} sure\n{shortened(row.path, 60)}" for row in rows.itertuples()]
     pairs = np.stack([np.hstack([image, evidence(image, part)]) for image, part in zip(images, scores, strict=True)])
     key = f"On the right: orange speaks for {shortened(positive, 26)}, blue against it (Grad-CAM)"
-    figure = _grid(pairs, titles, 2, wrong=~rows["correct"].to_numpy(bool), details=details, key=key)
+    figure = grid(pairs, titles, 2, wrong=~rows["correct"].to_numpy(bool), details=details, key=key)
     if errors > len(rows):
         title = f"The {len(rows)} most wrong of {errors:,} errors"
     elif errors:
@@ -83,7 +83,7 @@ def error_gallery(images: np.ndarray, scores: np.ndarray, rows: pd.DataFrame, er
     return figure
 
 
-def _grid(
+def grid(
     images: np.ndarray,
     titles: Sequence[str],
     columns: int,

@@ -1,0 +1,130 @@
+"""Corruptions: what a camera, the weather and the wall do to a patch, each at three strengths.
+
+The idea is that of Hendrycks and Dietterich (2019, "Benchmarking Neural Network Robustness to Common Corruptions and
+Perturbations", arXiv:1903.12261), with what happens on a site: focus, sensor, compression, exposure, distance and pose
+of the camera, cast shadows, joints of the formwork.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import cv2
+import numpy as np
+
+from crackexp.data.augmentation import Augmentation, View
+from crackexp.data.synthetic_camera import shading
+from crackexp.data.synthetic_marks import groove, line_field
+from crackexp.data.synthetic_texture import BASE_SIZE, smoothstep
+from crackexp.data.transforms import GaussianNoise, RandomGaussianBlur, RandomJPEGQuality, RandomRotation, RandomZoom
+from crackexp.data.transforms.base import Transform, number
+
+STRENGTHS = (1, 2, 3)
+SEED = 0
+"""Of all draws, whatever the seed of the run: every run is asked the same."""
+GAMMA = 2.2
+LEVELS = np.arange(256, dtype=np.float64)
+
+
+class Exposure(Transform):
+    """Exposes longer or shorter: light by powers of two, clipped at white, in pixels of display gamma 2.2.
+
+    Args:
+        stops: -1 halves the light, 1 doubles it; in [-8, 8].
+
+    Raises:
+        ConfigError: `stops` is out of range.
+    """
+
+    def __init__(self, stops: float) -> None:
+        self.stops = number("stops", stops, -8, 8)
+
+    def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        table = np.clip(np.rint(LEVELS * 2 ** (self.stops / GAMMA)), 0, 255).astype(np.uint8)
+        return cv2.LUT(image, table)
+
+
+class CastShadow(Transform):
+    """Lays one side of a random straight line into shadow.
+
+    Args:
+        depth: share of the pixels' brightness that the shadow takes, in [0, 1].
+        edge: width of the half-shadow, share of the side, in (0, 1].
+
+    Raises:
+        ConfigError: an argument is out of range.
+    """
+
+    def __init__(self, depth: float, edge: float = 0.02) -> None:
+        self.depth = number("depth", depth, 0, 1)
+        self.edge = number("edge", edge, 0, 1, open_low=True)
+
+    def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        half = self.edge * max(image.shape) / 2
+        return _lit(image, 1.0 - self.depth * smoothstep(_line(image, rng), -half, half))
+
+
+class FormworkJoint(Transform):
+    """Draws a joint of the formwork across the patch: a straight groove, dark inside and lit at its rims.
+
+    Args:
+        width: of the groove, in pixels of a 227 px patch, in (0, 50].
+        darkness: share of the brightness that is lost inside, in [0, 1].
+
+    Raises:
+        ConfigError: an argument is out of range.
+    """
+
+    def __init__(self, width: float, darkness: float) -> None:
+        self.width = number("width", width, 0, 50, open_low=True)
+        self.darkness = number("darkness", darkness, 0, 1)
+
+    def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        scale = max(image.shape) / BASE_SIZE
+        mask = groove(_line(image, rng), self.width * scale, rim=1.2)
+        relief = shading(-1.5 * mask * scale, rng.uniform(0, 2 * math.pi), steepness=self.darkness)
+        return _lit(image, relief * (1.0 - self.darkness * mask))
+
+
+def corruptions(names: Sequence[str], image_size: int) -> dict[str, tuple[View, ...]]:
+    """Returns the views that `names` ask for, from weak to strong; lengths grow with the images.
+
+    What is drawn of an image depends on its content alone, and is one draw at all strengths: the same shadow, deeper.
+
+    Args:
+        names: of `SUITE`, in any order; each once in the result.
+        image_size: side of the images in pixels, at which they are corrupted.
+    """
+    return {
+        name: tuple(View(Augmentation({name: transform}), SEED, 0) for transform in SUITE[name](image_size))
+        for name in dict.fromkeys(names)
+    }
+
+
+def _blur(side: int) -> list[Transform]:
+    sigmas = [share * side for share in (0.005, 0.01, 0.02)]
+    return [RandomGaussianBlur((1, 1), 2 * math.ceil(3 * sigma) + 1, (sigma, sigma)) for sigma in sigmas]
+
+
+SUITE: dict[str, Callable[[int], list[Transform]]] = {
+    "blur": _blur,
+    "noise": lambda side: [GaussianNoise(stddev) for stddev in (0.04, 0.08, 0.16)],
+    "jpeg": lambda side: [RandomJPEGQuality(quality) for quality in (30, 15, 7)],
+    "dark": lambda side: [Exposure(stops) for stops in (-1, -2, -3)],
+    "bright": lambda side: [Exposure(stops) for stops in (0.5, 1, 1.5)],
+    "far": lambda side: [RandomZoom((out, out)) for out in (0.25, 0.6, 1.0)],
+    "near": lambda side: [RandomZoom((out, out)) for out in (-0.2, -0.4, -0.55)],
+    "rotation": lambda side: [RandomRotation((angle / 360, angle / 360)) for angle in (15, 30, 45)],
+    "shadow": lambda side: [CastShadow(depth) for depth in (0.3, 0.5, 0.7)],
+    "joint": lambda side: [FormworkJoint(*groove) for groove in ((2.5, 0.2), (4.0, 0.35), (6.0, 0.5))],
+}
+"""Name of a corruption to its transforms for images of a side in pixels, one a strength."""
+
+
+def _line(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Returns the signed distance in pixels to a random straight line, (H, W) float32."""
+    height, width = image.shape[:2]
+    return line_field(max(height, width), rng)[:height, :width]
+
+
+def _lit(image: np.ndarray, light: np.ndarray) -> np.ndarray:
+    return np.clip(np.rint(image * light[..., None]), 0, 255).astype(np.uint8)

@@ -1,0 +1,103 @@
+"""What a classifier is worth on the same images under corruptions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from crackexp.evaluation.metrics import Resampled, mean_scores
+from crackexp.evaluation.sets import Scores, score_text
+from crackexp.evaluation.statistics import Interval
+
+LOGGED = ("accuracy", "recall", "precision", "roc_auc")
+"""Metrics that are logged of each corruption; the table has all."""
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """Scores of one set of images as they are, and under corruptions.
+
+    Attributes:
+        clean: scores of the images as they are.
+        corrupted: name of a corruption to the scores at its strengths 1, 2, ...
+        mean: over all corruptions and strengths.
+    """
+
+    clean: Scores
+    corrupted: Mapping[str, Sequence[Scores]]
+    mean: Scores
+
+    def named(self) -> dict[str, Scores]:
+        """Returns the scores by NAME_STRENGTH, and those of the "mean"."""
+        named = {f"{name}_{k}": each for name, row in self.corrupted.items() for k, each in enumerate(row, start=1)}
+        return named | {"mean": self.mean}
+
+    def logged(self) -> dict[str, dict[str, Interval]]:
+        """Returns as `named` the metrics that are logged."""
+        return {name: {key: one[key] for key in LOGGED if key in one} for name, one in self.named().items()}
+
+    def table(self) -> pd.DataFrame:
+        """Returns a row a corruption and strength: corruption, strength, and value, _low, _high of each metric.
+
+        The first row is of strength 0, the images as they are; the last is the mean over the others.
+        """
+        rows: list[tuple[str, int | None, Scores]] = [("none", 0, self.clean)]
+        rows += [(name, k, each) for name, row in self.corrupted.items() for k, each in enumerate(row, start=1)]
+        rows.append(("mean", None, self.mean))
+        table = pd.DataFrame(
+            [
+                {"corruption": name, "strength": strength}
+                | {
+                    f"{metric}{end}": value
+                    for metric, score in scores.items()
+                    for end, value in (("", score.value), ("_low", score.low), ("_high", score.high))
+                }
+                for name, strength, scores in rows
+            ]
+        )
+        table["strength"] = table["strength"].astype("Int64")
+        return table
+
+    def markdown(self, level: float, metric: str = "accuracy") -> str:
+        """Returns a Markdown table of one metric, with intervals that hold at `level`."""
+        strengths = max(len(row) for row in self.corrupted.values())
+        lines = [f"| {metric} ({level:.0%}) | {' | '.join(f'strength {k + 1}' for k in range(strengths))} |"]
+        lines.append("|---|" + "---|" * strengths)
+        for name, row in self.corrupted.items():
+            lines.append(f"| {name} | {' | '.join(score_text(scores.get(metric)) for scores in row)} |")
+        told = f"Mean {score_text(self.mean.get(metric))}; without corruption {score_text(self.clean.get(metric))}."
+        return "\n".join(lines) + f"\n\n{told}\n"
+
+
+def judge_corrupted(
+    labels: np.ndarray,
+    clean: Scores,
+    corrupted: Mapping[str, Sequence[np.ndarray]],
+    positive: int,
+    seed: int,
+    level: float,
+    resamples: int,
+    groups: np.ndarray | None = None,
+) -> Robustness:
+    """Judges the same images under corruptions.
+
+    Args:
+        labels: (n,) int, see `evaluate_predictions`, as the last arguments.
+        clean: scores of the images as they are.
+        corrupted: name of a corruption to the probabilities, (n, c) float, at each strength from weak to strong.
+        positive: index.
+        seed: of the bootstrap; the resamples are the same for all corruptions.
+        level: confidence.
+        resamples: of the bootstrap.
+        groups: (n,), or None.
+    """
+    judged = {
+        name: [Resampled(labels, given, positive, seed, resamples, groups) for given in row]
+        for name, row in corrupted.items()
+    }
+    return Robustness(
+        clean,
+        {name: [one.intervals(level) for one in row] for name, row in judged.items()},
+        mean_scores([one for row in judged.values() for one in row], level),
+    )

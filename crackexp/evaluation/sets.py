@@ -1,0 +1,140 @@
+"""What a classifier is worth on sets of images, and on parts of them: each surface, each photo."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from crackexp.evaluation.metrics import evaluate_predictions
+from crackexp.evaluation.statistics import Interval
+
+Scores = Mapping[str, Interval]
+FEW = 10
+"""Photos below which intervals may be too narrow, as simulated: see docs/evaluation.md."""
+COMPARED = ("accuracy", "recall", "roc_auc", "recall_at_fpr_5")
+"""Metrics that stand side by side."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A set of images, or those of a surface or a photo, as judged.
+
+    Attributes:
+        kind: "set", "surface" or "photo".
+        name: of the set, the surface, or SURFACE/PHOTO.
+        images: how many.
+        cracked: how many of them are of the positive class.
+        photos: that they were cut from; None where unknown.
+        scores: metrics with their intervals.
+    """
+
+    kind: str
+    name: str
+    images: int
+    cracked: int
+    photos: int | None
+    scores: Scores
+
+    @property
+    def size(self) -> str:
+        """Says how many images and photos there are."""
+        photos = "" if self.photos is None else f", {self.photos:,} photo{'s' if self.photos != 1 else ''}"
+        return f"{self.images:,} image{'s' if self.images != 1 else ''}{photos}"
+
+
+def judge_part(
+    kind: str,
+    name: str,
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    positive: int,
+    seed: int,
+    level: float,
+    resamples: int,
+    groups: np.ndarray | None,
+) -> Part:
+    """Returns the part with its scores; the arguments are those of `evaluate_predictions`."""
+    scores = evaluate_predictions(labels, probabilities, positive, seed, level, resamples, groups)
+    photos = None if groups is None else len(np.unique(groups))
+    return Part(kind, name, len(labels), int(np.sum(labels == positive)), photos, scores)
+
+
+def judge_groups(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    positive: int,
+    seed: int,
+    level: float,
+    resamples: int,
+    groups: np.ndarray,
+) -> list[Part]:
+    """Judges each surface, then each photo; a single photo has no intervals.
+
+    Args:
+        labels: (n,) int, see `evaluate_predictions`, as all that follow.
+        probabilities: (n, c) float.
+        positive: index.
+        seed: of the bootstraps.
+        level: confidence.
+        resamples: of each bootstrap.
+        groups: (n,) str, the photo of each image; what stands before its last "/" is its surface.
+    """
+    surfaces = np.array([surface_of(str(group)) for group in groups])
+    parts = []
+    for kind, names in (("surface", surfaces), ("photo", groups)):
+        for name in np.unique(names[names != ""]):
+            rows = names == name
+            arguments = (labels[rows], probabilities[rows], positive, seed, level, resamples, groups[rows])
+            parts.append(judge_part(kind, str(name), *arguments))
+    return parts
+
+
+def surface_of(photo: str) -> str:
+    """Returns the surface of a photo called SURFACE/PHOTO; "" where it names none."""
+    return photo.rpartition("/")[0]
+
+
+def parts_table(parts: Sequence[Part]) -> pd.DataFrame:
+    """Returns a row a part: kind, name, photos, images, cracked, and value, _low and _high of each metric."""
+    rows = []
+    for part in parts:
+        row: dict[str, Any] = {"kind": part.kind, "name": part.name, "photos": part.photos}
+        row |= {"images": part.images, "cracked": part.cracked}
+        for metric, score in part.scores.items():
+            row |= {metric: score.value, f"{metric}_low": score.low, f"{metric}_high": score.high}
+        rows.append(row)
+    table = pd.DataFrame(rows)
+    table["photos"] = table["photos"].astype("Int64")
+    return table
+
+
+def parts_markdown(parts: Sequence[Part], level: float) -> str:
+    """Returns a Markdown table of the parts side by side, with intervals that hold at `level`."""
+    lines = [f"| set | images | {' | '.join(f'{metric} ({level:.0%})' for metric in COMPARED)} |"]
+    lines.append("|---|---|" + "---|" * len(COMPARED))
+    for part in parts:
+        scores = (score_text(part.scores.get(metric)) for metric in COMPARED)
+        lines.append(f"| {part.name} | {part.size} | {' | '.join(scores)} |")
+    return "\n".join(lines) + "\n"
+
+
+def score_text(score: Interval | None) -> str:
+    """Returns a score with its interval, as far as it has them."""
+    if score is None:
+        return "undefined"
+    return f"{score.value:.4f}" if np.isnan(score.low) else f"{score.value:.4f} ({score.low:.4f} to {score.high:.4f})"
+
+
+def photos_note(part: Part) -> str:
+    """Says what the intervals of a set speak of, where it is known which photo an image was cut from; else ""."""
+    if part.photos is None:
+        return ""
+    if part.photos == 1:
+        return "All images were cut from one photo, so how it would go on others is not known: there are no intervals."
+    told = (
+        f"Intervals are over the {part.photos:,} photos that the images were cut from, not over {part.images:,} images."
+    )
+    few = f" With fewer than {FEW} photos they may still be too narrow." if part.photos < FEW else ""
+    return told + few

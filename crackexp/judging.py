@@ -1,0 +1,190 @@
+"""Judges a classifier on its test images, on other datasets and under corruptions, and logs what came of it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from matplotlib.figure import Figure
+from omegaconf import DictConfig
+
+from crackexp import report
+from crackexp.data.augmentation import View
+from crackexp.data.corruptions import corruptions
+from crackexp.data.decode import load_image
+from crackexp.data.index import ImageIndex
+from crackexp.data.pixels import resize
+from crackexp.evaluation import figures
+from crackexp.evaluation.report import metrics_markdown
+from crackexp.evaluation.robustness import Robustness, judge_corrupted
+from crackexp.evaluation.sets import Part, Scores, judge_groups, judge_part, parts_markdown, parts_table, photos_note
+from crackexp.tracking.logger import NoLogger
+
+Predict = Callable[[ImageIndex, str, View | None], np.ndarray]
+"""Returns the probabilities, (n, c) float32, of the images of an index, plain or as a view shows them."""
+Explain = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Images, what the classifier says of them, and what that is worth.
+
+    Attributes:
+        prefix: of metrics and artifacts: "test", or also/NAME.
+        index: n images.
+        probabilities: (n, c) float32.
+        whole: all of them.
+        groups: the surfaces and photos, where they are known.
+    """
+
+    prefix: str
+    index: ImageIndex
+    probabilities: np.ndarray
+    whole: Part
+    groups: Sequence[Part]
+
+    @property
+    def rows(self) -> list[Part]:
+        """The whole, then its surfaces where it has several."""
+        surfaces = [part for part in self.groups if part.kind == "surface"]
+        return [self.whole, *(surfaces if len(surfaces) > 1 else [])]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What came of a run.
+
+    Attributes:
+        test: images of the run's own dataset.
+        others: images of other datasets.
+        robustness: of the test images under corruptions; None where none were asked for.
+    """
+
+    test: Judged
+    others: Sequence[Judged]
+    robustness: Robustness | None
+
+    @property
+    def rows(self) -> list[Part]:
+        """All sets side by side, each followed by its surfaces, as SET: SURFACE."""
+        rows = []
+        for judged in (self.test, *self.others):
+            whole, *surfaces = judged.rows
+            rows += [whole, *(replace(part, name=f"{whole.name}: {part.name}") for part in surfaces)]
+        return rows
+
+    def scores(self) -> dict[str, Scores]:
+        """Returns the scores by the prefix of their names: test, also/NAME, corruption/blur_1, ..."""
+        scores = {judged.prefix: judged.whole.scores for judged in (self.test, *self.others)}
+        if self.robustness:
+            scores |= {f"corruption/{name}": found for name, found in self.robustness.logged().items()}
+        return scores
+
+    def metrics(self) -> dict[str, float]:
+        """Returns all metrics by name, such as test/accuracy and test/accuracy_low."""
+        parts = [report.named_metrics(prefix, scores) for prefix, scores in self.scores().items()]
+        return {name: value for part in parts for name, value in part.items()}
+
+
+class Judge:
+    """Judges one classifier.
+
+    Args:
+        settings: the config group `evaluation`.
+        seed: of the run, for bootstraps.
+        image_size: that the classifier takes, pixels; images are corrupted at that size.
+        predict: asks the classifier.
+    """
+
+    def __init__(self, settings: DictConfig, seed: int, image_size: int, predict: Predict) -> None:
+        self.settings = settings
+        self.seed = seed
+        self.image_size = image_size
+        self.predict = predict
+
+    def __call__(self, name: str, index: ImageIndex, others: Mapping[str, ImageIndex]) -> Judgement:
+        """Judges the classifier on its test images and all that the settings ask for.
+
+        Args:
+            name: of the test images, in tables and figures.
+            index: of the test images.
+            others: of other datasets by their names.
+        """
+        test = self._judge("test", name, index)
+        also = [self._judge(f"also/{other}", other, images) for other, images in others.items()]
+        return Judgement(test, also, self._corrupted(test) if self.settings.corruptions else None)
+
+    def _judge(self, prefix: str, name: str, index: ImageIndex) -> Judged:
+        probabilities = self.predict(index, prefix, None)
+        given = (index.labels, probabilities, index.positive_index, self.seed, *self._bootstrap())
+        groups = [] if index.groups is None else judge_groups(*given, index.groups)
+        return Judged(prefix, index, probabilities, judge_part("set", name, *given, index.groups), groups)
+
+    def _corrupted(self, test: Judged) -> Robustness:
+        said = {
+            name: [self.predict(test.index, f"test, {name} {k}", view) for k, view in enumerate(views, start=1)]
+            for name, views in corruptions(self.settings.corruptions, self.image_size).items()
+        }
+        index = test.index
+        arguments = (index.positive_index, self.seed, *self._bootstrap(), index.groups)
+        return judge_corrupted(index.labels, test.whole.scores, said, *arguments)
+
+    def _bootstrap(self) -> tuple[float, int]:
+        return self.settings.level, self.settings.resamples
+
+
+def log_judgement(
+    logger: NoLogger, judgement: Judgement, settings: DictConfig, image_size: int, explain: Explain
+) -> None:
+    """Logs metrics, tables, figures and the description of the run.
+
+    Args:
+        logger: of the run.
+        judgement: what came of it.
+        settings: the config group `evaluation`.
+        image_size: of the pictures in the galleries, pixels.
+        explain: see `report.log_predictions`.
+    """
+    logger.set_tags({"mlflow.note.content": description(judgement, settings.level)})
+    for prefix, scores in judgement.scores().items():
+        logger.log_metrics(report.named_metrics(prefix, scores))
+    for judged in (judgement.test, *judgement.others):
+        whole = judged.whole.scores
+        given = (judged.index, judged.probabilities, whole, settings, image_size, explain, judged.prefix)
+        report.log_predictions(logger, *given)
+        if judged.groups:
+            photos = [part for part in judged.groups if part.kind == "photo"]
+            logger.log_text(
+                parts_table([judged.whole, *judged.groups]).to_csv(index=False), f"{judged.prefix}/groups.csv"
+            )
+            title = f"{judged.whole.name} by surface and photo"
+            figure = figures.part_scores(judged.rows, title, settings.level, photos)
+            logger.log_figure(figure, f"{judged.prefix}/groups.png")
+    if judgement.others:
+        logger.log_text(parts_table(judgement.rows).to_csv(index=False), "also/sets.csv")
+        logger.log_figure(figures.part_scores(judgement.rows, "Sets side by side", settings.level), "also/sets.png")
+    if judgement.robustness:
+        logger.log_text(judgement.robustness.table().to_csv(index=False), "corruption/scores.csv")
+        figure = figures.robustness_curves(judgement.robustness, settings.level)
+        logger.log_figure(figure, "corruption/accuracy.png")
+        logger.log_figure(_sheet(judgement.test.index, settings, image_size), "corruption/sheet.png")
+
+
+def description(judgement: Judgement, level: float) -> str:
+    """Returns the description of the run in Markdown."""
+    parts = [metrics_markdown(judgement.test.whole.scores, level), photos_note(judgement.test.whole)]
+    if judgement.others:
+        parts += ["### Sets side by side", parts_markdown(judgement.rows, level)]
+        parts += [f"{one.whole.name}: {note}" for one in judgement.others if (note := photos_note(one.whole))]
+    if judgement.robustness:
+        parts += ["### Under corruptions", judgement.robustness.markdown(level)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _sheet(index: ImageIndex, settings: DictConfig, image_size: int) -> Figure:
+    """Draws the first cracked test image under every corruption."""
+    cracked = np.flatnonzero(index.labels == index.positive_index)
+    row = int(cracked[0]) if len(cracked) else 0
+    image, digest = resize(load_image(index.path(row)), image_size), str(index.digests[row])
+    views = corruptions(settings.corruptions, image_size)
+    changed = {name: [view(image, digest) for view in views] for name, views in views.items()}
+    return figures.corruption_sheet(image, changed)

@@ -1,0 +1,72 @@
+"""The other datasets that a run is judged on: found, checked, and without the images that the model has seen."""
+
+import contextlib
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+import numpy as np
+from omegaconf import DictConfig
+
+from crackexp.config import listed
+from crackexp.data.folder import require_folder
+from crackexp.data.index import ImageIndex
+from crackexp.errors import DataError, UserError
+
+ALSO = "evaluation.also"
+
+
+class OtherSets:
+    """The other datasets that a run is judged on.
+
+    Args:
+        cfg: checked, with the group `evaluation`.
+
+    Attributes:
+        indexes: name to images, once `prepare` is done.
+        left_out: name to how many images were left out.
+
+    Raises:
+        UserError: a dataset has no place, or its folder is not there.
+    """
+
+    def __init__(self, cfg: DictConfig) -> None:
+        self.sources = {dataset.name: dataset for dataset, _ in listed(cfg, ALSO)}
+        self.indexes: dict[str, ImageIndex] = {}
+        self.left_out: dict[str, int] = {}
+        for node in (node for item in cfg.evaluation.also for node in item.values() if node.get("path")):
+            with _about(node.name):
+                require_folder(Path(node.path).expanduser())
+
+    def prepare(self, class_names: tuple[str, ...], positive: str, seen: Collection[str]) -> None:
+        """Indexes the images, and matches their classes with those of the classifier, see `ImageIndex.relabel`.
+
+        Args:
+            class_names: of the classifier.
+            positive: the class that means "crack".
+            seen: digests of the images that it was trained on or chosen by; those are left out, and counted.
+
+        Raises:
+            UserError: images that cannot be used, classes that cannot be matched, or nothing that is left.
+        """
+        for name, source in self.sources.items():
+            with _about(name):
+                index = source.prepare().relabel(class_names, positive)
+                unseen = ~np.isin(index.digests, list(seen))
+                if not unseen.any():
+                    raise DataError(f"All images stand in train or val. Received: {index.root}")
+                self.indexes[name] = index.subset(unseen)
+                self.left_out[name] = int(np.sum(~unseen))
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """Name to fingerprint of the images, see `ImageIndex`."""
+        return {name: index.fingerprint for name, index in self.indexes.items()}
+
+
+@contextlib.contextmanager
+def _about(name: str) -> Iterator[None]:
+    """Says of a mistake in the block which of the other datasets it is about."""
+    try:
+        yield
+    except UserError as error:
+        raise type(error)(f"{name} in {ALSO}: {error}") from error

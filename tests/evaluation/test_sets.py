@@ -1,0 +1,145 @@
+"""Sets of images, their surfaces and photos, and the same images under corruptions."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import metrics as sk
+
+from crackexp.evaluation import figures
+from crackexp.evaluation.metrics import evaluate_predictions
+from crackexp.evaluation.robustness import judge_corrupted
+from crackexp.evaluation.sets import judge_groups, judge_part, parts_markdown, parts_table, photos_note
+from crackexp.evaluation.statistics import Interval
+from tests.evaluation.drawing import drawn, texts
+
+PHOTOS = np.array([f"{surface}/{number}" for surface in ("decks", "walls") for number in range(6)])
+
+
+def simulate(seed=0, noise=1.0):
+    rng = np.random.default_rng(seed)
+    groups = np.repeat(PHOTOS, 20)
+    labels = np.random.default_rng(9).integers(0, 2, len(groups))
+    logit = 2 * (labels - 0.5) * 2 + noise * rng.normal(size=len(groups))
+    positive = 1 / (1 + np.exp(-logit))
+    return labels, np.stack([1 - positive, positive], axis=1), groups
+
+
+def parts_of(labels, probabilities, groups):
+    given = (labels, probabilities, 1, 0, 0.95, 50)
+    return [judge_part("set", "sdnet", *given, groups), *judge_groups(*given, groups)]
+
+
+def test_each_surface_and_photo_is_judged_by_itself():
+    labels, probabilities, groups = simulate()
+    whole, *parts = parts_of(labels, probabilities, groups)
+    assert [part.name for part in parts] == ["decks", "walls", *PHOTOS]
+    assert (whole.photos, whole.images, whole.cracked) == (12, 240, labels.sum())
+    for part in parts:
+        rows = np.char.startswith(groups, part.name)
+        assert part.scores["roc_auc"].value == pytest.approx(sk.roc_auc_score(labels[rows], probabilities[rows, 1]))
+        assert np.isnan(part.scores["accuracy"].low) == (part.kind == "photo")
+        assert part.photos == (1 if part.kind == "photo" else 6)
+    rows = np.char.startswith(groups, "walls")
+    assert parts[1].scores == evaluate_predictions(
+        labels[rows], probabilities[rows], 1, 0, resamples=50, groups=groups[rows]
+    )
+
+
+def test_photos_without_a_surface_are_judged_too():
+    labels, probabilities, groups = simulate()
+    names = np.char.replace(groups, "/", "-")
+    assert {part.kind for part in judge_groups(labels, probabilities, 1, 0, 0.95, 50, names)} == {"photo"}
+
+
+def test_a_photo_without_cracks_has_what_it_defines():
+    labels, probabilities, groups = simulate()
+    labels = np.where(groups == "decks/0", 0, labels)
+    table = parts_table(parts_of(labels, probabilities, groups)).set_index("name")
+    assert np.isnan(table.loc["decks/0", "roc_auc"])
+    assert table.loc["decks/0", "cracked"] == 0
+    assert table.loc["decks/0", "accuracy"] == np.mean(probabilities[:20, 1] < 0.5)
+
+
+def test_the_tables_hold_the_scores():
+    parts = parts_of(*simulate())
+    table = parts_table(parts)
+    assert table["kind"].tolist() == ["set", "surface", "surface", *["photo"] * 12]
+    assert table["accuracy_low"].notna().tolist() == [True] * 3 + [False] * 12
+    unknown = judge_part("set", "folder", *simulate()[:2], 1, 0, 0.95, 50, None)
+    assert pd.isna(parts_table([unknown])["photos"][0])
+    lines = parts_markdown([parts[0], unknown], 0.95).splitlines()
+    assert len(lines) == 4
+    assert lines[2].startswith("| sdnet | 240 images, 12 photos | ")
+    assert f"{parts[0].scores['recall'].value:.4f} ({parts[0].scores['recall'].low:.4f} to" in lines[2]
+    assert lines[3].startswith("| folder | 240 images | ")
+
+
+@pytest.mark.parametrize(
+    ("photos", "words"), [(1, "one photo"), (5, "fewer than 10"), (12, "over the 12 photos"), (None, "")]
+)
+def test_the_note_says_what_intervals_speak_of(photos, words):
+    labels, probabilities, groups = simulate()
+    rows = np.isin(groups, PHOTOS[:photos])
+    part = judge_part("set", "x", labels[rows], probabilities[rows], 1, 0, 0.95, 20, groups[rows] if photos else None)
+    note = photos_note(part)
+    assert words in note
+    assert bool(note) == (photos is not None)
+    assert ("fewer" in note) == (photos == 5)
+
+
+def test_corruptions_are_judged_on_the_same_images():
+    labels, clean, _ = simulate()
+    said = {"blur": [simulate(s, noise=s)[1] for s in (1, 2, 3)], "jpeg": [simulate(s)[1] for s in (4, 5, 6)]}
+    scores = evaluate_predictions(labels, clean, 1, 0, resamples=50)
+
+    found = judge_corrupted(labels, scores, said, 1, 0, 0.95, 50)
+
+    assert found.corrupted["blur"][2] == evaluate_predictions(labels, said["blur"][2], 1, 0, resamples=50)
+    accuracies = [np.mean(given.argmax(axis=1) == labels) for row in said.values() for given in row]
+    assert found.mean["accuracy"].value == pytest.approx(np.mean(accuracies))
+    assert found.mean["accuracy"].low < found.mean["accuracy"].value < found.mean["accuracy"].high
+    assert list(found.named()) == ["blur_1", "blur_2", "blur_3", "jpeg_1", "jpeg_2", "jpeg_3", "mean"]
+    table = found.table()
+    assert table["corruption"].tolist() == ["none", *["blur"] * 3, *["jpeg"] * 3, "mean"]
+    assert table["accuracy"].tolist()[1:-1] == pytest.approx(accuracies)
+    assert f"{accuracies[1]:.4f} (" in found.markdown(0.95).splitlines()[2]
+
+    figure = figures.robustness_curves(found, 0.95)
+    drawn(figure)
+    blur = figure.axes[0]
+    assert blur.get_title(loc="left").startswith("blur")
+    assert blur.lines[1].get_ydata().tolist() == pytest.approx([scores["accuracy"].value, *accuracies[:3]])
+
+
+@pytest.mark.parametrize("several", [True, False])
+def test_part_scores_draws_values_intervals_and_photos(several):
+    whole, *groups = parts_of(*simulate())
+    parts = [whole, *groups[:2]] if several else [whole]
+    figure = figures.part_scores(parts, "sdnet by surface and photo", 0.95, groups[2:])
+    drawn(figure)
+    assert len(figure.axes) == 4
+    recall = figure.axes[1]
+    assert texts(recall) == [f"{part.scores['recall'].value:.3f}" for part in parts]
+    assert sum(line.get_markerfacecolor() == "none" for line in recall.lines) == 12
+    assert "240 images, 12 photos" in figure.axes[0].get_yticklabels()[0].get_text()
+
+
+def test_part_scores_says_what_is_undefined():
+    part = judge_part("set", "sound", np.zeros(5, int), np.tile([0.9, 0.1], (5, 1)), 1, 0, 0.95, 20, None)
+    figure = figures.part_scores([part], "x", 0.95)
+    drawn(figure)
+    assert texts(figure.axes[2]) == ["undefined"]
+
+
+def test_the_sheet_shows_every_corruption_beside_the_image():
+    image = np.random.default_rng(0).integers(0, 256, (20, 20, 3)).astype(np.uint8)
+    figure = figures.corruption_sheet(image, {"dark": [image // k for k in (2, 3, 4)], "jpeg": [image] * 3})
+    drawn(figure)
+    assert texts(figure.axes[0]) == ["as it is", "dark 1", "dark 2", "dark 3", "as it is", "jpeg 1", "jpeg 2", "jpeg 3"]
+    assert np.array_equal(figure.axes[0].images[2].get_array(), image // 3)
+
+
+def test_an_interval_that_is_none_is_told_so():
+    from crackexp.evaluation.report import metrics_markdown
+
+    assert "| accuracy | 0.9000 | none |" in metrics_markdown({"accuracy": Interval(0.9, np.nan, np.nan)}, 0.95)
