@@ -30,7 +30,7 @@ class GradCam:
 
     Args:
         classifier: a functional or sequential model of images (B, S, S, 3) to probabilities (B, c), whose last layer
-            has the activation softmax, or sums the shares of a layer Softmax; backbone and head may be models within it.
+            has the activation softmax, or sums the shares of a layer Softmax; backbone and head may be models in it.
         target: index of the class.
         layer: name of the layer whose channels are weighed; None: the last one with more than one cell.
 
@@ -141,7 +141,7 @@ def _last(model: keras.Model) -> keras.layers.Layer:
 
 
 def _scores(layer: keras.layers.Layer, inputs: keras.KerasTensor) -> keras.KerasTensor:
-    """Returns what goes into the softmax of `layer`; of probabilities without one, their logarithms, which is the same."""
+    """Returns what goes into the softmax of `layer`; of probabilities without one, their logarithms: they are that."""
     if not hasattr(layer, "activation"):
         return keras.ops.log(keras.ops.maximum(layer(inputs), SMALLEST))
     with keras.StatelessScope():
