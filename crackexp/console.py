@@ -20,6 +20,7 @@ from crackexp.tracking.logger import NoLogger
 if TYPE_CHECKING:
     import pandas as pd
 
+    from crackexp.data.leaks import Leaks
     from crackexp.evaluation.comparison import Comparison
     from crackexp.prediction.inputs import Input
     from crackexp.tracking.sweeps import Failure
@@ -55,6 +56,20 @@ def print_data(datamodule: DataModule) -> None:
         counts = np.bincount(labels, minlength=len(index.class_names))
         table.add_row(part, *(str(count) for count in counts))
     console.print(table)
+    if datamodule.split.leaks:
+        print_leaks(datamodule.split.leaks)
+
+
+def print_leaks(leaks: "Leaks") -> None:
+    """Warns of test images that training has seen, in a sentence; of none it says nothing."""
+    seen = [f"{leaks.copies:,} have a copy in train"] if leaks.copies else []
+    seen += [f"{leaks.photos:,} are patches of a photo that is in train too"] if leaks.photos else []
+    if seen:
+        text = (
+            f"Of {leaks.tested:,} test images {' and '.join(seen)}: their score says how well training is remembered. "
+            "Type split=grouped to keep them apart."
+        )
+        console.print(text, style="yellow", soft_wrap=True, highlight=False, markup=False)
 
 
 def print_scores(title: str, scores: Mapping[str, Interval], level: float) -> None:
@@ -131,7 +146,9 @@ def print_survey(verdicts: "pd.DataFrame", unread: Sequence["Input"], page: Path
         table.add_column(column, justify="left" if column in ("photo", "decision") else "right", overflow="fold")
     for row in verdicts.dropna(subset="decision")[:LISTED].itertuples():
         extent = f"{row.longest_extent_px:,.0f} px"
-        table.add_row(os.path.relpath(row.photo, folder), row.decision, f"{row.cracked_share:.1%}", f"{row.regions:.0f}", extent)
+        table.add_row(
+            os.path.relpath(row.photo, folder), row.decision, f"{row.cracked_share:.1%}", f"{row.regions:.0f}", extent
+        )
     console.print(table)
     print_unread(unread[:LISTED])
     print_plain(f"Report      {page}")

@@ -85,7 +85,12 @@ class Sdnet2018(Dataset):
 class RatioSplit(Node):
     ratio: Ratio
     seed: Seed
+    check_leaks: bool
     cache: Name
+
+
+class GroupedSplit(RatioSplit):
+    by: Annotated[list[Literal["copies", "photos"]], Field(min_length=1)]
 
 
 class Augmentation(Node):
@@ -303,7 +308,10 @@ GROUPS: dict[str, dict[str, type[Strict]]] = {
         "crackexp.data.sources.Mendeley": Mendeley,
         "crackexp.data.sources.Sdnet2018": Sdnet2018,
     },
-    "split": {"crackexp.data.split.RatioSplit": RatioSplit},
+    "split": {
+        "crackexp.data.split.RatioSplit": RatioSplit,
+        "crackexp.data.grouped_split.GroupedSplit": GroupedSplit,
+    },
     "augmentation": {"crackexp.data.augmentation.Augmentation": Augmentation},
     "backbone": {
         "crackexp.models.backbone.Application": Application,
