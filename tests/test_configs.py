@@ -55,6 +55,7 @@ RUNS = {
     "groups": [
         "dataset=sdnet2018",
         "dataset.surfaces=[decks]",
+        "split=grouped",
         "callbacks=minimal",
         "+debug=profile",
         "dataset.limit=40",
