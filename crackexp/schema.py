@@ -281,6 +281,17 @@ class SurveyRoot(Strict):
     batch_size: PositiveInt | None
 
 
+class AuditRoot(Strict):
+    """The scalars of ``conf/audit.yaml``."""
+
+    task_name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    image_size: Annotated[int, Field(ge=32, le=2048)]
+    out: Name
+    shown: Annotated[int, Field(ge=1, le=500)]
+    embeddings_gb: Annotated[float, Field(gt=0)]
+
+
 class CompareRoot(Strict):
     """The scalars of ``conf/compare.yaml``."""
 

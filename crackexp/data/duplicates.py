@@ -22,6 +22,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from crackexp.data.index import ImageIndex
+from crackexp.data.neighbours import nearest
 from crackexp.data.thumbnails import SIDE, thumbnails
 from crackexp.files import replacing
 from crackexp.progress import progress
@@ -109,7 +110,7 @@ def _kept(
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         _log.warning("%s is damaged (%s); copies are looked for anew", file, error)
     place_of = np.argsort(first)  # `subset` keeps the order of the index
-    pairs, kinds, similarity = _search(thumbnails(pictures, cache)[0])
+    pairs, kinds, similarity = _search(thumbnails(pictures, cache).pictures)
     pairs = place_of[pairs]
     with replacing(file) as temporary, temporary.open("wb") as target:
         np.savez(target, pairs=pairs, kinds=kinds, similarity=similarity)
@@ -175,24 +176,13 @@ def _spectra(textures: np.ndarray) -> np.ndarray:
 
 def _candidates(spectra: np.ndarray, usable: np.ndarray) -> np.ndarray:
     """Returns the pairs of usable pictures that are near neighbours, (m, 2) int64, each once."""
-    logging.getLogger("faiss.loader").setLevel(logging.WARNING)
-    import faiss
-
     rows = np.flatnonzero(usable)
     if len(rows) < 2:
         return np.empty((0, 2), np.int64)
-    faiss.omp_set_num_threads(joblib.cpu_count())
-    neighbours = faiss.IndexFlatIP(spectra.shape[1])
-    neighbours.add(spectra[rows])
-    parts = []
-    with progress("Looking for copies", len(rows)) as advance:
-        for start in range(0, len(rows), 4096):
-            cosines, places = neighbours.search(spectra[rows[start : start + 4096]], NEIGHBOURS + 1)
-            own = np.arange(start, start + len(places))[:, None]
-            near = (places >= 0) & (places != own) & ((cosines >= _CANDIDATE) | (len(rows) <= _FEW))
-            parts.append(np.sort(np.stack([np.broadcast_to(own, places.shape)[near], places[near]], axis=1), axis=1))
-            advance(len(places))
-    return rows[np.unique(np.concatenate(parts), axis=0)]
+    squared, places = nearest(spectra[rows], spectra[rows], min(NEIGHBOURS + 1, len(rows)), "Looking for copies")
+    own = np.broadcast_to(np.arange(len(rows))[:, None], places.shape)
+    near = (places != own) & ((1 - squared / 2 >= _CANDIDATE) | (len(rows) <= _FEW))
+    return rows[np.unique(np.sort(np.stack([own[near], places[near]], axis=1), axis=1), axis=0)]
 
 
 def _compare(textures: np.ndarray, pairs: np.ndarray) -> list[tuple[float, int, int]]:

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from crackexp.data.duplicates import find_duplicates
+from crackexp.data.duplicates import Duplicates, find_duplicates
 from crackexp.data.index import ImageIndex
 from crackexp.data.split import PARTS, Split, checked_ratio, kept, ratio_name
 from crackexp.errors import DataError
@@ -82,21 +82,13 @@ class GroupedSplit:
 
     def _groups(self, index: ImageIndex) -> np.ndarray:
         """Returns a number in [0, g) for each image, (n,) int, equal where two belong together."""
-        links = []
-        if "copies" in self.by:
-            links.append(find_duplicates(index, self.cache).groups)
-        if "photos" in self.by and index.groups is not None:
-            _, first, photo = np.unique(index.groups, return_index=True, return_inverse=True)
-            links.append(first[photo])
-        if not links:
+        copies = find_duplicates(index, self.cache) if "copies" in self.by else None
+        if copies is None and index.groups is None:
             raise DataError(
                 f"The photos that the patches of {index.root} were cut from are not known. Type "
                 f"split.by=[copies]. Received: split.by=[photos]"
             )
-        ends = np.concatenate(links)
-        starts = np.tile(np.arange(len(index)), len(links))
-        graph = coo_array((np.ones(len(ends)), (starts, ends)), shape=(len(index), len(index)))
-        return np.asarray(connected_components(graph, directed=False)[1])
+        return together(index, copies, photos="photos" in self.by)
 
     def _too_few(self, index: ImageIndex, groups: np.ndarray, class_name: str, part: str) -> str:
         sizes = np.bincount(groups)
@@ -106,6 +98,24 @@ class GroupedSplit:
             f"groups, the largest of {sizes.max()}, and no group may stand in two parts. Add images, or type another "
             f"split.ratio or split.seed, or {less}. Received: split.ratio={list(self.ratio)} split.seed={self.seed}"
         )
+
+
+def together(index: ImageIndex, copies: Duplicates | None, photos: bool) -> np.ndarray:
+    """Returns a number in [0, g) for each image, (n,) int, equal for images that belong together.
+
+    Args:
+        index: n images.
+        copies: what keeps copies together; None: nothing does.
+        photos: whether patches of one source photo belong together, where it is known.
+    """
+    links = [] if copies is None else [copies.groups]
+    if photos and index.groups is not None:
+        _, first, photo = np.unique(index.groups, return_index=True, return_inverse=True)
+        links.append(first[photo])
+    ends = np.concatenate(links or [np.arange(len(index))])
+    starts = np.arange(len(ends)) % len(index)
+    graph = coo_array((np.ones(len(ends)), (starts, ends)), shape=(len(index), len(index)))
+    return np.asarray(connected_components(graph, directed=False)[1])
 
 
 def _parts(groups: np.ndarray, labels: np.ndarray, ratio: Sequence[float], seed: int) -> np.ndarray:

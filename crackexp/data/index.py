@@ -38,6 +38,7 @@ class ImageIndex:
         class_names: sorted.
         positive: the class that means "crack".
         groups: (n,) str, the photo that each patch was cut from; None where unknown.
+        bad: (file, reason) of each file that was left out because it cannot be used.
     """
 
     root: Path
@@ -47,6 +48,7 @@ class ImageIndex:
     class_names: tuple[str, ...]
     positive: str
     groups: np.ndarray | None = None
+    bad: tuple[tuple[str, str], ...] = ()
 
     def __len__(self) -> int:
         return len(self.files)
@@ -166,6 +168,7 @@ def build_index(
         class_names=class_names,
         positive=positive,
         groups=None if photos is None else photos[good],
+        bad=tuple(sorted(bad.items())),
     )
 
 

@@ -84,7 +84,7 @@ def test_photos_stay_together_and_ratio_and_classes_are_met(tmp_path: Path, patc
 def test_photos_and_copies_that_share_an_image_become_one_group(tmp_path: Path, mirrored: Path) -> None:
     count = len(class_members(mirrored))
     index = indexed(mirrored, tmp_path, [f"photo {row // 2}" for row in range(count)])
-    photos = {file: photo for file, photo in zip(index.files.tolist(), index.groups.tolist(), strict=True)}
+    photos = dict(zip(index.files.tolist(), index.groups.tolist(), strict=True))
     part_of = parts_of(grouped(index, tmp_path))
     for file, photo in photos.items():
         mates = [other for other in photos if photos[other] == photo or Path(other).stem == f"{Path(file).stem}m"]

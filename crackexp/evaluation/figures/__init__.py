@@ -6,6 +6,7 @@ from crackexp.evaluation.figures.confusion import confusion_matrix
 from crackexp.evaluation.figures.grids import (
     augmentation_grid,
     error_gallery,
+    gallery,
     prediction_grid,
     sample_grid,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "augmentation_grid",
     "confusion_matrix",
     "error_gallery",
+    "gallery",
     "precision_recall_curve",
     "prediction_grid",
     "reliability_diagram",
