@@ -9,14 +9,14 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from crackexp.config import check, conf_dir
-from crackexp.schema import CacheRoot, CompareRoot, EvaluateRoot, PredictRoot, SurveyRoot, TrainRoot
+from crackexp.schema import AuditRoot, CacheRoot, CompareRoot, EvaluateRoot, PredictRoot, SurveyRoot, TrainRoot
 from crackexp.train import train
 from tests.conftest import TINY, write_patches
 
 Compose = Callable[..., DictConfig]
 
 ADDED = ("experiment", "debug", "sweep")
-ROOTS = {"train", "evaluate", "predict", "survey", "compare", "cache"}
+ROOTS = {"train", "audit", "evaluate", "predict", "survey", "compare", "cache"}
 OPTIONS = sorted(f"{file.parent.relative_to(conf_dir())}={file.stem}" for file in conf_dir().glob("*/*.yaml"))
 SWEEPS = sorted(file.stem for file in conf_dir().glob("sweep/*.yaml") if file.stem != "search")
 """Grids; the search is run by tests/sweep/test_search.py."""
@@ -100,6 +100,7 @@ def test_every_option_composes_and_passes_the_check(compose_config: Compose, pat
 def test_every_root_composes_and_passes_the_check(compose_config: Compose) -> None:
     assert {file.stem for file in conf_dir().glob("*.yaml")} == ROOTS
     check(compose_config(root="train"), TrainRoot)
+    check(compose_config(root="audit"), AuditRoot)
     check(compose_config("run=abc", root="evaluate"), EvaluateRoot)
     check(compose_config("model=abc", "input=abc", root="predict"), PredictRoot)
     check(compose_config("model=abc", "input=[abc,def]", root="survey"), SurveyRoot)

@@ -135,7 +135,7 @@ def _sections(audit: Audit, shown: int) -> Iterator[Section]:
     )
     if audit.labels_judged:
         doubted = images.sort_values("probability", kind="stable").head(max(len(audit.suspects), shown))
-        text = "The probability that other images give its class to each; an arrow where they give it another one."
+        text = "The probability of its class as other images see it, and an arrow to another one that they see."
         yield _section("suspects", "Least trusted labels", text, doubted, shown, _suspect)
     far = images.sort_values("distance", ascending=False, kind="stable").head(max(len(audit.outliers), shown))
     text = f"Unlike all others; {len(audit.outliers):,} of them stand out."

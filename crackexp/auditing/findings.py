@@ -15,6 +15,8 @@ from crackexp.data.thumbnails import Thumbnails
 RARE = 0.2
 """Share of the images of a class, relative to the largest, from which down it is called rare."""
 
+_APART = "train with split=grouped"
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -127,20 +129,21 @@ def _pairs(index: ImageIndex, copies: Duplicates, images: pd.DataFrame) -> pd.Da
 def _findings(index: ImageIndex, audit: Audit, split: Split | None) -> list[Finding]:
     count, images, pairs = len(index), audit.images, audit.pairs
     copied = int((images["copies"] > 1).sum())
-    contradicting, identical = int(pairs["contradicting"].sum()), int((pairs["kind"] == IDENTICAL).sum())
+    unreadable, contradicting = len(audit.unreadable), int(pairs["contradicting"].sum())
+    identical = int((pairs["kind"] == IDENTICAL).sum())
     found = [
         Finding(
             "unreadable",
             "unreadable files",
-            len(audit.unreadable),
-            f"{len(audit.unreadable):,} files cannot be read as images.",
+            unreadable,
+            f"Not readable as images: {_some(unreadable, 'file')}.",
             "mend or delete those in unreadable.csv, or train with dataset.on_bad_file=skip",
         ),
         Finding(
             "contradictions",
             "contradicting labels",
             contradicting,
-            f"{contradicting:,} pairs of copies stand in two classes.",
+            f"One picture in two classes: {_some(contradicting, 'pair')} of copies.",
             "one label of each is wrong: relabel or delete, the first rows of pairs.csv",
         ),
     ]
@@ -149,36 +152,24 @@ def _findings(index: ImageIndex, audit: Audit, split: Split | None) -> list[Find
         seen = max(leaks.copies, leaks.photos or 0)
         photos = f", and {leaks.photos:,} are patches of a photo that is in train too" if leaks.photos else ""
         text = f"Of {leaks.tested:,} test images of this split {leaks.copies:,} have a copy in train{photos}."
-        found.append(Finding("leaks", "test images seen in training", seen, text, "train with split=grouped"))
-    shown = images["part"].nunique() if "part" in images else 0
-    found += [
-        Finding(
-            "copies",
-            "images with a copy",
-            copied,
-            f"{copied:,} of {count:,} images ({copied / count:.1%}) have a copy, {identical:,} files are the same to "
-            "the byte as another.",
-            "train with split=grouped, and read scores by other splits with care"
-            if shown
-            else "train with split=grouped",
-        ),
-        Finding(
-            "suspects",
-            "suspected labels",
-            len(audit.suspects),
-            f"{len(audit.suspects):,} labels ({len(audit.suspects) / count:.1%}) are doubted by the images around them."
-            if audit.labels_judged
-            else "Labels were not judged: a class has too few groups of images that are independent of each other.",
-            "look at them in the order of suspects.csv; not all are wrong",
-        ),
-        Finding(
-            "outliers",
-            "outliers",
-            len(audit.outliers),
-            f"{len(audit.outliers):,} images are unlike all others.",
-            "look at them in the order of outliers.csv; delete what is no concrete",
-        ),
-    ]
+        found.append(Finding("leaks", "test images seen in training", seen, text, _APART))
+    text = (
+        f"Of {count:,} images {copied:,} ({copied / count:.1%}) have a copy; to the byte: {_some(identical, 'file')}."
+    )
+    found.append(Finding("copies", "images with a copy", copied, text, _APART))
+    if index.groups is not None:
+        sizes = images["photo"].value_counts()
+        text = f"Cut from {_some(len(sizes), 'photo')}, the largest into {_some(int(sizes.iloc[0]), 'patch', 'es')}."
+        found.append(Finding("photos", "photos that patches share", int((sizes > 1).sum()), text, _APART))
+    suspected, strangers = len(audit.suspects), len(audit.outliers)
+    text = f"Doubted by the images around them: {_some(suspected, 'label')} ({suspected / count:.1%})."
+    if not audit.labels_judged:
+        text = "Labels were not judged: a class has too few groups of images that are independent of each other."
+    advice = "look at them in the order of suspects.csv; not all are wrong"
+    found.append(Finding("suspects", "suspected labels", suspected, text, advice))
+    text = f"Far from all others: {_some(strangers, 'image')}."
+    advice = "look at them in the order of outliers.csv; delete what is no concrete"
+    found.append(Finding("outliers", "outliers", strangers, text, advice))
     counts = images["class"].value_counts()
     balance = ", ".join(f"{number:,} {name}" for name, number in counts.items())
     rare = int((counts < RARE * counts.max()).sum())
@@ -192,3 +183,7 @@ def _findings(index: ImageIndex, audit: Audit, split: Split | None) -> list[Find
     text, advice = f"{listed}{more} pixels.", "they are squeezed into squares: cut them into square patches"
     found.append(Finding("not_square", "images that are not square", squeezed, text, advice))
     return found
+
+
+def _some(count: int, noun: str, plural: str = "s") -> str:
+    return f"{count:,} {noun}{'' if count == 1 else plural}"

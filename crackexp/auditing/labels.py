@@ -45,8 +45,8 @@ def far_out(distance: np.ndarray) -> np.ndarray:
 def out_of_fold(embeddings: np.ndarray, labels: np.ndarray, groups: np.ndarray, seed: int) -> np.ndarray | None:
     """Returns what images of other groups say of each image's class.
 
-    Logistic regression on the principal components of embeddings, with folds that hold the classes in their shares and keep groups together: a copy
-    with the same wrong label would vouch for it.
+    Logistic regression on the principal components of embeddings, with folds that hold the classes in their shares and
+    keep groups together: a copy with the same wrong label would vouch for it.
 
     Args:
         embeddings: (n, d) float32.

@@ -110,6 +110,7 @@ def test_another_backend_of_keras_is_refused(command: Command) -> None:
     ("entry", "key"),
     [
         ("train", "dataset:"),
+        ("audit", "shown:"),
         ("evaluate", "dataset:"),
         ("predict", "input:"),
         ("survey", "tile:"),
