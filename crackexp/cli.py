@@ -11,8 +11,8 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from crackexp.config import conf_dir, suggest
 from crackexp.errors import UserError, refuse
+from crackexp.options import conf_dir, suggest
 from crackexp.signals import answer, heed, listen
 from crackexp.sweep.callback import closing
 from crackexp.training.processes import leaving

@@ -1,7 +1,7 @@
 """From a composed config to a checked one: resolved once, every mistake named with its key, value and fix."""
 
-import difflib
 import importlib.util
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,20 +10,17 @@ import hydra.utils
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import ValidationError
+from pydantic import ValidationError, create_model
 
 from crackexp import schema
 from crackexp.errors import ConfigError
-
-
-def conf_dir() -> Path:
-    """Returns the folder of the packaged configs: inside an installed package, else beside it in a checkout."""
-    packaged = Path(__file__).parent / "conf"
-    return packaged if packaged.is_dir() else Path(__file__).parent.parent / "conf"
+from crackexp.options import compose_listed, suggest, typed
 
 
 def check(cfg: DictConfig, root: type[schema.Strict]) -> DictConfig:
     """Resolves every interpolation of `cfg` once and checks it whole.
+
+    The items of lists of options, `schema.LISTED`, become ``{OPTION: {key: value}}`` with all keys of the option.
 
     Args:
         cfg: what Hydra composed, with the scalars of `root` and groups of `schema.GROUPS`.
@@ -35,8 +32,8 @@ def check(cfg: DictConfig, root: type[schema.Strict]) -> DictConfig:
     Raises:
         ConfigError: lists all mistakes, a line each.
     """
-    values = _resolve(cfg)
-    problems: list[str] = []
+    values = _resolve(compose_listed(cfg))
+    problems = [problem for path in schema.LISTED for problem in _check_listed(path, values)]
     scalars = {key: value for key, value in values.items() if key not in _groups()}
     problems += _validate(root, scalars, prefix="")
     for group in _groups() & values.keys():
@@ -48,6 +45,21 @@ def check(cfg: DictConfig, root: type[schema.Strict]) -> DictConfig:
     checked = OmegaConf.create(values)
     OmegaConf.set_readonly(checked, True)
     return checked
+
+
+def check_register(values: Mapping[str, Any]) -> list[str]:
+    """Returns what keeps a model that is to be registered from being so."""
+    if values.get("register") is None:
+        return []
+    received = f"Received: {_source('register', values['register'])}"
+    if values["tracking"]["_target_"].endswith(".NoLogger"):
+        return [f"tracking=none has no registry. Type tracking=local, or leave out register. {received} tracking=none"]
+    if values["tracking"].get("log_model") is False:
+        return [
+            "A model that is not logged cannot be registered. Type tracking.log_model=true, or leave out register. "
+            f"{received} tracking.log_model=False"
+        ]
+    return []
 
 
 def instantiate(node: Any, **kwargs: Any) -> Any:
@@ -68,11 +80,28 @@ def instantiate(node: Any, **kwargs: Any) -> Any:
         ) from error
 
 
-def suggest(word: str, choices: Any) -> str:
-    """Returns " Did you mean 'x'?" where a choice is close to `word`, else the list of choices."""
-    names = sorted(str(choice) for choice in choices)
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    return f" Did you mean '{close[0]}'?" if close else f" Choose from: {', '.join(names)}."
+def listed(cfg: DictConfig, path: str) -> list[tuple[Any, dict[str, Any]]]:
+    """Builds the datasets of a checked list of options.
+
+    Args:
+        cfg: checked.
+        path: of the list, such as ``mix``.
+
+    Returns:
+        Of each item the dataset, and the values of the keys that an item takes beside those of its dataset.
+
+    Raises:
+        ConfigError: see `instantiate`.
+    """
+    beside = schema.LISTED[path].model_fields
+    built = []
+    for option, node in [pair for item in OmegaConf.select(cfg, path) for pair in item.items()]:
+        own = OmegaConf.create({key: value for key, value in node.items() if key not in beside})
+        try:
+            built.append((instantiate(own), {key: node[key] for key in beside}))
+        except ConfigError as error:
+            raise ConfigError(f"{option} in {path}: {error}") from error
+    return built
 
 
 def _groups() -> set[str]:
@@ -89,6 +118,36 @@ def _resolve(cfg: DictConfig) -> dict[str, Any]:
         raise ConfigError(f"The config cannot be resolved: {error}") from error
     assert isinstance(container, dict)
     return {str(key): value for key, value in container.items()}
+
+
+def _check_listed(path: str, values: dict[str, Any]) -> list[str]:
+    """Checks the composed options of the list at `path`, and fills in what stands beside the keys of each dataset."""
+    parent, _, key = path.rpartition(".")
+    items = (values.get(parent) or {}).get(key) if parent else values.get(key)
+    extra = schema.LISTED[path]
+    models = {
+        target: create_model(model.__name__, __base__=(extra, model))
+        for target, model in schema.GROUPS["dataset"].items()
+    }
+    names: list[Any] = []
+    problems: list[str] = []
+    for option, node in [pair for item in items or [] for pair in item.items()]:
+        prefix = f"{path}.{option}"
+        beside = {key: node[key] for key in extra.model_fields if key in node}
+        wrong = _check_node(prefix, node, models) + _check_place(prefix, node)
+        if node.get("_target_") not in models:
+            wrong += _validate(extra, beside, prefix)
+        if not wrong:
+            node |= extra.model_validate(beside).model_dump()
+        name = node.get("name")
+        if name in names or not re.fullmatch(r"[\w.-]+", str(name)):
+            wrong.append(
+                f"Each dataset in {path} has a name of its own, of letters, digits, dots and dashes. "
+                f"Type {typed(f'{prefix}.name')}. Received: {_source(f'{prefix}.name', name)}"
+            )
+        problems += wrong
+        names.append(name)
+    return problems
 
 
 def _check_group(group: str, node: Any) -> list[str]:
@@ -158,13 +217,13 @@ def _explain(error: Any, model: type[schema.Strict], prefix: str) -> str:
         hint = suggest(str(error["loc"][-1]), known)
         return f"{key} is no key of {prefix or 'the config'}.{hint} Received: {_source(key, value)}"
     if error["type"] == "missing":
-        return f"{key} has no value. Type {key}=VALUE. Received: {_source(prefix or key, value)}"
+        return f"{key} has no value. Type {typed(key)}. Received: {_source(prefix or key, value)}"
     hint = ""
     if error["type"] == "literal_error" and isinstance(value, str):
         choices = error["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
         hint = suggest(value, choices)
     message = error["msg"].replace("Input should", "must").replace("String should", "must")
-    return f"{key}: {message}.{hint} Type {key}=VALUE. Received: {_source(key, value)}"
+    return f"{key}: {message}.{hint} Type {typed(key)}. Received: {_source(key, value)}"
 
 
 def _source(key: str, value: Any) -> str:
@@ -173,8 +232,10 @@ def _source(key: str, value: Any) -> str:
     if not HydraConfig.initialized():
         return text
     hydra_config = HydraConfig.get()
+    whole = re.sub(r"(\.\d+)+$", "", key)
     for override in hydra_config.overrides.task:
-        if override.lstrip("+~").partition("=")[0] == key:
+        name = override.lstrip("+~").partition("=")[0]
+        if name == whole or (name in schema.LISTED and key.startswith(f"{name}.")):
             return f"{text} (override {override})"
     group = key.split(".")[0]
     choice = hydra_config.runtime.choices.get(group)
@@ -201,6 +262,12 @@ def _check_across(values: Mapping[str, Any]) -> list[str]:
                 "backbone=small_cnn has no pretrained weights, so its frozen features mean nothing. "
                 "Type trainer=scratch. Received: backbone=small_cnn trainer=frozen"
             )
+        cells = values["head"]["_target_"].endswith(".CellHead")
+        if cells and values["trainer"].get("head_epochs") == 0:
+            problems.append(
+                "head=cells standardises what a trained backbone sees, and is fitted before anything else. "
+                "Type trainer=frozen or trainer=finetune. Received: head=cells trainer.head_epochs=0"
+            )
         problems += _check_weights(values["backbone"])
     if "loss" in values and not values["loss"]["_target_"].rpartition(".")[2].startswith(
         ("SparseCategorical", "Categorical")
@@ -210,13 +277,17 @@ def _check_across(values: Mapping[str, Any]) -> list[str]:
             "Type loss=sparse_categorical_crossentropy. "
             f"Received: {_source('loss._target_', values['loss']['_target_'])}"
         )
-    dataset = values.get("dataset", {})
+    problems += check_register(values)
+    return problems + _check_place("dataset", values.get("dataset", {}))
+
+
+def _check_place(prefix: str, dataset: Mapping[str, Any]) -> list[str]:
     if dataset.get("path") and dataset.get("archive"):
-        problems.append(
-            "dataset.path and dataset.archive are two places for one dataset. Give one of them. "
-            f"Received: dataset.path={dataset['path']} dataset.archive={dataset['archive']}"
-        )
-    return problems
+        return [
+            f"{prefix}.path and {prefix}.archive are two places for one dataset. Give one of them. "
+            f"Received: {prefix}.path={dataset['path']} {prefix}.archive={dataset['archive']}"
+        ]
+    return []
 
 
 def _check_weights(backbone: Mapping[str, Any]) -> list[str]:
@@ -238,7 +309,7 @@ def _check_weights(backbone: Mapping[str, Any]) -> list[str]:
 def _check_batch(values: Mapping[str, Any], train_share: float) -> list[str]:
     dataset = values["dataset"]
     known = [n for n in (dataset.get("count"), dataset.get("limit")) if n is not None]
-    if known and values["batch_size"] > int(min(known) * train_share):
+    if known and not values["mix"] and values["batch_size"] > int(min(known) * train_share):
         return [
             f"batch_size is larger than the {int(min(known) * train_share)} training images. "
             f"Type a smaller batch_size, or a larger dataset.limit. "

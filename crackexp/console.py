@@ -15,6 +15,7 @@ from rich.tree import Tree
 from crackexp.data.datamodule import DataModule
 from crackexp.evaluation.layout import level_text
 from crackexp.evaluation.statistics import Interval
+from crackexp.exchange.formats import FORMATS
 from crackexp.tracking.logger import NoLogger
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from crackexp.auditing.findings import Finding
     from crackexp.data.leaks import Leaks
     from crackexp.evaluation.comparison import Comparison
+    from crackexp.exchange.exporter import Exported
+    from crackexp.page.listening import Place
     from crackexp.prediction.inputs import Input
     from crackexp.tracking.sweeps import Failure
 
@@ -46,15 +49,16 @@ def print_config(cfg: DictConfig) -> None:
 
 
 def print_data(datamodule: DataModule) -> None:
-    """Prints how many images of each class train, val and test hold."""
+    """Prints how many images of each class train, val and test hold, and how many in train are from other datasets."""
     index = datamodule.index
     table = Table(title=f"Data, {datamodule.dataset.name}", title_justify="left", title_style="bold")
     table.add_column("part")
     for name in index.class_names:
         table.add_column(f"{name} (crack)" if name == index.positive else name, justify="right")
-    for part in ("train", "val", "test"):
-        labels = getattr(datamodule, part).labels
-        counts = np.bincount(labels, minlength=len(index.class_names))
+    mixed = {f"  of them {one.name}, weight {one.weight:g}": one.train for one in datamodule.mix}
+    parts = {"train": datamodule.train, **mixed, "val": datamodule.val, "test": datamodule.test}
+    for part, images in parts.items():
+        counts = np.bincount(images.labels, minlength=len(index.class_names))
         table.add_row(part, *(str(count) for count in counts))
     console.print(table)
     if datamodule.split.leaks:
@@ -146,10 +150,8 @@ def print_survey(verdicts: "pd.DataFrame", unread: Sequence["Input"], page: Path
     for column in ("photo", "decision", "marked", "regions", "longest extent"):
         table.add_column(column, justify="left" if column in ("photo", "decision") else "right", overflow="fold")
     for row in verdicts.dropna(subset="decision")[:LISTED].itertuples():
-        extent = f"{row.longest_extent_px:,.0f} px"
-        table.add_row(
-            os.path.relpath(row.photo, folder), row.decision, f"{row.cracked_share:.1%}", f"{row.regions:.0f}", extent
-        )
+        name, extent = os.path.relpath(row.photo, folder), f"{row.longest_extent_px:,.0f} px"
+        table.add_row(name, row.decision, f"{row.cracked_share:.1%}", f"{row.regions:.0f}", extent)
     console.print(table)
     print_unread(unread[:LISTED])
     print_plain(f"Report      {page}")
@@ -168,6 +170,29 @@ def print_audit(name: str, images: int, findings: Sequence["Finding"], page: Pat
     for finding in findings:
         print_plain(finding.text)
     print_plain(f"Report      {page}")
+
+
+def print_place(place: "Place") -> None:
+    """Prints where the page is, how to end it, and who can use it."""
+    if not place.is_private:
+        console.print(
+            f"Anybody who reaches this computer over the network can use the page: it asks for no password. "
+            f"Type host=127.0.0.1 for yourself alone. Received: host={place.host}",
+            style="red", soft_wrap=True, highlight=False, markup=False,
+        )  # fmt: skip
+    print_plain(f"Open        {place.address}\nEnd         Ctrl-C")
+
+
+def print_export(exported: Sequence["Exported"], folder: Path) -> None:
+    """Prints the largest difference of each file's probabilities from the model's, and where the files lie."""
+    table = Table(title="Exported", title_justify="left", title_style="bold")
+    for column in ("format", "file", "bytes", "difference", "read by"):
+        table.add_column(column, justify="right" if column in ("bytes", "difference") else "left")
+    for one in exported:
+        size, difference = f"{one.file.stat().st_size:,}", f"{one.difference:.1e}"
+        table.add_row(one.format, one.file.name, size, difference, FORMATS[one.format].runtime)
+    console.print(table)
+    print_plain(f"Folder      {folder}")
 
 
 def print_unread(unread: Sequence["Input"]) -> None:
@@ -190,12 +215,14 @@ def _yaml(node: DictConfig) -> Syntax:
     return Syntax(OmegaConf.to_yaml(node).rstrip(), "yaml", background_color="default")
 
 
-def print_where(logger: NoLogger, output: Path, model_uri: str | None) -> None:
-    """Prints where the run lies, and what to type next."""
+def print_where(logger: NoLogger, output: Path, model_uri: str | None, verdict: str | None = None) -> None:
+    """Prints where the run lies, what became of its model in the registry, and what to type next."""
     lines = [f"Output      {output}", *logger.where()]
     if model_uri:
         lines += [
             f"Model       {model_uri}",
             f"Judge it    python -m crackexp.evaluate run={logger.run_id} dataset=folder dataset.path=PATCHES",
         ]
+    if verdict:
+        lines.append(f"Registry    {verdict}")
     print_plain("\n".join(lines))

@@ -37,7 +37,8 @@ def evaluate(composed: DictConfig) -> dict[str, float]:
         from crackexp.data.pipeline import image_batches
         from crackexp.evaluation.metrics import evaluate_predictions
         from crackexp.tracking.models import load
-        from crackexp.training.inference import Inference, computing
+        from crackexp.training.explainer import Explainer
+        from crackexp.training.inference import computing
         from crackexp.training.programs import keep_programs, set_precision
 
         logger = instantiate(cfg.tracking)
@@ -55,9 +56,9 @@ def evaluate(composed: DictConfig) -> dict[str, float]:
         report.log_run(logger, cfg)
         report.log_dataset(logger, dataset.name, index, "evaluation")
         with budget.section("evaluate"):
-            network = Inference(computing(model.classifier), cfg.batch_size)
+            network = Explainer(computing(model.classifier), model.positive_index, batch_size=cfg.batch_size)
             batches = image_batches(index, model.image_size, network.batch_size)
-            probabilities = network.predict(batches, len(index), f"Predicting {dataset.name}")
+            probabilities, _ = network.predict(batches, len(index), f"Predicting {dataset.name}")
             scores = evaluate_predictions(
                 index.labels,
                 probabilities,
@@ -67,7 +68,9 @@ def evaluate(composed: DictConfig) -> dict[str, float]:
                 cfg.evaluation.resamples,
             )
         with budget.section("logging"):
-            report.log_predictions(logger, index, probabilities, scores, cfg.evaluation, model.image_size)
+            report.log_predictions(
+                logger, index, probabilities, scores, cfg.evaluation, model.image_size, network.explain
+            )
         metrics = report.test_metrics(scores)
         report.write_result(output, logger, None, metrics, budget.summary())
 

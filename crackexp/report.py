@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -65,8 +65,11 @@ def log_run(logger: NoLogger, cfg: DictConfig, levels: Mapping[str, Any] | None 
 
 
 def log_data(logger: NoLogger, datamodule: DataModule) -> None:
-    """Logs the dataset with its digest, the split, sample images and the views of one of them."""
+    """Logs the datasets with their digests, the split, sample images and the views of one of them."""
     log_dataset(logger, datamodule.dataset.name, datamodule.index, "training")
+    for mixed in datamodule.mix:
+        log_dataset(logger, mixed.name, mixed.index, "mixed")
+        logger.log_params({f"data.mixed_images.{mixed.name}": len(mixed.train)})
     logger.log_file(datamodule.split.manifest, "data")
     sizes = {part: len(getattr(datamodule, part)) for part in ("train", "val", "test")}
     logger.log_params({f"data.{part}_images": count for part, count in sizes.items()})
@@ -152,6 +155,7 @@ def log_predictions(
     scores: Mapping[str, Interval],
     settings: DictConfig,
     image_size: int,
+    explain: Callable[[np.ndarray], np.ndarray],
 ) -> None:
     """Logs what the classifier says of the images of `index`: metrics, figures, tables and galleries.
 
@@ -161,7 +165,8 @@ def log_predictions(
         probabilities: (n, c) float32.
         scores: metrics with their intervals.
         settings: the config group `evaluation`.
-        image_size: of the pictures in the galleries, pixels.
+        image_size: S, of the pictures in the galleries, pixels.
+        explain: maps images (k, S, S, 3) uint8 to what in them speaks for a crack, (k, S, S) float32, see `GradCam`.
     """
     labels, names, positive = index.labels, index.class_names, index.positive_index
     predictions = probabilities.argmax(axis=1)
@@ -185,9 +190,9 @@ def log_predictions(
     grid = figures.prediction_grid(_images(index, batch, image_size), titles, labels[batch] == predictions[batch])
     logger.log_figure(grid, "test/predictions.png")
     worst = most_wrong(labels, probabilities, settings.gallery)
-    gallery = figures.error_gallery(
-        _images(index, worst, image_size), table.iloc[worst], int((labels != predictions).sum())
-    )
+    shown = _images(index, worst, image_size)
+    errors = int((labels != predictions).sum())
+    gallery = figures.error_gallery(shown, explain(shown), table.iloc[worst], errors, index.positive)
     logger.log_figure(gallery, "test/most_wrong.png")
 
 
@@ -201,9 +206,10 @@ def log_model(logger: NoLogger, cfg: DictConfig, module: CrackModule, datamodule
         "image_size": cfg.image_size,
         "dataset": datamodule.dataset.name,
         "dataset_digest": index.fingerprint,
+        "mixed_digests": {mixed.name: mixed.index.fingerprint for mixed in datamodule.mix},
         "crackexp_version": __version__,
     }
-    return logger.log_model(module.classifier, metadata, cfg.register)
+    return logger.log_model(module.classifier, metadata)
 
 
 def write_config(folder: Path, cfg: DictConfig) -> None:
@@ -230,9 +236,11 @@ def _images(index: ImageIndex, rows: np.ndarray, size: int) -> np.ndarray:
 
 
 def _flatten(node: Any, prefix: str = "") -> dict[str, Any]:
-    if not OmegaConf.is_dict(node):
+    """Returns the values of a config by their keys; of a list of tables by place and key."""
+    tables = OmegaConf.is_list(node) and any(OmegaConf.is_dict(item) for item in node)
+    if not OmegaConf.is_dict(node) and not tables:
         return {prefix: node}
     flat: dict[str, Any] = {}
-    for key, value in node.items():
+    for key, value in enumerate(node) if tables else node.items():
         flat |= _flatten(value, f"{prefix}.{key}" if prefix else str(key))
     return flat

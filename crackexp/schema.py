@@ -63,6 +63,7 @@ class Synthetic(Dataset):
     count: Annotated[int, Field(ge=2, le=10_000_000)]
     size: Annotated[int, Field(ge=32, le=2048)]
     draw_seed: Seed
+    cracks: Literal["plain", "thin"] = "plain"
 
 
 class ImageFolder(Dataset):
@@ -80,6 +81,12 @@ class Sdnet2018(Dataset):
     path: Name | None
     archive: Name | None
     surfaces: Annotated[list[Literal["decks", "pavements", "walls"]], Field(min_length=1)]
+
+
+class Mixed(Strict):
+    """What an item of `mix` takes beside the keys of its dataset."""
+
+    weight: PositiveFloat = 1.0
 
 
 class RatioSplit(Node):
@@ -103,11 +110,20 @@ class Application(Node):
     alpha: Annotated[float, Field(gt=0, le=2)] = 1.0
     weights: Name | None
     finetune_from: Name | None
+    output_layer: Name | None = None
 
 
 class SmallCNN(Node):
     widths: Annotated[list[PositiveInt], Field(min_length=1, max_length=5)]
     finetune_from: None
+
+
+class PooledHead(Node):
+    dropout: Fraction
+
+
+class CellHead(PooledHead):
+    hidden: PositiveInt
 
 
 class Loss(Node):
@@ -233,8 +249,9 @@ class TrainRoot(Strict):
     batch_size: PositiveInt
     epochs: PositiveInt
     dropout: Fraction
+    mix: list[Any]
     tags: list[str]
-    register_as: Name | None = Field(alias="register")
+    register_as: Annotated[str, Field(pattern=r"^\w[^/:@'\"]*$")] | None = Field(alias="register")
     optimized_metric: Annotated[str, Field(pattern=METRIC)]
     profile: Name | None
     resume: Name | None
@@ -292,6 +309,49 @@ class AuditRoot(Strict):
     embeddings_gb: Annotated[float, Field(gt=0)]
 
 
+class AppLimits(Strict):
+    photos: Annotated[int, Field(ge=1, le=10_000)]
+    megapixels: Annotated[float, Field(gt=0, le=178)]
+    megabytes: Annotated[float, Field(gt=0, le=2000)]
+
+
+class AppRoot(Strict):
+    """The scalars of ``conf/app.yaml``."""
+
+    model: Name
+    host: Name
+    port: Annotated[int, Field(ge=0, le=65535)]
+    open_browser: bool
+    tile: Tile
+    threshold: Annotated[float, Field(gt=0, le=1)] | None
+    mm_per_px: PositiveFloat | None
+    limits: AppLimits
+    batch_size: PositiveInt | None
+
+
+class ExplainRoot(Strict):
+    """The scalars of ``conf/explain.yaml``."""
+
+    task_name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+    model: Name
+    input: Name | Annotated[list[Name], Field(min_length=1)]
+    out: Name
+    target: Name | None
+    layer: Name | None
+    threshold: Annotated[float, Field(ge=0, le=1)] | None
+    batch_size: PositiveInt | None
+
+
+class ExportRoot(Strict):
+    """The scalars of ``conf/export.yaml``."""
+
+    task_name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+    model: Name
+    formats: Annotated[list[Literal["onnx", "stablehlo", "keras", "h5"]], Field(min_length=1)]
+    out: Name
+    log: bool
+
+
 class CompareRoot(Strict):
     """The scalars of ``conf/compare.yaml``."""
 
@@ -328,6 +388,10 @@ GROUPS: dict[str, dict[str, type[Strict]]] = {
         "crackexp.models.backbone.Application": Application,
         "crackexp.models.backbone.SmallCNN": SmallCNN,
     },
+    "head": {
+        "crackexp.models.heads.PooledHead": PooledHead,
+        "crackexp.models.heads.CellHead": CellHead,
+    },
     "loss": {
         "keras.losses.SparseCategoricalCrossentropy": SparseLoss,
         "keras.losses.CategoricalCrossentropy": Loss,
@@ -351,6 +415,9 @@ GROUPS: dict[str, dict[str, type[Strict]]] = {
     },
 }
 """The schema of each config group by the ``_target_`` of its node; "" where a group has no target."""
+
+LISTED: dict[str, type[Strict]] = {"mix": Mixed}
+"""What the items of each list of options of the group ``dataset`` take beside the keys of their dataset."""
 
 CALLBACKS: dict[str, type[Strict]] = {
     "keras.callbacks.EarlyStopping": EarlyStopping,

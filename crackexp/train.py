@@ -6,7 +6,7 @@ from omegaconf import DictConfig
 
 from crackexp.budget import TimeBudget
 from crackexp.cli import run
-from crackexp.config import check, instantiate
+from crackexp.config import check, instantiate, listed
 from crackexp.resume import own_config, resumable
 from crackexp.schema import TrainRoot
 from crackexp.sweep import cell
@@ -34,6 +34,7 @@ def train(composed: DictConfig) -> dict[str, float]:
     with budget.section("data"):
         from crackexp import console
         from crackexp.data.datamodule import DataModule
+        from crackexp.data.mix import Mixed
 
         console.print_config(cfg)
 
@@ -44,11 +45,12 @@ def train(composed: DictConfig) -> dict[str, float]:
             image_size=cfg.image_size,
             batch_size=cfg.batch_size,
             seed=cfg.seed,
+            mix=[Mixed(dataset, **beside) for dataset, beside in listed(cfg, "mix")],
         )
         datamodule.setup()
         console.print_data(datamodule)
         this, output = cell.current(), Path(cfg.paths.output)
-        identity = cell_id(cfg, datamodule.index.fingerprint)
+        identity = cell_id(cfg, datamodule.fingerprint)
         if result := this.finished(identity, output):
             return result["metrics"]
 
@@ -64,9 +66,9 @@ def train(composed: DictConfig) -> dict[str, float]:
         report.write_config(output, cfg)
 
     with budget.section("model"):
-        states = TrainingStates(cfg.paths.cache, checked.resume, datamodule.index.fingerprint, identity)
+        states = TrainingStates(cfg.paths.cache, checked.resume, datamodule.fingerprint, identity)
         trainer.setup(budget)
-        module = build_module(cfg, len(datamodule.index.class_names))
+        module = build_module(cfg, len(datamodule.index.class_names), datamodule.index.positive_index)
         trainer.prepare(module, datamodule)
         callbacks = [instantiate(callback) for callback in cfg.callbacks.values() if callback]
 
@@ -94,7 +96,7 @@ def train(composed: DictConfig) -> dict[str, float]:
             )
         with budget.section("logging"):
             report.log_training(logger, trainer)
-            report.log_predictions(logger, test, probabilities, scores, cfg.evaluation, cfg.image_size)
+            report.log_predictions(logger, test, probabilities, scores, cfg.evaluation, cfg.image_size, trainer.explain)
             model_uri = report.log_model(logger, cfg, module, datamodule)
         times = trainer.speed() | {f"time/{k}_seconds": v for k, v in budget.summary().items()}
         logger.log_metrics(times)
@@ -102,18 +104,20 @@ def train(composed: DictConfig) -> dict[str, float]:
         metrics |= {f"val/{name}": value for name, value in final.items()} | trainer.before
         metrics |= report.test_metrics(scores) | times
         report.write_result(output, logger, model_uri, metrics, budget.summary())
+        verdict = logger.register(cfg.register, cfg.sweep.metric, cfg.sweep.level)
 
     states.remove()
     console.print_scores(f"Test, {len(test)} images", scores, cfg.evaluation.level)
     console.print_budget(budget.summary())
-    console.print_where(logger, output, model_uri)
+    console.print_where(logger, output, model_uri, verdict)
     return metrics
 
 
 def run_name(cfg: DictConfig) -> str:
     """Returns the name of the run in the tracking store."""
     backbone = cfg.backbone.get("name", cfg.backbone["_target_"].rpartition(".")[2])
-    return f"{cfg.dataset.name}-{backbone}-{cfg.image_size}px-seed{cfg.seed}"
+    mixed = [node.name for item in cfg.mix for node in item.values()]
+    return f"{'+'.join([cfg.dataset.name, *mixed])}-{backbone}-{cfg.image_size}px-seed{cfg.seed}"
 
 
 def main(composed: DictConfig) -> float | None:

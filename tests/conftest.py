@@ -16,8 +16,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict
 
-from crackexp.config import conf_dir
 from crackexp.data.synthetic import draw_patch
+from crackexp.options import conf_dir
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 TINY = [

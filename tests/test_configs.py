@@ -8,15 +8,27 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from crackexp.config import check, conf_dir
-from crackexp.schema import AuditRoot, CacheRoot, CompareRoot, EvaluateRoot, PredictRoot, SurveyRoot, TrainRoot
+from crackexp.config import check
+from crackexp.options import conf_dir
+from crackexp.schema import (
+    AppRoot,
+    AuditRoot,
+    CacheRoot,
+    CompareRoot,
+    EvaluateRoot,
+    ExplainRoot,
+    ExportRoot,
+    PredictRoot,
+    SurveyRoot,
+    TrainRoot,
+)
 from crackexp.train import train
 from tests.conftest import TINY, write_patches
 
 Compose = Callable[..., DictConfig]
 
 ADDED = ("experiment", "debug", "sweep")
-ROOTS = {"train", "audit", "evaluate", "predict", "survey", "compare", "cache"}
+ROOTS = {"train", "audit", "evaluate", "predict", "survey", "explain", "app", "export", "compare", "cache"}
 OPTIONS = sorted(f"{file.parent.relative_to(conf_dir())}={file.stem}" for file in conf_dir().glob("*/*.yaml"))
 SWEEPS = sorted(file.stem for file in conf_dir().glob("sweep/*.yaml") if file.stem != "search")
 """Grids; the search is run by tests/sweep/test_search.py."""
@@ -104,7 +116,10 @@ def test_every_root_composes_and_passes_the_check(compose_config: Compose) -> No
     check(compose_config("run=abc", root="evaluate"), EvaluateRoot)
     check(compose_config("model=abc", "input=abc", root="predict"), PredictRoot)
     check(compose_config("model=abc", "input=[abc,def]", root="survey"), SurveyRoot)
+    check(compose_config("model=abc", "input=abc", root="explain"), ExplainRoot)
+    check(compose_config("model=abc", root="app"), AppRoot)
     check(compose_config("runs=[abc]", root="compare"), CompareRoot)
+    check(compose_config("model=abc", root="export"), ExportRoot)
     check(compose_config(root="cache"), CacheRoot)
 
 

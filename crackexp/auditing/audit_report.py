@@ -65,6 +65,7 @@ class Report:
         self.files: list[Path] = []
         self.sections = [section for section in _sections(audit, shown) if section.cards]
         self._index, self._audit = index, audit
+        self._row_of = {file: row for row, file in enumerate(index.files.tolist())}
 
     def write(self, title: str, how: str) -> None:
         """Writes all tables and the page.
@@ -110,10 +111,13 @@ class Report:
             yield section.name, figures.gallery(images, titles, details, section.title)
 
     def _side_by_side(self, files: list[str]) -> np.ndarray:
-        return np.hstack([resize(load_image(self._index.root / file), SIDE) for file in files])
+        return np.hstack([resize(self._image(file), SIDE) for file in files])
+
+    def _image(self, file: str) -> np.ndarray:
+        return load_image(self._index.path(self._row_of[file]))
 
     def _picture(self, file: str) -> str:
-        return base64.b64encode(jpeg(shrunk(load_image(self._index.root / file), SIDE), 85)).decode()
+        return base64.b64encode(jpeg(shrunk(self._image(file), SIDE), 85)).decode()
 
     def _write(self, file: Path, text: str) -> None:
         write_text(file, text)

@@ -1,22 +1,18 @@
-"""The datamodule: one dataset, split and augmented, as the trainer asks for it."""
+"""The datamodule: one dataset, split and augmented, and others that join its train, as the trainer asks for it."""
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
 
 from crackexp.data.augmentation import Augmentation
 from crackexp.data.index import ImageIndex
+from crackexp.data.mix import Dataset, Mixed
 from crackexp.data.pipeline import Transform, image_batches, training_batches
 from crackexp.data.split import Split
 from crackexp.errors import DataError
 from crackexp.seeds import generator
-
-
-class Dataset(Protocol):
-    name: str
-
-    def prepare(self) -> ImageIndex: ...
 
 
 class Splitter(Protocol):
@@ -33,6 +29,13 @@ class DataModule:
         image_size: S in pixels.
         batch_size: of training; no larger than the training set.
         seed: of the run; shuffling and views are streams of it.
+        mix: datasets whose images are added to train; val and test stay those of `dataset`.
+
+    Attributes:
+        index: all images of `dataset`.
+        split: of `index`.
+        train: the images of `split.train`, then those of `mix` in turn.
+        weights: (n,) float32, what each image of `train` counts in the loss.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class DataModule:
         image_size: int,
         batch_size: int,
         seed: int,
+        mix: Sequence[Mixed] = (),
     ) -> None:
         self.dataset = dataset
         self.splitter = split
@@ -50,25 +54,35 @@ class DataModule:
         self.image_size = image_size
         self.batch_size = batch_size
         self.seed = seed
+        self.mix = tuple(mix)
 
     def setup(self) -> None:
-        """Indexes the images and parts them.
+        """Indexes the images, parts them, and mixes the others in.
 
         Raises:
             DataError: images that cannot be used, or too few of them.
         """
         self.index = self.dataset.prepare()
         self.split = self.splitter.split(self.index)
-        if self.batch_size > len(self.split.train):
+        for mixed in self.mix:
+            mixed.setup(self.index, (self.val, self.test))
+        self.train = self.split.train.join(*(mixed.train for mixed in self.mix))
+        weighed = [(self.split.train, 1.0), *((mixed.train, mixed.weight) for mixed in self.mix)]
+        self.weights = np.concatenate([np.full(len(part), weight, np.float32) for part, weight in weighed])
+        if self.batch_size > len(self.train):
             raise DataError(
-                f"batch_size is larger than the {len(self.split.train)} training images of "
-                f"dataset={self.dataset.name}. Type batch_size={len(self.split.train)} or less. "
+                f"batch_size is larger than the {len(self.train)} training images of "
+                f"dataset={self.dataset.name}. Type batch_size={len(self.train)} or less. "
                 f"Received: batch_size={self.batch_size}"
             )
 
     @property
-    def train(self) -> ImageIndex:
-        return self.split.train
+    def fingerprint(self) -> str:
+        """16 hex digits over the content of all datasets; that of `index` where nothing is mixed in."""
+        if not self.mix:
+            return self.index.fingerprint
+        parts = [self.index.fingerprint, *(mixed.index.fingerprint for mixed in self.mix)]
+        return hashlib.blake2b("\n".join(parts).encode(), digest_size=8).hexdigest()
 
     @property
     def val(self) -> ImageIndex:
@@ -99,9 +113,12 @@ class DataModule:
         return transform
 
     def class_weights(self) -> np.ndarray:
-        """Returns a weight a class, (c,) float32: inverse frequency in train, 1 on average over the images."""
-        counts = np.bincount(self.train.labels, minlength=len(self.index.class_names))
-        return (len(self.train) / (len(counts) * counts)).astype(np.float32)
+        """Returns a weight a class, (c,) float32, with which all classes count the same in train.
+
+        It is the inverse of the class' share of the `weights`, and 1 on average over them.
+        """
+        counts = np.bincount(self.train.labels, self.weights, minlength=len(self.index.class_names))
+        return (counts.sum() / (len(counts) * counts)).astype(np.float32)
 
     def train_batches(
         self, epochs: int, first_epoch: int, weights: np.ndarray, first_batch: int = 0, rows: range | None = None

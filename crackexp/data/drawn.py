@@ -8,6 +8,7 @@ from filelock import FileLock
 from crackexp.data.folder import ImageFolder
 from crackexp.data.index import ImageIndex, OnBadFile
 from crackexp.data.synthetic import draw_dataset, draw_patch
+from crackexp.data.synthetic_crack import Cracks
 from crackexp.progress import progress
 
 
@@ -19,6 +20,7 @@ class Synthetic:
         count: patches, half of them cracked.
         size: side of a patch in pixels.
         draw_seed: another seed draws another set.
+        cracks: "plain", or "thin" for hairlines as in SDNET2018; see `draw_crack`.
         positive: the class that means "crack".
         limit: at most this many images, in turn from each class; None: all.
         on_bad_file: "error" lists them and stops, "skip" leaves them out.
@@ -32,6 +34,7 @@ class Synthetic:
         count: int,
         size: int,
         draw_seed: int,
+        cracks: Cracks = "plain",
         positive: str | None,
         limit: int | None,
         on_bad_file: OnBadFile,
@@ -41,6 +44,7 @@ class Synthetic:
         self.count = count
         self.size = size
         self.draw_seed = draw_seed
+        self.cracks = cracks
         self.positive = positive
         self.limit = limit
         self.on_bad_file = on_bad_file
@@ -55,8 +59,9 @@ class Synthetic:
         """
         version = hashlib.blake2b(digest_size=4)
         for cracked in (False, True):
-            version.update(draw_patch(self.draw_seed, 0, cracked, self.size).tobytes())
-        name = f"synthetic-{self.count}-{self.size}-{self.draw_seed}-{version.hexdigest()}"
+            version.update(draw_patch(self.draw_seed, 0, cracked, self.size, self.cracks).tobytes())
+        style = "" if self.cracks == "plain" else f"{self.cracks}-"
+        name = f"synthetic-{style}{self.count}-{self.size}-{self.draw_seed}-{version.hexdigest()}"
         return self.cache / "datasets" / name
 
     def prepare(self) -> ImageIndex:
@@ -90,4 +95,4 @@ class Synthetic:
                     advance(count - drawn)
                     drawn = count
 
-                draw_dataset(folder, self.count, self.draw_seed, self.size, progress=show)
+                draw_dataset(folder, self.count, self.draw_seed, self.size, show, self.cracks)

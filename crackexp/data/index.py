@@ -28,7 +28,7 @@ _CHUNK = 64
 
 @dataclass(frozen=True)
 class ImageIndex:
-    """Images of a dataset in the sorted order of their files.
+    """Images of a dataset in the sorted order of their files, or of several datasets one after the other.
 
     Attributes:
         root: the folder that `files` are relative to.
@@ -38,6 +38,7 @@ class ImageIndex:
         class_names: sorted.
         positive: the class that means "crack".
         groups: (n,) str, the photo that each patch was cut from; None where unknown.
+        roots: (n,) Path, the folder that each file is relative to; None: all to `root`.
         bad: (file, reason) of each file that was left out because it cannot be used.
     """
 
@@ -48,6 +49,7 @@ class ImageIndex:
     class_names: tuple[str, ...]
     positive: str
     groups: np.ndarray | None = None
+    roots: np.ndarray | None = None
     bad: tuple[tuple[str, str], ...] = ()
 
     def __len__(self) -> int:
@@ -60,7 +62,7 @@ class ImageIndex:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits over class names, files, labels, digests and groups; not over `root`."""
+        """16 hex digits over class names, files, labels, digests and groups; not over places."""
         hasher = hashlib.blake2b(digest_size=8)
         columns = [self.class_names, self.files, self.labels, self.digests]
         for column in [*columns, () if self.groups is None else self.groups]:
@@ -70,7 +72,8 @@ class ImageIndex:
 
     def path(self, i: int) -> Path:
         """Returns the file of image `i`."""
-        return self.root / str(self.files[i])
+        root = self.root if self.roots is None else self.roots[i]
+        return Path(root) / str(self.files[i])
 
     def subset(self, rows: np.ndarray) -> "ImageIndex":
         """Returns the index of some images.
@@ -79,14 +82,41 @@ class ImageIndex:
             rows: (m,) int, or a boolean mask (n,); kept in ascending order.
         """
         chosen = np.sort(np.arange(len(self))[np.asarray(rows)])
-        return ImageIndex(
-            root=self.root,
+        return replace(
+            self,
             files=self.files[chosen],
             labels=self.labels[chosen],
             digests=self.digests[chosen],
-            class_names=self.class_names,
-            positive=self.positive,
             groups=None if self.groups is None else self.groups[chosen],
+            roots=None if self.roots is None else self.roots[chosen],
+        )
+
+    def join(self, *others: "ImageIndex") -> "ImageIndex":
+        """Returns the index of these images and then those of `others`, each where it lies.
+
+        Where some groups are known, an image whose photo is unknown is a group of its own, named by its digest.
+
+        Args:
+            others: of the same classes, see `relabel`.
+
+        Raises:
+            ValueError: the classes differ.
+        """
+        if not others:
+            return self
+        parts = (self, *others)
+        if any((part.class_names, part.positive) != (self.class_names, self.positive) for part in others):
+            raise ValueError(f"indexes of other classes: {[part.class_names for part in parts]}")
+        known = any(part.groups is not None for part in parts)
+        groups = [part.digests if part.groups is None else part.groups for part in parts]
+        roots = [np.full(len(part), part.root, object) if part.roots is None else part.roots for part in parts]
+        return replace(
+            self,
+            files=np.concatenate([part.files for part in parts]),
+            labels=np.concatenate([part.labels for part in parts]),
+            digests=np.concatenate([part.digests for part in parts]),
+            groups=np.concatenate(groups) if known else None,
+            roots=np.concatenate(roots),
         )
 
     def relabel(self, class_names: tuple[str, ...], positive: str) -> "ImageIndex":

@@ -25,7 +25,7 @@ class UnusableImageError(Exception):
     """The bytes cannot be used as an image; the text is the reason."""
 
 
-def decode(data: bytes) -> np.ndarray:
+def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Decodes an image file.
 
     EXIF rotation is applied; gray, palette, CMYK and 16-bit gray (divided by 257) are converted;
@@ -33,6 +33,7 @@ def decode(data: bytes) -> np.ndarray:
 
     Args:
         data: the bytes of a JPEG, PNG, BMP, TIFF or WebP file.
+        max_pixels: a larger image is refused before it is decoded, at most `MAX_PIXELS`.
 
     Returns:
         uint8 array (height, width, 3), RGB, 0 to 255.
@@ -44,8 +45,8 @@ def decode(data: bytes) -> np.ndarray:
         raise UnusableImageError("the file is empty (zero bytes)")
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise UnusableImageError(f"{image.width} x {image.height} pixels are more than {MAX_PIXELS:,}")
+            if image.width * image.height > max_pixels:
+                raise UnusableImageError(f"{image.width} x {image.height} pixels are more than {max_pixels:,}")
             if _is_plain_jpeg(image, data):
                 pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
                 if pixels is not None:
@@ -56,7 +57,7 @@ def decode(data: bytes) -> np.ndarray:
     except Image.UnidentifiedImageError:
         raise UnusableImageError("not a JPEG, PNG, BMP, TIFF or WebP image") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise UnusableImageError(f"more than {MAX_PIXELS:,} pixels") from None
+        raise UnusableImageError(f"more than {max_pixels:,} pixels") from None
     except Exception as error:  # Pillow's decoders raise a dozen types on broken bytes
         raise UnusableImageError(f"damaged: {error or type(error).__name__}") from error
 

@@ -14,7 +14,7 @@ import joblib
 import numpy as np
 
 from crackexp.data.synthetic_camera import photograph
-from crackexp.data.synthetic_crack import draw_crack
+from crackexp.data.synthetic_crack import STYLES, Cracks, draw_crack
 from crackexp.data.synthetic_marks import draw_marks
 from crackexp.data.synthetic_texture import draw_surface
 from crackexp.errors import ConfigError, DataError
@@ -27,7 +27,7 @@ _PARALLEL_FROM = 1000
 _CHUNK = 100
 
 
-def draw_patch(seed: int, index: int, cracked: bool, size: int = DEFAULT_SIZE) -> np.ndarray:
+def draw_patch(seed: int, index: int, cracked: bool, size: int = DEFAULT_SIZE, cracks: Cracks = "plain") -> np.ndarray:
     """Draws one patch of concrete; equal arguments give equal pixels (same NumPy and OpenCV).
 
     Args:
@@ -35,19 +35,20 @@ def draw_patch(seed: int, index: int, cracked: bool, size: int = DEFAULT_SIZE) -
         index: which patch, from 0.
         cracked: whether it shows a crack.
         size: side in pixels; drawn details scale with it.
+        cracks: see `draw_crack`; a sound patch is the same whatever they are.
 
     Returns:
         (size, size, 3) uint8 RGB.
 
     Raises:
-        ConfigError: `size` is below 32.
+        ConfigError: `size` is below 32, or there are no such `cracks`.
     """
-    _check_size(size)
+    _check(size, cracks)
     rng = generator(seed, "synthetic", "cracked" if cracked else "plain", int(index))
     surface = draw_surface(rng, size)
     draw_marks(surface, rng)
     if cracked:
-        draw_crack(surface, rng)
+        draw_crack(surface, rng, cracks)
     return photograph(surface, rng)
 
 
@@ -57,10 +58,11 @@ def draw_dataset(
     seed: int,
     size: int = DEFAULT_SIZE,
     progress: Callable[[int], None] | None = None,
+    cracks: Cracks = "plain",
 ) -> None:
     """Writes `count` patches as ``Positive/00001.jpg``... and ``Negative/00001.jpg``...
 
-    Half are cracked (of an odd count one fewer). A file depends on `seed`, `size`, its class and
+    Half are cracked (of an odd count one fewer). A file depends on `seed`, `size`, `cracks`, its class and
     its number alone, so a larger set begins with the images of a smaller one. The folder appears
     whole or not at all: it is built beside its place and renamed. Sets of 1,000 and more are drawn
     by one process a core.
@@ -71,12 +73,13 @@ def draw_dataset(
         seed: the seed of the dataset.
         size: side in pixels.
         progress: called with the number of images written so far.
+        cracks: see `draw_crack`.
 
     Raises:
-        ConfigError: `count` or `size` is too small.
+        ConfigError: `count` or `size` is too small, or there are no such `cracks`.
         DataError: `folder` has something in it.
     """
-    _check_size(size)
+    _check(size, cracks)
     if count < 2:
         raise ConfigError(
             f"A drawn dataset needs an image of each class: give a count of 2 or more. Received: count={count}"
@@ -93,7 +96,7 @@ def draw_dataset(
         (building / name).mkdir(parents=True)
     try:
         done = 0
-        with closing(_draw_all(building, count, seed, size)) as chunks:
+        with closing(_draw_all(building, count, seed, size, cracks)) as chunks:
             for written in chunks:
                 done += written
                 if progress is not None:
@@ -103,15 +106,17 @@ def draw_dataset(
         shutil.rmtree(building, ignore_errors=True)
 
 
-def _check_size(size: int) -> None:
+def _check(size: int, cracks: Cracks) -> None:
     if size < MINIMUM_SIZE:
         raise ConfigError(
             f"A patch of fewer than {MINIMUM_SIZE} pixels has no room for a crack: give a size of "
             f"{MINIMUM_SIZE} or more. Received: size={size}"
         )
+    if cracks not in STYLES:
+        raise ConfigError(f"Drawn cracks are {' or '.join(STYLES)}. Received: cracks={cracks}")
 
 
-def _draw_all(folder: Path, count: int, seed: int, size: int) -> Generator[int, None, None]:
+def _draw_all(folder: Path, count: int, seed: int, size: int, cracks: Cracks) -> Generator[int, None, None]:
     """Draws every image and yields how many each finished chunk held."""
     chunks = [(start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK)]
     if count < _PARALLEL_FROM:
@@ -119,13 +124,13 @@ def _draw_all(folder: Path, count: int, seed: int, size: int) -> Generator[int, 
         cv2.setNumThreads(1)
         try:
             for first, last in chunks:
-                yield _draw_chunk(folder, first, last, seed, size)
+                yield _draw_chunk(folder, first, last, seed, size, cracks)
         finally:
             cv2.setNumThreads(threads)
         return
     pool = ProcessPoolExecutor(joblib.cpu_count(), get_context("spawn"), _start_worker)
     try:
-        tasks = [pool.submit(_draw_chunk, folder, *chunk, seed, size) for chunk in chunks]
+        tasks = [pool.submit(_draw_chunk, folder, *chunk, seed, size, cracks) for chunk in chunks]
         for task in as_completed(tasks):
             yield task.result()
     finally:
@@ -138,10 +143,10 @@ def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _draw_chunk(folder: Path, first: int, last: int, seed: int, size: int) -> int:
+def _draw_chunk(folder: Path, first: int, last: int, seed: int, size: int, cracks: Cracks) -> int:
     for number in range(first, last):
         cracked = number % 2 == 1
-        image = draw_patch(seed, number // 2, cracked, size)
+        image = draw_patch(seed, number // 2, cracked, size, cracks)
         _, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
         path = folder / ("Positive" if cracked else "Negative") / f"{number // 2 + 1:05d}.jpg"
         path.write_bytes(data.tobytes())

@@ -1,44 +1,70 @@
 """Cracks of the drawn dataset: branching random paths, and how they cut into a surface."""
 
 import math
+from collections.abc import Callable
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
 
 from crackexp.data.synthetic_texture import Surface, blurred, noise, shifted, smoothstep
 
+Cracks = Literal["plain", "thin"]
+
 _LEVELS = 7
 _FINE = 2
-_SEEN = 0.35
 _THINNEST = 0.8
 _BRANCHES_NARROW = (0.55, 0.23, 0.12, 0.06, 0.04)
 _BRANCHES_WIDE = (0.70, 0.22, 0.08)
 
 
-def draw_crack(surface: Surface, rng: np.random.Generator) -> np.ndarray:
+def draw_crack(surface: Surface, rng: np.random.Generator, cracks: Cracks = "plain") -> np.ndarray:
     """Cuts one to three cracks, with their branches, into `surface`.
+
+    Args:
+        surface: that they cut.
+        rng: of all draws.
+        cracks: "plain": as on patches photographed from near, such as those of the Mendeley set. "thin": mostly
+            hairlines, some of which only cross a corner, as where photos of whole walls were cut into patches, such as
+            those of SDNET2018.
 
     Returns:
         (size, size) float32 in [0, 1], how much of each pixel is open crack.
     """
+    style = STYLES[cracks]
     total = np.zeros((surface.size, surface.size), np.float32)
     count = 1 if rng.random() < 0.82 else int(rng.integers(2, 4))
-    width = _main_width(rng) * surface.scale
+    width = style.width(rng) * surface.scale
     for turn in range(count):
         if turn:
             width *= rng.uniform(0.35, 1.0)
         width = max(width, _THINNEST)
-        mask = _crack_mask(surface, rng, width)
+        mask = _crack_mask(surface, rng, width, style.seen)
         _engrave(surface, rng, mask, width)
         total = np.maximum(total, mask)
     return total
 
 
-def _main_width(rng: np.random.Generator) -> float:
+def _plain_width(rng: np.random.Generator) -> float:
     """Width of a crack in pixels of a 227 px patch: some hairlines, mostly 4 to 20, some gaping."""
     if rng.random() < 0.30:
         return rng.uniform(0.9, 3.0)
     return float(np.clip(8.5 * math.exp(rng.normal(0, 0.65)), 2.0, 45.0))
+
+
+def _thin_width(rng: np.random.Generator) -> float:
+    """Width of a crack in pixels of a 227 px patch: two of three are hairlines, none gapes."""
+    return rng.uniform(0.8, 3.0) if rng.random() < 0.65 else rng.uniform(2.5, 9.0)
+
+
+class _Style(NamedTuple):
+    """How cracks are drawn: the width of the widest, and how much of its length a patch shows at least, in sides."""
+
+    width: Callable[[np.random.Generator], float]
+    seen: float
+
+
+STYLES: dict[Cracks, _Style] = {"plain": _Style(_plain_width, 0.35), "thin": _Style(_thin_width, 0.15)}
 
 
 def _wander(rng: np.random.Generator, start: np.ndarray, end: np.ndarray, rough: float) -> np.ndarray:
@@ -60,8 +86,8 @@ def _on_border(rng: np.random.Generator, side: int, size: int) -> np.ndarray:
     return np.array([(along, -out), (size + out, along), (along, size + out), (-out, along)][side])
 
 
-def _main_path(rng: np.random.Generator, size: int, roughest: float) -> tuple[np.ndarray, bool]:
-    """The path of a crack, and whether its end lies inside the patch."""
+def _main_path(rng: np.random.Generator, size: int, roughest: float, least: float) -> tuple[np.ndarray, bool]:
+    """The path of a crack of which the patch shows `least` sides, and whether its end lies inside the patch."""
     while True:
         side = int(rng.integers(4))
         start = _on_border(rng, side, size)
@@ -74,7 +100,7 @@ def _main_path(rng: np.random.Generator, size: int, roughest: float) -> tuple[np
         margin = 0.03 * size
         seen = np.all((path > margin) & (path < size - margin), axis=1)
         steps = np.hypot(*np.diff(path, axis=0).T)
-        if steps[seen[1:]].sum() > _SEEN * size:
+        if steps[seen[1:]].sum() > least * size:
             return path, inside
 
 
@@ -106,11 +132,11 @@ def _fill(canvas: np.ndarray, points: np.ndarray, sides: np.ndarray) -> None:
         cv2.fillConvexPoly(canvas, quad, 255, cv2.LINE_AA, 4)
 
 
-def _crack_mask(surface: Surface, rng: np.random.Generator, width: float) -> np.ndarray:
+def _crack_mask(surface: Surface, rng: np.random.Generator, width: float, least: float) -> np.ndarray:
     size = surface.size
     canvas = np.zeros((size * _FINE, size * _FINE), np.uint8)
     wide = width > 6 * surface.scale
-    points, inside = _main_path(rng, size, 0.15 if wide else 0.22)
+    points, inside = _main_path(rng, size, 0.15 if wide else 0.22, least)
     ragged = rng.uniform(0.2, 0.9)
     _fill(canvas, points, _widths(rng, width, ragged, inside))
     chances = _BRANCHES_WIDE if wide else _BRANCHES_NARROW

@@ -40,6 +40,7 @@ class Application:
     Args:
         name: a key of `APPLICATIONS`.
         alpha: width of a MobileNet, relative to the paper's; 1.0 for the others.
+        output_layer: name of the layer whose feature maps are taken; None: the last.
         weights: "bundled" (ImageNet, without a download, for mobilenet_v2 with alpha 1.0),
             "imagenet" (Keras' download), a file that `load_weights` reads, or None (random).
         finetune_from: name of the layer to train from, for trainers that reach the backbone.
@@ -59,6 +60,7 @@ class Application:
         alpha: float = 1.0,
         weights: str | None = None,
         finetune_from: str | None = None,
+        output_layer: str | None = None,
     ) -> None:
         if name not in APPLICATIONS:
             raise ConfigError(
@@ -81,7 +83,7 @@ class Application:
                 f"of them, or type backbone.weights=null. Received: backbone.alpha={alpha}"
             )
         self.name, self.alpha, self.weights = name, alpha, weights
-        self.finetune_from = finetune_from
+        self.finetune_from, self.output_layer = finetune_from, output_layer
 
     def build(self, image_size: int, seed: int) -> keras.Model:
         """Builds the backbone with its weights.
@@ -95,7 +97,7 @@ class Application:
             (B, h, w, C) feature maps.
 
         Raises:
-            ConfigError: S is too small, or `finetune_from` is no layer.
+            ConfigError: S is too small, or `finetune_from` or `output_layer` is no layer.
             DataError: the weights cannot be had, or do not fit.
         """
         _check_size(image_size, self.min_size, self.name)
@@ -110,11 +112,14 @@ class Application:
             model = keras.Model(clone.inputs[0], clone.outputs[0], name=self.name)
             start_random(model, seed, "backbone")
         check_layer(model, self.finetune_from, "backbone.finetune_from")
+        check_layer(model, self.output_layer, "backbone.output_layer")
         if self.weights == "imagenet":
             self._download(model)
         elif self.weights is not None:
             bundled = self.weights == "bundled"
             load_weights(model, bundled_weights() if bundled else weights_file(self.weights))
+        if self.output_layer is not None:
+            model = keras.Model(model.input, model.get_layer(self.output_layer).output, name=self.name)
         return model
 
     def _application(self, **kwargs: Any) -> keras.Model:

@@ -14,6 +14,7 @@ import numpy as np
 from keras import ops
 
 from crackexp.models.initial import start_from
+from crackexp.models.receptive import Span
 
 FEW_INPUTS = 32
 """Numbers below a kernel up to which a strided convolution is faster as a matrix product: 3x3 pixels of 3 channels."""
@@ -41,36 +42,13 @@ class MatmulConv2D(keras.layers.Conv2D):
 def _slices(layer: keras.layers.Layer, inputs: jax.Array) -> list[jax.Array]:
     """Returns what each tap of a kernel multiplies, row by row: (B, H', W', c) each."""
     rows, columns = (
-        _Span(*axis, layer.padding)
+        Span(*axis, layer.padding)
         for axis in zip(inputs.shape[1:3], layer.kernel_size, layer.strides, layer.dilation_rate, strict=True)
     )
     if any(rows.pads + columns.pads):
         inputs = ops.pad(inputs, ((0, 0), rows.pads, columns.pads, (0, 0)))
     taps = np.ndindex(*layer.kernel_size)
     return [inputs[:, rows.tap(i), columns.tap(j), :] for i, j in taps]
-
-
-class _Span:
-    """Where a convolution reads along one axis: zeros at both ends, and a slice for each tap.
-
-    For 'same' the odd zero goes to the end, as in TensorFlow and Keras.
-    """
-
-    def __init__(self, size: int, kernel: int, stride: int, dilation: int, padding: str) -> None:
-        reach = (kernel - 1) * dilation + 1
-        if padding == "same":
-            self.outputs = -(-size // stride)
-            zeros = max((self.outputs - 1) * stride + reach - size, 0)
-        else:
-            self.outputs = (size - reach) // stride + 1
-            zeros = 0
-        self.pads = (zeros // 2, zeros - zeros // 2)
-        self.stride, self.dilation = stride, dilation
-
-    def tap(self, index: int) -> slice:
-        """Returns the slice of the padded axis that tap `index` multiplies."""
-        start = index * self.dilation
-        return slice(start, start + (self.outputs - 1) * self.stride + 1, self.stride)
 
 
 def for_cpu(model: keras.Model) -> keras.Model:

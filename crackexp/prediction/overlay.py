@@ -13,25 +13,39 @@ OPACITY = 0.5
 """Of the mark where the probability is 1."""
 
 
-def overlay(photo: np.ndarray, heat: np.ndarray, regions: Sequence[Region]) -> np.ndarray:
+def overlay(photo: np.ndarray, heat: np.ndarray, cell: float, regions: Sequence[Region]) -> np.ndarray:
     """Returns `photo` with its heat map laid over it and its regions outlined.
 
     Args:
         photo: (H, W, 3) uint8 RGB.
         heat: (h, w) float32 in [0, 1].
+        cell: side of a cell of the heat map, pixels of the photo.
         regions: with corners in pixels of the photo.
 
     Returns:
         (H, W, 3) uint8 RGB.
     """
     height, width = photo.shape[:2]
-    alpha = cv2.resize((255 * OPACITY * heat).astype(np.uint8), (width, height), interpolation=cv2.INTER_LINEAR)
-    alpha = cv2.merge([alpha] * 3)
+    size = round(heat.shape[1] * cell), round(heat.shape[0] * cell)
+    alpha = cv2.resize((255 * OPACITY * heat).astype(np.uint8), size, interpolation=cv2.INTER_LINEAR)
+    alpha = cv2.merge([alpha[:height, :width]] * 3)
     picture = cv2.multiply(photo, 255 - alpha, scale=1 / 255)
     picture = cv2.add(picture, cv2.multiply(np.full_like(photo, MARK), alpha, scale=1 / 255))
     rings = [ring.round().astype(np.int32) for region in regions for ring in region.rings]
     thickness = max(round(max(height, width) / 800), 1)
     return cv2.polylines(picture, rings, isClosed=True, color=MARK, thickness=thickness, lineType=cv2.LINE_AA)
+
+
+def heat_layer(heat: np.ndarray) -> bytes:
+    """Returns a heat map as the bytes of a PNG file, a pixel a cell: the mark, as opaque as its probability.
+
+    Args:
+        heat: (h, w) float32 in [0, 1].
+    """
+    layer = np.empty((*heat.shape, 4), np.uint8)
+    layer[..., :3] = MARK[::-1]
+    layer[..., 3] = np.round(255 * heat)
+    return _encoded(".png", layer)
 
 
 def shrunk(picture: np.ndarray, side: int) -> np.ndarray:
@@ -46,6 +60,10 @@ def shrunk(picture: np.ndarray, side: int) -> np.ndarray:
 
 def jpeg(picture: np.ndarray, quality: int) -> bytes:
     """Returns (H, W, 3) uint8 RGB as the bytes of a JPEG file, without any metadata."""
-    done, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return _encoded(".jpg", picture[..., ::-1], cv2.IMWRITE_JPEG_QUALITY, quality)
+
+
+def _encoded(suffix: str, picture: np.ndarray, *parameters: int) -> bytes:
+    done, data = cv2.imencode(suffix, picture, parameters)
     assert done, picture.shape
     return data.tobytes()

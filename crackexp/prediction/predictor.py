@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 
 from crackexp.data.pipeline import readable_batches
+from crackexp.errors import ConfigError
 from crackexp.prediction.inputs import Input
 from crackexp.progress import progress
 from crackexp.tracking.models import LoggedModel
-from crackexp.training.inference import Inference, computing
+from crackexp.training.explainer import Explainer
+from crackexp.training.inference import computing
 
 MIN_SIDE = 16
 """Pixels; a smaller image shows nothing that could be a crack."""
@@ -33,44 +35,76 @@ class Predictor:
         model: of c classes.
         threshold: of the probability of a crack, from which on the decision is "crack"; None: the model's.
         batch_size: images at once; None: what is fastest.
+        target: the class that is explained; None: the one that means "crack".
+        layer: the maps are those of; None: see `GradCam`.
+
+    Raises:
+        ConfigError: the model has no such class or layer.
 
     Attributes:
         threshold: as decided on.
+        target: the class that is explained.
+        layer: the maps are those of.
+        enlarge: brings maps to the size of an image, see `GradCam.enlarge`.
         counts: files so far, by "crack", "sound" and "unread".
         photos: how many of them were much larger than what the model sees.
         unread: the first few files that could not be read, with the reason.
     """
 
-    def __init__(self, model: LoggedModel, threshold: float | None = None, batch_size: int | None = None) -> None:
+    def __init__(
+        self,
+        model: LoggedModel,
+        threshold: float | None = None,
+        batch_size: int | None = None,
+        target: str | None = None,
+        layer: str | None = None,
+    ) -> None:
         self.threshold = model.threshold if threshold is None else threshold
         self.counts: Counter[str] = Counter({CRACK: 0, SOUND: 0, UNREAD: 0})
         self.photos = 0
         self.unread: list[Input] = []
         self._model = model
-        self._network = Inference(computing(model.classifier), batch_size)
+        self.target = target or model.positive
+        if self.target not in model.class_names:
+            names = ", ".join(model.class_names)
+            raise ConfigError(f"The model has no such class; choose from {names}. Received: target={target}")
+        number = model.class_names.index(self.target)
+        self._network = Explainer(computing(model.classifier), number, layer, batch_size)
+        self.layer, self.enlarge = self._network.gradcam.layer, self._network.gradcam.enlarge
 
     def tables(self, inputs: Sequence[Input]) -> Iterator[pd.DataFrame]:
-        """Yields what is said of each input, in tables of up to `ROWS` rows, so memory stays flat.
+        """Yields what is said of each input, in tables of up to `ROWS` rows; see `explained`."""
+        return (table for table, _ in self.explained(inputs))
+
+    def explained(self, inputs: Sequence[Input]) -> Iterator[tuple[pd.DataFrame, np.ndarray]]:
+        """Yields what is said of each input and why, in parts of up to `ROWS` inputs, so memory stays flat.
 
         The whole of an image is scaled to the square that the model takes, whatever its shape, as in training. Names
         that lead to no file come last.
 
         Yields:
             path, label (a class name), probability (of a crack, float32 in [0, 1]), decision ("crack" or "sound") and
-            reason (why the file was not read; then the three before are empty).
+            reason (why the file was not read; then the three before are empty). Beside it maps of what speaks for the
+            explained class, (rows, h, w) float32; they mean nothing where the file was not read.
         """
         named = [one for one in inputs if one.reason is None]
         with progress("Classifying", len(named)) as advance:
             for start in range(0, len(named), ROWS):
                 part = named[start : start + ROWS]
-                yield self._table(part, *self._read(part, advance))
+                outputs, maps, fates = self._read(part, advance)
+                yield self._table(part, outputs, fates), maps
         if refused := [one for one in inputs if one.reason is not None]:
-            nothing = np.zeros((len(refused), len(self._model.class_names)), np.float32)
-            yield self._table(refused, nothing, [str(one.reason) for one in refused])
+            nothing, maps = self._empty(len(refused))
+            yield self._table(refused, nothing, [str(one.reason) for one in refused]), maps
 
-    def _read(self, inputs: Sequence[Input], advance: Callable[[int], None]) -> tuple[np.ndarray, list[Fate]]:
+    def _empty(self, count: int) -> list[np.ndarray]:
+        return [np.zeros((count, *shape[1:]), np.float32) for shape in self._network.model.output_shape]
+
+    def _read(
+        self, inputs: Sequence[Input], advance: Callable[[int], None]
+    ) -> tuple[np.ndarray, np.ndarray, list[Fate]]:
         fates: list[Fate] = []
-        outputs = np.zeros((len(inputs), len(self._model.class_names)), np.float32)
+        outputs, maps = self._empty(len(inputs))
         size = self._network.batch_size
 
         def images() -> Iterator[np.ndarray]:
@@ -80,10 +114,11 @@ class Predictor:
                 yield batch
 
         for start, output in zip(range(0, len(inputs), size), self._network.stream(images()), strict=True):
-            rows = outputs[start : start + size]
-            rows[:] = output[: len(rows)]
+            for whole, part in zip((outputs, maps), output, strict=True):
+                rows = whole[start : start + size]
+                rows[:] = part[: len(rows)]
             advance(len(rows))
-        return outputs, fates
+        return outputs, maps, fates
 
     def _judge(self, fate: Fate) -> Fate:
         if isinstance(fate, str) or min(fate) >= MIN_SIDE:

@@ -26,6 +26,11 @@ class Region:
         return outline - sum(holes)
 
     @property
+    def path(self) -> str:
+        """The outline and the holes as data of an SVG path, to whole pixels, for ``fill-rule="evenodd"``."""
+        return " ".join("M" + " ".join(f"{x:.0f},{y:.0f}" for x, y in ring[:-1]) + "Z" for ring in self.rings)
+
+    @property
     def extent(self) -> float:
         """Largest distance between two of its points, pixels; up to a tile more than that of the crack in it."""
         outline = self.rings[0]

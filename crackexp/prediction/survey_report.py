@@ -1,6 +1,7 @@
 """The folder that a survey leaves: pictures, tables and outlines of each photo, and one page over all of them."""
 
 import base64
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from jinja2 import Environment, PackageLoader
 from crackexp import __version__
 from crackexp.files import replacing, write_text
 from crackexp.prediction.inputs import Input
-from crackexp.prediction.overlay import jpeg, overlay, shrunk
+from crackexp.prediction.overlay import heat_layer, jpeg, overlay, shrunk
 from crackexp.prediction.place import gps
 from crackexp.prediction.predictor import CRACK
 from crackexp.prediction.surveyor import Finding
@@ -27,6 +28,19 @@ SEVERITY = ["cracked_share", "longest_extent_px", "highest_probability"]
 class _Picture:
     plain: str
     outlines: list[str]
+    evidence: str
+    evidence_size: tuple[float, float]
+
+
+def by_severity(rows: Sequence[Mapping[str, Any]], unread: Sequence[Input]) -> pd.DataFrame:
+    """Returns a table of the verdicts on photos, the most severe first, and then of what could not be read.
+
+    Args:
+        rows: `photo`, and what `Finding.verdict` says of it.
+        unread: names without a photo; the column `reason` says why.
+    """
+    table = pd.DataFrame([*rows, *({"photo": one.name, "reason": one.reason} for one in unread)])
+    return table.sort_values(SEVERITY, ascending=False, kind="stable") if rows else table
 
 
 class Survey:
@@ -53,14 +67,15 @@ class Survey:
         self._shown: dict[str, _Picture] = {}
 
     def add(self, name: str, found: Finding) -> None:
-        """Writes the overlay, the tiles and the outlines of one photo, and keeps what the page shows of it."""
+        """Writes the overlays, the tiles and the outlines of one photo, and keeps what the page shows of it."""
         stem = f"{len(self._rows) + 1:04}_{Path(name).stem}"
         row = {"photo": name, **found.verdict(self._mm_per_px), "files": f"photos/{stem}"}
         if self._gps:
             row["latitude"], row["longitude"] = gps(Path(name).expanduser()) or (None, None)
         base = self.folder / "photos" / stem
-        picture = overlay(found.photo, found.heat, found.regions)
-        self._write(base.with_name(f"{stem}.jpg"), jpeg(picture, 90))
+        for suffix, heat, regions in (("jpg", found.heat, found.regions), ("gradcam.jpg", found.evidence, [])):
+            picture = overlay(found.photo, heat, found.cell, regions)
+            self._write(base.with_name(f"{stem}.{suffix}"), jpeg(picture, 90))
         self._write(base.with_name(f"{stem}.tiles.csv"), found.tiles().to_csv(index=False).encode())
         self._write(base.with_name(f"{stem}.geojson"), found.geojson(name, self._mm_per_px).encode())
         self._rows.append(row)
@@ -72,9 +87,7 @@ class Survey:
 
     def table(self) -> pd.DataFrame:
         """Returns the verdict on each photo, the most severe first; the last column says why one was not read."""
-        unread = [{"photo": one.name, "reason": one.reason} for one in self.unread]
-        table = pd.DataFrame(self._rows + unread)
-        return table.sort_values(SEVERITY, ascending=False, kind="stable") if self._rows else table
+        return by_severity(self._rows, self.unread)
 
     def metrics(self) -> dict[str, float]:
         """Returns what is logged of the whole survey."""
@@ -109,11 +122,11 @@ class Survey:
 
     def _show(self, stem: str, found: Finding) -> None:
         small = shrunk(found.photo, SIDE)
-        outlines = [
-            " ".join("M" + " ".join(f"{x:.0f},{y:.0f}" for x, y in ring[:-1]) + "Z" for ring in region.rings)
-            for region in found.regions
-        ]
-        self._shown[f"photos/{stem}"] = _Picture(base64.b64encode(jpeg(small, 80)).decode(), outlines)
+        outlines = [region.path for region in found.regions]
+        plain, evidence = (base64.b64encode(data).decode() for data in (jpeg(small, 80), heat_layer(found.evidence)))
+        rows, columns = found.evidence.shape
+        size = round(columns * found.cell, 1), round(rows * found.cell, 1)
+        self._shown[f"photos/{stem}"] = _Picture(plain, outlines, evidence, size)
         if len(self._shown) > SHOWN:
             ranked = sorted(self._rows, key=lambda row: [row[key] for key in SEVERITY])
             least = next(row["files"] for row in ranked if row["files"] in self._shown)

@@ -1,7 +1,7 @@
 """Looks at whole photos, tile by tile, with a model of patches."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 
 from crackexp.data.decode import ImageError, load_image
-from crackexp.data.pixels import resize
+from crackexp.data.pixels import UnusableImageError, resize
 from crackexp.prediction.predictor import CRACK, MIN_SIDE, SOUND
 from crackexp.prediction.regions import Region, find_regions
-from crackexp.prediction.tiles import Tiling
+from crackexp.prediction.tiles import CELLS, Tiling
 from crackexp.tracking.models import LoggedModel
-from crackexp.training.inference import Inference, computing
+from crackexp.training.explainer import Explainer
+from crackexp.training.inference import computing
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Finding:
         boxes: (n, 4) int32, left, top, right and bottom of the tiles in pixels.
         probabilities: (n,) float32, of a crack.
         heat: (h, w) float32, mean probability of the tiles over each cell.
+        evidence: (h, w) float32 in [0, 1], what in the cracked tiles speaks for a crack: Grad-CAM, mean of the tiles
+            over each cell, relative to the strongest place of the photo.
         cell: side of a cell, pixels of the photo.
         threshold: of the mean probability, from which on a place counts as cracked.
     """
@@ -36,6 +39,7 @@ class Finding:
     boxes: np.ndarray
     probabilities: np.ndarray
     heat: np.ndarray
+    evidence: np.ndarray
     cell: float
     threshold: float
 
@@ -104,7 +108,7 @@ class Surveyor:
         self.tiling = tiling
         self.threshold = model.threshold if threshold is None else threshold
         self._model = model
-        self._network = Inference(computing(model.classifier), batch_size)
+        self._network = Explainer(computing(model.classifier), model.positive_index, None, batch_size)
 
     def look(self, file: Path) -> Finding:
         """Returns what is found in the photo `file`.
@@ -115,14 +119,42 @@ class Surveyor:
             ImageError: the file is no image, or one too small to judge.
         """
         photo = load_image(file)
+        try:
+            return self.look_at(photo)
+        except UnusableImageError as error:
+            raise ImageError(str(error), file) from None
+
+    def look_at(self, photo: np.ndarray, advance: Callable[[float], None] = lambda share: None) -> Finding:
+        """Returns what is found in a photo, as `look` does.
+
+        Args:
+            photo: (height, width, 3) uint8 RGB, upright.
+            advance: takes the share of the tiles done so far, in (0, 1]; what it raises ends the look.
+
+        Raises:
+            UnusableImageError: the photo is too small to judge.
+        """
         height, width = photo.shape[:2]
         if min(height, width) < MIN_SIDE:
-            raise ImageError(f"{width} x {height} pixels are too few to judge: it takes {MIN_SIDE} a side", file)
+            raise UnusableImageError(f"{width} x {height} pixels are too few to judge: it takes {MIN_SIDE} a side")
         boxes = self.tiling.boxes(height, width)
-        outputs = np.concatenate(list(self._network.stream(self._batches(photo, boxes))))[: len(boxes)]
+        parts: list[Sequence[np.ndarray]] = []
+        for part in self._network.stream(self._batches(photo, boxes)):
+            parts.append(part)
+            advance(min(len(parts) * self._network.batch_size / len(boxes), 1))
+        outputs, maps = (np.concatenate(part)[: len(boxes)] for part in zip(*parts, strict=True))
         probabilities = outputs[:, self._model.positive_index]
         heat = self.tiling.heat_map(boxes, probabilities, height, width)
-        return Finding(photo, boxes, probabilities, heat, self.tiling.cell, self.threshold)
+        evidence = self.tiling.merge(boxes, self._evidence(probabilities, maps), height, width)
+        evidence /= evidence.max() or 1
+        return Finding(photo, boxes, probabilities, heat, evidence, self.tiling.cell, self.threshold)
+
+    def _evidence(self, probabilities: np.ndarray, maps: np.ndarray) -> np.ndarray:
+        """Returns what in each tile speaks for a crack, (n, CELLS, CELLS); 0 in tiles that are not cracked."""
+        cracked = probabilities >= self.threshold
+        evidence = np.zeros((len(maps), CELLS, CELLS), np.float32)
+        evidence[cracked] = np.maximum(self._network.gradcam.enlarge(maps[cracked], CELLS, CELLS), 0)
+        return evidence
 
     def _batches(self, photo: np.ndarray, boxes: np.ndarray) -> Iterator[np.ndarray]:
         size, count = self._model.image_size, self._network.batch_size

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 CELLS = 16
@@ -53,12 +54,26 @@ class Tiling:
         Returns:
             (ceil(height / cell), ceil(width / cell)) float32.
         """
+        return self.merge(boxes, probabilities[:, None, None], height, width)
+
+    def merge(self, boxes: np.ndarray, maps: np.ndarray, height: int, width: int) -> np.ndarray:
+        """Returns the mean of the maps of the tiles that cover each cell.
+
+        Args:
+            boxes: (n, 4), of `boxes`.
+            maps: (n, k, k) float32, each spread over its tile.
+            height: of the photo, pixels.
+            width: of the photo, pixels.
+
+        Returns:
+            (ceil(height / cell), ceil(width / cell)) float32.
+        """
         shape = int(np.ceil(height / self.cell)), int(np.ceil(width / self.cell))
         total, count = np.zeros(shape, np.float64), np.zeros(shape, np.float64)
         cells = np.round(boxes / self.cell).astype(int)
         cells[:, 2] = np.where(boxes[:, 2] == width, shape[1], cells[:, 2])
         cells[:, 3] = np.where(boxes[:, 3] == height, shape[0], cells[:, 3])
-        for (left, top, right, bottom), probability in zip(cells, probabilities, strict=True):
-            total[top:bottom, left:right] += probability
+        for (left, top, right, bottom), values in zip(cells, maps, strict=True):
+            total[top:bottom, left:right] += cv2.resize(values, (right - left, bottom - top))
             count[top:bottom, left:right] += 1
         return (total / count).astype(np.float32)

@@ -14,7 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from crackexp.config import instantiate
+from crackexp.config import check_register, instantiate
 from crackexp.errors import ConfigError, UserError, refuse
 from crackexp.sweep import grid
 from crackexp.sweep.identity import code_digest, digest
@@ -41,6 +41,13 @@ class Sweep:
         self.rerun = bool(config.sweep.rerun)
         self.name = config.sweep.name or " x ".join(self.keys) or "one cell"
         self.settings = config.sweep
+        self.register = config.register
+        if "register" in self.keys:
+            raise ConfigError(
+                f"A sweep registers the best of its cells, under one name. Type register=NAME. Received: {command()}"
+            )
+        if problems := check_register(config):
+            raise ConfigError("\n".join(problems))
         sweeper = config.hydra.sweeper
         asked = OmegaConf.to_container(OmegaConf.masked_copy(sweeper, [key for key in sweeper if key not in PACE]))
         self.key = digest(config.hydra.job.config_name, list(config.hydra.overrides.task), asked, code_digest())
@@ -106,10 +113,12 @@ class Sweep:
         return failed and not stopped
 
     def _report(self) -> None:
-        from crackexp.sweep.outcome import report
+        from crackexp.sweep.outcome import register, report
 
         seconds = time.perf_counter() - self.started
         report(self.store, self.parent, self.name, self.keys, self.settings, command(), seconds)
+        if self.register:
+            register(self.store, self.parent, self.register, self.settings)
 
 
 class SweepCallback(Callback):

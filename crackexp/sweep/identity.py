@@ -29,18 +29,19 @@ LIBRARIES = (
 def cell_id(cfg: DictConfig, fingerprint: str) -> str:
     """Returns 32 hex digits that two trainings share where one's result is the other's.
 
-    They cover the resolved config but for keys that change no number, the content of the dataset instead of its place,
-    the source of crackexp and of classes that the config names, versions of libraries, and the devices.
+    They cover the resolved config but for keys that change no number, the content of the datasets instead of their
+    places, the source of crackexp and of classes that the config names, versions of libraries, and the devices.
 
     Args:
         cfg: checked config of a training run.
-        fingerprint: of the dataset's index.
+        fingerprint: over the content of all datasets, see `DataModule`.
     """
     import jax
 
     values: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]  # a table at the root
     values = {key: value for key, value in values.items() if key not in UNRELATED}
     values["dataset"] = fingerprint
+    values["mix"] = [node["weight"] for item in values["mix"] for node in item.values()]
     values["trainer"].pop("embeddings_gb")
     values["split"].pop("check_leaks", None)
     text = json.dumps(values, sort_keys=True)

@@ -11,6 +11,7 @@ from crackexp.errors import DataError
 from crackexp.evaluation.comparison import Comparison, compare
 from crackexp.evaluation.figures.sweep import sweep_figures
 from crackexp.evaluation.sweep_report import html, markdown
+from crackexp.tracking.registry import VERDICT_TAG, Registry
 from crackexp.tracking.sweeps import Failure, SweepStore
 from crackexp.tracking.view import sweep_view
 
@@ -72,6 +73,21 @@ def report(
     view = sweep_view(name, store.experiment_id, parent, keys, (common, *MEASURES), less_is_better)
     store.save_view(view)
     console.print_plain("\n".join(store.where(parent, view)))
+
+
+def register(store: SweepStore, parent: str, name: str, settings: DictConfig) -> None:
+    """Registers the best finished cell of a sweep, and prints whether it becomes champion; see `Registry.enter`.
+
+    Args:
+        store: of the sweep.
+        parent: its run id.
+        name: of the registered model.
+        settings: the node `sweep` of the config.
+    """
+    cells, _ = store.cells(parent)
+    verdict = Registry(store, name).enter([cell.run_id for cell in cells], settings.metric, settings.level)
+    store.annotate(parent, metrics={}, tags={VERDICT_TAG: verdict})
+    console.print_plain(f"Registry    {verdict}")
 
 
 def html_of(

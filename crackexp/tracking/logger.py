@@ -48,18 +48,25 @@ class NoLogger:
     def log_dataset(self, name: str, root: Path, digest: str, profile: Mapping[str, Any], context: str) -> None:
         """Logs which images the run used: their folder, fingerprint and facts; context says what for."""
 
-    def log_model(
-        self,
-        classifier: Any,
-        metadata: Mapping[str, Any],
-        register: str | None,
-    ) -> str | None:
+    def log_model(self, classifier: Any, metadata: Mapping[str, Any]) -> str | None:
         """Logs a Keras classifier and returns its URI.
 
         Args:
             classifier: keras.Model of uint8 pixels (n, S, S, 3) to probabilities (n, c).
             metadata: JSON-able facts kept with the model: class_names, positive, threshold, and more.
-            register: name in the model registry, or None.
+        """
+        return None
+
+    def register(self, name: str | None, metric: str, level: float) -> str | None:
+        """Registers the logged model, as champion where it is shown better than the one that is; see `Registry.enter`.
+
+        Args:
+            name: in the model registry; None registers nothing.
+            metric: that the two are compared by: "accuracy", "log_loss" or "brier".
+            level: confidence of the comparison, in (0, 1).
+
+        Returns:
+            What came of it and why, in a sentence; None where nothing was asked.
         """
         return None
 

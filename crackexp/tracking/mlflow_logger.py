@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from crackexp.data import pixels
 from crackexp.errors import UserError
+from crackexp.quiet import quiet
 from crackexp.signals import answer, heed, uninterrupted
 from crackexp.tracking.dataset import ImageDataset
 from crackexp.tracking.logger import NoLogger
@@ -131,12 +132,7 @@ class MlflowLogger(NoLogger):
             mlflow.log_input(dataset, context)
 
     @uninterrupted()
-    def log_model(
-        self,
-        classifier: Any,
-        metadata: Mapping[str, Any],
-        register: str | None,
-    ) -> str | None:
+    def log_model(self, classifier: Any, metadata: Mapping[str, Any]) -> str | None:
         if not self.models:
             return None
         config = {key: metadata[key] for key in ("class_names", "positive", "threshold")}
@@ -157,9 +153,15 @@ class MlflowLogger(NoLogger):
                 signature=signature,
                 pip_requirements=[f"{package}=={importlib.metadata.version(package)}" for package in MODEL_PACKAGES],
                 metadata=dict(metadata),
-                registered_model_name=register,
             )
         return info.model_uri
+
+    def register(self, name: str | None, metric: str, level: float) -> str | None:
+        if name is None:
+            return None
+        from crackexp.tracking.registry import register_run
+
+        return register_run(self, name, metric, level)
 
     def where(self) -> list[str]:
         lines = [f"MLflow      {self.uri} (experiment {self.experiment}, run {self.run_id})"]
@@ -174,7 +176,7 @@ class MlflowLogger(NoLogger):
             logging.getLogger(name).setLevel(logging.WARNING)
         mlflow.set_tracking_uri(self.uri)
         try:
-            with self._lock():
+            with self.lock():
                 client = mlflow.MlflowClient()
                 found = client.get_experiment_by_name(self.experiment)
                 if found is None:
@@ -201,25 +203,22 @@ class MlflowLogger(NoLogger):
             self._logged |= {(name, metric.step) for metric in client.get_metric_history(run_id, name)}
         return active
 
-    def _lock(self) -> contextlib.AbstractContextManager[Any]:
-        """Returns what keeps other processes from making the same database at the same time."""
+    def lock(self, part: str = "") -> contextlib.AbstractContextManager[Any]:
+        """Returns what keeps other processes from changing a part of the same database; nothing where it has a server.
+
+        Args:
+            part: such as ".registry"; "": the tables themselves.
+        """
         if not self.uri.startswith("sqlite:///"):
             return contextlib.nullcontext()
         database = Path(self.uri.removeprefix("sqlite:///"))
         database.parent.mkdir(parents=True, exist_ok=True)
-        return FileLock(f"{database}.lock")
+        return FileLock(f"{database}{part}.lock")
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Hides what Keras says of .h5 files, and MLflow of its own steps and of the missing example."""
-    levels = {name: logging.getLogger(name).level for name in ("absl", "mlflow")}
-    for name in levels:
-        logging.getLogger(name).setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".*An input example was not provided", UserWarning)
-            yield
-    finally:
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)
+    with quiet("absl", "mlflow"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*An input example was not provided", UserWarning)
+        yield

@@ -44,7 +44,7 @@ def load(name: str, uri: str | None, key: str) -> LoggedModel:
     """Loads the model that `name` means.
 
     Args:
-        name: a run id, a model URI that begins with models:/ or runs:/, or a folder that holds a logged model.
+        name: a run id, a model URI such as models:/NAME@champion, or a folder that holds a logged model.
         uri: of the store; None: there is none, and `name` must be a folder.
         key: of the config, which `name` is the value of.
 
@@ -66,7 +66,8 @@ def load(name: str, uri: str | None, key: str) -> LoggedModel:
         except mlflow.MlflowException as error:
             raise UserError(
                 f"The store at {uri} holds no such model: {error.message}. Type {key}=RUN_ID as printed at the end of "
-                f"a training run, {key}=models:/NAME/VERSION, or {key}=FOLDER of a logged model. Received: {key}={name}"
+                f"a training run, {key}=models:/NAME/VERSION, {key}=models:/NAME@champion, or {key}=FOLDER of a logged "
+                f"model. Received: {key}={name}"
             ) from error
         (file,) = Path(folder).rglob("MLmodel")
         return _read(file.parent, Model.load(file.parent).run_id, f"{key}={name}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import pandas as pd
 from matplotlib.figure import Figure
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.utils.time import get_current_time_millis
@@ -50,6 +51,7 @@ class SweepStore:
 
     def __init__(self, logger: MlflowLogger) -> None:
         self.uri = logger.uri
+        self.lock = logger.lock
         self.experiment_id = logger.open_store()
         self.client = mlflow.MlflowClient(logger.uri)
 
@@ -110,8 +112,7 @@ class SweepStore:
     def adopt(self, run: Run, parent: str, name: str, tags: Mapping[str, str]) -> None:
         """Shows a finished run of elsewhere as a cell of this sweep: a child run with its params and metrics."""
         now = get_current_time_millis()
-        original = run.data.tags.get(REUSED_TAG, run.info.run_id)
-        every = {**tags, PARENT_TAG: parent, REUSED_TAG: original}
+        every = {**tags, PARENT_TAG: parent, REUSED_TAG: self.original(run)}
         child = self.client.create_run(self.experiment_id, tags=every, run_name=name).info.run_id
         params = [Param(key, value) for key, value in run.data.params.items()]
         metrics = [Metric(key, value, now, 0) for key, value in run.data.metrics.items()]
@@ -180,6 +181,25 @@ class SweepStore:
             parameters=int(run.data.params.get("network.parameters", 0)),
         )
 
+    def original(self, run: Run) -> str:
+        """Returns the id of the run that was trained; another one where `run` shows a result of elsewhere."""
+        return run.data.tags.get(REUSED_TAG, run.info.run_id)
+
+    def split(self, run: Run) -> pd.DataFrame:
+        """Returns the images of a run, a row each: split ("train", "val" or "test") and digest.
+
+        Raises:
+            DataError: the run holds no such table.
+        """
+        columns = ["split", "digest"]
+        try:
+            file = self._artifact(run, "data/manifest.csv")
+            return pd.read_csv(file, usecols=columns, dtype=str, encoding_errors="surrogateescape")
+        except (mlflow.MlflowException, OSError) as error:
+            raise DataError(
+                f"The run does not say which images it was trained on. Received: {run.info.run_id}"
+            ) from error
+
     def log(self, parent: str, *, texts: Mapping[str, str], figures: Mapping[str, Figure]) -> None:
         """Logs files to a parent run, by their artifact paths."""
         for path, text in texts.items():
@@ -220,8 +240,8 @@ class SweepStore:
                 self.client.set_terminated(child.info.run_id, "KILLED")
 
     def _artifact(self, run: Run, path: str) -> Path:
-        original = run.data.tags.get(REUSED_TAG, run.info.run_id)
-        return Path(mlflow.artifacts.download_artifacts(f"runs:/{original}/{path}", tracking_uri=self.uri))
+        name = f"runs:/{self.original(run)}/{path}"
+        return Path(mlflow.artifacts.download_artifacts(name, tracking_uri=self.uri))
 
     def _search(self, condition: str) -> list[Run]:
         runs: list[Run] = []

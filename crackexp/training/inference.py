@@ -14,6 +14,7 @@ import numpy as np
 
 from crackexp.models.cpu_conv import for_cpu
 from crackexp.progress import progress
+from crackexp.training.devices import lengthened
 from crackexp.training.programs import trace_once
 
 BLOCK_PIXELS = 51_200
@@ -32,7 +33,8 @@ class Inference:
     are read anew at the beginning of each stream.
 
     Args:
-        model: (B, ...) inputs to (B, c) outputs, a row from its input alone; on CPU see `for_cpu`.
+        model: (B, ...) inputs to (B, c) outputs, or to several of any shape, a row from its input alone; on CPU see
+            `for_cpu`.
         batch_size: B; None: see `fastest_batch`.
         devices: to compute on; None: the first.
     """
@@ -44,20 +46,21 @@ class Inference:
         on_cpu = self.devices[0].platform == "cpu"
         self.workers = joblib.cpu_count() if on_cpu else 2 * len(self.devices)
 
-        def forward(weights: Any, inputs: jax.Array) -> jax.Array:
+        def forward(weights: Any, inputs: jax.Array) -> Any:
             outputs, _ = model.stateless_call(*weights, inputs, training=False)
             return outputs
 
         self._forward = jax.jit(trace_once(forward, f"inference of {model.name}"))
 
-    def stream(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Yields the outputs of each batch in turn, (B, c)."""
+    def stream(self, batches: Iterable[np.ndarray]) -> Iterator[Any]:
+        """Yields the outputs of each batch in turn, (B, c), or a sequence of them where the model has several."""
         weights = [self._weights(device) for device in self.devices]
 
-        def run(batch: np.ndarray, turn: int) -> np.ndarray:
-            return np.asarray(self._forward(weights[turn], jax.device_put(batch, self.devices[turn])))
+        def run(batch: np.ndarray, turn: int) -> Any:
+            outputs = self._forward(weights[turn], jax.device_put(batch, self.devices[turn]))
+            return jax.tree.map(np.asarray, outputs)
 
-        waiting: deque[Future[np.ndarray]] = deque()
+        waiting: deque[Future[Any]] = deque()
         with ThreadPoolExecutor(self.workers) as pool:
             for batch, turn in zip(batches, cycle(range(len(self.devices)))):
                 waiting.append(pool.submit(run, batch, turn))
@@ -66,20 +69,20 @@ class Inference:
             while waiting:
                 yield waiting.popleft().result()
 
-    def predict(self, batches: Iterable[np.ndarray], count: int, title: str) -> np.ndarray:
-        """Returns the outputs of `count` inputs, (count, c) float32.
+    def predict(self, batches: Iterable[np.ndarray], count: int, title: str) -> Any:
+        """Returns the outputs of `count` inputs, (count, c) float32, or a sequence of them.
 
         Args:
             batches: the inputs in batches of one shape, the last filled up.
             count: of the inputs without the filling.
             title: of the progress bar.
         """
-        outputs: list[np.ndarray] = []
+        outputs: list[Any] = []
         with progress(title, count) as advance:
             for output in self.stream(batches):
                 outputs.append(output)
-                advance(len(output))
-        return np.concatenate(outputs)[:count].astype(np.float32)
+                advance(self.batch_size)
+        return jax.tree.map(lambda *parts: np.concatenate(parts)[:count].astype(np.float32), *outputs)
 
     def _weights(self, device: Any) -> tuple[list[jax.Array], list[jax.Array]]:
         trainable, others = (
@@ -87,6 +90,12 @@ class Inference:
             for variables in (self.model.trainable_variables, self.model.non_trainable_variables)
         )
         return trainable, others
+
+
+def padded(rows: Any, size: int) -> Iterator[np.ndarray]:
+    """Yields all of `rows`, (n, ...), in batches of one shape, (size, ...), the last filled up with zeros."""
+    for start in range(0, len(rows), size):
+        yield lengthened(rows[start : start + size], size)
 
 
 def computing(classifier: keras.Model) -> keras.Model:

@@ -96,6 +96,11 @@ class LiveTrainer(FrozenTrainer):
         if network is not module.classifier:
             module.classifier.set_weights(network.get_weights())
 
+    @property
+    def network(self) -> keras.Model:
+        """See `FrozenTrainer.network`."""
+        return super().network if self.whole is None else self.whole.model
+
     def predict(self, index: ImageIndex, title: str) -> np.ndarray:
         """Returns the probabilities of the images of `index`, (n, c) float32."""
         if self.whole is None:

@@ -15,8 +15,9 @@ class CrackModule:
     """A classifier in its parts.
 
     Attributes:
-        backbone: (B, S, S, 3) uint8 images to (B, h, w, d) feature maps.
-        head: (B, d) pooled features to (B, c) probabilities.
+        backbone: (B, S, S, 3) uint8 images to the embeddings that the head takes, or to feature maps (B, h, w, d) whose
+            means over places they are.
+        head: (B, d) embeddings to (B, c) probabilities.
         loss: takes integer labels, or one-hot ones where its class is a categorical loss.
         optimizer: makes a new optimizer.
     """

@@ -25,6 +25,22 @@ def keep_programs(cache: Path) -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
+def sharing_programs() -> dict[str, str]:
+    """Returns the environment variables by which a process without crackexp keeps its programs in the same place."""
+    names = (
+        "jax_compilation_cache_dir",
+        "jax_compilation_cache_max_size",
+        "jax_persistent_cache_min_compile_time_secs",
+    )
+    values = {name.upper(): getattr(jax.config, name) for name in names}
+    return {name: str(value) for name, value in values.items() if value is not None}
+
+
+def use_cpu() -> None:
+    """Computes on CPU whatever devices there are, and leaves those alone; call it before the first computation."""
+    jax.config.update("jax_platforms", "cpu")
+
+
 def set_precision(precision: str) -> None:
     """Sets what numbers the models that are built from now on are computed with.
 

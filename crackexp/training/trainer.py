@@ -12,13 +12,15 @@ import numpy as np
 from crackexp.budget import TimeBudget
 from crackexp.data.datamodule import DataModule
 from crackexp.data.index import ImageIndex
-from crackexp.models.classifier import POOL, unfreeze
+from crackexp.models.classifier import POOL, headed, unfreeze
+from crackexp.models.heads import fit_statistics
 from crackexp.seeds import keras_seed
 from crackexp.training.callbacks import Validate
 from crackexp.training.course import Course, Log
-from crackexp.training.devices import Devices, lengthened
+from crackexp.training.devices import Devices
 from crackexp.training.embeddings import Embedder, Table
-from crackexp.training.inference import Inference, fastest_batch
+from crackexp.training.explainer import Explainer
+from crackexp.training.inference import Inference, fastest_batch, padded
 from crackexp.training.module import CrackModule
 from crackexp.training.programs import compile_once, keep_programs, set_precision
 from crackexp.training.scanned import ScannedModel, block_rows
@@ -102,6 +104,7 @@ class FrozenTrainer:
         """Goes on from the saved state, or logs the scores before any training."""
         self.course = Course(log, states, self.budget)
         self.history, self.before, self.phases = self.course.history, self.course.before, self.course.phases
+        fit_statistics(self.module.head, self.first_view())
         if not self.course.saved:
             self.course.begin(self.score_before())
 
@@ -119,6 +122,12 @@ class FrozenTrainer:
         batch = self.embed_batch_size or fastest_batch(size)
         self.embedder = Embedder(module.backbone, size, batch, self.cache, budget, self.devices.local)
         self.scorer = Inference(module.head, HEAD_BATCH)
+
+    def first_view(self) -> Iterator[np.ndarray]:
+        """Yields the training embeddings of the first epoch, (n, d) float32 a part."""
+        table = self.embeddings(self.datamodule.train, f"train, view 1/{self.epochs}", 0)
+        for start in range(0, len(table), HEAD_BATCH):
+            yield table[start : start + HEAD_BATCH]
 
     def freeze(self, module: CrackModule) -> None:
         """Leaves the head alone to be trained."""
@@ -156,7 +165,18 @@ class FrozenTrainer:
 
     def predict(self, index: ImageIndex, title: str) -> np.ndarray:
         """Returns the probabilities of the images of `index`, (n, c) float32."""
-        return self.scorer.predict(padded(self.embeddings(index, title)), len(index), f"Predicting {title}")
+        batches = padded(self.embeddings(index, title), HEAD_BATCH)
+        return self.scorer.predict(batches, len(index), f"Predicting {title}")
+
+    def explain(self, images: np.ndarray) -> np.ndarray:
+        """Returns what speaks for a crack in each of `images`, (n, S, S, 3) uint8: Grad-CAM, (n, S, S) float32."""
+        crack, embedding = self.datamodule.index.positive_index, self.embedder.inference
+        return Explainer(self.network, crack, None, embedding.batch_size, embedding.devices).explain(images)
+
+    @property
+    def network(self) -> keras.Model:
+        """The classifier as it is trained by now, to compute with."""
+        return headed(self.embedder.inference.model, self.module.head)
 
     def embeddings(self, index: ImageIndex, title: str, epoch: int | None = None) -> Table:
         """Returns the embeddings of `index`, plain or as the views of `epoch`."""
@@ -181,10 +201,10 @@ class FrozenTrainer:
 
     def sample_weights(self) -> np.ndarray:
         """Returns the weight of each training image, (n,) float32."""
-        labels = self.datamodule.train.labels
+        data = self.datamodule
         if self.class_weight == "balanced":
-            return self.datamodule.class_weights()[labels]
-        return np.ones(len(labels), np.float32)
+            return data.weights * data.class_weights()[data.train.labels]
+        return data.weights
 
 
 class Views(keras.utils.PyDataset):
@@ -223,12 +243,6 @@ class Views(keras.utils.PyDataset):
         rows = block_rows(np.pad(batches, filling, mode="edge"))
         weights = block_rows(np.pad(self.weights[batches], filling))
         return self.table[rows], self.targets[rows], weights
-
-
-def padded(table: Table) -> Iterator[np.ndarray]:
-    """Yields all rows in batches of one shape, (HEAD_BATCH, d) float32, the last filled up."""
-    for start in range(0, len(table), HEAD_BATCH):
-        yield lengthened(table[start : start + HEAD_BATCH], HEAD_BATCH)
 
 
 def progress() -> int:

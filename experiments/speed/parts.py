@@ -24,13 +24,14 @@ import numpy as np
 from hydra import compose, initialize_config_dir
 
 from crackexp.budget import TimeBudget
-from crackexp.config import check, conf_dir, instantiate
+from crackexp.config import check, instantiate
 from crackexp.data.datamodule import DataModule
 from crackexp.data.decode import load_image
 from crackexp.data.index import ImageIndex
 from crackexp.data.pixels import resize
 from crackexp.evaluation.metrics import evaluate_predictions
 from crackexp.models.classifier import unfreeze
+from crackexp.options import conf_dir
 from crackexp.schema import TrainRoot
 from crackexp.training.build import build_module
 from crackexp.training.embeddings import Embedder
@@ -128,7 +129,7 @@ def head(trainer: Any, data: DataModule, cfg: Any) -> None:
 
 def finetuning(cfg: Any, data: DataModule, images: np.ndarray) -> None:
     """Measures training steps through the last layers of the backbone, on pixels in memory."""
-    module = build_module(cfg, len(data.index.class_names))
+    module = build_module(cfg, len(data.index.class_names), data.index.positive_index)
     unfreeze(module.classifier, cfg.backbone.finetune_from)
     pixels, labels = images[: cfg.batch_size], module.targets(data.train.labels[: cfg.batch_size])
     rates = {}
@@ -168,7 +169,7 @@ def main() -> None:
         data.setup()
         trainer = instantiate(cfg.trainer)
         trainer.setup(TimeBudget())
-        trainer.prepare(build_module(cfg, len(data.index.class_names)), data)
+        trainer.prepare(build_module(cfg, len(data.index.class_names), data.index.positive_index), data)
         images = host(data, trainer.embedder.batch_size)
         embedding(trainer, data, images)
         head(trainer, data, cfg)

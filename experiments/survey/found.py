@@ -43,7 +43,7 @@ def main(folder: Path) -> None:
             if kind == "hairlines":
                 on &= inside(tiles, lines["plain to see"], 0) == 0
             print(f"{Path(row.photo).name}  {kind:13} {cracked[on].sum():4} of {on.sum():4} tiles found")
-        off = inside(tiles, sum(lines.values(), []), BESIDE) == 0
+        off = inside(tiles, [line for of_kind in lines.values() for line in of_kind], BESIDE) == 0
         print(f"{Path(row.photo).name}  {'plain wall':13} {cracked[off].sum():4} of {off.sum():4} tiles marked")
 
 

@@ -1,11 +1,13 @@
 """Chromium, and a page in it as a person reads it."""
 
+import json
 import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from selenium import webdriver
@@ -13,6 +15,10 @@ from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
+
+from tests.prediction.conftest import classifier, model
+
+__all__ = ["classifier", "model"]
 
 FLAGS = (
     "--headless=new",
@@ -66,6 +72,14 @@ class Page:
         """Waits for an element that can be seen."""
         return self.wait(lambda: next((part for part in self.all(selector) if part.is_displayed()), None), selector)
 
+    def asked(self) -> set[str]:
+        """Returns the hosts that the browser has asked over a network since the last call."""
+        messages = [json.loads(entry["message"])["message"] for entry in self.chrome.get_log("performance")]
+        sent = [message["params"] for message in messages if message["method"] == "Network.requestWillBeSent"]
+        sockets = [message["params"]["url"] for message in messages if message["method"] == "Network.webSocketCreated"]
+        addresses = [urlsplit(url) for url in (*(params["request"]["url"] for params in sent), *sockets)]
+        return {address.netloc for address in addresses if address.scheme in ("http", "https", "ws", "wss")}
+
     def picture(self, name: str) -> None:
         """Keeps a screenshot of the page when it stands still, if CRACKEXP_SCREENSHOTS names a folder."""
         if self.pictures:
@@ -89,6 +103,7 @@ def page(chromium: tuple[str, str], tmp_path: Path) -> Iterator[Page]:
     binary, driver = chromium
     options = webdriver.ChromeOptions()
     options.binary_location = binary
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     for flag in (*FLAGS, f"--user-data-dir={tmp_path / 'profile'}"):
         options.add_argument(flag)
     chrome = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))

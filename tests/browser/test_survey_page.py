@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support.select import Select
 
 from crackexp.prediction.inputs import Input
 from crackexp.prediction.survey_report import Survey
@@ -28,7 +29,9 @@ def survey(tmp_path: Path) -> Path:
     for name, width in (("a little.jpg", 120), ("much.jpg", 500)):
         probabilities = (np.abs(boxes[:, 0] + 50 - 600) < width / 2).astype(np.float32)
         heat = tiling.heat_map(boxes, probabilities, *photo.shape[:2])
-        made.add(name, Finding(photo, boxes, probabilities, heat, tiling.cell, 0.5))
+        evidence = np.zeros_like(heat)
+        evidence[:, heat.shape[1] // 2] = 1
+        made.add(name, Finding(photo, boxes, probabilities, heat, evidence, tiling.cell, 0.5))
     made.leave_out(Input("notes.jpg", "not a JPEG"))
     made.finish("a model")
     return made.page
@@ -63,4 +66,34 @@ def test_the_page_tells_sorts_and_zooms_without_a_network(offline: Page, survey:
     offline.picture("survey_zoomed")
     offline.one("#close").click()
     offline.wait(lambda: not offline.all("dialog[open]"), "the page again")
+    assert not [entry for entry in offline.chrome.get_log("browser") if "report.html" in entry["message"]]
+
+
+def test_the_page_switches_between_regions_and_where_the_network_looked(offline: Page, survey: Path) -> None:
+    def shown(place: str) -> tuple[list[bool], list[bool]]:
+        marks = offline.all(f"{place} path"), offline.all(f"{place} .evidence")
+        regions, evidence = ([mark.is_displayed() for mark in kind] for kind in marks)
+        return regions, evidence
+
+    offline.open(survey.as_uri())
+    offline.shows("2 of 2 photos show cracks")
+    assert shown(".photos") == ([True, True], [False, False])
+    Select(offline.one("main select.show")).select_by_visible_text("where the network looked")
+    assert shown(".photos") == ([False, False], [True, True])
+    offline.picture("survey_evidence")
+
+    offline.all(".photos button")[0].click()
+    assert shown("#stage") == ([False], [True])
+    photo, layer = offline.one("#stage image"), offline.one("#stage .evidence")
+    assert layer.rect["height"] == pytest.approx(photo.rect["height"], rel=0.02), "it lies over the photo"
+    assert layer.rect["width"] == pytest.approx(photo.rect["width"], rel=0.02)
+    assert 0.5 < float(layer.value_of_css_property("opacity")) < 1
+    offline.picture("survey_evidence_zoomed")
+    offline.chrome.execute_script("marks.value = 0; marks.dispatchEvent(new Event('input'))")
+    assert float(layer.value_of_css_property("opacity")) == 0
+    Select(offline.one("dialog select.show")).select_by_visible_text("marked regions")
+    assert shown("#stage") == ([True], [False])
+    offline.one("#close").click()
+    offline.wait(lambda: not offline.all("dialog[open]"), "the page again")
+    assert shown(".photos") == ([True, True], [False, False])
     assert not [entry for entry in offline.chrome.get_log("browser") if "report.html" in entry["message"]]

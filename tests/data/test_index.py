@@ -236,3 +236,38 @@ def test_real_images_are_all_usable(real_data: Path, tmp_path: Path) -> None:
     assert set(sha256) == set(index.files.tolist())
     digest_of = dict(zip(index.files.tolist(), index.digests.tolist(), strict=True))
     assert len(set(digest_of.values())) == len(set(sha256.values()))
+
+
+def test_joined_images_lie_where_they_lay(root: Path, tmp_path: Path, draw_tree: DrawTree) -> None:
+    other = draw_tree(tmp_path / "other", {"Positive": 2, "Negative": 3})
+    one, two = _build(root, tmp_path), _build(other, tmp_path)
+    joined = one.join(two)
+    assert [joined.path(i) for i in range(20)] == [*(one.path(i) for i in range(15)), *(two.path(i) for i in range(5))]
+    np.testing.assert_array_equal(joined.labels, [*one.labels, *two.labels])
+    part = joined.subset(np.arange(20) >= 13)
+    assert [part.path(i) for i in range(7)] == [joined.path(i) for i in range(13, 20)]
+    assert one.join() is one
+    assert joined.groups is None
+
+
+def test_the_fingerprint_of_joined_images_does_not_tell_where_they_lie(
+    root: Path, tmp_path: Path, draw_tree: DrawTree
+) -> None:
+    other = draw_tree(tmp_path / "other", {"Positive": 2, "Negative": 3})
+    moved = shutil.copytree(other, tmp_path / "moved")
+    one, two, three = (_build(folder, tmp_path) for folder in (root, other, moved))
+    assert one.join(two).fingerprint == one.join(three).fingerprint
+    assert len({one.fingerprint, one.join(two).fingerprint, two.join(one).fingerprint}) == 3
+
+
+def test_joined_images_of_unknown_photos_are_groups_of_their_own(root: Path, tmp_path: Path) -> None:
+    plain = _build(root, tmp_path)
+    known = _build(root, tmp_path, groups=["wall 1"] * 15)
+    assert plain.join(known).groups.tolist() == [*plain.digests.tolist(), *["wall 1"] * 15]
+    assert known.join(plain).subset(np.arange(14, 16)).groups.tolist() == ["wall 1", plain.digests[0]]
+
+
+def test_images_of_other_classes_are_not_joined(root: Path, tmp_path: Path) -> None:
+    index = _build(root, tmp_path)
+    with pytest.raises(ValueError, match="other classes"):
+        index.join(index.relabel(("plain", "crack"), "crack"))

@@ -148,10 +148,10 @@ def test_the_synthetic_set_is_drawn_once(tmp_path: Path) -> None:
 
 
 def test_every_argument_draws_a_set_of_its_own(tmp_path: Path) -> None:
-    others = [{"count": 8}, {"size": 40}, {"draw_seed": 1}]
+    others = [{"count": 8}, {"size": 40}, {"draw_seed": 1}, {"cracks": "thin"}]
     indexes = [_synthetic(tmp_path, **changed).prepare() for changed in [{}, *others]]
-    assert len({index.root for index in indexes}) == 4
-    assert len({index.fingerprint for index in indexes}) == 4
+    assert len({index.root for index in indexes}) == 5
+    assert len({index.fingerprint for index in indexes}) == 5
 
 
 def test_another_generator_draws_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

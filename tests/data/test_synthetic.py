@@ -10,7 +10,7 @@ import pytest
 from crackexp.data import synthetic
 from crackexp.data.synthetic import draw_dataset, draw_patch
 from crackexp.data.synthetic_camera import photograph
-from crackexp.data.synthetic_crack import draw_crack
+from crackexp.data.synthetic_crack import STYLES, draw_crack
 from crackexp.data.synthetic_marks import draw_marks
 from crackexp.data.synthetic_texture import draw_surface, noise
 from crackexp.errors import ConfigError, DataError
@@ -41,6 +41,63 @@ def test_a_patch_depends_on_its_arguments_alone() -> None:
 def test_numpy_integers_draw_what_plain_ones_draw() -> None:
     patch = draw_patch(np.int64(3), np.int64(2), np.bool_(True), np.int64(SIZE))
     np.testing.assert_array_equal(patch, draw_patch(3, 2, True, SIZE))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "brightness"),
+    [
+        ((0, 0, True, 48), [62.54, 72.41, 69.64, 117.88]),
+        ((3, 7, True, 160), [206.96, 214.78, 194.25, 215.87]),
+        ((5, 2, False, 64), [170.78, 182.82, 164.67, 173.66]),
+    ],
+)
+def test_the_default_draws_the_set_that_published_figures_are_of(
+    arguments: tuple[int, int, bool, int], brightness: list[float]
+) -> None:
+    """The mean of each quarter, to a hundredth of a grey level: a digest would tell builds of OpenCV apart."""
+    patch = draw_patch(*arguments).mean(axis=2)
+    half = len(patch) // 2
+    quarters = patch.reshape(2, half, 2, half).mean(axis=(1, 3)).ravel()
+    np.testing.assert_allclose(quarters, brightness, atol=0.02)
+    np.testing.assert_array_equal(draw_patch(*arguments), draw_patch(*arguments, "plain"))
+
+
+def open_cracks(cracks: str) -> list[np.ndarray]:
+    """Returns how open the cracks of 40 surfaces are, (128, 128) each."""
+    surfaces = [draw_surface(generator(0, "surface", index), 128) for index in range(40)]
+    return [draw_crack(surface, generator(0, "crack", i), cracks) for i, surface in enumerate(surfaces)]
+
+
+def test_thin_cracks_are_thinner_and_none_gapes() -> None:
+    widest = {
+        cracks: [
+            2 * cv2.distanceTransform((mask > 0.5).astype(np.uint8), cv2.DIST_L2, 5).max()
+            for mask in open_cracks(cracks)
+        ]
+        for cracks in ("plain", "thin")
+    }
+    assert np.median(widest["thin"]) < 0.7 * np.median(widest["plain"])
+    assert max(widest["thin"]) < 12 < max(widest["plain"])
+
+
+def test_two_of_three_thin_cracks_are_hairlines() -> None:
+    rng = np.random.default_rng(0)
+    widths = np.array([STYLES["thin"].width(rng) for _ in range(4000)])
+    assert np.mean(widths < 2.5) == pytest.approx(0.65 * 1.7 / 2.2, abs=0.03)
+    assert np.mean(widths > 3) == pytest.approx(0.35 * 6 / 6.5, abs=0.03)
+    assert 0.8 <= widths.min() < widths.max() <= 9
+
+
+def test_sound_patches_are_the_same_whatever_the_cracks() -> None:
+    for index in range(3):
+        np.testing.assert_array_equal(draw_patch(1, index, False, SIZE), draw_patch(1, index, False, SIZE, "thin"))
+        assert (draw_patch(1, index, True, SIZE) != draw_patch(1, index, True, SIZE, "thin")).any()
+
+
+def test_unknown_cracks_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"plain or thin.*Received: cracks=thn"):
+        draw_dataset(tmp_path / "drawn", 4, seed=0, size=32, cracks="thn")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_patches_are_distinct_across_index_class_and_seed() -> None:

@@ -54,7 +54,7 @@ def test_prediction_grid_paints_the_wrong_ones_red():
 @pytest.mark.parametrize(
     ("wrong", "total", "title"),
     [
-        (5, 12, "The 5 most wrong of 12 errors"),
+        (16, 20, "The 16 most wrong of 20 errors"),
         (5, 5, "All 5 errors"),
         (1, 1, "The only error"),
         (0, 0, "No errors: the least sure"),
@@ -67,17 +67,37 @@ def test_error_gallery_says_what_it_shows(wrong, total, title):
     files = np.array([f"Positive/{number:05}_{'x' * 40}.jpg" for number in range(n)])
     table = predictions_table(files, files, labels, probabilities, NAMES, 1)
 
-    figure = figures.error_gallery(images(n), table, total)
+    batch, scores = images(n), np.random.default_rng(1).normal(size=(n, 20, 20))
+    figure = figures.error_gallery(batch, scores, table, total, "Positive")
 
     drawn(figure)
     assert figure.get_suptitle().startswith(title)
-    words = texts(figure.axes[0])
+    for picture, image, part in zip(figure.axes[0].images, batch, scores, strict=True):
+        plain, beside = np.split(picture.get_array(), 2, axis=1)
+        assert np.array_equal(plain, image)
+        assert np.array_equal(beside, figures.evidence(image, part))
+    title_box, key_box = (text.get_window_extent() for text in (figure.texts[0], figure.axes[0].texts[0]))
+    assert title_box.y0 > key_box.y1, "the title stands above the key, however tall the figure"
+    key, *words = texts(figure.axes[0])
+    assert "orange speaks for Positive, blue against it" in key
     assert len(words) == 2 * n
     assert words[0] == ("Positive → Negative" if wrong else "Positive → Positive")
     sure, file = words[1].splitlines()
     assert sure == ("99.7% sure" if wrong else "60.0% sure")
     assert file.startswith("Positive/0")
     assert file.endswith(".jpg")
+
+
+def test_evidence_is_orange_where_it_speaks_for_and_blue_where_against():
+    image = np.full((2, 2, 3), 100, np.uint8)
+    scores = np.array([[4.0, -4.0], [0.0, 1.0]])
+    (strong, against), (nothing, weak) = figures.evidence(image, scores).astype(int)
+    assert np.abs(strong - (0.25 * 100 + 0.75 * np.array([213, 94, 0]))).max() <= 1
+    assert np.abs(against - (0.25 * 100 + 0.75 * np.array([0, 114, 178]))).max() <= 1
+    assert nothing.tolist() == [100, 100, 100]
+    assert 100 < weak[0] < strong[0]
+    colored = np.array([[[200, 10, 10]]], np.uint8)
+    assert len(set(figures.evidence(colored, np.zeros((1, 1))).ravel())) == 1
 
 
 MOBILENET = [

@@ -16,15 +16,24 @@ def test_a_run_is_logged_to_a_server(
     server = serve_mlflow(
         "server", "--backend-store-uri", f"sqlite:///{tmp_path}/server.db", "--artifacts-destination", "kept"
     )
-    done = command(
-        "train", "dataset=folder", f"dataset.path={patches}", *TINY, "epochs=1", "tracking=server",
-        f"tracking.uri={server}",
-    )  # fmt: skip
+    job = ["dataset=folder", f"dataset.path={patches}", *TINY, "epochs=1", "register=tiny"]
+    where = ["tracking=server", f"tracking.uri={server}"]
+    done = command("train", *job, *where)
     assert done.returncode == 0, done.stderr
     assert f"{server}/#/experiments/" in done.stdout
     mlflow.set_tracking_uri(server)
     (run,) = mlflow.search_runs(experiment_names=["crackexp"], output_format="list")
     assert run.info.status == "FINISHED"
+    assert "Registry    tiny version 1 becomes champion: there was none." in done.stdout
     assert "test/confusion_matrix.png" in {
         entry.path for entry in mlflow.MlflowClient().list_artifacts(run.info.run_id, "test")
     }
+
+    second = command("train", *job, *where, "seed=1")
+    assert second.returncode == 0, second.stderr
+    assert "Registry    tiny version 2 does not become champion: " in second.stdout
+    assert "by version 1, statistically tied" in second.stdout
+    champion = mlflow.MlflowClient().get_model_version_by_alias("tiny", "champion")
+    assert champion.run_id == run.info.run_id
+    judged = command("evaluate", "run=models:/tiny@champion", *job[:2], *where)
+    assert judged.returncode == 0, judged.stderr

@@ -11,7 +11,8 @@ from keras import layers
 
 from crackexp.errors import ConfigError
 from crackexp.models.backbone import Application, SmallCNN
-from crackexp.models.classifier import build_classifier, build_head, embedding_model, unfreeze
+from crackexp.models.classifier import build_classifier, embedding_model, unfreeze
+from crackexp.models.heads import build_head
 from crackexp.models.weights import weights_digest
 
 CLASSIFIERS = {

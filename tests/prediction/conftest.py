@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from crackexp.models.backbone import SmallCNN
-from crackexp.models.classifier import build_classifier, build_head
+from crackexp.models.classifier import build_classifier
+from crackexp.models.heads import build_head
 from tests.tracking.test_logger import make_logger
 
 FACTS = {"class_names": ["Negative", "Positive"], "positive": "Positive", "threshold": 0.5}
@@ -31,6 +32,6 @@ def model(classifier: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> 
     """The folder of a logged model."""
     logger = make_logger(tmp_path_factory.mktemp("logged"))
     with logger.run("a run", {}):
-        logger.log_model(classifier, FACTS, None)
+        logger.log_model(classifier, FACTS)
     (file,) = (Path(str(logger.artifacts)) / "models").rglob("MLmodel")
     return str(file.parent)

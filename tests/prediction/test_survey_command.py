@@ -44,9 +44,14 @@ def test_a_folder_of_photos_becomes_a_survey(command: Command, model: str, site:
         assert len(tiles) == row.tiles
         outlines = json.loads((out / f"{row.files}.geojson").read_text())
         assert len(outlines["features"]) == row.regions
-        with Image.open(out / f"{row.files}.jpg") as picture:
-            assert picture.size == (400, 300)
-            assert not picture.getexif()
+        for suffix in ("jpg", "gradcam.jpg"):
+            with Image.open(out / f"{row.files}.{suffix}") as picture:
+                assert picture.size == (400, 300)
+                assert not picture.getexif()
+    explained = np.array(Image.open(out / f"{table['files'][0]}.gradcam.jpg")).astype(int)
+    orange = explained[..., 0] - explained[..., 2]
+    assert orange[:, 190:250].mean() > 30
+    assert np.abs(orange[:, :100]).mean() < 10
 
     page = (out / "report.html").read_text()
     assert "1 of 2 photos show cracks" in page

@@ -55,10 +55,26 @@ def test_a_dark_part_is_marked_and_the_rest_is_not(logged: LoggedModel, tmp_path
     assert outline["geometry"]["coordinates"][0][0] == outline["geometry"]["coordinates"][0][-1]
     assert outline["properties"]["area_px"] == round(region.area)
 
-    picture = overlay(found.photo, found.heat, found.regions)
+    columns = (np.arange(found.heat.shape[1]) + 0.5) * found.cell
+    assert found.evidence.shape == found.heat.shape
+    assert found.evidence.max() == 1
+    assert found.evidence.min() == 0
+    beside = (columns < 185) | (columns > 395)
+    assert found.evidence[:, beside].max() == 0, "no tile there is cracked"
+    within = (columns > 250) & (columns < 330)
+    assert found.evidence[:, within].min() > 2 * found.evidence[:, (columns < 225) | (columns > 355)].max()
+
+    picture = overlay(found.photo, found.heat, found.cell, found.regions)
     np.testing.assert_allclose(picture[:, :200], found.photo[:, :200], atol=12)
     inside = picture[200, 290].astype(int)
     assert np.abs(inside - (np.array(MARK) + 20) / 2).max() < 12
+
+
+def test_a_sound_photo_has_no_evidence(logged: LoggedModel, tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "wall.png"), np.full((120, 160, 3), 230, np.uint8))
+    found = surveyor(logged, 50, 0.5).look(tmp_path / "wall.png")
+    assert not found.regions
+    assert not found.evidence.any()
 
 
 def test_photos_of_any_size_are_looked_at_whole(logged: LoggedModel, tmp_path: Path) -> None:

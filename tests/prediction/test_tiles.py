@@ -29,6 +29,20 @@ def test_tiles_without_overlap_are_the_patches_of_a_mosaic() -> None:
     ]  # fmt: skip
 
 
+def test_maps_are_spread_over_their_tiles_and_averaged_where_these_overlap() -> None:
+    tiling = Tiling(4 * CELLS, 0.5)
+    boxes = tiling.boxes(4 * CELLS, 6 * CELLS)
+    assert boxes[:, 0].tolist() == [0, 2 * CELLS]
+    columns = np.arange(CELLS, dtype=np.float32)
+    maps = np.stack([np.tile(columns, (CELLS, 1)), np.full((CELLS, CELLS), 20, np.float32)])
+    merged = tiling.merge(boxes, maps, 4 * CELLS, 6 * CELLS)
+    np.testing.assert_allclose(merged, merged[:1].repeat(CELLS, axis=0))
+    half = CELLS // 2
+    np.testing.assert_allclose(merged[0, :half], columns[:half], atol=1e-5)
+    np.testing.assert_allclose(merged[0, half:CELLS], (columns[half:] + 20) / 2, atol=1e-5)
+    np.testing.assert_allclose(merged[0, CELLS:], 20, atol=1e-5)
+
+
 def test_the_heat_of_a_cell_is_the_mean_of_the_tiles_over_it() -> None:
     tiling = Tiling(4 * CELLS, 0.5)
     height, width = 250, 399

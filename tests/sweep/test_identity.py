@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from crackexp.config import check
+from crackexp.schema import TrainRoot
 from crackexp.sweep.identity import cell_id, code_digest
 
 Compose = Callable[..., DictConfig]
@@ -66,3 +68,12 @@ def test_the_source_of_an_own_class_counts(
 def test_the_code_has_one_digest() -> None:
     assert code_digest() == code_digest()
     assert len(code_digest()) == 32
+
+
+def test_weights_of_datasets_mixed_in_count_and_their_places_do_not(compose_config: Compose, patches: Path) -> None:
+    def mixed(item: str) -> str:
+        return cell_id(check(compose_config(f"mix=[{item}]"), TrainRoot), "data")
+
+    one = mixed(f"{{folder:{{path:{patches}}}}}")
+    assert mixed(f"{{folder:{{path:{patches.parent},name:b}}}}") == one
+    assert mixed(f"{{folder:{{path:{patches},weight:2}}}}") != one != cell_id(compose_config(), "data")

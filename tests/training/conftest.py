@@ -14,7 +14,7 @@ from crackexp.data.sources import ImageFolder
 from crackexp.data.split import RatioSplit
 from crackexp.data.transforms import RandomFlip
 from crackexp.models.backbone import Application
-from crackexp.models.classifier import build_head
+from crackexp.models.heads import build_head
 from crackexp.training.module import CrackModule
 
 MakeData = Callable[..., DataModule]

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from crackexp.models.classifier import build_head
+from crackexp.models.heads import build_head
 from crackexp.training.programs import compile_once, set_precision
 
 KEEP = """

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from crackexp.models.classifier import build_head
+from crackexp.models.heads import build_head
 from crackexp.training.scanned import ScannedModel, block_rows
 
 WIDTH, BATCH, STEPS, EPOCHS = 24, 8, 11, 4

@@ -11,6 +11,7 @@ from sklearn.metrics import accuracy_score, log_loss
 from crackexp.budget import TimeBudget
 from crackexp.data.pipeline import image_batches
 from crackexp.errors import UserError
+from crackexp.models.gradcam import GradCam
 from crackexp.training.callbacks import NanGuard
 from crackexp.training.live import LiveTrainer
 from crackexp.training.state import TrainingStates
@@ -173,6 +174,23 @@ def test_fine_tuning_makes_one_curve_and_keeps_batch_norm_still(
         module.classifier.predict(images, verbose=0),
         atol=1e-5,
     )
+
+
+@pytest.mark.parametrize("kind", ["head", pytest.param("pixels", marks=pytest.mark.slow)])
+def test_what_is_explained_is_the_classifier_as_it_was_trained(
+    make_data: MakeData, make_module: MakeModule, arguments: dict[str, Any], kind: str
+) -> None:
+    module, data = make_module(), make_data()
+    live = {"head_epochs": 0, "learning_rate": 1e-2, "unfreeze_from": "block_16_expand", "freeze_batch_norm": True}
+    trainer = FrozenTrainer(epochs=1, **arguments) if kind == "head" else LiveTrainer(epochs=1, **live, **arguments)
+    fit(trainer, module, data)
+    images = np.concatenate(list(image_batches(data.test, 32, 8)))[:5]
+    gradcam = GradCam(module.classifier, data.index.positive_index)
+    _, expected = gradcam.network.predict_on_batch(images)
+    maps = trainer.explain(images)
+    assert maps.shape == (5, 32, 32)
+    assert maps.std() > 0
+    np.testing.assert_allclose(maps, gradcam.enlarge(expected, 32, 32), atol=1e-3 * np.abs(expected).max())
 
 
 def test_tensorboard_files_hold_the_metrics(

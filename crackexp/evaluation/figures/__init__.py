@@ -3,6 +3,7 @@
 from crackexp.evaluation.figures.architecture import architecture
 from crackexp.evaluation.figures.calibration import reliability_diagram
 from crackexp.evaluation.figures.confusion import confusion_matrix
+from crackexp.evaluation.figures.evidence import evidence
 from crackexp.evaluation.figures.grids import (
     augmentation_grid,
     error_gallery,
@@ -19,6 +20,7 @@ __all__ = [
     "augmentation_grid",
     "confusion_matrix",
     "error_gallery",
+    "evidence",
     "gallery",
     "precision_recall_curve",
     "prediction_grid",

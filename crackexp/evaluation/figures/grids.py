@@ -8,6 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from crackexp.evaluation.figures.evidence import evidence
 from crackexp.evaluation.figures.style import (
     INK,
     LINE,
@@ -57,17 +58,21 @@ def prediction_grid(images: np.ndarray, titles: Sequence[str], correct: Sequence
 
 
 @styled
-def error_gallery(images: np.ndarray, rows: pd.DataFrame, errors: int) -> Figure:
-    """Draws the most wrong predictions, or the least sure ones where all are right.
+def error_gallery(images: np.ndarray, scores: np.ndarray, rows: pd.DataFrame, errors: int, positive: str) -> Figure:
+    """Draws the most wrong predictions, or the least sure ones where all are right, and beside each why.
 
     Args:
         images: (n, H, W, 3) uint8.
+        scores: (n, H, W) float32, what speaks for the class `positive` at each pixel, and below 0 against it.
         rows: of `predictions_table`, for these images: the ones that `most_wrong` chose.
         errors: number of wrong predictions in all.
+        positive: name of a class.
     """
-    titles = [f"{shortened(row.label, 13)} → {shortened(row.prediction, 13)}" for row in rows.itertuples()]
-    details = [f"{percent(row.confidence)} sure\n{shortened(row.path, 30)}" for row in rows.itertuples()]
-    figure = _grid(images, titles, 4, wrong=~rows["correct"].to_numpy(bool), details=details)
+    titles = [f"{shortened(row.label, 26)} → {shortened(row.prediction, 26)}" for row in rows.itertuples()]
+    details = [f"{percent(row.confidence)} sure\n{shortened(row.path, 60)}" for row in rows.itertuples()]
+    pairs = np.stack([np.hstack([image, evidence(image, part)]) for image, part in zip(images, scores, strict=True)])
+    key = f"On the right: orange speaks for {shortened(positive, 26)}, blue against it (Grad-CAM)"
+    figure = _grid(pairs, titles, 2, wrong=~rows["correct"].to_numpy(bool), details=details, key=key)
     if errors > len(rows):
         title = f"The {len(rows)} most wrong of {errors:,} errors"
     elif errors:
@@ -100,17 +105,20 @@ def _grid(
     columns: int,
     wrong: np.ndarray | None = None,
     details: Sequence[str] = (),
+    key: str = "",
 ) -> Figure:
     """Draws all images on one canvas with coordinates in inches; a canvas each would take three times as long."""
     cell, space = WIDTH / columns, 0.1
     side = cell - 2 * space
     title, detail = 0.27, 0.36 if details else 0.0
     tall = title + side * images.shape[1] / images.shape[2] + detail + space
-    top, size = 0.0 if wrong is None else 0.4, 12 if columns == 3 else 10
+    top, size = (0.0 if wrong is None else 0.4) + (0.25 if key else 0), 12 if columns == 3 else 10
     figure = Figure(figsize=(WIDTH, top + -(-len(images) // columns) * tall + space))
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.axis("off")
+    if key:
+        axes.text(0.1, 0.48, key, va="center", fontsize=9, color=MUTED)
     for number, image in enumerate(images):
         row, column = divmod(number, columns)
         x, y = column * cell + space, top + row * tall + title

@@ -87,8 +87,10 @@ def new_figure(height: float, width: float = WIDTH) -> Figure:
 
 
 def heading(figure: Figure, text: str) -> None:
-    """Writes `text` over the whole figure."""
-    figure.suptitle(text, x=0.1 / figure.get_figwidth(), ha="left", fontsize=13, fontweight="bold")
+    """Writes `text` over the whole figure; where nothing makes room for it, a tenth of an inch below the edge."""
+    width, height = figure.get_size_inches()
+    place = {} if figure.get_layout_engine() else {"y": 1 - 0.1 / height}
+    figure.suptitle(text, x=0.1 / width, ha="left", fontsize=13, fontweight="bold", **place)
 
 
 def note(axes: Axes, text: str) -> None:

@@ -1,0 +1,62 @@
+"""Shows where photos are cracked, on a page in the browser: ``python -m crackexp.app model=MODEL``."""
+
+import importlib.util
+import threading
+import webbrowser
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from crackexp.cli import run
+from crackexp.config import check
+from crackexp.errors import UserError
+from crackexp.schema import AppRoot
+
+
+def app(composed: DictConfig) -> None:
+    """Serves the page until Ctrl-C or SIGTERM.
+
+    Args:
+        composed: what Hydra composed from ``conf/app.yaml``.
+
+    Raises:
+        UserError: a mistake in the config or the name of the model, a port in use, or NiceGUI is not installed.
+    """
+    cfg = check(composed, AppRoot)
+    if importlib.util.find_spec("nicegui") is None:
+        raise UserError(
+            "The page needs the package nicegui, which is not installed. Type pip install 'crackexp[app]'. "
+            f"Received: model={cfg.model}"
+        )
+
+    from crackexp.page.listening import claim
+
+    place = claim(cfg.host, cfg.port)
+
+    from crackexp import console
+    from crackexp.page.server import Desk, serve
+    from crackexp.page.session import Limits
+    from crackexp.prediction.surveyor import Surveyor
+    from crackexp.prediction.tiles import Tiling
+    from crackexp.tracking.models import load
+    from crackexp.training.programs import keep_programs, set_precision
+
+    set_precision("float32")
+    keep_programs(Path(cfg.paths.cache))
+    tiling = Tiling(round(cfg.tile.size * cfg.tile.scale), cfg.tile.overlap)
+    surveyor = Surveyor(load(cfg.model, cfg.tracking.get("uri"), "model"), tiling, cfg.threshold, cfg.batch_size)
+    desk = Desk(surveyor, Limits(**cfg.limits), cfg.mm_per_px)
+    desk.warm_up()
+    console.print_place(place)
+    if cfg.open_browser:
+        threading.Thread(target=webbrowser.open, args=[place.address], daemon=True).start()
+    serve(desk, place, f"Model {cfg.model}, tiles of {tiling.side} px")
+
+
+def main(composed: DictConfig) -> None:
+    """Serves the page."""
+    app(composed)
+
+
+if __name__ == "__main__":
+    run(main, "app")

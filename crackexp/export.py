@@ -1,0 +1,53 @@
+"""Exports a logged model to files that other programs read: ``python -m crackexp.export model=MODEL``."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from crackexp.cli import run
+from crackexp.config import check, instantiate
+from crackexp.schema import ExportRoot
+
+
+def export(composed: DictConfig) -> None:
+    """Writes a model in some formats, each checked by a process without crackexp.
+
+    Args:
+        composed: what Hydra composed from ``conf/export.yaml``.
+
+    Raises:
+        UserError: a mistake in the config or the name of the model, or a format that cannot hold the model; nothing
+            is exported then.
+    """
+    cfg = check(composed, ExportRoot)
+
+    from crackexp.exchange.formats import check_exportable, check_folder, check_installed
+
+    check_folder(cfg.out)
+    check_installed(cfg.formats)
+
+    from crackexp import console, report
+    from crackexp.tracking.models import load
+    from crackexp.training.programs import keep_programs, set_precision, use_cpu
+
+    use_cpu()
+    set_precision("float32")
+    keep_programs(Path(cfg.paths.cache))
+    model = load(cfg.model, cfg.tracking.get("uri"), "model")
+    check_exportable(model.classifier, cfg.formats)
+
+    from crackexp.exchange.card import CARD
+    from crackexp.exchange.exporter import export_model
+
+    exported = export_model(model, cfg.formats, Path(cfg.out))
+    if cfg.log:
+        logger = instantiate(cfg.tracking)
+        with logger.run("export", tags={}, parent=model.run_id):
+            report.log_run(logger, cfg)
+            for file in [*(one.file for one in exported), Path(cfg.out, CARD)]:
+                logger.log_file(file, "export")
+    console.print_export(exported, Path(cfg.out))
+
+
+if __name__ == "__main__":
+    run(export, "export")

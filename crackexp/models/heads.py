@@ -1,0 +1,131 @@
+"""Heads: from an embedding of an image, what its classes' probabilities are."""
+
+from collections.abc import Iterable
+from math import prod
+
+import keras
+import numpy as np
+from keras import layers
+
+from crackexp.models.classifier import embedding_model, flat_embedding
+from crackexp.models.initial import start_random
+from crackexp.seeds import keras_seed
+
+STANDARDISE = "standardise"
+"""Name of the layer that `fit_statistics` sets."""
+EPSILON = 1e-6
+"""Added to variances."""
+FLOAT = {"dtype": "float32"}
+Shape = tuple[int, ...]
+
+
+class PooledHead:
+    """Global average pooling, dropout and a dense softmax layer.
+
+    Args:
+        dropout: share of the features that training sets to zero, in [0, 1).
+    """
+
+    def __init__(self, dropout: float) -> None:
+        self.dropout = dropout
+
+    def embedding(self, backbone: keras.Model) -> keras.Model:
+        """Returns the network whose outputs the head takes: (B, S, S, 3) uint8 images to (B, d) means over places."""
+        return embedding_model(backbone)
+
+    def build(self, maps: Shape, num_classes: int, positive: int, seed: int) -> keras.Model:
+        """Builds the head, float32 whatever the dtype policy.
+
+        Args:
+            maps: (h, w, d) of the backbone's feature maps.
+            num_classes: c.
+            positive: the class that means "crack".
+            seed: of the first weights and the dropout; equal seeds, equal bits.
+
+        Returns:
+            (B, d) float32 embeddings to (B, c) float32 probabilities.
+        """
+        return build_head(maps[-1], num_classes, self.dropout, seed)
+
+
+class CellHead:
+    """Judges each place of the feature maps by itself, and lets the places vote by how sure they are.
+
+    Features are standardised a channel, two 1x1 convolutions give each place the log-odds s of each class against a
+    sound one, and the image has the odds that are the mean of exp(s) over its places (log-mean-exp: between the mean,
+    which a crack on few places is lost in, and the maximum, which one odd place decides; Pinheiro and Collobert 2015,
+    arXiv:1411.6228). It is computed as one softmax over all places and classes, summed over the places.
+
+    Args:
+        hidden: channels between the two convolutions.
+        dropout: share of them that training sets to zero, in [0, 1).
+    """
+
+    def __init__(self, hidden: int, dropout: float) -> None:
+        self.hidden = hidden
+        self.dropout = dropout
+
+    def embedding(self, backbone: keras.Model) -> keras.Model:
+        """Returns the network whose outputs the head takes: (B, S, S, 3) uint8 images to (B, h * w * d) features."""
+        return flat_embedding(backbone)
+
+    def build(self, maps: Shape, num_classes: int, positive: int, seed: int) -> keras.Model:
+        """Builds the head; arguments as of `PooledHead.build`, (B, h * w * d) features to (B, c) probabilities."""
+        places = maps[0] * maps[1]
+        sound = 1 if positive == 0 else 0
+        against = [0.0 if number == sound else 1.0 for number in range(num_classes)]
+        with keras.StatelessScope():
+            features = keras.Input((prod(maps),), dtype="float32", name="features")
+            steps = [
+                layers.Reshape(maps, name="places", **FLOAT),
+                layers.BatchNormalization(
+                    center=False, scale=False, epsilon=EPSILON, trainable=False, name=STANDARDISE, **FLOAT
+                ),
+                layers.Conv2D(self.hidden, 1, activation="relu", name="place_features", **FLOAT),
+                layers.Dropout(self.dropout, seed=keras_seed(seed, "dropout"), name="dropout", **FLOAT),
+                layers.Conv2D(num_classes, 1, name="place_scores", **FLOAT),
+                layers.Rescaling(against, name="place_log_odds", **FLOAT),
+                layers.Reshape((places * num_classes,), name="votes", **FLOAT),
+                layers.Softmax(name="shares", **FLOAT),
+                layers.Reshape((places, num_classes), name="place_shares", **FLOAT),
+                layers.GlobalAveragePooling1D(name="mean_share", **FLOAT),
+                layers.Rescaling(float(places), name="probabilities", **FLOAT),
+            ]
+            x = features
+            for layer in steps:
+                x = layer(x)
+            head = keras.Model(features, x, name="head")
+            start_random(head, seed, "head")
+        return head
+
+
+def build_head(num_features: int, num_classes: int, dropout: float, seed: int) -> keras.Model:
+    """Builds the head of `PooledHead` for embeddings of `num_features`."""
+    with keras.StatelessScope():
+        features = keras.Input((num_features,), dtype="float32", name="features")
+        x = layers.Dropout(dropout, seed=keras_seed(seed, "dropout"), dtype="float32", name="dropout")(features)
+        x = layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities")(x)
+        head = keras.Model(features, x, name="head")
+        start_random(head, seed, "head")
+    return head
+
+
+def fit_statistics(head: keras.Model, embeddings: Iterable[np.ndarray]) -> None:
+    """Sets the means and variances that `head` standardises features by to those of `embeddings`, (n, d) a part.
+
+    Nothing is done to a head that standardises nothing. Parts are merged as by Chan, Golub and LeVeque (1979).
+    """
+    found = [layer for layer in head.layers if layer.name == STANDARDISE]
+    if not found:
+        return
+    (layer,) = found
+    channels = layer.input.shape[-1]
+    count, mean, squares = 0, np.zeros(channels), np.zeros(channels)
+    for part in embeddings:
+        features = part.reshape(-1, channels).astype(np.float64)
+        new = features.mean(axis=0)
+        shift, total = new - mean, count + len(features)
+        squares += ((features - new) ** 2).sum(axis=0) + shift**2 * count * len(features) / total
+        mean += shift * len(features) / total
+        count = total
+    layer.set_weights([mean, squares / count])

@@ -1,0 +1,96 @@
+"""The options of config groups: where their files lie, and how options that stand in lists are composed."""
+
+import difflib
+from collections.abc import Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from crackexp.errors import ConfigError
+from crackexp.schema import LISTED
+
+GROUP = "dataset"
+"""Of all options that stand in lists."""
+
+
+def conf_dir() -> Path:
+    """Returns the folder of the packaged configs: inside an installed package, else beside it in a checkout."""
+    packaged = Path(__file__).parent / "conf"
+    return packaged if packaged.is_dir() else Path(__file__).parent.parent / "conf"
+
+
+def suggest(word: str, choices: Any) -> str:
+    """Returns " Did you mean 'x'?" where a choice is close to `word`, else the list of choices."""
+    names = sorted(str(choice) for choice in choices)
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    return f" Did you mean '{close[0]}'?" if close else f" Choose from: {', '.join(names)}."
+
+
+def typed(key: str) -> str:
+    """Returns how a value is typed: ``key=VALUE``, or of an option in a list ``list=[{OPTION: {key: VALUE}}]``."""
+    for path in LISTED:
+        option, _, inner = key.removeprefix(f"{path}.").partition(".")
+        if key.startswith(f"{path}.") and inner:
+            return f"'{path}=[{{{option}: {{{inner}: VALUE}}}}]'"
+    return f"{key}=VALUE"
+
+
+def compose_listed(cfg: DictConfig) -> DictConfig:
+    """Returns `cfg` with each item of the lists `schema.LISTED` as ``{OPTION: {key: value}}`` with all keys.
+
+    An item is NAME, or ``{NAME: {key: value}}`` with what differs from the option NAME of the group ``dataset``. One
+    that has a ``_target_`` is whole as it is.
+
+    Raises:
+        ConfigError: an item of another form, no such option, a key that has no value.
+    """
+    cfg = cfg.copy()
+    OmegaConf.set_readonly(cfg, False)
+    OmegaConf.set_struct(cfg, False)
+    for path in LISTED:
+        parent, _, key = path.rpartition(".")
+        table = OmegaConf.select(cfg, parent) if parent else cfg
+        if not OmegaConf.is_dict(table) or key not in table:
+            continue
+        items = table[key]
+        if not isinstance(items, ListConfig):
+            raise _misformed(path, items)
+        table[key] = [_composed(path, item) for item in OmegaConf.to_container(items)]  # type: ignore[union-attr]
+    return cfg
+
+
+def _composed(path: str, item: Any) -> dict[str, Any]:
+    table = {item: None} if isinstance(item, str) else item
+    if not isinstance(table, Mapping) or len(table) != 1:
+        raise _misformed(path, item)
+    ((option, given),) = table.items()
+    given = {} if given is None else given
+    if not isinstance(given, Mapping):
+        raise _misformed(path, item)
+    node = OmegaConf.create({} if "_target_" in given else _option(str(option), path))
+    node.merge_with(given)
+    whole: dict[str, Any] = OmegaConf.to_container(node)  # type: ignore[assignment]  # a table at the root
+    if missing := [f"{path}.{option}.{key}" for key, value in whole.items() if value == "???"]:
+        raise ConfigError("\n".join(f"{key} has no value. Type {typed(key)}. Received: {item}" for key in missing))
+    return {str(option): whole}
+
+
+def _option(name: str, path: str) -> Any:
+    """Returns what ``conf/dataset/<name>.yaml``, or the user's file of that name, composes to, unresolved."""
+    within = GlobalHydra.instance().is_initialized()
+    with nullcontext() if within else initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        options = GlobalHydra.instance().config_loader().get_group_options(GROUP)
+        if name not in options:
+            raise ConfigError(f"{GROUP} has no option '{name}'.{suggest(name, options)} Received: {name} in {path}")
+        return OmegaConf.to_container(compose(f"{GROUP}/{name}")[GROUP])
+
+
+def _misformed(path: str, value: Any) -> ConfigError:
+    return ConfigError(
+        f"{path} is a list of datasets, each NAME or {{NAME: {{key: value}}}}. "
+        f"Type {path}=[synthetic] or '{path}=[{{synthetic: {{count: 3000}}}}]'. Received: {path}={value}"
+    )

@@ -1,0 +1,1 @@
+"""The page of crackexp.app: photos go in, verdicts and marks come out, and nothing is kept."""

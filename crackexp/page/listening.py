@@ -1,0 +1,68 @@
+"""Where the page is served: a port that is claimed first of all, and who can reach it."""
+
+import errno
+import ipaddress
+import socket
+from dataclasses import dataclass
+
+from crackexp.errors import UserError
+
+
+@dataclass(frozen=True)
+class Place:
+    """A port that is ours.
+
+    Attributes:
+        host: as the user typed it.
+        socket: it listens.
+    """
+
+    host: str
+    socket: socket.socket
+
+    @property
+    def is_private(self) -> bool:
+        """Whether programs of this computer alone reach it."""
+        return ipaddress.ip_address(self.socket.getsockname()[0].partition("%")[0]).is_loopback
+
+    @property
+    def address(self) -> str:
+        """What to type into a browser of this computer."""
+        anywhere = ipaddress.ip_address(self.socket.getsockname()[0].partition("%")[0]).is_unspecified
+        return f"http://{'localhost' if anywhere else _bracketed(self.host)}:{self.socket.getsockname()[1]}"
+
+    @property
+    def names(self) -> list[str]:
+        """The names by which a browser may call it; "*" for any.
+
+        On loopback none but its own: else a foreign page whose name is led to 127.0.0.1 could read ours.
+        """
+        return ["localhost", "127.0.0.1", "[::1]", _bracketed(self.host)] if self.is_private else ["*"]
+
+
+def claim(host: str, port: int) -> Place:
+    """Returns a port that listens already, so that no other program takes it while the model is loaded.
+
+    Args:
+        host: a name or an address of this computer.
+        port: 0 for any that is free.
+
+    Raises:
+        UserError: another program listens there, or the host is none of this computer's.
+    """
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return Place(host, socket.create_server((str(address[0]), port), family=family, backlog=128))
+    except (socket.gaierror, UnicodeError):
+        reason = "This host is not known. Type host=127.0.0.1 for this computer alone"
+    except OSError as error:
+        reason = {
+            errno.EADDRINUSE: "Another program listens on this port. Type port=NUMBER, or port=0 for any that is free",
+            errno.EACCES: "This port is reserved for the system. Type port=NUMBER from 1024 on",
+            errno.EADDRNOTAVAIL: "This host is not this computer. Type host=127.0.0.1",
+        }.get(error.errno or 0, f"This port cannot be listened on: {error.strerror}. Type another port=NUMBER")
+    raise UserError(f"{reason}. Received: host={host} port={port}")
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
