@@ -22,6 +22,7 @@ FOLDERS = {
     "programs": ("programs", "compiled by XLA"),
     "splits": ("splits", "links to train, val and test images"),
     "digests": ("index", "of image files"),
+    "duplicates": ("duplicates", "thumbnails and copies of image files"),
     "states": ("states", "of interrupted runs, for resume=RUN_ID"),
     "sweeps": ("sweeps", "marks of sweeps that run"),
     "datasets": ("datasets", "drawn or unpacked"),

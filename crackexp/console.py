@@ -22,7 +22,9 @@ from crackexp.tracking.logger import NoLogger
 if TYPE_CHECKING:
     import pandas as pd
 
+    from crackexp.auditing.findings import Finding
     from crackexp.data.index import ImageIndex
+    from crackexp.data.leaks import Leaks
     from crackexp.evaluation.comparison import Comparison
     from crackexp.evaluation.robustness import Robustness
     from crackexp.evaluation.sets import Part
@@ -64,6 +66,20 @@ def print_data(datamodule: DataModule) -> None:
         counts = np.bincount(images.labels, minlength=len(index.class_names))
         table.add_row(part, *(str(count) for count in counts))
     console.print(table)
+    if datamodule.split.leaks:
+        print_leaks(datamodule.split.leaks)
+
+
+def print_leaks(leaks: "Leaks") -> None:
+    """Warns of test images that training has seen, in a sentence; of none it says nothing."""
+    seen = [f"{leaks.copies:,} have a copy in train"] if leaks.copies else []
+    seen += [f"{leaks.photos:,} are patches of a photo that is in train too"] if leaks.photos else []
+    if seen:
+        text = (
+            f"Of {leaks.tested:,} test images {' and '.join(seen)}: their score says how well training is remembered. "
+            "Type split=grouped to keep them apart."
+        )
+        console.print(text, style="yellow", soft_wrap=True, highlight=False, markup=False)
 
 
 def print_seen(name: str, index: "ImageIndex", seen: Collection[str] | None) -> None:
@@ -208,6 +224,21 @@ def print_survey(verdicts: "pd.DataFrame", unread: Sequence["Input"], page: Path
         table.add_row(name, row.decision, f"{row.cracked_share:.1%}", f"{row.regions:.0f}", extent)
     console.print(table)
     print_unread(unread[:LISTED])
+    print_plain(f"Report      {page}")
+
+
+def print_audit(name: str, images: int, findings: Sequence["Finding"], page: Path) -> None:
+    """Prints what was found in a dataset and what to do about it, and where the report lies."""
+    table = Table(title=f"Audit of {name}, {images:,} images", title_justify="left", title_style="bold")
+    table.add_column("looked for")
+    table.add_column("found", justify="right")
+    table.add_column("what to do", overflow="fold")
+    for finding in findings:
+        style = "yellow" if finding.count else "dim"
+        table.add_row(finding.title, f"{finding.count:,}", finding.advice if finding.count else "", style=style)
+    console.print(table)
+    for finding in findings:
+        print_plain(finding.text)
     print_plain(f"Report      {page}")
 
 

@@ -16,6 +16,7 @@ from crackexp import __version__
 from crackexp.data.datamodule import DataModule
 from crackexp.data.decode import load_image
 from crackexp.data.index import ImageIndex
+from crackexp.data.leaks import Leaks
 from crackexp.data.pixels import resize
 from crackexp.evaluation import figures
 from crackexp.evaluation.report import (
@@ -73,6 +74,8 @@ def log_data(logger: NoLogger, datamodule: DataModule) -> None:
     logger.log_file(datamodule.split.manifest, "data")
     sizes = {part: len(getattr(datamodule, part)) for part in ("train", "val", "test")}
     logger.log_params({f"data.{part}_images": count for part, count in sizes.items()})
+    if leaks := datamodule.split.leaks:
+        log_leaks(logger, leaks)
 
     train, size = datamodule.train, datamodule.image_size
     chosen = generator(datamodule.seed, "samples").permutation(len(train))[:GRID]
@@ -90,6 +93,14 @@ def log_others(logger: NoLogger, others: Mapping[str, ImageIndex], left_out: Map
     for name, index in others.items():
         log_dataset(logger, name, index, "evaluation")
         logger.log_params({f"data.also.{name}.images": len(index), f"data.also.{name}.left_out": left_out[name]})
+
+
+def log_leaks(logger: NoLogger, leaks: Leaks) -> None:
+    """Logs how many test images training has seen, and which."""
+    counts = {"data.test_copies_in_train": leaks.copies, "data.test_photos_in_train": leaks.photos}
+    logger.log_params({name: count for name, count in counts.items() if count is not None})
+    table = pd.DataFrame(leaks.rows, columns=["file", "mate", "kind", "similarity"])
+    logger.log_text(table.to_csv(index=False), "data/leaks.csv")
 
 
 def log_dataset(logger: NoLogger, name: str, index: ImageIndex, context: str) -> None:

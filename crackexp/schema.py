@@ -96,7 +96,12 @@ class Also(Strict):
 class RatioSplit(Node):
     ratio: Ratio
     seed: Seed
+    check_leaks: bool
     cache: Name
+
+
+class GroupedSplit(RatioSplit):
+    by: Annotated[list[Literal["copies", "photos"]], Field(min_length=1)]
 
 
 class Augmentation(Node):
@@ -299,6 +304,17 @@ class SurveyRoot(Strict):
     batch_size: PositiveInt | None
 
 
+class AuditRoot(Strict):
+    """The scalars of ``conf/audit.yaml``."""
+
+    task_name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    image_size: Annotated[int, Field(ge=32, le=2048)]
+    out: Name
+    shown: Annotated[int, Field(ge=1, le=500)]
+    embeddings_gb: Annotated[float, Field(gt=0)]
+
+
 class AppLimits(Strict):
     photos: Annotated[int, Field(ge=1, le=10_000)]
     megapixels: Annotated[float, Field(gt=0, le=178)]
@@ -369,7 +385,10 @@ GROUPS: dict[str, dict[str, type[Strict]]] = {
         "crackexp.data.sources.Mendeley": Mendeley,
         "crackexp.data.sources.Sdnet2018": Sdnet2018,
     },
-    "split": {"crackexp.data.split.RatioSplit": RatioSplit},
+    "split": {
+        "crackexp.data.split.RatioSplit": RatioSplit,
+        "crackexp.data.grouped_split.GroupedSplit": GroupedSplit,
+    },
     "augmentation": {"crackexp.data.augmentation.Augmentation": Augmentation},
     "backbone": {
         "crackexp.models.backbone.Application": Application,

@@ -12,6 +12,7 @@ from crackexp.config import check
 from crackexp.options import conf_dir
 from crackexp.schema import (
     AppRoot,
+    AuditRoot,
     CacheRoot,
     CompareRoot,
     EvaluateRoot,
@@ -27,7 +28,7 @@ from tests.conftest import TINY, write_patches
 Compose = Callable[..., DictConfig]
 
 ADDED = ("experiment", "debug", "sweep")
-ROOTS = {"train", "evaluate", "predict", "survey", "explain", "app", "export", "compare", "cache"}
+ROOTS = {"train", "audit", "evaluate", "predict", "survey", "explain", "app", "export", "compare", "cache"}
 OPTIONS = sorted(f"{file.parent.relative_to(conf_dir())}={file.stem}" for file in conf_dir().glob("*/*.yaml"))
 SWEEPS = sorted(file.stem for file in conf_dir().glob("sweep/*.yaml") if file.stem != "search")
 """Grids; the search is run by tests/sweep/test_search.py."""
@@ -67,6 +68,7 @@ RUNS = {
     "groups": [
         "dataset=sdnet2018",
         "dataset.surfaces=[decks]",
+        "split=grouped",
         "callbacks=minimal",
         "+debug=profile",
         "dataset.limit=40",
@@ -113,6 +115,7 @@ def test_every_option_composes_and_passes_the_check(compose_config: Compose, pat
 def test_every_root_composes_and_passes_the_check(compose_config: Compose) -> None:
     assert {file.stem for file in conf_dir().glob("*.yaml")} == ROOTS
     check(compose_config(root="train"), TrainRoot)
+    check(compose_config(root="audit"), AuditRoot)
     check(compose_config("run=abc", root="evaluate"), EvaluateRoot)
     check(compose_config("model=abc", "input=abc", root="predict"), PredictRoot)
     check(compose_config("model=abc", "input=[abc,def]", root="survey"), SurveyRoot)

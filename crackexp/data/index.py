@@ -39,6 +39,7 @@ class ImageIndex:
         positive: the class that means "crack".
         groups: (n,) str, the photo that each patch was cut from; None where unknown.
         roots: (n,) Path, the folder that each file is relative to; None: all to `root`.
+        bad: (file, reason) of each file that was left out because it cannot be used.
     """
 
     root: Path
@@ -49,6 +50,7 @@ class ImageIndex:
     positive: str
     groups: np.ndarray | None = None
     roots: np.ndarray | None = None
+    bad: tuple[tuple[str, str], ...] = ()
 
     def __len__(self) -> int:
         return len(self.files)
@@ -196,6 +198,7 @@ def build_index(
         class_names=class_names,
         positive=positive,
         groups=None if photos is None else photos[good],
+        bad=tuple(sorted(bad.items())),
     )
 
 

@@ -6,7 +6,7 @@ import os
 import random
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,9 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
+from crackexp.data.duplicates import find_duplicates
 from crackexp.data.index import ImageIndex
+from crackexp.data.leaks import Leaks, find_leaks
 from crackexp.errors import ConfigError, DataError
 
 PARTS = ("train", "val", "test")
@@ -31,6 +33,7 @@ class Split:
         name: readable, such as `ratio-0.7-0.2-0.1-seed-1337`.
         key: 16 hex digits over the dataset's fingerprint and what made the split; the same on
             every machine.
+        leaks: test images that train has seen; None where nobody looked.
     """
 
     train: ImageIndex
@@ -40,6 +43,10 @@ class Split:
     manifest: Path
     name: str
     key: str
+    leaks: Leaks | None = None
+
+
+Build = Callable[[Path, ImageIndex, list[str]], None]
 
 
 class RatioSplit:
@@ -52,25 +59,22 @@ class RatioSplit:
         ratio: shares of train, val and test; above 0, with the sum 1.
         seed: of the shuffle, apart from the seed of the run.
         cache: folder; the split lands below its `splits`.
+        check_leaks: whether to look for test images that train has seen.
 
     Raises:
         ConfigError: the ratio is none.
     """
 
-    def __init__(self, *, ratio: Sequence[float], seed: int, cache: str | Path) -> None:
-        self.ratio = tuple(float(share) for share in ratio)
+    def __init__(self, *, ratio: Sequence[float], seed: int, cache: str | Path, check_leaks: bool = True) -> None:
+        self.ratio = checked_ratio(ratio)
         self.seed = int(seed)
         self.cache = Path(cache)
-        if len(self.ratio) != 3 or min(self.ratio) <= 0 or round(sum(self.ratio), 5) != 1:
-            raise ConfigError(
-                "A ratio is three numbers above 0 with the sum 1, such as "
-                f"split.ratio=[0.7,0.2,0.1]. Received: split.ratio={list(self.ratio)}"
-            )
+        self.check_leaks = check_leaks
 
     @property
     def name(self) -> str:
         """Readable name of the split, the same for every dataset."""
-        return f"ratio-{'-'.join(f'{share:g}' for share in self.ratio)}-seed-{self.seed}"
+        return f"ratio-{ratio_name(self.ratio, self.seed)}"
 
     def split(self, index: ImageIndex) -> Split:
         """Splits a dataset, or reads the split that stands in the cache.
@@ -80,31 +84,7 @@ class RatioSplit:
         """
         self._require_enough(index)
         text = f"{index.fingerprint}\n{self.ratio!r}\n{self.seed}"
-        key = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-        place = hashlib.blake2b(os.fsencode(index.root.resolve()), digest_size=4).hexdigest()
-        folder = self.cache / "splits" / f"{self.name}-{key}-{place}"
-        links = _link_names(index)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.parent / f".{folder.name}.lock"):
-            parts = _read_parts(folder, index, links)
-            if parts is None:
-                shutil.rmtree(folder, ignore_errors=True)
-                self._build(folder, index, links)
-                parts = _read_parts(folder, index, links)
-        if parts is None:
-            raise DataError(
-                f"The split in {folder} does not hold every image once. Delete the folder and try "
-                f"again. Received: {index.root}"
-            )
-        return Split(
-            train=index.subset(parts == 0),
-            val=index.subset(parts == 1),
-            test=index.subset(parts == 2),
-            folder=folder,
-            manifest=folder / "manifest.csv",
-            name=self.name,
-            key=key,
-        )
+        return kept(index, self.cache, self.name, text, self._build, self.check_leaks)
 
     def _require_enough(self, index: ImageIndex) -> None:
         for label, name in enumerate(index.class_names):
@@ -121,20 +101,85 @@ class RatioSplit:
     def _build(self, folder: Path, index: ImageIndex, links: list[str]) -> None:
         import splitfolders
 
-        temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
-        source = temporary.with_name(f"{temporary.name}.source")
+        source = folder.with_name(f"{folder.name}.source")
         try:
             for name in index.class_names:
                 (source / name).mkdir(parents=True)
             for i, link in enumerate(links):
                 (source / link).symlink_to(index.path(i).absolute())
             with _quiet_splitfolders():
-                splitfolders.ratio(source, temporary, seed=self.seed, ratio=self.ratio, move="symlink")
-            _write_manifest(temporary, index, links)
-            temporary.rename(folder)
+                splitfolders.ratio(source, folder, seed=self.seed, ratio=self.ratio, move="symlink")
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
             shutil.rmtree(source, ignore_errors=True)
+
+
+def checked_ratio(ratio: Sequence[float]) -> tuple[float, ...]:
+    """Returns shares of train, val and test.
+
+    Raises:
+        ConfigError: they are not three numbers above 0 with the sum 1.
+    """
+    shares = tuple(float(share) for share in ratio)
+    if len(shares) != 3 or min(shares) <= 0 or round(sum(shares), 5) != 1:
+        raise ConfigError(
+            "A ratio is three numbers above 0 with the sum 1, such as "
+            f"split.ratio=[0.7,0.2,0.1]. Received: split.ratio={list(shares)}"
+        )
+    return shares
+
+
+def ratio_name(ratio: Sequence[float], seed: int) -> str:
+    """Returns ratio and seed as they stand in the name of a split."""
+    return f"{'-'.join(f'{share:g}' for share in ratio)}-seed-{seed}"
+
+
+def kept(index: ImageIndex, cache: Path, name: str, text: str, build: Build, check_leaks: bool) -> Split:
+    """Returns the split that stands in the cache, or builds it there.
+
+    Args:
+        index: of the dataset.
+        cache: folder; the split lands below its `splits`.
+        name: readable, of the split.
+        text: all that the split depends on.
+        build: fills a folder with `train/CLASS`, `val/CLASS` and `test/CLASS`; takes the folder, the index and the
+            link `CLASS/FILE` of each image.
+        check_leaks: whether to look for test images that train has seen.
+
+    Raises:
+        DataError: the folder cannot be built whole.
+    """
+    key = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    place = hashlib.blake2b(os.fsencode(index.root.resolve()), digest_size=4).hexdigest()
+    folder = cache / "splits" / f"{name}-{key}-{place}"
+    links = _link_names(index)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.parent / f".{folder.name}.lock"):
+        parts = _read_parts(folder, index, links)
+        if parts is None:
+            shutil.rmtree(folder, ignore_errors=True)
+            temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
+            try:
+                build(temporary, index, links)
+                _write_manifest(temporary, index, links)
+                temporary.rename(folder)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+            parts = _read_parts(folder, index, links)
+    if parts is None:
+        raise DataError(
+            f"The split in {folder} does not hold every image once. Delete the folder and try "
+            f"again. Received: {index.root}"
+        )
+    return Split(
+        train=index.subset(parts == 0),
+        val=index.subset(parts == 1),
+        test=index.subset(parts == 2),
+        folder=folder,
+        manifest=folder / "manifest.csv",
+        name=name,
+        key=key,
+        leaks=find_leaks(index, parts, find_duplicates(index, cache)) if check_leaks else None,
+    )
 
 
 def _link_names(index: ImageIndex) -> list[str]:

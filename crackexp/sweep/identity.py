@@ -14,7 +14,17 @@ from omegaconf import DictConfig, OmegaConf
 
 UNRELATED = ("paths", "tracking", "task_name", "tags", "register", "optimized_metric", "profile", "resume", "sweep")
 """Keys of the root config that no result depends on."""
-LIBRARIES = ("grain", "jax", "jaxlib", "keras", "numpy", "opencv-python-headless", "scikit-learn", "split-folders")
+LIBRARIES = (
+    "faiss-cpu",
+    "grain",
+    "jax",
+    "jaxlib",
+    "keras",
+    "numpy",
+    "opencv-python-headless",
+    "scikit-learn",
+    "split-folders",
+)
 
 
 def cell_id(cfg: DictConfig, fingerprint: str, others: Mapping[str, str] = MappingProxyType({})) -> str:
@@ -36,6 +46,7 @@ def cell_id(cfg: DictConfig, fingerprint: str, others: Mapping[str, str] = Mappi
     values["evaluation"]["also"] = dict(others)
     values["mix"] = [node["weight"] for item in values["mix"] for node in item.values()]
     values["trainer"].pop("embeddings_gb")
+    values["split"].pop("check_leaks", None)
     text = json.dumps(values, sort_keys=True)
     for folder in (cfg.paths.output, cfg.paths.cache, cfg.paths.root):
         text = text.replace(json.dumps(str(folder))[1:-1], "")

@@ -19,6 +19,7 @@ ARTIFACTS = {
     "config/config.yaml",
     "config/overrides.txt",
     "data/augmentations.png",
+    "data/leaks.csv",
     "data/manifest.csv",
     "data/samples.png",
     "environment/packages.txt",

@@ -26,6 +26,10 @@ WRONG = [
     ("split.ratio=[0.8,0.2]", ["split.ratio", "3 items"]),
     ("split.ratio=[0.8,0.2,0]", ["split.ratio.2", "greater than 0", "override split.ratio=[0.8,0.2,0]"]),
     ("split.sed=1", ["'sed'", "split", "'seed'"]),
+    ("split=groupd", ["groupd", "grouped"]),
+    ("split=grouped split.by=[copy]", ["split.by.0", "'copies'"]),
+    ("split=grouped split.by=[]", ["split.by", "at least 1"]),
+    ("split.check_leaks=maybe", ["split.check_leaks", "boolean"]),
     ("backbone=mobilenet_v9", ["mobilenet_v9", "mobilenet_v2"]),
     ("backbone.alpha=0", ["backbone.alpha", "greater than 0"]),
     ("backbone.weights=/no/such/file.h5", ["backbone.weights", "/no/such/file.h5"]),
@@ -139,6 +143,7 @@ def test_another_backend_of_keras_is_refused(command: Command) -> None:
     ("entry", "key"),
     [
         ("train", "dataset:"),
+        ("audit", "shown:"),
         ("evaluate", "dataset:"),
         ("predict", "input:"),
         ("survey", "tile:"),

@@ -7,6 +7,7 @@ from crackexp.evaluation.figures.evidence import evidence
 from crackexp.evaluation.figures.grids import (
     augmentation_grid,
     error_gallery,
+    gallery,
     prediction_grid,
     sample_grid,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "corruption_sheet",
     "error_gallery",
     "evidence",
+    "gallery",
     "part_scores",
     "precision_recall_curve",
     "prediction_grid",

@@ -83,6 +83,22 @@ def error_gallery(images: np.ndarray, scores: np.ndarray, rows: pd.DataFrame, er
     return figure
 
 
+@styled
+def gallery(images: np.ndarray, titles: Sequence[str], details: Sequence[str], title: str) -> Figure:
+    """Draws images, four a row, with a title over and a few words under each.
+
+    Args:
+        images: (n, H, W, 3) uint8, n at least 1.
+        titles: n texts.
+        details: n texts, of two lines at most.
+        title: of the whole.
+    """
+    names = [shortened(text, 24) for text in titles]
+    figure = grid(images, names, 4, wrong=np.zeros(len(images), bool), details=details)
+    heading(figure, title)
+    return figure
+
+
 def grid(
     images: np.ndarray,
     titles: Sequence[str],

@@ -1,0 +1,76 @@
+"""Looks for what is wrong with a dataset: ``python -m crackexp.audit dataset=NAME``."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from crackexp.cli import run
+from crackexp.config import check, instantiate
+from crackexp.schema import AuditRoot
+
+
+def audit(composed: DictConfig) -> dict[str, float]:
+    """Finds copies, contradicting and suspected labels, outliers and unreadable files, and what a split lets through.
+
+    Args:
+        composed: what Hydra composed from ``conf/audit.yaml``.
+
+    Returns:
+        How often each was found, by the name of its metric.
+
+    Raises:
+        UserError: a mistake in the config or the dataset.
+    """
+    cfg = check(composed, AuditRoot)
+
+    from crackexp.data.duplicates import find_duplicates
+    from crackexp.data.thumbnails import thumbnails
+
+    cache = Path(cfg.paths.cache)
+    dataset = instantiate(cfg.dataset)
+    index = dataset.prepare()
+    split = instantiate(cfg.split).split(index) if "split" in cfg else None
+    copies = find_duplicates(index, cache)
+    looks = thumbnails(index, cache)
+
+    from crackexp import console, report
+    from crackexp.auditing.audit_report import Report
+    from crackexp.auditing.findings import audit_images
+    from crackexp.data.pipeline import image_batches
+    from crackexp.training.embeddings import Embedder
+    from crackexp.training.inference import fastest_batch
+    from crackexp.training.programs import keep_programs, set_precision
+
+    set_precision("float32")
+    keep_programs(cache)
+    logger = instantiate(cfg.tracking)
+    size = cfg.image_size
+    backbone = instantiate(cfg.backbone).build(size, cfg.seed)
+    backbone.trainable = False
+    embedder = Embedder(backbone, size, fastest_batch(size), cache, cfg.embeddings_gb * 1e9)
+
+    with logger.run(f"audit-{dataset.name}", tags={}):
+        report.log_run(logger, cfg)
+        report.log_dataset(logger, dataset.name, index, "audit")
+        table = embedder.embed(index, "plain", lambda part, batch: image_batches(part, size, batch), "Embedding images")
+        found = audit_images(index, looks, copies, split, table[:], cfg.seed)
+        made = Report(Path(cfg.out), index, found, cfg.shown)
+        judge = f"split {split.name}, " if split else ""
+        made.write(dataset.name, f"{index.root}; {judge}embeddings by {backbone.name} at {size} px")
+        metrics = {f"audit/{finding.name}": float(finding.count) for finding in found.findings}
+        logger.log_metrics(metrics | {"audit/images": float(len(index))})
+        for file in made.files:
+            logger.log_file(file, "audit")
+        for name, figure in made.figures():
+            logger.log_figure(figure, f"audit/{name}.png")
+    console.print_audit(dataset.name, len(index), found.findings, made.page)
+    return metrics
+
+
+def main(composed: DictConfig) -> None:
+    """Audits."""
+    audit(composed)
+
+
+if __name__ == "__main__":
+    run(main, "audit")

@@ -1,0 +1,189 @@
+"""What an audit finds, as tables and sentences."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from crackexp.auditing.labels import distances, far_out, out_of_fold, suspects
+from crackexp.data.duplicates import IDENTICAL, Duplicates
+from crackexp.data.grouped_split import together
+from crackexp.data.index import ImageIndex
+from crackexp.data.split import PARTS, Split
+from crackexp.data.thumbnails import Thumbnails
+
+RARE = 0.2
+"""Share of the images of a class, relative to the largest, from which down it is called rare."""
+
+_APART = "train with split=grouped"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked for.
+
+    Attributes:
+        name: of the metric, such as "copies".
+        title: a few words.
+        count: how often it was found.
+        text: a sentence.
+        advice: what to do about it; empty where nothing is to be done.
+    """
+
+    name: str
+    title: str
+    count: int
+    text: str
+    advice: str
+
+
+@dataclass(frozen=True)
+class Audit:
+    """All that was found.
+
+    Attributes:
+        images: a row an image: file, class, part, photo, height, width, brightness (0 to 255), contrast, sharpness,
+            copy_of (the first of its copies), copies (how many there are with it), distance, outlier, probability (of
+            its class, by other images), suspected (the class that it looks like, where another). Columns of what is not
+            known are left out.
+        pairs: a row a pair of copies, contradicting classes first: file, mate, class, mate_class, kind, similarity,
+            contradicting, part, mate_part.
+        findings: the most urgent first.
+        labels_judged: False where there are too few groups to judge labels by others.
+    """
+
+    images: pd.DataFrame
+    pairs: pd.DataFrame
+    unreadable: pd.DataFrame
+    findings: list[Finding]
+    labels_judged: bool
+
+    @property
+    def suspects(self) -> pd.DataFrame:
+        """The rows of `images` whose label is likely wrong, the likeliest first."""
+        return self.images[self.images["suspect_rank"].notna()].sort_values("suspect_rank", kind="stable")
+
+    @property
+    def outliers(self) -> pd.DataFrame:
+        """The rows of `images` that are unlike all others, the farthest first."""
+        return self.images[self.images["outlier"]].sort_values("distance", ascending=False, kind="stable")
+
+
+def audit_images(
+    index: ImageIndex, looks: Thumbnails, copies: Duplicates, split: Split | None, embeddings: np.ndarray, seed: int
+) -> Audit:
+    """Looks through a dataset.
+
+    Args:
+        index: n images.
+        looks: of each of them.
+        copies: among them.
+        split: that is chosen for training; None: not looked at.
+        embeddings: (n, d) float32 by a backbone.
+        seed: of folds.
+    """
+    images = _images(index, looks, copies, split)
+    images["distance"] = distances(embeddings, copies.groups)
+    images["outlier"] = far_out(images["distance"].to_numpy())
+    images["suspected"], images["suspect_rank"] = "", pd.Series(np.nan, index=images.index)
+    probabilities = out_of_fold(embeddings, index.labels, together(index, copies, photos=True), seed)
+    if probabilities is not None:
+        images["probability"] = probabilities[np.arange(len(index)), index.labels]
+        found = suspects(index.labels, probabilities)
+        images.loc[found, "suspected"] = np.asarray(index.class_names)[probabilities[found].argmax(axis=1)]
+        images.loc[found, "suspect_rank"] = np.arange(1, len(found) + 1)
+    pairs = _pairs(index, copies, images)
+    unreadable = pd.DataFrame(list(index.bad), columns=["file", "reason"])
+    audit = Audit(images, pairs, unreadable, [], probabilities is not None)
+    audit.findings.extend(_findings(index, audit, split))
+    return audit
+
+
+def _images(index: ImageIndex, looks: Thumbnails, copies: Duplicates, split: Split | None) -> pd.DataFrame:
+    images = pd.DataFrame({"file": index.files, "class": np.asarray(index.class_names)[index.labels]})
+    if split is not None:
+        part_of = {file: part for part in PARTS for file in getattr(split, part).files.tolist()}
+        images["part"] = [part_of[file] for file in index.files.tolist()]
+    if index.groups is not None:
+        images["photo"] = index.groups
+    images["height"], images["width"] = looks.shapes.T
+    images["brightness"] = [picture.mean() for picture in looks.pictures]
+    images["contrast"] = [picture.std() for picture in looks.pictures]
+    images["sharpness"] = looks.sharpness
+    images["copy_of"], images["copies"] = index.files[copies.groups], copies.sizes
+    return images
+
+
+def _pairs(index: ImageIndex, copies: Duplicates, images: pd.DataFrame) -> pd.DataFrame:
+    first, second = copies.pairs.T
+    pairs = pd.DataFrame({"file": index.files[first], "mate": index.files[second]})
+    for column in ("class", "part"):
+        if column in images:
+            pairs[column] = images[column].to_numpy()[first]
+            pairs[f"mate_{column}"] = images[column].to_numpy()[second]
+    pairs["kind"], pairs["similarity"] = copies.kinds, copies.similarity
+    pairs["contradicting"] = index.labels[first] != index.labels[second]
+    return pairs.sort_values(["contradicting", "similarity"], ascending=False, kind="stable").reset_index(drop=True)
+
+
+def _findings(index: ImageIndex, audit: Audit, split: Split | None) -> list[Finding]:
+    count, images, pairs = len(index), audit.images, audit.pairs
+    copied = int((images["copies"] > 1).sum())
+    unreadable, contradicting = len(audit.unreadable), int(pairs["contradicting"].sum())
+    identical = int((pairs["kind"] == IDENTICAL).sum())
+    found = [
+        Finding(
+            "unreadable",
+            "unreadable files",
+            unreadable,
+            f"Not readable as images: {_some(unreadable, 'file')}.",
+            "mend or delete those in unreadable.csv, or train with dataset.on_bad_file=skip",
+        ),
+        Finding(
+            "contradictions",
+            "contradicting labels",
+            contradicting,
+            f"One picture in two classes: {_some(contradicting, 'pair')} of copies.",
+            "one label of each is wrong: relabel or delete, the first rows of pairs.csv",
+        ),
+    ]
+    if split is not None and split.leaks is not None:
+        leaks = split.leaks
+        seen = max(leaks.copies, leaks.photos or 0)
+        photos = f", and {leaks.photos:,} are patches of a photo that is in train too" if leaks.photos else ""
+        text = f"Of {leaks.tested:,} test images of this split {leaks.copies:,} have a copy in train{photos}."
+        found.append(Finding("leaks", "test images seen in training", seen, text, _APART))
+    text = (
+        f"Of {count:,} images {copied:,} ({copied / count:.1%}) have a copy; to the byte: {_some(identical, 'file')}."
+    )
+    found.append(Finding("copies", "images with a copy", copied, text, _APART))
+    if index.groups is not None:
+        sizes = images["photo"].value_counts()
+        text = f"Cut from {_some(len(sizes), 'photo')}, the largest into {_some(int(sizes.iloc[0]), 'patch', 'es')}."
+        found.append(Finding("photos", "photos that patches share", int((sizes > 1).sum()), text, _APART))
+    suspected, strangers = len(audit.suspects), len(audit.outliers)
+    text = f"Doubted by the images around them: {_some(suspected, 'label')} ({suspected / count:.1%})."
+    if not audit.labels_judged:
+        text = "Labels were not judged: a class has too few groups of images that are independent of each other."
+    advice = "look at them in the order of suspects.csv; not all are wrong"
+    found.append(Finding("suspects", "suspected labels", suspected, text, advice))
+    text = f"Far from all others: {_some(strangers, 'image')}."
+    advice = "look at them in the order of outliers.csv; delete what is no concrete"
+    found.append(Finding("outliers", "outliers", strangers, text, advice))
+    counts = images["class"].value_counts()
+    balance = ", ".join(f"{number:,} {name}" for name, number in counts.items())
+    rare = int((counts < RARE * counts.max()).sum())
+    found.append(
+        Finding("rare_classes", "rare classes", rare, f"{balance}.", "train with trainer.class_weight=balanced")
+    )
+    sizes = images.groupby(["width", "height"]).size().sort_values(ascending=False)
+    listed = ", ".join(f"{number:,} of {width} x {height}" for (width, height), number in sizes[:3].items())
+    squeezed = int((images["width"] != images["height"]).sum())
+    more = f" and {len(sizes) - 3} more sizes" if len(sizes) > 3 else ""
+    text, advice = f"{listed}{more} pixels.", "they are squeezed into squares: cut them into square patches"
+    found.append(Finding("not_square", "images that are not square", squeezed, text, advice))
+    return found
+
+
+def _some(count: int, noun: str, plural: str = "s") -> str:
+    return f"{count:,} {noun}{'' if count == 1 else plural}"

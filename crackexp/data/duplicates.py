@@ -1,0 +1,203 @@
+"""Finds pictures that are in a dataset more than once: the same file, or the same picture made anew.
+
+A copy may be re-encoded, darker or brighter, mirrored, turned upside down, and shifted by up to an eighth of its side.
+Candidates are the nearest neighbours by the spectrum of the texture, which neither mirrors nor small shifts change;
+each is then laid over the other in four orientations and at every shift. On real patches of concrete the correlation of
+copies was 0.79 and more, that of other pictures 0.61 at most; among 40,000 drawn patches, all different, 0.76.
+"""
+
+import hashlib
+import logging
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import joblib
+import numpy as np
+import scipy.fft
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from crackexp.data.index import ImageIndex
+from crackexp.data.neighbours import nearest
+from crackexp.data.thumbnails import SIDE, thumbnails
+from crackexp.files import replacing
+from crackexp.progress import progress
+
+SIMILAR = 0.77
+"""Correlation of two textures from which on they are one picture."""
+NEIGHBOURS = 10
+"""Candidates of each picture. More copies of one still come together, by way of each other."""
+IDENTICAL = "identical"
+
+_RULES = 1
+"""Raised when other pairs are found: all are then looked for anew."""
+_FREQUENCIES = 12
+_CANDIDATE = 0.5
+"""Cosine of two spectra; of copies it is 0.6 and more."""
+_FEW = 1000
+"""Images, up to which all neighbours are candidates: too few for a mean spectrum."""
+_MARGIN = SIDE // 8
+_CHUNK = 256
+_PLAIN = 4.0
+"""Standard deviation of a texture, out of 32, below which there is nothing to compare."""
+_LIT, _MOVED = 10.0, 2
+"""Grey levels and pixels of a thumbnail from which on a copy is told to be of other light, or shifted."""
+_ORIENTATIONS = ("", "mirrored left-right", "mirrored up-down", "turned")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """Pairs of images that show one picture, and what they come together to.
+
+    Attributes:
+        pairs: (m, 2) int64 rows of the index, the lower one first. Of several files with the same bytes the first
+            stands for all: each other is paired with it alone.
+        kinds: (m,) str: "identical", "re-encoded", or what differs, such as "mirrored left-right, shifted".
+        similarity: (m,) float32 in [0.77, 1], the correlation of the textures.
+        groups: (n,) int64, the first row of each image's group: all that pairs connect, directly or by way of others.
+    """
+
+    pairs: np.ndarray
+    kinds: np.ndarray
+    similarity: np.ndarray
+    groups: np.ndarray
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """How many images there are in each image's group, (n,) int64; 1 where it has no copy."""
+        return np.bincount(self.groups, minlength=len(self.groups))[self.groups]
+
+
+def find_duplicates(index: ImageIndex, cache: Path) -> Duplicates:
+    """Finds all copies among the images of an index.
+
+    40,000 images take a minute of 2 cores, and 11 kB of memory each. What was found is kept in `cache/duplicates`,
+    by the contents of the images.
+
+    Args:
+        index: n images.
+        cache: folder.
+    """
+    digests, first, rows = np.unique(index.digests, return_index=True, return_inverse=True)
+    near, kinds, similarity = _kept(digests, index.subset(first), first, Path(cache))
+    again = np.setdiff1d(np.arange(len(index)), first)
+    pairs = np.concatenate([np.sort(first[near], axis=1), np.stack([first[rows[again]], again], axis=1)])
+    kinds = np.concatenate([kinds, np.full(len(again), IDENTICAL)])
+    similarity = np.concatenate([similarity, np.ones(len(again), np.float32)])
+    order = np.lexsort((pairs[:, 1], pairs[:, 0]))
+    links = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(index), len(index)))
+    _, component = connected_components(links, directed=False)
+    _, lowest = np.unique(component, return_index=True)
+    return Duplicates(pairs[order], kinds[order], similarity[order], lowest[component].astype(np.int64))
+
+
+def _kept(
+    digests: np.ndarray, pictures: ImageIndex, first: np.ndarray, cache: Path
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns pairs of `digests`, (m, 2) int64, their kinds and similarities; read where they were found before."""
+    key = hashlib.blake2b("".join(digests.tolist()).encode(), digest_size=8).hexdigest()
+    file = cache / "duplicates" / f"pairs-{_RULES}-{key}.npz"
+    try:
+        with file.open("rb") as stream, np.load(stream) as table:
+            return table["pairs"], table["kinds"], table["similarity"]
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        _log.warning("%s is damaged (%s); copies are looked for anew", file, error)
+    place_of = np.argsort(first)  # `subset` keeps the order of the index
+    pairs, kinds, similarity = _search(thumbnails(pictures, cache).pictures)
+    pairs = place_of[pairs]
+    with replacing(file) as temporary, temporary.open("wb") as target:
+        np.savez(target, pairs=pairs, kinds=kinds, similarity=similarity)
+    return pairs, kinds, similarity
+
+
+def _search(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Finds copies among thumbnails, (n, 64, 64) uint8."""
+    light = pictures.mean(axis=(1, 2))
+    textures = _textures(pictures)
+    usable = np.array([texture.std() >= _PLAIN for texture in textures])
+    pairs = _candidates(_spectra(textures), usable)
+    found = []
+    with progress("Comparing pictures", len(pairs)) as advance, ThreadPoolExecutor(joblib.cpu_count()) as pool:
+        chunks = [pairs[start : start + _CHUNK] for start in range(0, len(pairs), _CHUNK)]
+        for rows, matches in zip(chunks, pool.map(lambda rows: _compare(textures, rows), chunks), strict=True):
+            found += [
+                (*pair, *match) for pair, match in zip(rows.tolist(), matches, strict=True) if match[0] >= SIMILAR
+            ]
+            advance(len(rows))
+    kinds = [_kind(turn, moved, light[a] - light[b]) for a, b, _, turn, moved in found]
+    return (
+        np.array([match[:2] for match in found], np.int64).reshape(-1, 2),
+        np.array(kinds, str),
+        np.array([min(match[2], 1) for match in found], np.float32),
+    )
+
+
+def _textures(pictures: np.ndarray) -> np.ndarray:
+    """Returns what is left of pictures without their light: details of 1 to 8 pixels at one contrast, about 128.
+
+    A wide crack then counts no more than the grain beside it, and two cracks of one shape are told apart.
+    """
+    textures = np.empty(pictures.shape, np.uint8)
+    for picture, texture in zip(pictures, textures, strict=True):
+        grey = picture.astype(np.float32)
+        details = cv2.GaussianBlur(grey, (0, 0), 0.8) - cv2.GaussianBlur(grey, (0, 0), 4)
+        details /= np.sqrt(cv2.GaussianBlur(details * details, (0, 0), 4) + 1)
+        np.clip(32 * details + 128.5, 0, 255, out=texture, casting="unsafe")
+    return textures
+
+
+def _spectra(textures: np.ndarray) -> np.ndarray:
+    """Returns the low frequencies of textures, (n, 264) float32 of length 1, about their mean.
+
+    Magnitudes do not change with a shift. A mirror swaps the frequencies (u, v) and (-u, v), whose sum and difference
+    it leaves alone.
+    """
+    window = np.outer(*[np.hanning(SIDE + 2)[1:-1]] * 2).astype(np.float32)
+    k, parts = _FREQUENCIES, []
+    for start in range(0, len(textures), _CHUNK):
+        waves = scipy.fft.rfft2((textures[start : start + _CHUNK].astype(np.float32) - 128) * window)[:, :, :k]
+        size = np.abs(waves)
+        one, other = size[:, 1:k, 1:], size[:, -1:-k:-1, 1:]
+        mixed = [one + other, np.abs(one - other)]
+        both = [part.reshape(len(size), -1) / 2**0.5 for part in mixed] + [size[:, 0, 1:], size[:, 1:k, 0]]
+        parts.append(np.sqrt(np.concatenate(both, axis=1)))
+    spectra = np.concatenate(parts)
+    spectra -= spectra.mean(axis=0)
+    spectra /= np.maximum(np.linalg.norm(spectra, axis=1, keepdims=True), 1e-6)
+    return spectra
+
+
+def _candidates(spectra: np.ndarray, usable: np.ndarray) -> np.ndarray:
+    """Returns the pairs of usable pictures that are near neighbours, (m, 2) int64, each once."""
+    rows = np.flatnonzero(usable)
+    if len(rows) < 2:
+        return np.empty((0, 2), np.int64)
+    squared, places = nearest(spectra[rows], spectra[rows], min(NEIGHBOURS + 1, len(rows)), "Looking for copies")
+    own = np.broadcast_to(np.arange(len(rows))[:, None], places.shape)
+    near = (places != own) & ((1 - squared / 2 >= _CANDIDATE) | (len(rows) <= _FEW))
+    return rows[np.unique(np.sort(np.stack([own[near], places[near]], axis=1), axis=1), axis=0)]
+
+
+def _compare(textures: np.ndarray, pairs: np.ndarray) -> list[tuple[float, int, int]]:
+    """Returns for each pair the best correlation, the orientation that has it, and the shift in pixels."""
+    return [max(_overlaid(textures[a], textures[b])) for a, b in pairs.tolist()]
+
+
+def _overlaid(one: np.ndarray, other: np.ndarray) -> Iterator[tuple[float, int, int]]:
+    middle = other[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
+    for turn, seen in enumerate((middle, middle[:, ::-1], middle[::-1], middle[::-1, ::-1])):
+        scores = cv2.matchTemplate(one, np.ascontiguousarray(seen), cv2.TM_CCOEFF_NORMED)
+        _, best, _, (x, y) = cv2.minMaxLoc(scores)
+        yield best, turn, max(abs(x - _MARGIN), abs(y - _MARGIN))
+
+
+def _kind(turn: int, moved: int, lighter: float) -> str:
+    words = [_ORIENTATIONS[turn], "shifted" if moved >= _MOVED else "", "other light" if abs(lighter) >= _LIT else ""]
+    return ", ".join(word for word in words if word) or "re-encoded"

@@ -1,0 +1,75 @@
+"""Test images that training has seen: as a copy, or on another patch of the same photo."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+
+from crackexp.data.duplicates import IDENTICAL, Duplicates
+from crackexp.data.index import ImageIndex
+
+PHOTO = "same photo"
+
+
+@dataclass(frozen=True)
+class Leaks:
+    """What a split lets through from train to test.
+
+    Attributes:
+        tested: number of test images.
+        copies: number of test images that have a copy in train.
+        photos: number of test images whose source photo is in train too; None where photos are unknown.
+        rows: (file of the test image, file of its mate in train, kind, similarity) for each test image with a copy, the
+            most similar one; after them those whose photo alone is in train, with the kind "same photo" and nan.
+    """
+
+    tested: int
+    copies: int
+    photos: int | None
+    rows: list[tuple[str, str, str, float]]
+
+
+def find_leaks(index: ImageIndex, parts: np.ndarray, found: Duplicates) -> Leaks:
+    """Looks for the test images of a split in its training images.
+
+    Args:
+        index: n images.
+        parts: (n,) int: 0 train, 1 val, 2 test.
+        found: the copies among the images.
+    """
+    rows = _copies(index, parts, found)
+    copied = {row[0] for row in rows}
+    photos = None
+    if index.groups is not None:
+        train = np.flatnonzero(parts == 0)
+        known, first = np.unique(index.groups[train], return_index=True)
+        mate_of = dict(zip(known.tolist(), index.files[train[first]].tolist(), strict=True))
+        seen = [row for row in np.flatnonzero(parts == 2).tolist() if str(index.groups[row]) in mate_of]
+        photos = len(seen)
+        rows += [
+            (file, mate_of[str(index.groups[row])], PHOTO, float("nan"))
+            for row in seen
+            if (file := str(index.files[row])) not in copied
+        ]
+    return Leaks(int(np.sum(parts == 2)), len(copied), photos, rows)
+
+
+def _copies(index: ImageIndex, parts: np.ndarray, found: Duplicates) -> list[tuple[str, str, str, float]]:
+    _, picture = np.unique(index.digests, return_inverse=True)
+    trained = dict(zip(picture[parts == 0].tolist(), index.files[parts == 0].tolist(), strict=True))
+    near: defaultdict[int, list[tuple[float, str, int]]] = defaultdict(list)
+    for (a, b), kind, similarity in zip(
+        found.pairs.tolist(), found.kinds.tolist(), found.similarity.tolist(), strict=True
+    ):
+        one, other = int(picture[a]), int(picture[b])
+        if kind != IDENTICAL:
+            near[one].append((similarity, kind, other))
+            near[other].append((similarity, kind, one))
+    rows = []
+    for row in np.flatnonzero(parts == 2).tolist():
+        own = int(picture[row])
+        mates = [mate for mate in [(2.0, IDENTICAL, own), *near[own]] if mate[2] in trained]
+        if mates:
+            similarity, kind, mate = max(mates)
+            rows.append((str(index.files[row]), trained[mate], kind, min(similarity, 1.0)))
+    return rows

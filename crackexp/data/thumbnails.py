@@ -1,0 +1,106 @@
+"""Small grey pictures of images, kept by content digest: enough to tell copies, blur and light."""
+
+import logging
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import joblib
+import numpy as np
+
+from crackexp.data.decode import PIXELS_VERSION, load_image
+from crackexp.data.digests import root_key
+from crackexp.data.index import ImageIndex
+from crackexp.files import replacing
+from crackexp.progress import progress
+
+SIDE = 64
+"""Pixels of a thumbnail's side."""
+_CHUNK = 64
+_RULES = 1000 + PIXELS_VERSION
+"""Raised when other thumbnails are made: all are then made anew."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Thumbnails:
+    """What pictures look like.
+
+    Attributes:
+        pictures: (n, 64, 64) uint8 grey, the whole image whatever its shape.
+        sharpness: (n,) float32, the variance of the Laplacian of the grey image in its own size (Pech-Pacheco et al.
+            2000).
+        shapes: (n, 2) int32, height and width of the image in pixels.
+    """
+
+    pictures: np.ndarray
+    sharpness: np.ndarray
+    shapes: np.ndarray
+
+    def __getitem__(self, rows: np.ndarray) -> "Thumbnails":
+        """Returns those of `rows`, (m,) int."""
+        return Thumbnails(self.pictures[rows], self.sharpness[rows], self.shapes[rows])
+
+    def and_(self, others: "Thumbnails") -> "Thumbnails":
+        """Returns these and after them `others`."""
+        ours, theirs = vars(self).values(), vars(others).values()
+        return Thumbnails(*(np.concatenate(pair) for pair in zip(ours, theirs, strict=True)))
+
+
+def thumbnails(index: ImageIndex, cache: Path) -> Thumbnails:
+    """Returns a thumbnail of each image; one that was made before is read from `cache/duplicates`.
+
+    Args:
+        index: n images.
+        cache: folder.
+    """
+    digests, first, rows = np.unique(index.digests, return_index=True, return_inverse=True)
+    file = Path(cache) / "duplicates" / f"thumbnails-{root_key(index.root)}.npz"
+    known, held = _read(file)
+    missing = np.flatnonzero(~np.isin(digests, known))
+    if len(missing):
+        made = _make(index, first[missing])
+        held = held.and_(made) if len(known) else made
+        known = np.concatenate([known, digests[missing]])
+        with replacing(file) as temporary, temporary.open("wb") as stream:
+            np.savez(stream, rules=_RULES, digests=known, **vars(held))
+    order = np.argsort(known)
+    return held[order[np.searchsorted(known, digests, sorter=order)][rows]]
+
+
+def _make(index: ImageIndex, rows: np.ndarray) -> Thumbnails:
+    made = _empty(len(rows))
+
+    def draw(start: int) -> int:
+        chunk = rows[start : start + _CHUNK]
+        for place, row in enumerate(chunk, start):
+            grey = cv2.cvtColor(load_image(index.path(int(row))), cv2.COLOR_RGB2GRAY)
+            made.shapes[place] = grey.shape
+            made.sharpness[place] = cv2.Laplacian(grey, cv2.CV_32F).var()
+            made.pictures[place] = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+        return len(chunk)
+
+    with progress("Making thumbnails", len(rows)) as advance, ThreadPoolExecutor(joblib.cpu_count()) as pool:
+        for done in pool.map(draw, range(0, len(rows), _CHUNK)):
+            advance(done)
+    return made
+
+
+def _empty(count: int) -> Thumbnails:
+    return Thumbnails(
+        np.empty((count, SIDE, SIDE), np.uint8), np.empty(count, np.float32), np.empty((count, 2), np.int32)
+    )
+
+
+def _read(file: Path) -> tuple[np.ndarray, Thumbnails]:
+    """Returns the digests of the pictures that are kept, (m,) str, and their thumbnails."""
+    if file.exists():
+        try:
+            with file.open("rb") as stream, np.load(stream) as table:
+                if table["rules"] == _RULES:
+                    return table["digests"], Thumbnails(table["pictures"], table["sharpness"], table["shapes"])
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            _log.warning("%s is damaged (%s); every thumbnail is made anew", file, error)
+    return np.empty(0, "<U32"), _empty(0)

@@ -1,0 +1,114 @@
+"""``python -m crackexp.audit`` as users type it: what was planted in a dataset is found, told, written and logged."""
+
+from pathlib import Path
+
+import cv2
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+
+from crackexp.data.decode import load_image
+from crackexp.data.folder import ImageFolder
+from tests.conftest import Command, write_patches
+
+
+def save(file: Path, image: np.ndarray) -> None:
+    assert cv2.imwrite(str(file), np.ascontiguousarray(image[..., ::-1]))
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """50 drawn patches a class; a mirrored copy, one of another class, a twin, a page of text, a broken file."""
+    root = write_patches(tmp_path_factory.mktemp("planted") / "walls <1>", ("Negative", "Positive"), 50, size=160)
+    save(root / "Positive" / "mirrored.png", load_image(root / "Positive" / "007.jpg")[:, ::-1])
+    save(root / "Negative" / "contradicting.png", load_image(root / "Positive" / "011.jpg")[::-1])
+    (root / "Negative" / "twin.jpg").write_bytes((root / "Negative" / "003.jpg").read_bytes())
+    page = np.full((160, 160, 3), 250, np.uint8)
+    for line in range(14, 160, 14):
+        cv2.putText(page, "minutes of the meeting", (4, line), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (10, 10, 10))
+    save(root / "Negative" / "text.png", page)
+    (root / "Positive" / "broken.jpg").write_bytes(b"no picture")
+    return root
+
+
+def audited(command: Command, root: Path, *words: str) -> str:
+    done = command("audit", "dataset=folder", f"dataset.path='{root}'", "image_size=160", "out=audit", *words)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_what_was_planted_is_found(command: Command, planted: Path, tmp_path: Path) -> None:
+    told = audited(command, planted)
+    assert "Not readable as images: 1 file." in told
+    assert "One picture in two classes: 1 pair of copies." in told
+    assert "split=grouped" in told
+
+    out = tmp_path / "audit"
+    unreadable = pd.read_csv(out / "unreadable.csv")
+    assert unreadable["file"].tolist() == ["Positive/broken.jpg"]
+    pairs = pd.read_csv(out / "pairs.csv")
+    first = pairs.iloc[0]
+    assert {first["file"], first["mate"]} == {"Negative/contradicting.png", "Positive/011.jpg"}
+    assert first["contradicting"]
+    assert not pairs["contradicting"][1:].any()
+    assert pairs.set_index("file")["kind"].to_dict() == {
+        "Negative/contradicting.png": "mirrored up-down",
+        "Negative/003.jpg": "identical",
+        "Positive/007.jpg": "mirrored left-right",
+    }
+    images = pd.read_csv(out / "images.csv").set_index("file")
+    assert len(images) == 104
+    assert images["distance"].idxmax() == "Negative/text.png"
+    assert images.loc["Negative/twin.jpg", "copy_of"] == "Negative/003.jpg"
+    assert images["part"].value_counts().sum() == 104
+    assert images.loc["Negative/000.jpg", ["height", "width"]].tolist() == [160, 160]
+    suspects = pd.read_csv(out / "suspects.csv")
+    assert (suspects["suspected"] != suspects["class"]).all()
+    assert suspects["probability"].is_monotonic_increasing
+
+    page = (out / "report.html").read_text()
+    assert "105 images" not in page
+    assert "104 images" in page
+    assert "walls &lt;1&gt;" in page
+    assert "Copies with contradicting labels" in page
+    assert "Positive/broken.jpg" in page
+    assert "http" not in page
+
+    (run,) = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db").search_runs(["1"])
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["audit/images"] == 104
+    assert run.data.metrics["audit/contradictions"] == 1
+    assert run.data.metrics["audit/unreadable"] == 1
+    assert run.data.metrics["audit/copies"] == 6
+    logged = {file.name for file in (Path(run.info.artifact_uri.removeprefix("file://")) / "audit").iterdir()}
+    assert {"report.html", "pairs.csv", "contradictions.png", "outliers.png", "suspects.png"} <= logged
+
+
+def test_another_split_or_none_can_be_judged(command: Command, planted: Path, tmp_path: Path) -> None:
+    told = audited(command, planted, "split=grouped", "tracking=none")
+    assert "0 have a copy in train" in told
+    pairs = pd.read_csv(tmp_path / "audit" / "pairs.csv")
+    assert (pairs["part"] == pairs["mate_part"]).all()
+    told = audited(command, planted, "~split", "tracking=none")
+    assert "in train" not in told
+    assert "part" not in pd.read_csv(tmp_path / "audit" / "images.csv")
+
+
+def test_flipped_labels_of_real_patches_are_found(
+    command: Command, real_data: Path, tmp_path: Path, cache: Path
+) -> None:
+    """1 % of the labels are turned over: all of them stand in the first 2 % of the list."""
+    source = real_data / "mendeley-sample"
+    index = ImageFolder(name="real", path=source, positive=None, limit=800, on_bad_file="error", cache=cache).prepare()
+    flipped = set(np.random.default_rng(0).choice(800, 8, replace=False).tolist())
+    for row, file in enumerate(index.files.tolist()):
+        name = file.split("/")[0]
+        given = {"Positive": "Negative", "Negative": "Positive"}[name] if row in flipped else name
+        (tmp_path / "patches" / given).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "patches" / given / f"{name}-{Path(file).name}").symlink_to(source / file)
+    audited(command, tmp_path / "patches", "tracking=none")
+    images = pd.read_csv(tmp_path / "audit" / "images.csv").sort_values("probability")
+    worst = images["file"][:16]
+    found = [file for file in worst if Path(file).name.split("-")[0] != file.split("/")[0]]
+    assert len(found) == len(flipped)

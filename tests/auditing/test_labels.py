@@ -1,0 +1,66 @@
+"""Wrong labels and strangers among features whose truth is known."""
+
+import numpy as np
+import pytest
+from sklearn.neighbors import NearestNeighbors
+
+from crackexp.auditing.labels import distances, far_out, out_of_fold, suspects
+
+
+@pytest.fixture
+def clouds() -> tuple[np.ndarray, np.ndarray]:
+    """Two clouds of 500 rows that overlap a little, and their labels."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 500)
+    rows = rng.normal(size=(1000, 40)) + 1
+    rows[:, 0] += 5 * labels
+    return rows.astype(np.float32), labels
+
+
+def test_planted_flips_come_first(clouds: tuple[np.ndarray, np.ndarray]) -> None:
+    rows, truth = clouds
+    flipped = np.random.default_rng(1).choice(1000, 10, replace=False)
+    labels = truth.copy()
+    labels[flipped] = 1 - labels[flipped]
+    probabilities = out_of_fold(rows, labels, np.arange(1000), seed=0)
+    assert probabilities is not None
+    found = suspects(labels, probabilities)
+    assert set(flipped.tolist()) <= set(found[:20].tolist())
+
+
+def test_copies_with_one_wrong_label_do_not_vouch_for_each_other(clouds: tuple[np.ndarray, np.ndarray]) -> None:
+    """A row far out, five times with the label that its place contradicts."""
+    rows, labels = (part.copy() for part in clouds)
+    rows[:5] = rows[0]
+    rows[:5, 1:4], rows[:5, 0] = 6, 6
+    together = np.arange(1000)
+    together[:5] = 0
+    judged, fooled = (out_of_fold(rows, labels, groups, seed=0) for groups in (together, np.arange(1000)))
+    assert judged is not None
+    assert fooled is not None
+    assert judged[:5, 0].mean() < fooled[:5, 0].mean()
+    assert set(range(5)) <= set(suspects(labels, judged).tolist())
+
+
+def test_labels_of_one_group_are_not_judged(clouds: tuple[np.ndarray, np.ndarray]) -> None:
+    rows, labels = clouds
+    assert out_of_fold(rows, labels, labels, seed=0) is None
+
+
+def test_distances_are_those_of_scikit_learn(clouds: tuple[np.ndarray, np.ndarray]) -> None:
+    rows, _ = clouds
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    expected, _ = NearestNeighbors(n_neighbors=10).fit(unit).kneighbors()
+    np.testing.assert_allclose(distances(rows, np.arange(1000)), expected.mean(axis=1), rtol=1e-3)
+
+
+def test_a_stranger_and_its_copies_are_strangers(clouds: tuple[np.ndarray, np.ndarray]) -> None:
+    rows, _ = clouds
+    rows = rows.copy()
+    rows[7:10] = -rows[7]
+    groups = np.arange(1000)
+    groups[7:10] = 7
+    distance = distances(rows, groups)
+    assert set(np.flatnonzero(far_out(distance)).tolist()) >= {7, 8, 9}
+    assert np.sum(far_out(distance)) < 10
+    assert distances(rows, np.zeros(1000, int)).tolist() == [0] * 1000

@@ -1,0 +1,39 @@
+"""The page of an audit in a browser: findings, pictures, and no need of anything outside itself."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from crackexp.auditing.audit_report import Report
+from crackexp.auditing.findings import audit_images
+from crackexp.data.duplicates import find_duplicates
+from crackexp.data.folder import ImageFolder
+from crackexp.data.grouped_split import GroupedSplit
+from crackexp.data.thumbnails import thumbnails
+from tests.browser.conftest import Page
+
+pytestmark = pytest.mark.browser
+
+
+def test_the_page_tells_and_shows_without_a_network(page: Page, patches: Path, cache: Path, tmp_path: Path) -> None:
+    dataset = ImageFolder(name="a <b>", path=patches, positive=None, limit=None, on_bad_file="skip", cache=cache)
+    index = dataset.prepare()
+    copies, looks = find_duplicates(index, cache), thumbnails(index, cache)
+    split = GroupedSplit(ratio=(0.7, 0.2, 0.1), seed=0, by=["copies"], cache=cache).split(index)
+    embeddings = looks.pictures.reshape(len(index), -1).astype(np.float32)
+    audit = audit_images(index, looks, copies, split, embeddings, seed=0)
+    report = Report(tmp_path / "audit", index, audit, shown=6)
+    report.write("a <b>", "by hand")
+
+    page.chrome.execute_cdp_cmd("Network.enable", {})
+    page.chrome.set_network_conditions(offline=True, latency=0, throughput=0)
+    page.open(report.page.as_uri())
+    page.shows("Audit of a <b>: 60 images", "suspected labels", "Least trusted labels", "Farthest from any other image")
+    for picture in page.all(".pictures img"):
+        page.chrome.execute_script("arguments[0].scrollIntoView()", picture)
+        page.wait(lambda picture=picture: picture.get_property("naturalWidth") == 48, "a picture")
+    assert len(page.all("#suspects li")) >= 6
+    width = page.chrome.execute_script("return document.documentElement.scrollWidth - innerWidth")
+    assert width <= 0
+    page.picture("audit")
