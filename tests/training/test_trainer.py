@@ -111,7 +111,7 @@ def test_balanced_weights_are_one_on_average_and_rare_classes_weigh_more(
 ) -> None:
     data = make_data()
     rows = np.flatnonzero((data.train.labels == 0) | (np.arange(36) % 3 == 0))
-    object.__setattr__(data.split, "train", data.train.subset(rows))
+    data.train, data.weights = data.train.subset(rows), data.weights[rows]
     counts = np.bincount(data.train.labels)
     trainer = FrozenTrainer(epochs=1, **(arguments | {"class_weight": "balanced"}))
     trainer.datamodule = data
