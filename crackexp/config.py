@@ -253,7 +253,7 @@ def _check_across(values: Mapping[str, Any]) -> list[str]:
                 f"split.ratio must sum to 1, not {sum(ratio):g}. Type split.ratio=[0.7,0.2,0.1]. "
                 f"Received: {_source('split.ratio', ratio)}"
             )
-        else:
+        elif "batch_size" in values:
             problems += _check_batch(values, ratio[0])
     if "trainer" in values and "backbone" in values:
         from_nothing = values["backbone"]["_target_"].endswith(".SmallCNN")
