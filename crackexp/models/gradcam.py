@@ -135,7 +135,8 @@ def _last(model: keras.Model) -> keras.layers.Layer:
     while isinstance(last, keras.Model):
         shares = [layer for layer in last.layers if isinstance(layer, keras.layers.Softmax)]
         last = last.layers[-1]
-    if getattr(last, "activation", None) is not keras.activations.softmax and not shares:
+    activation = getattr(last, "activation", None)
+    if activation is not keras.activations.softmax and (activation or not shares):
         raise ConfigError(f"A map needs a classifier that ends with a softmax. Received: layer {last.name}")
     return last
 
