@@ -37,6 +37,11 @@ def heed() -> None:
         _stop(_unanswered)
 
 
+def stops(error: BaseException | None) -> bool:
+    """Returns whether `error` is a stop from outside, or came up while one waits for its answer."""
+    return isinstance(error, (KeyboardInterrupt, SystemExit)) or (error is not None and _unanswered is not None)
+
+
 def answer() -> int | None:
     """Takes a stop as answered: from here on `heed` raises no more.
 

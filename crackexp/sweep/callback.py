@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from crackexp.config import check_register, instantiate
 from crackexp.errors import ConfigError, UserError, refuse
+from crackexp.signals import stops
 from crackexp.sweep import grid
 from crackexp.sweep.identity import code_digest, digest
 from crackexp.sweep.plugins import check_plugins
@@ -96,13 +97,13 @@ class Sweep:
         """
         self.watch.stop()
         failed = any(outcome["state"] == "failed" for outcome in self.watch.ended.values())
-        stopped = isinstance(error, (KeyboardInterrupt, SystemExit))
+        stopped = stops(error)
         status = "KILLED" if stopped else "FAILED" if error or failed else "FINISHED"
         try:
             if self.parent and not stopped:
                 self._report()
-        except BaseException:
-            status = "FAILED"
+        except BaseException as interruption:
+            status = "KILLED" if stops(interruption) else "FAILED"
             raise
         finally:
             if self.parent:

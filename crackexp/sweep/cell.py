@@ -18,6 +18,7 @@ from omegaconf import DictConfig
 
 from crackexp.config import instantiate
 from crackexp.files import write_text
+from crackexp.signals import heed
 from crackexp.sweep import grid
 from crackexp.sweep.resources import share_machine
 
@@ -126,6 +127,7 @@ def job(composed: DictConfig) -> Iterator[None]:
             yield
             outcome |= {"state": "kept" if _current.kept else "finished", "accuracy": _accuracy(output)}
         except Exception as error:
+            heed()
             traceback.print_exc()
             outcome |= {"state": "failed", "error": f"{type(error).__name__}: {error}"}
             _current.failed(error)

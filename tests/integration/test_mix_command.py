@@ -80,8 +80,8 @@ def test_a_mix_stands_in_an_experiment_file_and_in_a_sweep(command: Command, pat
     own = tmp_path / "own" / "experiment"
     own.mkdir(parents=True)
     item: dict[str, Any] = {"synthetic": {"count": 12, "size": 48, "cracks": "thin", "weight": 0.5}}
-    (own / "robust.yaml").write_text("# @package _global_\n" + yaml.safe_dump({"mix": [item]}))
-    words = ["--config-dir", str(own.parent), "+experiment=robust", "dataset=folder", f"dataset.path={patches}", *TINY]
+    (own / "mine.yaml").write_text("# @package _global_\n" + yaml.safe_dump({"mix": [item]}))
+    words = ["--config-dir", str(own.parent), "+experiment=mine", "dataset=folder", f"dataset.path={patches}", *TINY]
     done = command("train", *words, "tracking=none")
     assert done.returncode == 0, done.stderr
     assert "of them synthetic, weight 0.5" in done.stdout
