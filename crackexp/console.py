@@ -14,6 +14,7 @@ from rich.tree import Tree
 
 from crackexp.data.datamodule import DataModule
 from crackexp.evaluation.layout import level_text
+from crackexp.evaluation.policy import decisions_text
 from crackexp.evaluation.sets import COMPARED, photos_note, score_text
 from crackexp.evaluation.statistics import Interval
 from crackexp.exchange.formats import FORMATS
@@ -112,6 +113,9 @@ def print_judgement(title: str, judgement: "Judgement", level: float) -> None:
             print_plain(f"{one.whole.name}: {note}")
     if judgement.robustness:
         print_robustness(judgement.robustness, level)
+    print_plain(f"\nDecisions: {judgement.policy}")
+    for one in (judgement.test, *judgement.others):
+        print_plain(f"- {one.whole.name}: {decisions_text(one.decided)}")
 
 
 def print_parts(parts: Sequence["Part"], level: float) -> None:

@@ -44,6 +44,8 @@ def evaluate(composed: DictConfig) -> dict[str, float]:
     with budget.section("imports"):
         from crackexp import report
         from crackexp.data.pipeline import image_batches
+        from crackexp.evaluation.calibration import Calibration
+        from crackexp.evaluation.policy import FittedPolicy
         from crackexp.judging import Judge, log_judgement
         from crackexp.tracking.models import load
         from crackexp.tracking.runs import training_digests
@@ -61,7 +63,7 @@ def evaluate(composed: DictConfig) -> dict[str, float]:
         keep_programs(Path(cfg.paths.cache))
         model = load(cfg.run, cfg.tracking.get("uri"), "run")
         index = index.relabel(model.class_names, model.positive)
-        seen = training_digests(model.run_id, cfg.tracking.get("uri"))
+        seen = training_digests(model.trained_in, cfg.tracking.get("uri"))
         others.prepare(model.class_names, model.positive, seen or ())
         console.print_seen(dataset.name, index, seen)
         console.print_others(others.indexes, others.left_out)
@@ -77,7 +79,8 @@ def evaluate(composed: DictConfig) -> dict[str, float]:
                 batches = image_batches(images, model.image_size, network.batch_size, view)
                 return network.predict(batches, len(images), f"Predicting {title}")[0]
 
-            judge = Judge(cfg.evaluation, cfg.seed, model.image_size, predict)
+            policy = FittedPolicy(model.positive_index, Calibration(), model.thresholds)
+            judge = Judge(cfg.evaluation, cfg.seed, model.image_size, predict, policy)
             judgement = judge(dataset.name, index, others.indexes)
         with budget.section("logging"):
             log_judgement(logger, judgement, cfg.evaluation, model.image_size, network.explain)

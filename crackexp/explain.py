@@ -45,7 +45,7 @@ def explain(composed: DictConfig) -> int:
     with writing(table) as write:
         for rows, maps in predictor.explained(inputs):
             write(made.add(rows, maps))
-    made.finish(f"{cfg.model}, layer {predictor.layer}, threshold {predictor.threshold:g}", predictor.counts)
+    made.finish(f"{cfg.model}, layer {predictor.layer}, {predictor.thresholds}", predictor.counts)
     console.print_predictions(predictor.counts, predictor.unread, predictor.photos, table)
     console.print_plain(f"Report      {made.page}")
     return predictor.counts["unread"]

@@ -14,6 +14,7 @@ from crackexp.data.decode import load_image
 from crackexp.data.index import ImageIndex
 from crackexp.data.pixels import resize
 from crackexp.evaluation import figures
+from crackexp.evaluation.policy import FittedPolicy, decisions_text, judge_decisions
 from crackexp.evaluation.report import metrics_markdown
 from crackexp.evaluation.robustness import Robustness, judge_corrupted
 from crackexp.evaluation.sets import Part, Scores, judge_groups, judge_part, parts_markdown, parts_table, photos_note
@@ -34,6 +35,7 @@ class Judged:
         probabilities: (n, c) float32.
         whole: all of them.
         groups: the surfaces and photos, where they are known.
+        decided: what the decisions of the policy are worth, see `judge_decisions`.
     """
 
     prefix: str
@@ -41,6 +43,7 @@ class Judged:
     probabilities: np.ndarray
     whole: Part
     groups: Sequence[Part]
+    decided: Scores
 
     @property
     def rows(self) -> list[Part]:
@@ -57,11 +60,13 @@ class Judgement:
         test: images of the run's own dataset.
         others: images of other datasets.
         robustness: of the test images under corruptions; None where none were asked for.
+        policy: that calibrated the probabilities, and decided.
     """
 
     test: Judged
     others: Sequence[Judged]
     robustness: Robustness | None
+    policy: FittedPolicy
 
     @property
     def rows(self) -> list[Part]:
@@ -74,7 +79,9 @@ class Judgement:
 
     def scores(self) -> dict[str, Scores]:
         """Returns the scores by the prefix of their names: test, also/NAME, corruption/blur_1, ..."""
-        scores = {judged.prefix: judged.whole.scores for judged in (self.test, *self.others)}
+        scores: dict[str, Scores] = {
+            judged.prefix: {**judged.whole.scores, **judged.decided} for judged in (self.test, *self.others)
+        }
         if self.robustness:
             scores |= {f"corruption/{name}": found for name, found in self.robustness.logged().items()}
         return scores
@@ -93,13 +100,17 @@ class Judge:
         seed: of the run, for bootstraps.
         image_size: that the classifier takes, pixels; images are corrupted at that size.
         predict: asks the classifier.
+        policy: calibrates what it says, and decides.
     """
 
-    def __init__(self, settings: DictConfig, seed: int, image_size: int, predict: Predict) -> None:
+    def __init__(
+        self, settings: DictConfig, seed: int, image_size: int, predict: Predict, policy: FittedPolicy
+    ) -> None:
         self.settings = settings
         self.seed = seed
         self.image_size = image_size
-        self.predict = predict
+        self.policy = policy
+        self._predict = predict
 
     def __call__(self, name: str, index: ImageIndex, others: Mapping[str, ImageIndex]) -> Judgement:
         """Judges the classifier on its test images and all that the settings ask for.
@@ -111,13 +122,26 @@ class Judge:
         """
         test = self._judge("test", name, index)
         also = [self._judge(f"also/{other}", other, images) for other, images in others.items()]
-        return Judgement(test, also, self._corrupted(test) if self.settings.corruptions else None)
+        return Judgement(test, also, self._corrupted(test) if self.settings.corruptions else None, self.policy)
 
     def _judge(self, prefix: str, name: str, index: ImageIndex) -> Judged:
-        probabilities = self.predict(index, prefix, None)
-        given = (index.labels, probabilities, index.positive_index, self.seed, *self._bootstrap())
+        probabilities, positive = self.predict(index, prefix, None), index.positive_index
+        given = (index.labels, probabilities, positive, self.seed, *self._bootstrap())
         groups = [] if index.groups is None else judge_groups(*given, index.groups)
-        return Judged(prefix, index, probabilities, judge_part("set", name, *given, index.groups), groups)
+        whole = judge_part("set", name, *given, index.groups)
+        decided = judge_decisions(
+            index.labels == positive,
+            probabilities[:, positive],
+            self.policy.thresholds,
+            self.seed,
+            *self._bootstrap(),
+            index.groups,
+        )
+        return Judged(prefix, index, probabilities, whole, groups, decided)
+
+    def predict(self, index: ImageIndex, title: str, view: View | None) -> np.ndarray:
+        """Returns the calibrated probabilities, (n, c) float32, of the images of an index; see `Predict`."""
+        return self.policy.calibrated(self._predict(index, title, view))
 
     def _corrupted(self, test: Judged) -> Robustness:
         said = {
@@ -172,6 +196,7 @@ def log_judgement(
 def description(judgement: Judgement, level: float) -> str:
     """Returns the description of the run in Markdown."""
     parts = [metrics_markdown(judgement.test.whole.scores, level), photos_note(judgement.test.whole)]
+    parts.append(f"Decisions, {judgement.policy}: {decisions_text(judgement.test.decided)}")
     if judgement.others:
         parts += ["### Sets side by side", parts_markdown(judgement.rows, level)]
         parts += [f"{one.whole.name}: {note}" for one in judgement.others if (note := photos_note(one.whole))]

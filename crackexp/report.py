@@ -19,6 +19,8 @@ from crackexp.data.index import ImageIndex
 from crackexp.data.leaks import Leaks
 from crackexp.data.pixels import resize
 from crackexp.evaluation import figures
+from crackexp.evaluation.calibration import Calibration
+from crackexp.evaluation.policy import FittedPolicy
 from crackexp.evaluation.report import (
     classification_report_text,
     metrics_table,
@@ -27,6 +29,7 @@ from crackexp.evaluation.report import (
 )
 from crackexp.evaluation.statistics import Interval
 from crackexp.files import write_text
+from crackexp.models.calibrated import calibrated
 from crackexp.seeds import generator
 from crackexp.tracking.environment import git_state, hardware, packages
 from crackexp.tracking.logger import NoLogger
@@ -204,20 +207,27 @@ def log_predictions(
     logger.log_figure(gallery, f"{prefix}/most_wrong.png")
 
 
-def log_model(logger: NoLogger, cfg: DictConfig, module: CrackModule, datamodule: DataModule) -> str | None:
-    """Logs the whole classifier with what a user of it must know, and returns its URI."""
-    index = datamodule.index
+def log_model(
+    logger: NoLogger, cfg: DictConfig, module: CrackModule, datamodule: DataModule, policy: FittedPolicy
+) -> str | None:
+    """Logs the whole classifier, calibrated, with what a user of it must know, and returns its URI."""
+    index, calibration = datamodule.index, policy.calibration
+    classifier = module.classifier
+    if calibration != Calibration():
+        classifier = calibrated(classifier, calibration.scale, calibration.shift, policy.positive)
     metadata = {
         "class_names": list(index.class_names),
         "positive": index.positive,
-        "threshold": 0.5,
+        "threshold": policy.thresholds.crack,
+        "unsure_from": policy.thresholds.unsure,
+        "temperature": calibration.temperature,
         "image_size": cfg.image_size,
         "dataset": datamodule.dataset.name,
         "dataset_digest": index.fingerprint,
         "mixed_digests": {mixed.name: mixed.index.fingerprint for mixed in datamodule.mix},
         "crackexp_version": __version__,
     }
-    return logger.log_model(module.classifier, metadata)
+    return logger.log_model(classifier, metadata)
 
 
 def write_config(folder: Path, cfg: DictConfig) -> None:

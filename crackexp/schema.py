@@ -13,6 +13,7 @@ Count = Annotated[int, Field(ge=0)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Ratio = Annotated[list[PositiveFloat], Field(min_length=3, max_length=3)]
 Name = Annotated[str, Field(min_length=1)]
@@ -231,6 +232,13 @@ class Evaluation(Strict):
     corruptions: list[Literal["blur", "noise", "jpeg", "dark", "bright", "far", "near", "rotation", "shadow", "joint"]]
 
 
+class Policy(Node):
+    temperature: bool
+    recall: Share | None
+    false_alarms: Share | None
+    confidence: Share
+
+
 class MlflowLogger(Node):
     uri: Annotated[str, Field(pattern=r"^(sqlite|postgresql|mysql|mssql|https?|databricks)\S*$")]
     artifacts: Name | None
@@ -269,6 +277,15 @@ class EvaluateRoot(Strict):
 
     task_name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
     run: Name
+    seed: Seed
+    batch_size: PositiveInt | None
+
+
+class CalibrateRoot(Strict):
+    """The scalars of ``conf/calibrate.yaml``."""
+
+    task_name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+    model: Name
     seed: Seed
     batch_size: PositiveInt | None
 
@@ -415,6 +432,7 @@ GROUPS: dict[str, dict[str, type[Strict]]] = {
         "crackexp.training.live.LiveTrainer": LiveTrainer,
     },
     "evaluation": {"": Evaluation},
+    "policy": {"crackexp.evaluation.policy.Policy": Policy},
     "tracking": {
         "crackexp.tracking.mlflow_logger.MlflowLogger": MlflowLogger,
         "crackexp.tracking.logger.NoLogger": Node,

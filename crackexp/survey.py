@@ -58,7 +58,7 @@ def survey(composed: DictConfig) -> int:
                 except ImageError as error:
                     made.leave_out(Input(one.name, error.reason))
                 advance(1)
-        made.finish(f"{cfg.model}, tiles of {tiling.side} px, threshold {surveyor.threshold:g}")
+        made.finish(f"{cfg.model}, tiles of {tiling.side} px, {surveyor.thresholds}")
         logger.log_metrics(made.metrics())
         for file in made.files:
             logger.log_file(file, str(Path("survey", file.relative_to(cfg.out).parent)))

@@ -50,6 +50,8 @@ def train(composed: DictConfig) -> dict[str, float]:
         )
         datamodule.setup()
         others.prepare(datamodule.index.class_names, datamodule.index.positive, datamodule.seen)
+        policy = instantiate(cfg.policy)
+        policy.require_enough(datamodule.val.labels, datamodule.index.positive_index)
         console.print_data(datamodule)
         console.print_others(others.indexes, others.left_out)
         this, output = cell.current(), Path(cfg.paths.output)
@@ -60,6 +62,7 @@ def train(composed: DictConfig) -> dict[str, float]:
     with budget.section("imports"):
         from crackexp import report
         from crackexp.judging import Judge, log_judgement
+        from crackexp.models.calibrated import check_calibratable
         from crackexp.tracking.logger import NoLogger
         from crackexp.training.build import build_module, profiled
         from crackexp.training.state import TrainingStates
@@ -73,6 +76,8 @@ def train(composed: DictConfig) -> dict[str, float]:
         trainer.setup(budget)
         module = build_module(cfg, len(datamodule.index.class_names), datamodule.index.positive_index)
         trainer.prepare(module, datamodule)
+        if policy.temperature:
+            check_calibratable(module.head, "policy.temperature=true")
         callbacks = [instantiate(callback) for callback in cfg.callbacks.values() if callback]
 
     tags = dict.fromkeys(cfg.tags, "true") | {"cell.id": identity, **this.tags}
@@ -87,18 +92,21 @@ def train(composed: DictConfig) -> dict[str, float]:
         with budget.section("fit"), profiled(cfg.profile):
             trainer.fit(callbacks, logger.log_metrics, states)
         with budget.section("evaluate"):
-            final = module.score(datamodule.val.labels, trainer.predict(datamodule.val, "val"))
-            judge = Judge(cfg.evaluation, cfg.seed, cfg.image_size, trainer.predict)
+            val, said = datamodule.val, trainer.predict(datamodule.val, "val")
+            final = module.score(val.labels, said)
+            deciding = policy.fit(val.labels, said, val.positive_index)
+            judge = Judge(cfg.evaluation, cfg.seed, cfg.image_size, trainer.predict, deciding)
             judgement = judge(f"{cfg.dataset.name}, test", datamodule.test, others.indexes)
         with budget.section("logging"):
             report.log_training(logger, trainer)
+            logger.log_metrics(deciding.metrics())
             log_judgement(logger, judgement, cfg.evaluation, cfg.image_size, trainer.explain)
-            model_uri = report.log_model(logger, cfg, module, datamodule)
+            model_uri = report.log_model(logger, cfg, module, datamodule, deciding)
         times = trainer.speed() | {f"time/{k}_seconds": v for k, v in budget.summary().items()}
         logger.log_metrics(times)
         metrics = {f"train/{name}": trainer.history[name][-1] for name in ("loss", "accuracy")}
         metrics |= {f"val/{name}": value for name, value in final.items()} | trainer.before
-        metrics |= judgement.metrics() | times
+        metrics |= deciding.metrics() | judgement.metrics() | times
         report.write_result(output, logger, model_uri, metrics, budget.summary())
         verdict = logger.register(cfg.register, cfg.sweep.metric, cfg.sweep.level)
 

@@ -14,6 +14,7 @@ from crackexp.schema import (
     AppRoot,
     AuditRoot,
     CacheRoot,
+    CalibrateRoot,
     CompareRoot,
     EvaluateRoot,
     ExplainRoot,
@@ -28,7 +29,7 @@ from tests.conftest import TINY, write_patches
 Compose = Callable[..., DictConfig]
 
 ADDED = ("experiment", "debug", "sweep")
-ROOTS = {"train", "audit", "evaluate", "predict", "survey", "explain", "app", "export", "compare", "cache"}
+ROOTS = {"train", "audit", "evaluate", "calibrate", "predict", "survey", "explain", "app", "export", "compare", "cache"}
 OPTIONS = sorted(f"{file.parent.relative_to(conf_dir())}={file.stem}" for file in conf_dir().glob("*/*.yaml"))
 SWEEPS = sorted(file.stem for file in conf_dir().glob("sweep/*.yaml") if file.stem != "search")
 """Grids; the search is run by tests/sweep/test_search.py."""
@@ -82,6 +83,7 @@ RUNS = {
     "efficientnet_b0": ["backbone=efficientnet_b0", "callbacks=tensorboard"],
     "resnet50": ["backbone=resnet50", "callbacks=nan_guard"],
 }
+LARGE = {"mobilenet_v3_small", "mobilenet_v3_large", "efficientnet_b0", "resnet50"}
 ELSEWHERE = {"tracking=server", *(f"sweep={file.stem}" for file in conf_dir().glob("sweep/*.yaml"))}
 """Run against a real server by tests/integration/test_tracking_server.py, and as multiruns by test_sweep_command.py."""
 DEFAULTS = {
@@ -95,6 +97,7 @@ DEFAULTS = {
     "callbacks=default",
     "callbacks=none",
     "evaluation=default",
+    "policy=default",
     "tracking=local",
     "tracking=none",
 }
@@ -118,6 +121,7 @@ def test_every_root_composes_and_passes_the_check(compose_config: Compose) -> No
     check(compose_config(root="audit"), AuditRoot)
     check(compose_config("run=abc", root="evaluate"), EvaluateRoot)
     check(compose_config("model=abc", "input=abc", root="predict"), PredictRoot)
+    check(compose_config("model=abc", "dataset.path=abc", root="calibrate"), CalibrateRoot)
     check(compose_config("model=abc", "input=[abc,def]", root="survey"), SurveyRoot)
     check(compose_config("model=abc", "input=abc", root="explain"), ExplainRoot)
     check(compose_config("model=abc", root="app"), AppRoot)
@@ -154,7 +158,7 @@ def trees(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {"mendeley": root / "mendeley", "sdnet2018": root / "sdnet2018"}
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in RUNS])
 def test_every_option_runs_for_a_step(
     compose_config: Compose,
     patches: Path,

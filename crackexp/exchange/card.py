@@ -20,13 +20,15 @@ def facts_of(model: LoggedModel) -> dict[str, Any]:
     return {
         "class_names": list(model.class_names),
         "positive": model.positive,
-        "threshold": model.threshold,
+        "threshold": model.thresholds.crack,
+        "unsure_from": model.thresholds.unsure,
         "image_size": size,
         "input": f"uint8 (n, {size}, {size}, 3), RGB from 0 to 255; preprocessing is inside",
         "resize": f"the whole image to {size} x {size}, whatever its shape, no crop and no border: "
         f"bilinear, or by area averaging where its longer side is more than {2 * size}",
         "output": f"float32 (n, {len(model.class_names)}), the probability of each of class_names",
-        "decision": "a crack where the probability of positive is at least threshold",
+        "decision": "crack where the probability of positive is at least threshold, else unsure from unsure_from on, "
+        "else sound",
         "run_id": model.run_id,
         "weights_digest": weights_digest(model.classifier),
         "crackexp_version": __version__,

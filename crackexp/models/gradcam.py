@@ -12,8 +12,6 @@ from crackexp.models.backbone import check_layer
 from crackexp.models.initial import start_from
 from crackexp.models.receptive import Grid, Spacing, through
 
-SMALLEST = float(np.finfo(np.float32).tiny)
-
 
 class GradCam:
     """Maps of a classifier for one class: Selvaraju et al. 2017 (arXiv:1610.02391).
@@ -30,7 +28,7 @@ class GradCam:
 
     Args:
         classifier: a functional or sequential model of images (B, S, S, 3) to probabilities (B, c), whose last layer
-            has the activation softmax, or sums the shares of a layer Softmax; backbone and head may be models in it.
+            has the activation softmax; backbone and head may be models in it.
         target: index of the class.
         layer: name of the layer whose channels are weighed; None: the last one with more than one cell.
 
@@ -133,18 +131,14 @@ class _Maps(keras.layers.Layer):
 def _last(model: keras.Model) -> keras.layers.Layer:
     last = model
     while isinstance(last, keras.Model):
-        shares = [layer for layer in last.layers if isinstance(layer, keras.layers.Softmax)]
         last = last.layers[-1]
-    activation = getattr(last, "activation", None)
-    if activation is not keras.activations.softmax and (activation or not shares):
+    if getattr(last, "activation", None) is not keras.activations.softmax:
         raise ConfigError(f"A map needs a classifier that ends with a softmax. Received: layer {last.name}")
     return last
 
 
 def _scores(layer: keras.layers.Layer, inputs: keras.KerasTensor) -> keras.KerasTensor:
-    """Returns what goes into the softmax of `layer`; of probabilities without one, their logarithms: they are that."""
-    if not hasattr(layer, "activation"):
-        return keras.ops.log(keras.ops.maximum(layer(inputs), SMALLEST))
+    """Returns what goes into the softmax of `layer`."""
     with keras.StatelessScope():
         twin = type(layer).from_config({**layer.get_config(), "activation": "linear"})
         outputs = twin(inputs)

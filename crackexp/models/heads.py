@@ -15,6 +15,8 @@ STANDARDISE = "standardise"
 """Name of the layer that `fit_statistics` sets."""
 EPSILON = 1e-6
 """Added to variances."""
+FLOOR = 20.0
+"""Odds of a place are never below exp(-20), a five hundred millionth."""
 FLOAT = {"dtype": "float32"}
 Shape = tuple[int, ...]
 
@@ -54,7 +56,10 @@ class CellHead:
     Features are standardised a channel, two dense layers give each place the log-odds s of each class against a
     sound one, and the image has the odds that are the mean of exp(s) over its places (log-mean-exp: between the mean,
     which a crack on few places is lost in, and the maximum, which one odd place decides; Pinheiro and Collobert 2015,
-    arXiv:1411.6228). It is computed as one softmax over all places and classes, summed over the places.
+    arXiv:1411.6228).
+
+    Keras has no layer for the logarithm of a sum of exponentials. But in a log-softmax of scores and one 0 beside them,
+    that 0 has the value -log(1 + sum(exp)); with `FLOOR` added to the scores the 1 counts for nothing.
 
     Args:
         hidden: units of the first dense layer.
@@ -84,12 +89,23 @@ class CellHead:
                 layers.Dense(self.hidden, activation="relu", name="place_features", **FLOAT),
                 layers.Dropout(self.dropout, seed=keras_seed(seed, "dropout"), name="dropout", **FLOAT),
                 layers.Dense(num_classes, name="place_scores", **FLOAT),
-                layers.Rescaling(against, name="place_log_odds", **FLOAT),
-                layers.Reshape((places * num_classes,), name="votes", **FLOAT),
-                layers.Softmax(name="shares", **FLOAT),
-                layers.Reshape((places, num_classes), name="place_shares", **FLOAT),
-                layers.GlobalAveragePooling1D(name="mean_share", **FLOAT),
-                layers.Rescaling(float(places), name="probabilities", **FLOAT),
+                layers.Rescaling(against, offset=FLOOR, name="place_log_odds", **FLOAT),
+                layers.Reshape((places, num_classes), name="votes", **FLOAT),
+                layers.ZeroPadding1D((0, 1), name="votes_and_floor", **FLOAT),
+                layers.Permute((2, 1), name="votes_by_class", **FLOAT),
+                layers.Activation("log_softmax", name="floor_share", **FLOAT),
+                layers.Permute((2, 1), name="floor_share_by_class", **FLOAT),
+                layers.Cropping1D((places, 0), name="floor_log_share", **FLOAT),
+                layers.Rescaling(-1.0, name="log_sum", **FLOAT),
+                layers.Flatten(name="log_odds", **FLOAT),
+                layers.Dense(
+                    num_classes,
+                    activation="softmax",
+                    kernel_initializer="identity",
+                    trainable=False,
+                    name="probabilities",
+                    **FLOAT,
+                ),
             ]
             x = features
             for layer in steps:

@@ -37,7 +37,9 @@ def start_random(model: keras.Model, seed: int, stream: str) -> None:
 
 
 def draw(initializer: keras.Initializer, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Returns what `initializer`, a Zeros, Ones or VarianceScaling, would give, float32."""
+    """Returns what `initializer`, a Zeros, Ones, Identity or VarianceScaling, would give, float32."""
+    if isinstance(initializer, keras.initializers.Identity):
+        return (initializer.gain * np.eye(shape[0], shape[1])).astype(np.float32)
     if isinstance(initializer, keras.initializers.Zeros):
         return np.zeros(shape, np.float32)
     if isinstance(initializer, keras.initializers.Ones):

@@ -70,7 +70,7 @@ class Desk:
 
     def open(self, client: Client) -> Session:
         """Returns a new session, which ends with its tab."""
-        session = self._sessions[client.id] = Session(self.surveyor.threshold, self.limits)
+        session = self._sessions[client.id] = Session(self.surveyor.thresholds, self.limits)
 
         def close() -> None:
             session.close()
@@ -170,12 +170,12 @@ def routes(desk: Desk, names: list[str]) -> FastAPI:
     @app.get("/tabs/{tab}/photos.csv")
     async def photos(tab: str) -> Response:
         session = desk.find(tab)
-        return await _csv(photo_table, [*session.photos.values()], [*session.unread], session.threshold)
+        return await _csv(photo_table, [*session.photos.values()], [*session.unread], session.thresholds)
 
     @app.get("/tabs/{tab}/tiles.csv")
     async def tiles(tab: str) -> Response:
         session = desk.find(tab)
-        return await _csv(tile_table, [*session.photos.values()], session.threshold)
+        return await _csv(tile_table, [*session.photos.values()], session.thresholds)
 
     return app
 

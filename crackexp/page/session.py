@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from crackexp.data.pixels import decode
+from crackexp.decisions import Thresholds
 from crackexp.prediction.inputs import Input
 from crackexp.prediction.overlay import heat_layer, jpeg, shrunk
 from crackexp.prediction.survey_report import SEVERITY, by_severity
@@ -85,11 +86,11 @@ class Photo:
         """Whether it was judged by one look: a heat map would colour all of it alike."""
         return self.verdict["tiles"] == 1
 
-    def at(self, threshold: float) -> "Photo":
-        """Returns the photo as `threshold` judges the probabilities of its tiles."""
-        if threshold == self.found.threshold:
+    def at(self, thresholds: Thresholds) -> "Photo":
+        """Returns the photo as `thresholds` judge the probabilities of its tiles."""
+        if thresholds == self.found.thresholds:
             return self
-        found = replace(self.found, threshold=threshold)
+        found = replace(self.found, thresholds=thresholds)
         return replace(self, found=found, verdict=found.verdict(self.mm_per_px))
 
 
@@ -131,7 +132,7 @@ class Session:
     """What one tab has been told so far; belongs to the thread of the server.
 
     Args:
-        threshold: of the mean probability, from which on a place counts as cracked.
+        thresholds: of the mean probability, where decisions change.
         limits: of what is kept.
 
     Attributes:
@@ -141,8 +142,8 @@ class Session:
         told: called with the share of the photo in work that is done.
     """
 
-    def __init__(self, threshold: float, limits: Limits) -> None:
-        self.threshold = threshold
+    def __init__(self, thresholds: Thresholds, limits: Limits) -> None:
+        self.thresholds = self._usual = thresholds
         self.photos: dict[int, Photo] = {}
         self.unread: list[Input] = []
         self.changed: Callable[[], None] = lambda: None
@@ -187,9 +188,13 @@ class Session:
         stops = self._stops
         return lambda: self._stops == stops
 
+    def move(self, threshold: float) -> None:
+        """Decides at another threshold, without a band of doubt unless it is the one to begin with."""
+        self.thresholds = self._usual if threshold == self._usual.crack else Thresholds.at(threshold)
+
     def stale(self, first: int | None) -> list[tuple[int, Photo]]:
-        """Returns the photos, with their numbers, that were judged at another threshold; number `first` before all."""
-        stale = [(number, photo) for number, photo in self.photos.items() if photo.found.threshold != self.threshold]
+        """Returns the photos, with their numbers, that were judged at other thresholds; number `first` before all."""
+        stale = [(number, photo) for number, photo in self.photos.items() if photo.found.thresholds != self.thresholds]
         return sorted(stale, key=lambda item: item[0] != first)
 
     def judged(self, photos: dict[int, Photo]) -> None:
@@ -198,24 +203,24 @@ class Session:
         self.changed()
 
 
-def judge(photos: Iterable[tuple[int, Photo]], threshold: float) -> dict[int, Photo]:
-    """Returns photos, by number, as `threshold` judges them: as many as `AT_ONCE` allows, and one at least."""
+def judge(photos: Iterable[tuple[int, Photo]], thresholds: Thresholds) -> dict[int, Photo]:
+    """Returns photos, by number, as `thresholds` judge them: as many as `AT_ONCE` allows, and one at least."""
     begun, judged = time.monotonic(), {}
     for number, photo in photos:
-        judged[number] = photo.at(threshold)
+        judged[number] = photo.at(thresholds)
         if time.monotonic() - begun > AT_ONCE:
             break
     return judged
 
 
-def photo_table(photos: Iterable[Photo], unread: Iterable[Input], threshold: float) -> pd.DataFrame:
-    """Returns a row for each photo at `threshold`, as in the ``photos.csv`` of a survey, and that threshold."""
-    rows = [{"photo": photo.name, **photo.at(threshold).verdict, "threshold": threshold} for photo in photos]
+def photo_table(photos: Iterable[Photo], unread: Iterable[Input], thresholds: Thresholds) -> pd.DataFrame:
+    """Returns a row for each photo at `thresholds`, as in the ``photos.csv`` of a survey, and the threshold."""
+    rows = [{"photo": photo.name, **photo.at(thresholds).verdict, "threshold": thresholds.crack} for photo in photos]
     return by_severity(rows, list(unread))
 
 
-def tile_table(photos: Iterable[Photo], threshold: float) -> pd.DataFrame:
+def tile_table(photos: Iterable[Photo], thresholds: Thresholds) -> pd.DataFrame:
     """Returns a row for each tile of each photo; see `Finding.tiles`."""
-    tables = [photo.at(threshold).found.tiles().assign(photo=photo.name) for photo in photos]
+    tables = [photo.at(thresholds).found.tiles().assign(photo=photo.name) for photo in photos]
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame({"photo": []})
     return table[["photo", *table.columns.drop("photo")]]

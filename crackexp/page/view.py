@@ -10,9 +10,9 @@ from nicegui.events import GenericEventArguments
 
 from crackexp import __version__
 from crackexp.data.decode import IMAGE_SUFFIXES
+from crackexp.decisions import CRACK
 from crackexp.page.session import Limits, Photo, Session, judge
 from crackexp.prediction.overlay import OPACITY
-from crackexp.prediction.predictor import CRACK
 
 FILES = Path(__file__).parent
 ZOOM = FILES.parent / "prediction" / "zoom.js"
@@ -77,7 +77,7 @@ class View:
 
     def __init__(self, session: Session, tab: str, limits: Limits, how: str, where: str, cell: float) -> None:
         self._session, self._tab, self._cell = session, tab, cell
-        self._usual = session.threshold
+        self._usual = session.thresholds.crack
         self._range = min(0.01, self._usual), max(0.99, self._usual)
         self._chosen: int | None = None
         self._shown: int | None = None
@@ -164,7 +164,7 @@ class View:
         self._title.text = f"{cracked} of {len(ranked)} {verb} cracks" if ranked else "Cracks in photos"
         self._main.classes(replace="" if ranked else "empty")
         self._drop.tell(room=session.room, share=0)
-        self._threshold.text = f"Threshold {session.threshold:.2f}"
+        self._threshold.text = f"Threshold {session.thresholds.crack:.2f}"
         if self._chosen not in session.photos:
             self._chosen = None
         number = self._chosen or next((number for number, _ in ranked), None)
@@ -212,7 +212,7 @@ class View:
     def _move(self) -> None:
         self._chosen = self._shown
         low, high = self._range
-        self._session.threshold = min(high, max(low, float(self._slider.value)))  # a browser may say anything, NaN too
+        self._session.move(min(high, max(low, float(self._slider.value))))  # a browser may say anything, NaN too
         self._change()
 
     def _change(self) -> None:
@@ -225,7 +225,7 @@ class View:
         """Judges at the threshold of the session, the shown photo first, until all photos are."""
         try:
             while stale := self._session.stale(self._shown):
-                self._session.judged(await asyncio.to_thread(judge, stale, self._session.threshold))
+                self._session.judged(await asyncio.to_thread(judge, stale, self._session.thresholds))
         finally:
             self._judging = False
 

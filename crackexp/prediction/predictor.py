@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from crackexp.data.pipeline import readable_batches
+from crackexp.decisions import CRACK, SOUND, UNSURE, Thresholds
 from crackexp.errors import ConfigError
 from crackexp.prediction.inputs import Input
 from crackexp.progress import progress
@@ -19,7 +20,7 @@ MIN_SIDE = 16
 """Pixels; a smaller image shows nothing that could be a crack."""
 PHOTO = 4
 """A side of so many times the model's is a photo's: a crack of it is lost when the whole is scaled to the model's."""
-CRACK, SOUND, UNREAD = "crack", "sound", "unread"
+UNREAD = "unread"
 SHOWN = 5
 """Files that could not be read and are told on the terminal; the table has them all."""
 ROWS = 4096
@@ -33,7 +34,7 @@ class Predictor:
 
     Args:
         model: of c classes.
-        threshold: of the probability of a crack, from which on the decision is "crack"; None: the model's.
+        threshold: of the probability of a crack, from which on the decision is "crack"; None: the model's thresholds.
         batch_size: images at once; None: what is fastest.
         target: the class that is explained; None: the one that means "crack".
         layer: the maps are those of; None: see `GradCam`.
@@ -42,11 +43,11 @@ class Predictor:
         ConfigError: the model has no such class or layer.
 
     Attributes:
-        threshold: as decided on.
+        thresholds: as decided on.
         target: the class that is explained.
         layer: the maps are those of.
         enlarge: brings maps to the size of an image, see `GradCam.enlarge`.
-        counts: files so far, by "crack", "sound" and "unread".
+        counts: files so far, by "crack", "unsure" where there is such a band, "sound" and "unread".
         photos: how many of them were much larger than what the model sees.
         unread: the first few files that could not be read, with the reason.
     """
@@ -59,8 +60,9 @@ class Predictor:
         target: str | None = None,
         layer: str | None = None,
     ) -> None:
-        self.threshold = model.threshold if threshold is None else threshold
-        self.counts: Counter[str] = Counter({CRACK: 0, SOUND: 0, UNREAD: 0})
+        self.thresholds = model.thresholds if threshold is None else Thresholds.at(threshold)
+        band = self.thresholds.unsure < self.thresholds.crack
+        self.counts: Counter[str] = Counter({CRACK: 0, **({UNSURE: 0} if band else {}), SOUND: 0, UNREAD: 0})
         self.photos = 0
         self.unread: list[Input] = []
         self._model = model
@@ -83,9 +85,9 @@ class Predictor:
         that lead to no file come last.
 
         Yields:
-            path, label (a class name), probability (of a crack, float32 in [0, 1]), decision ("crack" or "sound") and
-            reason (why the file was not read; then the three before are empty). Beside it maps of what speaks for the
-            explained class, (rows, h, w) float32; they mean nothing where the file was not read.
+            path, label (a class name), probability (of a crack, float32 in [0, 1]), decision ("crack", "unsure" or
+            "sound") and reason (why the file was not read; then the three before are empty). Beside it maps of what
+            speaks for the explained class, (rows, h, w) float32; they mean nothing where the file was not read.
         """
         named = [one for one in inputs if one.reason is None]
         with progress("Classifying", len(named)) as advance:
@@ -134,7 +136,7 @@ class Predictor:
                 "path": pd.array([one.name for one in inputs], "string"),
                 "label": pd.array(names[outputs.argmax(axis=1)].tolist(), "string"),
                 "probability": pd.array(probability, "Float32"),
-                "decision": pd.array(np.where(probability >= self.threshold, CRACK, SOUND).tolist(), "string"),
+                "decision": pd.array(self.thresholds.decide(probability).tolist(), "string"),
                 "reason": pd.array(reasons, "string"),
             }
         )

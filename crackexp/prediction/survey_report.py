@@ -10,11 +10,11 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader
 
 from crackexp import __version__
+from crackexp.decisions import CRACK
 from crackexp.files import replacing, write_text
 from crackexp.prediction.inputs import Input
 from crackexp.prediction.overlay import heat_layer, jpeg, overlay, shrunk
 from crackexp.prediction.place import gps
-from crackexp.prediction.predictor import CRACK
 from crackexp.prediction.surveyor import Finding
 
 SIDE = 1600

@@ -12,7 +12,8 @@ import pandas as pd
 
 from crackexp.data.decode import ImageError, load_image
 from crackexp.data.pixels import UnusableImageError, resize
-from crackexp.prediction.predictor import CRACK, MIN_SIDE, SOUND
+from crackexp.decisions import CRACK, SOUND, UNSURE, Thresholds
+from crackexp.prediction.predictor import MIN_SIDE
 from crackexp.prediction.regions import Region, find_regions
 from crackexp.prediction.tiles import CELLS, Tiling
 from crackexp.tracking.models import LoggedModel
@@ -32,7 +33,7 @@ class Finding:
         evidence: (h, w) float32 in [0, 1], what in the cracked tiles speaks for a crack: Grad-CAM, mean of the tiles
             over each cell, relative to the strongest place of the photo.
         cell: side of a cell, pixels of the photo.
-        threshold: of the mean probability, from which on a place counts as cracked.
+        thresholds: of the mean probability, where decisions change.
     """
 
     photo: np.ndarray
@@ -41,12 +42,12 @@ class Finding:
     heat: np.ndarray
     evidence: np.ndarray
     cell: float
-    threshold: float
+    thresholds: Thresholds
 
     @cached_property
     def regions(self) -> list[Region]:
         """The connected cracked parts, the largest first."""
-        return find_regions(self.heat, self.threshold, self.cell, *self.photo.shape[:2])
+        return find_regions(self.heat, self.thresholds.crack, self.cell, *self.photo.shape[:2])
 
     def verdict(self, mm_per_px: float | None) -> dict[str, Any]:
         """Returns the row of this photo in the table of a survey.
@@ -59,13 +60,13 @@ class Finding:
         row = {
             "width": width,
             "height": height,
-            "decision": CRACK if self.regions else SOUND,
+            "decision": self._decision(),
             "cracked_share": sum(region.area for region in self.regions) / (height * width),
             "regions": len(self.regions),
             "longest_extent_px": round(extent),
             "highest_probability": float(self.probabilities.max()),
             "tiles": len(self.boxes),
-            "cracked_tiles": int((self.probabilities >= self.threshold).sum()),
+            "cracked_tiles": int((self.probabilities >= self.thresholds.crack).sum()),
         }
         return row if mm_per_px is None else {**row, "longest_extent_mm": round(extent * mm_per_px, 1)}
 
@@ -73,8 +74,13 @@ class Finding:
         """Returns left, top, right, bottom, probability and decision of each tile."""
         table = pd.DataFrame(self.boxes, columns=["left", "top", "right", "bottom"])
         table["probability"] = self.probabilities
-        table["decision"] = np.where(self.probabilities >= self.threshold, CRACK, SOUND)
+        table["decision"] = self.thresholds.decide(self.probabilities)
         return table
+
+    def _decision(self) -> str:
+        if self.regions:
+            return CRACK
+        return UNSURE if self.thresholds.unsure <= self.heat.max() < self.thresholds.crack else SOUND
 
     def geojson(self, name: str, mm_per_px: float | None) -> str:
         """Returns the regions as polygons in the form of GeoJSON; x goes right and y down, in pixels of the photo."""
@@ -98,7 +104,7 @@ class Surveyor:
     Args:
         model: of patches.
         tiling: how photos are cut.
-        threshold: of the probability of a crack; None: the model's.
+        threshold: of the probability of a crack; None: the model's thresholds.
         batch_size: tiles at once; None: what is fastest.
     """
 
@@ -106,7 +112,7 @@ class Surveyor:
         self, model: LoggedModel, tiling: Tiling, threshold: float | None = None, batch_size: int | None = None
     ) -> None:
         self.tiling = tiling
-        self.threshold = model.threshold if threshold is None else threshold
+        self.thresholds = model.thresholds if threshold is None else Thresholds.at(threshold)
         self._model = model
         self._network = Explainer(computing(model.classifier), model.positive_index, None, batch_size)
 
@@ -147,11 +153,11 @@ class Surveyor:
         heat = self.tiling.heat_map(boxes, probabilities, height, width)
         evidence = self.tiling.merge(boxes, self._evidence(probabilities, maps), height, width)
         evidence /= evidence.max() or 1
-        return Finding(photo, boxes, probabilities, heat, evidence, self.tiling.cell, self.threshold)
+        return Finding(photo, boxes, probabilities, heat, evidence, self.tiling.cell, self.thresholds)
 
     def _evidence(self, probabilities: np.ndarray, maps: np.ndarray) -> np.ndarray:
         """Returns what in each tile speaks for a crack, (n, CELLS, CELLS); 0 in tiles that are not cracked."""
-        cracked = probabilities >= self.threshold
+        cracked = probabilities >= self.thresholds.crack
         evidence = np.zeros((len(maps), CELLS, CELLS), np.float32)
         evidence[cracked] = np.maximum(self._network.gradcam.enlarge(maps[cracked], CELLS, CELLS), 0)
         return evidence

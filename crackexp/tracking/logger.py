@@ -53,7 +53,7 @@ class NoLogger:
 
         Args:
             classifier: keras.Model of uint8 pixels (n, S, S, 3) to probabilities (n, c).
-            metadata: JSON-able facts kept with the model: class_names, positive, threshold, and more.
+            metadata: JSON-able facts kept with the model: class_names, positive, threshold, unsure_from, and more.
         """
         return None
 

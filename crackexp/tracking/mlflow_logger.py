@@ -135,7 +135,7 @@ class MlflowLogger(NoLogger):
     def log_model(self, classifier: Any, metadata: Mapping[str, Any]) -> str | None:
         if not self.models:
             return None
-        config = {key: metadata[key] for key in ("class_names", "positive", "threshold")}
+        config = {key: metadata[key] for key in ("class_names", "positive", "threshold", "unsure_from")}
         answer = {"label": "string", "probability": "double", "decision": "string"}
         signature = ModelSignature(  # no inputs: a schema has room for base64 or for arrays, and not for both
             outputs=Schema([ColSpec(kind, name) for name, kind in answer.items()]),

@@ -1,6 +1,7 @@
 """Logged models, found again by run id, model URI or folder."""
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import mlflow
 from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
 from mlflow.models import Model
 
+from crackexp.decisions import Thresholds
 from crackexp.errors import UserError
 
 
@@ -21,19 +23,26 @@ class LoggedModel:
         classifier: uint8 pixels (n, S, S, 3) to probabilities (n, c).
         class_names: of the c outputs.
         positive: the class that means "crack".
-        threshold: of the probability of `positive`, from which on the decision is "crack".
+        thresholds: of the probability of `positive`, where decisions change.
+        facts: all that was logged with it, JSON-able.
         run_id: the run that logged it; None where it was loaded from a folder.
     """
 
     classifier: keras.Model
     class_names: tuple[str, ...]
     positive: str
-    threshold: float
+    thresholds: Thresholds
+    facts: Mapping[str, Any]
     run_id: str | None
 
     @property
     def image_size(self) -> int:
         return int(self.classifier.input_shape[1])
+
+    @property
+    def trained_in(self) -> str | None:
+        """The training run, where another run, which calibrated the model, has logged it."""
+        return self.facts.get("trained_in", self.run_id)
 
     @property
     def positive_index(self) -> int:
@@ -81,5 +90,6 @@ def _read(folder: Path, run_id: str | None, received: str) -> LoggedModel:
             f"The model was not logged by crackexp.train, so its classes are not known. Received: {received}"
         )
     classifier = keras.saving.load_model(file, compile=False)
-    threshold = float(facts.get("threshold", 0.5))
-    return LoggedModel(classifier, tuple(facts["class_names"]), facts["positive"], threshold, run_id)
+    crack = float(facts.get("threshold", 0.5))
+    thresholds = Thresholds(crack, float(facts.get("unsure_from", crack)))
+    return LoggedModel(classifier, tuple(facts["class_names"]), facts["positive"], thresholds, facts, run_id)

@@ -47,16 +47,19 @@ class CrackClassifier(PythonModel):
         Args:
             context: of MLflow.
             model_input: n images, see the class.
-            params: "threshold" of the probability of a crack, from which on the decision is "crack".
+            params: "threshold" of the probability of a crack, from which on the decision is "crack"; another than the
+                model's leaves no band that is "unsure".
 
         Returns:
             A DataFrame with a row an image: label (a class name), probability (of a crack, in [0, 1]) and decision
-            ("crack" or "sound").
+            ("crack", "unsure" or "sound").
 
         Raises:
             MlflowException: an image cannot be used (HTTP status 400).
         """
-        threshold = (params or {}).get("threshold", context.model_config["threshold"])
+        own = context.model_config["threshold"]
+        threshold = (params or {}).get("threshold", own)
+        unsure_from = context.model_config["unsure_from"] if threshold == own else threshold
         images = [self._image(value, number) for number, value in enumerate(_listed(model_input))]
         parts = [self._predict(np.stack(images[i : i + BATCH])) for i in range(0, len(images), BATCH)]
         outputs = np.concatenate([*parts, np.zeros((0, len(self.class_names)), np.float32)])
@@ -65,7 +68,9 @@ class CrackClassifier(PythonModel):
             {
                 "label": self.class_names[outputs.argmax(axis=1)],
                 "probability": probability.astype(float),
-                "decision": np.where(probability >= threshold, "crack", "sound"),
+                "decision": np.where(
+                    probability >= threshold, "crack", np.where(probability >= unsure_from, "unsure", "sound")
+                ),
             }
         )
 

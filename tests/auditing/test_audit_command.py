@@ -85,6 +85,7 @@ def test_what_was_planted_is_found(command: Command, planted: Path, tmp_path: Pa
     assert {"report.html", "pairs.csv", "contradictions.png", "outliers.png", "suspects.png"} <= logged
 
 
+@pytest.mark.slow
 def test_another_split_or_none_can_be_judged(command: Command, planted: Path, tmp_path: Path) -> None:
     told = audited(command, planted, "split=grouped", "tracking=none")
     assert "0 have a copy in train" in told

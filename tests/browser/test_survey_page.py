@@ -9,6 +9,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.select import Select
 
+from crackexp.decisions import Thresholds
 from crackexp.prediction.inputs import Input
 from crackexp.prediction.survey_report import Survey
 from crackexp.prediction.surveyor import Finding
@@ -31,7 +32,7 @@ def survey(tmp_path: Path) -> Path:
         heat = tiling.heat_map(boxes, probabilities, *photo.shape[:2])
         evidence = np.zeros_like(heat)
         evidence[:, heat.shape[1] // 2] = 1
-        made.add(name, Finding(photo, boxes, probabilities, heat, evidence, tiling.cell, 0.5))
+        made.add(name, Finding(photo, boxes, probabilities, heat, evidence, tiling.cell, Thresholds()))
     made.leave_out(Input("notes.jpg", "not a JPEG"))
     made.finish("a model")
     return made.page

@@ -22,6 +22,8 @@ from crackexp.data.synthetic import draw_patch
 from crackexp.exchange.formats import FORMATS
 from tests.conftest import Command
 
+pytestmark = pytest.mark.slow
+
 PAGE = (Path(__file__).parents[2] / "docs" / "export.md").read_text()
 OPTIONS = ["out=exported", "log=true"]
 EXAMPLES = dict(re.findall(r"^```python file=(\S+)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))

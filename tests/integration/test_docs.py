@@ -26,6 +26,7 @@ def own_parts(tmp_path: Path) -> None:
             file.write_text((file.read_text() if file.exists() else "") + text)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own_parts")
 @pytest.mark.parametrize("text", COMMANDS)
 def test_an_example_of_extending_runs(command: Command, tmp_path: Path, patches: Path, text: str) -> None:

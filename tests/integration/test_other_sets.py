@@ -131,6 +131,7 @@ def test_a_second_run_reads_all_embeddings(judged: Path, words: list[str], cache
     assert {k: v for k, v in again.items() if "time/" not in k} == {k: v for k, v in first.items() if "time/" not in k}
 
 
+@pytest.mark.slow
 def test_a_logged_model_is_judged_on_several_sets(
     judged: Path, site: Path, patches: Path, command: Command, tmp_path: Path
 ) -> None:
@@ -208,6 +209,7 @@ def test_the_table_of_the_docs_is_a_config(compose_config: Compose) -> None:
     assert cfg.evaluation.also[1].sdnet2018.limit == 5000
 
 
+@pytest.mark.slow
 def test_a_dataset_option_of_ones_own_is_found(command: Command, patches: Path, tmp_path: Path) -> None:
     (tmp_path / "mine" / "dataset").mkdir(parents=True)
     (tmp_path / "mine" / "dataset" / "bridge.yaml").write_text(

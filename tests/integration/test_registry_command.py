@@ -54,6 +54,7 @@ def registered(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_the_first_run_becomes_champion_and_a_poorer_one_does_not(registered: Path) -> None:
     client = client_of(registered)
     first, second = (str(client.get_model_version("tiny", number).tags["registry.verdict"]) for number in ("1", "2"))
@@ -67,6 +68,7 @@ def test_the_first_run_becomes_champion_and_a_poorer_one_does_not(registered: Pa
     assert str(client.get_model_version_by_alias("tiny", "champion").version) == "1"
 
 
+@pytest.mark.slow
 def test_the_champion_is_evaluated_asked_and_surveyed_by_its_alias(
     registered: Path, patches: Path, compose_config: Compose, tmp_path: Path
 ) -> None:
@@ -101,6 +103,7 @@ def test_the_champion_is_served_by_its_alias(
     assert row["decision"] in ("crack", "sound")
 
 
+@pytest.mark.slow
 def test_a_sweep_of_kept_cells_registers_none_again(registered: Path, cache: Path) -> None:
     """The two runs before are found again as cells of the sweep; the best is the champion that stands."""
     client = client_of(registered)

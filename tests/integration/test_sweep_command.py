@@ -95,6 +95,7 @@ def test_the_same_command_again_computes_nothing(swept: Path, cache: Path) -> No
     assert len(runs(swept)) == before
 
 
+@pytest.mark.slow
 def test_a_larger_sweep_keeps_the_cells_of_a_smaller_one(swept: Path, cache: Path) -> None:
     before = scores(swept)
     larger = sweep(swept, cache, "dropout=0.1,0.2,0.4", "seed=0")
@@ -129,6 +130,7 @@ def test_rerun_computes_all_cells_again(command: Command, tmp_path: Path) -> Non
     assert len(children(tmp_path)) == 4
 
 
+@pytest.mark.slow
 def test_a_failing_cell_is_recorded_and_the_others_go_on(command: Command, tmp_path: Path) -> None:
     words = ["-m", *SMALL, "dropout=0.1,2,0.4", "epochs=1"]
     done = command("train", *words)
@@ -145,6 +147,7 @@ def test_a_failing_cell_is_recorded_and_the_others_go_on(command: Command, tmp_p
     assert again.stdout.count("kept from before") == 2
 
 
+@pytest.mark.slow
 def test_without_tracking_the_cells_just_run(command: Command, tmp_path: Path) -> None:
     done = command("train", "-m", *PLAIN, "tracking=none", "dropout=0.1,0.4", "epochs=1")
     assert done.returncode == 0, done.stderr[-2000:]
@@ -202,6 +205,7 @@ def test_compare_prints_the_same_answer(swept: Path) -> None:
     assert "<html" in (swept / "comparison.html").read_text()
 
 
+@pytest.mark.slow
 def test_compare_takes_any_runs(swept: Path) -> None:
     ids = [cell.info.run_id for cell in children(swept) if cell.data.params["seed"] == "0"]
     done = compare(swept, *ids[:2])

@@ -13,6 +13,7 @@ from nicegui import Client, ui
 from PIL import Image
 
 from crackexp.data.pixels import UnusableImageError, decode
+from crackexp.decisions import Thresholds
 from crackexp.page.server import Desk
 from crackexp.page.session import SIDE, Limits, Session, develop, judge, photo_table, tile_table
 from crackexp.prediction.surveyor import Finding, Surveyor
@@ -24,7 +25,9 @@ LIMITS = Limits(photos=4, megapixels=20, megabytes=1)
 
 @pytest.fixture
 def surveyor(classifier: keras.Model) -> Surveyor:
-    return Surveyor(LoggedModel(classifier, ("Negative", "Positive"), "Positive", 0.5, None), Tiling(50, 0.5))
+    return Surveyor(
+        LoggedModel(classifier, ("Negative", "Positive"), "Positive", Thresholds(), {}, None), Tiling(50, 0.5)
+    )
 
 
 def photo(shade: int, width: int = 300) -> bytes:
@@ -42,7 +45,7 @@ async def bites(data: bytes) -> AsyncIterator[bytes]:
 
 
 def developed(surveyor: Surveyor, data: bytes) -> Session:
-    session = Session(0.5, LIMITS)
+    session = Session(Thresholds(), LIMITS)
     session.keep(develop(surveyor, "wall.png", data, LIMITS.pixels, None, lambda share: None))
     return session
 
@@ -50,36 +53,42 @@ def developed(surveyor: Surveyor, data: bytes) -> Session:
 @pytest.mark.parametrize("threshold", [0.2, 0.5, 0.9])
 def test_a_photo_is_judged_at_a_threshold_as_the_surveyor_judges_it(surveyor: Surveyor, threshold: float) -> None:
     session = developed(surveyor, photo(100))
-    session.threshold = threshold
+    session.move(threshold)
     while stale := session.stale(None):
-        session.judged(judge(stale, threshold))
-    surveyor.threshold = threshold
+        session.judged(judge(stale, session.thresholds))
+    surveyor.thresholds = Thresholds.at(threshold)
     expected = surveyor.look_at(decode(photo(100)))
     kept = session.photos[1]
     assert kept.verdict == expected.verdict(None)
     assert kept.outlines == " ".join(region.path for region in expected.regions)
-    table = photo_table(session.photos.values(), session.unread, threshold)
+    table = photo_table(session.photos.values(), session.unread, session.thresholds)
     assert table.drop(columns=["photo", "threshold"]).to_dict("records") == [expected.verdict(None)]
-    tiles = tile_table(session.photos.values(), threshold)
+    tiles = tile_table(session.photos.values(), session.thresholds)
     assert tiles.drop(columns="photo").equals(expected.tiles())
 
 
 def test_a_table_at_a_threshold_does_not_wait_for_the_page(surveyor: Surveyor) -> None:
     session = developed(surveyor, photo(100))
-    (row,) = photo_table(session.photos.values(), [], 0.99).to_dict("records")
+    (row,) = photo_table(session.photos.values(), [], Thresholds.at(0.99)).to_dict("records")
     assert row["decision"] == "sound"
     assert session.photos[1].verdict["decision"] == "crack"
 
 
 def test_the_shown_photo_is_judged_first() -> None:
-    session = Session(0.5, LIMITS)
+    session = Session(Thresholds(), LIMITS)
     finding = Finding(
-        np.zeros((20, 20, 3), np.uint8), np.zeros((1, 4), int), np.ones(1), np.ones((2, 2)), np.ones((2, 2)), 10.0, 0.5
+        np.zeros((20, 20, 3), np.uint8),
+        np.zeros((1, 4), int),
+        np.ones(1),
+        np.ones((2, 2)),
+        np.ones((2, 2)),
+        10.0,
+        Thresholds(),
     )
     surveyor = type("Surveyor", (), {"look_at": lambda self, pixels, advance: finding})()
     for _ in range(3):
         session.keep(develop(surveyor, "", photo(0), LIMITS.pixels, None, lambda share: None))
-    session.threshold = 0.7
+    session.move(0.7)
     assert [number for number, _ in session.stale(2)] == [2, 1, 3]
 
 
@@ -111,7 +120,7 @@ def test_photos_of_many_tabs_are_looked_at_one_at_a_time_and_do_not_mix(surveyor
             busy.release()
 
     surveyor.look_at = alone  # type: ignore[method-assign]
-    one, other = Session(0.5, LIMITS), Session(0.5, LIMITS)
+    one, other = Session(Thresholds(), LIMITS), Session(Thresholds(), LIMITS)
 
     async def send() -> None:
         desk = Desk(surveyor, LIMITS, None)
@@ -125,7 +134,7 @@ def test_photos_of_many_tabs_are_looked_at_one_at_a_time_and_do_not_mix(surveyor
 
 @pytest.mark.parametrize("ends", ["stop", "clear", "close"])
 def test_a_look_that_nobody_waits_for_ends(surveyor: Surveyor, ends: str) -> None:
-    session = Session(0.5, LIMITS)
+    session = Session(Thresholds(), LIMITS)
     look_at, shares = surveyor.look_at, []
 
     def interrupted(pixels: np.ndarray, advance: Callable[[float], None]) -> Finding:

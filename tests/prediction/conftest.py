@@ -11,7 +11,7 @@ from crackexp.models.classifier import build_classifier
 from crackexp.models.heads import build_head
 from tests.tracking.test_logger import make_logger
 
-FACTS = {"class_names": ["Negative", "Positive"], "positive": "Positive", "threshold": 0.5}
+FACTS = {"class_names": ["Negative", "Positive"], "positive": "Positive", "threshold": 0.5, "unsure_from": 0.5}
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from PIL import Image
 
 from crackexp.data.decode import load_image
 from crackexp.data.pixels import resize
+from crackexp.decisions import Thresholds
 from crackexp.prediction import predictor
 from crackexp.prediction.inputs import Input
 from crackexp.prediction.predictor import Predictor
@@ -24,7 +25,7 @@ SHAPES = [(32, 32), (227, 227), (16, 300), (301, 97), (1200, 40), (33, 31)]
 
 @pytest.fixture
 def logged(classifier: keras.Model) -> LoggedModel:
-    return LoggedModel(classifier, ("Negative", "Positive"), "Positive", 0.5, "a run")
+    return LoggedModel(classifier, ("Negative", "Positive"), "Positive", Thresholds(), {}, "a run")
 
 
 def said(predictor: Predictor, files: list[Path]) -> pd.DataFrame:
@@ -158,3 +159,18 @@ def test_bad_files_get_a_reason_and_the_rest_is_done(logged: LoggedModel, photos
     assert judge.counts["unread"] == len(BAD)
     assert judge.counts.total() == len(mixed)
     assert judge.photos == 12, "four of the shapes, three times"
+
+
+def test_between_two_thresholds_the_decision_is_unsure(classifier: keras.Model, tmp_path: Path) -> None:
+    doubtful = LoggedModel(classifier, ("Negative", "Positive"), "Positive", Thresholds(0.9, 0.1), {}, None)
+    for shade in (40, 128, 220):
+        cv2.imwrite(str(tmp_path / f"{shade}.png"), np.full((32, 32, 3), shade, np.uint8))
+    files = [Input(str(tmp_path / f"{shade}.png"), None) for shade in (40, 128, 220)]
+    predictor = Predictor(doubtful)
+    (table,) = predictor.tables(files)
+    assert table["decision"].tolist() == ["crack", "unsure", "sound"]
+    assert predictor.counts == {"crack": 1, "unsure": 1, "sound": 1, "unread": 0}
+    sure = Predictor(doubtful, threshold=0.3)
+    (table,) = sure.tables(files)
+    assert table["decision"].tolist() == ["crack", "crack", "sound"]
+    assert "unsure" not in sure.counts

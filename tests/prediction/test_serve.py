@@ -23,6 +23,8 @@ from crackexp.data.synthetic import draw_patch
 BLOCK = """
 import sys
 
+pytestmark = pytest.mark.slow
+
 class Block:
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] == "crackexp":

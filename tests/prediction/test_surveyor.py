@@ -12,6 +12,7 @@ from PIL import Image
 from crackexp.data.decode import ImageError, load_image
 from crackexp.data.pixels import resize
 from crackexp.data.synthetic import draw_patch
+from crackexp.decisions import Thresholds
 from crackexp.prediction.overlay import MARK, overlay, shrunk
 from crackexp.prediction.place import gps
 from crackexp.prediction.surveyor import Surveyor
@@ -21,7 +22,7 @@ from crackexp.tracking.models import LoggedModel
 
 @pytest.fixture
 def logged(classifier: keras.Model) -> LoggedModel:
-    return LoggedModel(classifier, ("Negative", "Positive"), "Positive", 0.5, "a run")
+    return LoggedModel(classifier, ("Negative", "Positive"), "Positive", Thresholds(), {}, "a run")
 
 
 def surveyor(logged: LoggedModel, side: int, overlap: float = 0.0) -> Surveyor:
@@ -106,3 +107,12 @@ def test_a_photo_is_turned_upright_and_tells_its_place_on_request(logged: Logged
 def test_a_picture_shrinks_to_a_side_and_never_grows() -> None:
     assert shrunk(np.zeros((300, 1000, 3), np.uint8), 500).shape == (150, 500, 3)
     assert shrunk(np.zeros((30, 100, 3), np.uint8), 500).shape == (30, 100, 3)
+
+
+def test_a_photo_between_two_thresholds_is_unsure(classifier: keras.Model, tmp_path: Path) -> None:
+    doubtful = LoggedModel(classifier, ("Negative", "Positive"), "Positive", Thresholds(0.9, 0.1), {}, None)
+    cv2.imwrite(str(tmp_path / "wall.png"), np.full((100, 100, 3), 128, np.uint8))
+    found = surveyor(doubtful, 50).look(tmp_path / "wall.png")
+    assert found.verdict(None)["decision"] == "unsure"
+    assert set(found.tiles()["decision"]) == {"unsure"}
+    assert not found.regions

@@ -159,7 +159,7 @@ def test_a_logged_model_loads_in_a_clean_process_and_agrees(
 ) -> None:
     images = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), np.uint8)
     logger = make_logger(store)
-    facts = {"class_names": ["Negative", "Positive"], "positive": "Positive", "threshold": 0.5}
+    facts = {"class_names": ["Negative", "Positive"], "positive": "Positive", "threshold": 0.5, "unsure_from": 0.5}
     with logger.run("a run", {}):
         uri = logger.log_model(classifier, facts)
     assert uri

@@ -83,7 +83,7 @@ def run(store: Path, classifier: keras.Model, name: str) -> Run:
             logger.log_params({"dataset.name": "patches", "split.seed": 1337, "split.ratio": [0.7, 0.2, 0.1]})
             logger.log_text(f"split,class,file,digest\n{manifest}", "data/manifest.csv")
             logger.log_text(table.to_csv(index=False), "test/predictions.csv")
-            facts = {"class_names": list(classes), "positive": positive, "threshold": 0.5}
+            facts = {"class_names": list(classes), "positive": positive, "threshold": 0.5, "unsure_from": 0.5}
             uri = logger.log_model(classifier, facts) if model else None
             logger.log_text(json.dumps({"model_uri": uri}), "result.json")
             said = logger.register(register, metric, 0.95)

@@ -1,0 +1,75 @@
+"""Fits a logged model to a new site: ``python -m crackexp.calibrate model=MODEL dataset.path=PATCHES``."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from crackexp.cli import run
+from crackexp.config import check, instantiate
+from crackexp.errors import ConfigError
+from crackexp.schema import CalibrateRoot
+
+
+def calibrate(composed: DictConfig) -> dict[str, float]:
+    """Fits calibration and thresholds to labelled patches, and logs the model anew in a child run of its own.
+
+    Args:
+        composed: what Hydra composed from ``conf/calibrate.yaml``.
+
+    Returns:
+        The metrics of the run by name.
+
+    Raises:
+        UserError: a mistake in the config, the dataset or the name of the model, or too few patches.
+    """
+    cfg = check(composed, CalibrateRoot)
+    if "uri" not in cfg.tracking:
+        raise ConfigError("The model is logged anew, which takes a store. Type tracking=local. Received: tracking=none")
+
+    from crackexp import console, report
+    from crackexp.data.pipeline import image_batches
+    from crackexp.evaluation.site import fit_to_site
+    from crackexp.models.calibrated import calibrated, check_calibratable
+    from crackexp.tracking.models import load
+    from crackexp.tracking.runs import training_digests
+    from crackexp.training.inference import Inference, computing
+    from crackexp.training.programs import keep_programs, set_precision
+
+    dataset = instantiate(cfg.dataset)
+    index = dataset.prepare()
+    set_precision("float32")
+    keep_programs(Path(cfg.paths.cache))
+    model = load(cfg.model, cfg.tracking.uri, "model")
+    check_calibratable(model.classifier, f"model={cfg.model}")
+    index = index.relabel(model.class_names, model.positive)
+    console.print_seen(dataset.name, index, training_digests(model.trained_in, cfg.tracking.uri))
+
+    network = Inference(computing(model.classifier), cfg.batch_size)
+    batches = image_batches(index, model.image_size, network.batch_size)
+    probabilities = network.predict(batches, len(index), f"Predicting {dataset.name}")
+    policy = instantiate(cfg.policy)
+    site = fit_to_site(
+        policy, index.labels, probabilities, model.positive_index, model.thresholds, index.groups, cfg.seed
+    )
+
+    logger, fitted = instantiate(cfg.tracking), site.fitted
+    with logger.run(f"calibrate-{dataset.name}", tags={}, parent=model.run_id):
+        report.log_run(logger, cfg)
+        report.log_dataset(logger, dataset.name, index, "calibration")
+        logger.log_metrics(site.metrics())
+        logger.set_tags({"mlflow.note.content": site.markdown(dataset.name)})
+        network = calibrated(model.classifier, fitted.calibration.scale, fitted.calibration.shift, fitted.positive)
+        model_uri = logger.log_model(network, {**model.facts, **site.facts(dataset.name, index.fingerprint, model)})
+        report.write_result(Path(cfg.paths.output), logger, model_uri, site.metrics(), {})
+    console.print_plain(site.text(dataset.name))
+    console.print_where(logger, Path(cfg.paths.output), model_uri)
+    return site.metrics()
+
+
+def main(composed: DictConfig) -> None:
+    """Calibrates."""
+    calibrate(composed)
+
+
+if __name__ == "__main__":
+    run(main, "calibrate")

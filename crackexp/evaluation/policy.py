@@ -1,0 +1,228 @@
+"""The decision policy: thresholds that keep a promise about recall or false alarms, and how they do on other images."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import binom
+
+from crackexp.decisions import CRACK, SOUND, UNSURE, Thresholds
+from crackexp.errors import DataError
+from crackexp.evaluation.calibration import Calibration, fit_site, fit_temperature
+from crackexp.evaluation.statistics import Interval, covering, grouped_interval, resampled_counts, wilson
+from crackexp.seeds import generator
+
+
+@dataclass(frozen=True)
+class FittedPolicy:
+    """How a network's probabilities become decisions.
+
+    Attributes:
+        positive: the class that means "crack".
+        calibration: of what the network says.
+        thresholds: of the calibrated probability of a crack.
+    """
+
+    positive: int
+    calibration: Calibration
+    thresholds: Thresholds
+
+    def __str__(self) -> str:
+        temperature = self.calibration.temperature
+        return str(self.thresholds) if temperature == 1 else f"{self.thresholds}, at temperature {temperature:.3g}"
+
+    def calibrated(self, probabilities: np.ndarray) -> np.ndarray:
+        """Returns the calibrated probabilities, (n, c) float32, where the network says `probabilities`, (n, c)."""
+        return self.calibration(probabilities, self.positive)
+
+    def metrics(self) -> dict[str, float]:
+        """Returns what is logged: the temperature, and the thresholds."""
+        found = {"temperature": self.calibration.temperature, "threshold": self.thresholds.crack}
+        found["unsure_from"] = self.thresholds.unsure
+        return {f"policy/{name}": value for name, value in found.items()}
+
+
+class Policy:
+    """What is asked of a model's decisions, and fitted on validation images.
+
+    Args:
+        temperature: True divides the logits by the temperature that fits validation best.
+        recall: share of the cracks that are to be found, in (0, 1), such as 0.99; None: not asked for.
+        false_alarms: share of sound images that may be called cracked, in (0, 1); None: not asked for. With both, what
+            lies between the two thresholds is "unsure"; with neither, the threshold is 0.5.
+        confidence: that a promise holds for further images like those of validation, in (0, 1).
+    """
+
+    def __init__(self, temperature: bool, recall: float | None, false_alarms: float | None, confidence: float) -> None:
+        self.temperature = temperature
+        self.recall = recall
+        self.false_alarms = false_alarms
+        self.confidence = confidence
+
+    @property
+    def promises(self) -> dict[str, float]:
+        """The shares that are asked for, by key."""
+        asked = {"recall": self.recall, "false_alarms": self.false_alarms}
+        return {key: share for key, share in asked.items() if share is not None}
+
+    def require_enough(self, labels: np.ndarray, positive: int) -> None:
+        """Raises DataError where images with `labels` are too few for what is asked, before anything is trained."""
+        cracked = int(np.sum(labels == positive))
+        counts = {"recall": cracked, "false_alarms": len(labels) - cracked}
+        for key, share in self.promises.items():
+            least = fewest(share if key == "recall" else 1 - share, self.confidence)
+            if counts[key] < least:
+                kind = "cracked" if key == "recall" else "sound"
+                raise DataError(
+                    f"To promise policy.{key}={share:g} at a confidence of {self.confidence:g} takes {least} {kind} "
+                    f"images to fit it on, and there are {counts[key]}. Add images, or ask for less: another "
+                    f"policy.{key}, or a lower policy.confidence. Received: policy.{key}={share:g}"
+                )
+
+    def fit(self, labels: np.ndarray, probabilities: np.ndarray, positive: int) -> FittedPolicy:
+        """Fits calibration, then thresholds, to images with `labels` (n,) of which `probabilities` (n, c) were said.
+
+        Raises:
+            DataError: see `require_enough`.
+        """
+        calibration = fit_temperature(labels, probabilities) if self.temperature else Calibration()
+        said = calibration(probabilities, positive)
+        return FittedPolicy(positive, calibration, self.thresholds(labels, said, positive))
+
+    def fit_site(self, labels: np.ndarray, probabilities: np.ndarray, positive: int) -> FittedPolicy:
+        """Fits a model of two classes to images of a new site; arguments as of `fit`.
+
+        Where neither a recall nor a rate of false alarms is asked for, the threshold has the best expected F1.
+
+        Raises:
+            DataError: see `require_enough`.
+        """
+        calibration = fit_site(labels, probabilities, positive) if self.temperature else Calibration()
+        said = calibration(probabilities, positive)
+        if self.promises:
+            return FittedPolicy(positive, calibration, self.thresholds(labels, said, positive))
+        return FittedPolicy(positive, calibration, Thresholds.at(threshold_for_f1(said[:, positive])))
+
+    def thresholds(self, labels: np.ndarray, probabilities: np.ndarray, positive: int) -> Thresholds:
+        """Returns the thresholds for calibrated `probabilities` (n, c) of images with `labels` (n,).
+
+        Raises:
+            DataError: see `require_enough`.
+        """
+        self.require_enough(labels, positive)
+        crack, cracked = probabilities[:, positive], labels == positive
+        found = {}
+        if self.recall is not None:
+            found["recall"] = threshold_for_recall(crack[cracked], self.recall, self.confidence)
+        if self.false_alarms is not None:
+            found["false_alarms"] = threshold_for_false_alarms(crack[~cracked], self.false_alarms, self.confidence)
+        if not found:
+            return Thresholds()
+        low, high = found.get("recall"), found.get("false_alarms")
+        if low is not None and high is not None and low < high:
+            return Thresholds(high, low)
+        return Thresholds.at(float(np.mean(list(found.values()))))
+
+
+def fewest(share: float, confidence: float) -> int:
+    """Returns how many images a promise about `share` of them takes at least: all of them may then keep it."""
+    return int(np.ceil(np.log1p(-confidence) / np.log(share) - 1e-9))
+
+
+def allowed_misses(count: int, share: float, confidence: float) -> int:
+    """Returns the most misses among `count` images that show, at `confidence`, that `share` of further ones are hit.
+
+    The distribution-free tolerance limit (Wilks 1941, Annals of Mathematical Statistics 12, 91-96): a threshold at the
+    order statistic above k misses keeps the promise unless at most k of `count` images fall where only 1 - share do.
+
+    Returns:
+        k in [0, count), or -1 where the images are too few.
+    """
+    most = int(binom.ppf(1 - confidence, count, 1 - share))
+    return most if binom.cdf(most, count, 1 - share) <= 1 - confidence else most - 1
+
+
+def threshold_for_recall(cracked: np.ndarray, recall: float, confidence: float) -> float:
+    """Returns the largest threshold that finds `recall` of further cracks with the given confidence.
+
+    Args:
+        cracked: (n,) probabilities of a crack of cracked images; n at least `fewest`.
+        recall: in (0, 1).
+        confidence: in (0, 1).
+    """
+    return float(np.sort(cracked)[allowed_misses(len(cracked), recall, confidence)])
+
+
+def threshold_for_false_alarms(sound: np.ndarray, rate: float, confidence: float) -> float:
+    """Returns the smallest threshold that calls at most `rate` of further sound images cracked; as for recall."""
+    highest = np.sort(sound)[::-1][allowed_misses(len(sound), 1 - rate, confidence)]
+    return float(np.nextafter(highest, np.float32(2), dtype=np.float32))
+
+
+def threshold_for_f1(crack: np.ndarray) -> float:
+    """Returns the threshold with the largest expected F1, where calibrated probabilities of a crack are `crack`, (n,).
+
+    For calibrated probabilities it is half of that F1 (Lipton, Elkan, Naryanaswamy 2014, arXiv:1402.1892).
+    """
+    ranked = np.sort(crack.astype(np.float64))[::-1]
+    best = np.max(2 * np.cumsum(ranked) / (np.arange(1, len(ranked) + 1) + ranked.sum()))
+    return float(best / 2)
+
+
+def judge_decisions(
+    cracked: np.ndarray,
+    crack: np.ndarray,
+    thresholds: Thresholds,
+    seed: int,
+    level: float,
+    resamples: int,
+    groups: np.ndarray | None,
+) -> Mapping[str, Interval]:
+    """Returns what the decisions on n images are worth.
+
+    Intervals are Wilson's where images are independent; with `groups` they are those of `grouped_interval`, never
+    narrower than Wilson's.
+
+    Args:
+        cracked: (n,) bool, the truth.
+        crack: (n,) probabilities of a crack.
+        thresholds: that decide.
+        seed: of the bootstrap, see `evaluate_predictions`, as all that follow.
+        level: confidence.
+        resamples: of the bootstrap.
+        groups: (n,) the photo of each image, or None.
+
+    Returns:
+        `decided_recall`, the share of the cracked images that are not called sound, `decided_false_alarms`, the share
+        of the others that are called crack, and `decided_unsure`, the share of all; without images, none.
+    """
+    decided = thresholds.decide(crack)
+    shares = {
+        "decided_recall": (decided != SOUND, cracked),
+        "decided_false_alarms": (decided == CRACK, ~cracked),
+        "decided_unsure": (decided == UNSURE, np.ones(len(crack), bool)),
+    }
+    shares = {name: (hit & of, of) for name, (hit, of) in shares.items() if of.any()}
+    scores = {name: wilson(int(hit.sum()), int(of.sum()), level) for name, (hit, of) in shares.items()}
+    if groups is None:
+        return scores
+    members = np.unique(groups, return_inverse=True)[1]
+    counts = np.concatenate([*resampled_counts(len(crack), resamples, generator(seed, "bootstrap"), members)])
+    for name, (hit, of) in shares.items():
+        with np.errstate(invalid="ignore"):
+            samples = (counts @ hit) / (counts @ of)
+        grouped = grouped_interval(scores[name].value, samples, int(members.max()) + 1, level)
+        scores[name] = covering(grouped, scores[name])
+    return scores
+
+
+def decisions_text(decided: Mapping[str, Interval]) -> str:
+    """Says in a line what `judge_decisions` found."""
+
+    def share(score: Interval) -> str:
+        ends = "" if np.isnan(score.low) else f" ({100 * score.low:.1f} to {100 * score.high:.1f})"
+        return f"{100 * score.value:.1f} %{ends}"
+
+    words = {"decided_recall": "cracks found", "decided_false_alarms": "false alarms", "decided_unsure": "unsure"}
+    told = {name: score for name, score in decided.items() if name != "decided_unsure" or score.value > 0}
+    return ", ".join(f"{words[name]} {share(score)}" for name, score in told.items())

@@ -1,0 +1,163 @@
+"""A model fitted to a new site by a few labelled images of it, and what that gains on images it was not fitted to."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import f1_score, log_loss
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+from crackexp.decisions import CRACK, SOUND, Thresholds
+from crackexp.errors import ConfigError, DataError
+from crackexp.evaluation.policy import FittedPolicy, Policy
+
+FOLDS = 5
+LEAST = 5
+"""Images of each class that a fit takes."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A model fitted to a site.
+
+    Attributes:
+        fitted: to all its images.
+        before: the model's own thresholds.
+        images: how many, and `cracked` of them are.
+        scores: name to value before and after. Before is the model as it was; after are the images of each fold, judged
+            by a fit to the others, so that no image is judged by a fit to itself; thresholds that keep a promise are
+            those of all images, since the images of a fold may be too few for one.
+        by_photo: whether folds were dealt by photo; else images of one photo may stand on both sides.
+    """
+
+    fitted: FittedPolicy
+    before: Thresholds
+    images: int
+    cracked: int
+    scores: Mapping[str, tuple[float, float]]
+    by_photo: bool
+
+    def metrics(self) -> dict[str, float]:
+        """Returns what is logged."""
+        found = {**self.fitted.metrics(), "policy/shift": self.fitted.calibration.shift}
+        for name, (before, after) in self.scores.items():
+            found |= {f"site/{name}_before": before, f"site/{name}_after": after}
+        return found
+
+    def facts(self, dataset: str, digest: str, model: Any) -> dict[str, Any]:
+        """Returns what the new model's metadata tell of its calibration; `model` is the LoggedModel before."""
+        calibration = self.fitted.calibration
+        step = {"dataset": dataset, "digest": digest, "from": model.run_id}
+        step |= {"scale": calibration.scale, "shift": calibration.shift, "threshold_before": self.before.crack}
+        return {
+            "threshold": self.fitted.thresholds.crack,
+            "unsure_from": self.fitted.thresholds.unsure,
+            "trained_in": model.trained_in,
+            "calibrations": [*model.facts.get("calibrations", []), step],
+        }
+
+    def rows(self) -> list[tuple[str, str, str]]:
+        """Returns name, before and after of what changed and of what that gains."""
+        calibration, after = self.fitted.calibration, self.fitted.thresholds
+        rows = [
+            ("log-odds", "z", f"{calibration.scale:.3g} z {'-' if calibration.shift < 0 else '+'} "
+             f"{abs(calibration.shift):.3g}"),
+            ("decision", str(self.before), str(after)),
+        ]  # fmt: skip
+        return rows + [(name.replace("_", " "), f"{a:.3f}", f"{b:.3f}") for name, (a, b) in self.scores.items()]
+
+    def text(self, dataset: str) -> str:
+        """Returns the table for a terminal."""
+        rows = [("", "before", "after"), *self.rows()]
+        widths = [max(len(row[column]) for row in rows) + 2 for column in range(3)]
+        lines = ["".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        return "\n".join([f"Fitted to {self._size(dataset)}", *lines, self._note()])
+
+    def markdown(self, dataset: str) -> str:
+        """Returns the description of the run."""
+        lines = ["| | before | after |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in self.rows())]
+        return "\n\n".join([f"Fitted to {self._size(dataset)}.", "\n".join(lines), self._note()])
+
+    def _size(self, dataset: str) -> str:
+        return f"{self.images:,} images of {dataset}, {self.cracked:,} cracked"
+
+    def _note(self) -> str:
+        how = "photo by photo" if self.by_photo else "image by image"
+        return f"After is cross-validated, {how}: no image is judged by a fit to itself."
+
+
+def fit_to_site(
+    policy: Policy,
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    positive: int,
+    before: Thresholds,
+    groups: np.ndarray | None,
+    seed: int,
+) -> Site:
+    """Fits calibration and thresholds to images of a site, and cross-validates what that gains.
+
+    Args:
+        policy: what is asked for; where neither a recall nor a rate of false alarms is, the best F1 is.
+        labels: (n,) int.
+        probabilities: (n, 2) of the model.
+        positive: the class that means "crack".
+        before: the model's own thresholds.
+        groups: (n,) the photo of each image, or None.
+        seed: of the folds.
+
+    Raises:
+        ConfigError: the model knows more than two classes.
+        DataError: there are fewer than `LEAST` images of a class, or too few for what is asked.
+    """
+    if probabilities.shape[1] != 2:
+        raise ConfigError(
+            f"A site is fitted with two classes, cracked and not. Received: a model of {probabilities.shape[1]} classes"
+        )
+    cracked = labels == positive
+    if min(cracked.sum(), (~cracked).sum()) < LEAST:
+        raise DataError(
+            f"A fit takes {LEAST} cracked and {LEAST} sound images at least, 25 of each for one to rely on. "
+            f"Received: {cracked.sum()} cracked, {(~cracked).sum()} sound"
+        )
+    fitted = policy.fit_site(labels, probabilities, positive)
+    after = np.zeros(len(labels))
+    decided = np.full(len(labels), SOUND, dtype=object)
+    folds, by_photo = _folds(cracked, groups, seed)
+    asked = Policy(policy.temperature, None, None, policy.confidence) if policy.promises else policy
+    for rest, held in folds:
+        fold = asked.fit_site(labels[rest], probabilities[rest], positive)
+        after[held] = fold.calibrated(probabilities[held])[:, positive]
+        thresholds = fitted.thresholds if policy.promises else fold.thresholds
+        decided[held] = thresholds.decide(after[held])
+    said = probabilities[:, positive]
+    decisions = before.decide(said), decided
+    scores = {
+        "f1": [f1_score(cracked, decision == CRACK, zero_division=0) for decision in decisions],
+        "recall": [np.mean(decision[cracked] != SOUND) for decision in decisions],
+        "false_alarms": [np.mean(decision[~cracked] == CRACK) for decision in decisions],
+        "log_loss": [log_loss(cracked, one, labels=[False, True]) for one in (said, after)],
+    }
+    told = {name: (float(first), float(second)) for name, (first, second) in scores.items()}
+    return Site(fitted, before, len(labels), int(cracked.sum()), told, by_photo)
+
+
+def _folds(
+    cracked: np.ndarray, groups: np.ndarray | None, seed: int
+) -> tuple[list[tuple[np.ndarray, np.ndarray]], bool]:
+    """Returns rows to fit to and rows to judge of each fold, and whether photos stay whole.
+
+    Folds go by photo where each then has cracked and sound images to be fitted to.
+    """
+
+    def usable(folds: Iterator[tuple[np.ndarray, np.ndarray]]) -> list[tuple[np.ndarray, np.ndarray]]:
+        dealt = list(folds)
+        return dealt if all(0 < cracked[rest].sum() < len(rest) for rest, _ in dealt) else []
+
+    photos = 0 if groups is None else len(np.unique(groups))
+    if photos > 1:
+        splitter = StratifiedGroupKFold(min(FOLDS, photos), shuffle=True, random_state=seed % 2**32)
+        if dealt := usable(splitter.split(cracked, cracked, groups)):
+            return dealt, True
+    return list(StratifiedKFold(FOLDS, shuffle=True, random_state=seed % 2**32).split(cracked, cracked)), False

@@ -1,0 +1,40 @@
+"""A network with its calibration in it, so that whoever loads the file gets calibrated probabilities."""
+
+import keras
+import numpy as np
+from keras import layers
+
+from crackexp.errors import ConfigError
+from crackexp.models.initial import start_from
+
+
+def check_calibratable(classifier: keras.Model, received: str) -> None:
+    """Raises ConfigError where `calibrated` cannot take `classifier`; `received` is what asked for it."""
+    last = classifier.layers[-1]
+    if not (isinstance(last, layers.Dense) and last.activation is keras.activations.softmax):
+        raise ConfigError(
+            "Calibration becomes part of a dense softmax at the end of the network, and this one ends with the layer "
+            f"{last.name}, a {type(last).__name__}. End the head with one, or type policy.temperature=false. "
+            f"Received: {received}"
+        )
+
+
+def calibrated(classifier: keras.Model, scale: float, shift: float, positive: int) -> keras.Model:
+    """Returns `classifier` with what goes into its softmax scaled, and shifted for one class; it shares all else.
+
+    Args:
+        classifier: flat, (B, S, S, 3) uint8 images to (B, c) probabilities, see `check_calibratable`.
+        scale: above 0.
+        shift: added to what goes into the softmax for the class `positive`.
+        positive: the class that means "crack".
+    """
+    last = classifier.layers[-1]
+    kernel, *bias = last.get_weights()
+    moved = scale * (bias[0] if bias else np.zeros(kernel.shape[-1], np.float32))
+    moved[positive] += shift
+    with keras.StatelessScope():
+        new = layers.Dense.from_config({**last.get_config(), "use_bias": True})
+        network = keras.models.clone_model(classifier, clone_function=lambda layer: new if layer is last else layer)
+        for variable, value in zip(new.weights, (scale * kernel, moved), strict=True):
+            start_from(variable, value)
+    return network
