@@ -28,7 +28,7 @@ def calibrate(composed: DictConfig) -> dict[str, float]:
 
     from crackexp import console, report
     from crackexp.data.pipeline import image_batches
-    from crackexp.evaluation.site import fit_to_site
+    from crackexp.evaluation.site import fit_to_site, require_site
     from crackexp.models.calibrated import calibrated, check_calibratable
     from crackexp.tracking.models import load
     from crackexp.tracking.runs import training_digests
@@ -43,11 +43,12 @@ def calibrate(composed: DictConfig) -> dict[str, float]:
     check_calibratable(model.classifier, f"model={cfg.model}")
     index = index.relabel(model.class_names, model.positive)
     console.print_seen(dataset.name, index, training_digests(model.trained_in, cfg.tracking.uri))
+    policy = instantiate(cfg.policy)
+    require_site(policy, index.labels, model.positive_index, len(model.class_names))
 
     network = Inference(computing(model.classifier), cfg.batch_size)
     batches = image_batches(index, model.image_size, network.batch_size)
     probabilities = network.predict(batches, len(index), f"Predicting {dataset.name}")
-    policy = instantiate(cfg.policy)
     site = fit_to_site(
         policy, index.labels, probabilities, model.positive_index, model.thresholds, index.groups, cfg.seed
     )

@@ -2,13 +2,12 @@
 
 import contextlib
 from collections.abc import Collection, Iterator
-from pathlib import Path
 
 import numpy as np
 from omegaconf import DictConfig
 
 from crackexp.config import listed
-from crackexp.data.folder import require_folder
+from crackexp.data.folder import require_places
 from crackexp.data.index import ImageIndex
 from crackexp.errors import DataError, UserError
 
@@ -33,9 +32,7 @@ class OtherSets:
         self.sources = {dataset.name: dataset for dataset, _ in listed(cfg, ALSO)}
         self.indexes: dict[str, ImageIndex] = {}
         self.left_out: dict[str, int] = {}
-        for node in (node for item in cfg.evaluation.also for node in item.values() if node.get("path")):
-            with _about(node.name):
-                require_folder(Path(node.path).expanduser())
+        require_places(cfg.evaluation.also, ALSO)
 
     def prepare(self, class_names: tuple[str, ...], positive: str, seen: Collection[str]) -> None:
         """Indexes the images, and matches their classes with those of the classifier, see `ImageIndex.relabel`.

@@ -34,11 +34,13 @@ def train(composed: DictConfig) -> dict[str, float]:
     with budget.section("data"):
         from crackexp import console
         from crackexp.data.datamodule import DataModule
+        from crackexp.data.folder import require_places
         from crackexp.data.mix import Mixed
         from crackexp.other_sets import OtherSets
 
         console.print_config(cfg)
         others = OtherSets(cfg)
+        require_places(cfg.mix, "mix")
         datamodule = DataModule(
             dataset=instantiate(cfg.dataset),
             split=instantiate(cfg.split),

@@ -83,7 +83,7 @@ RUNS = {
     "efficientnet_b0": ["backbone=efficientnet_b0", "callbacks=tensorboard"],
     "resnet50": ["backbone=resnet50", "callbacks=nan_guard"],
 }
-LARGE = {"mobilenet_v3_small", "mobilenet_v3_large", "efficientnet_b0", "resnet50"}
+SLOW = {"fine-tuning", "groups", "mobilenet_v3_small", "mobilenet_v3_large", "efficientnet_b0", "resnet50"}
 ELSEWHERE = {"tracking=server", *(f"sweep={file.stem}" for file in conf_dir().glob("sweep/*.yaml"))}
 """Run against a real server by tests/integration/test_tracking_server.py, and as multiruns by test_sweep_command.py."""
 DEFAULTS = {
@@ -158,7 +158,7 @@ def trees(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {"mendeley": root / "mendeley", "sdnet2018": root / "sdnet2018"}
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in RUNS])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in RUNS])
 def test_every_option_runs_for_a_step(
     compose_config: Compose,
     patches: Path,

@@ -2,9 +2,9 @@
 
 import difflib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from crackexp.data.decode import IMAGE_SUFFIXES
 from crackexp.data.index import ImageIndex, OnBadFile, build_index
@@ -183,6 +183,20 @@ def require_folder(path: Path) -> None:
         _refuse(error)
     if empty:
         raise DataError(f"The folder is empty. Received: dataset.path={path}")
+
+
+def require_places(options: Iterable[Mapping[str, Any]], where: str) -> None:
+    """Raises DataError where a dataset of a list of options names a folder that is not there.
+
+    Args:
+        options: items of a checked list of datasets, option to keys.
+        where: the list, such as "mix".
+    """
+    for node in (node for item in options for node in item.values() if node.get("path")):
+        try:
+            require_folder(Path(node["path"]).expanduser())
+        except DataError as error:
+            raise DataError(f"{node['name']} in {where}: {error}") from error
 
 
 def _refuse(error: OSError) -> NoReturn:

@@ -108,19 +108,10 @@ def fit_to_site(
         seed: of the folds.
 
     Raises:
-        ConfigError: the model knows more than two classes.
-        DataError: there are fewer than `LEAST` images of a class, or too few for what is asked.
+        UserError: see `require_site`.
     """
-    if probabilities.shape[1] != 2:
-        raise ConfigError(
-            f"A site is fitted with two classes, cracked and not. Received: a model of {probabilities.shape[1]} classes"
-        )
+    require_site(policy, labels, positive, probabilities.shape[1])
     cracked = labels == positive
-    if min(cracked.sum(), (~cracked).sum()) < LEAST:
-        raise DataError(
-            f"A fit takes {LEAST} cracked and {LEAST} sound images at least, 25 of each for one to rely on. "
-            f"Received: {cracked.sum()} cracked, {(~cracked).sum()} sound"
-        )
     fitted = policy.fit_site(labels, probabilities, positive)
     after = np.zeros(len(labels))
     decided = np.full(len(labels), SOUND, dtype=object)
@@ -141,6 +132,24 @@ def fit_to_site(
     }
     told = {name: (float(first), float(second)) for name, (first, second) in scores.items()}
     return Site(fitted, before, len(labels), int(cracked.sum()), told, by_photo)
+
+
+def require_site(policy: Policy, labels: np.ndarray, positive: int, classes: int) -> None:
+    """Says what keeps a model from being fitted to images with `labels` (n,), before it is asked about them.
+
+    Raises:
+        ConfigError: the model knows more than two classes.
+        DataError: there are fewer than `LEAST` images of a class, or too few for what is asked.
+    """
+    if classes != 2:
+        raise ConfigError(f"A site is fitted with two classes, cracked and not. Received: a model of {classes} classes")
+    cracked = int(np.sum(labels == positive))
+    if min(cracked, len(labels) - cracked) < LEAST:
+        raise DataError(
+            f"A fit takes {LEAST} cracked and {LEAST} sound images at least, 25 of each for one to rely on. "
+            f"Received: {cracked} cracked, {len(labels) - cracked} sound"
+        )
+    policy.require_enough(labels, positive)
 
 
 def _folds(

@@ -38,6 +38,7 @@ def logged_model(root: Path, run_id: str) -> str:
     return f"runs:/{run_id}/model"
 
 
+@pytest.mark.slow
 def test_the_model_decides_as_its_policy_and_says_what_was_judged(
     trained: Path, command: Command, patches: Path, tmp_path: Path
 ) -> None:
@@ -106,6 +107,7 @@ def test_a_site_gets_a_model_of_its_own(trained: Path, command: Command, tmp_pat
     assert second.metadata["trained_in"] == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "told"),
     [

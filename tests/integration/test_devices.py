@@ -157,6 +157,7 @@ def test_two_processes_train_one_run_and_go_on_where_one_of_them_was_killed(
         (["-m", "seed=1,2"], {"KERAS_DISTRIBUTION_PROCESS_ID": "0"}, ["hydra/launcher", "-m"]),
     ],
 )  # fmt: skip
+@pytest.mark.slow
 def test_what_cannot_be_shared_is_refused(
     command: Command, patches: Path, arguments: list[str], variables: dict[str, str], words: list[str]
 ) -> None:

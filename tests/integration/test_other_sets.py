@@ -63,6 +63,7 @@ def read(store: mlflow.MlflowClient, run_id: str, path: str) -> pd.DataFrame:
     return pd.read_csv(f"{folder}/{path}")
 
 
+@pytest.mark.slow
 def test_a_run_is_judged_on_other_datasets(judged: Path) -> None:
     store, result = store_of(judged), last_result(judged)
     run = store.get_run(result["run_id"])
@@ -84,6 +85,7 @@ def test_a_run_is_judged_on_other_datasets(judged: Path) -> None:
     assert groups.loc["walls", "photos"] == 6
 
 
+@pytest.mark.slow
 def test_images_of_train_and_val_are_left_out_and_counted(judged: Path) -> None:
     store, result = store_of(judged), last_result(judged)
     params = store.get_run(result["run_id"]).data.params
@@ -97,6 +99,7 @@ def test_images_of_train_and_val_are_left_out_and_counted(judged: Path) -> None:
     assert result["metrics"]["also/same/accuracy"] == result["metrics"]["test/accuracy"]
 
 
+@pytest.mark.slow
 def test_sets_stand_side_by_side(judged: Path) -> None:
     store, result = store_of(judged), last_result(judged)
     sets = read(store, result["run_id"], "also/sets.csv")
@@ -110,6 +113,7 @@ def test_sets_stand_side_by_side(judged: Path) -> None:
     assert "also/sets.png" in artifacts(store, result["run_id"])
 
 
+@pytest.mark.slow
 def test_the_test_images_are_judged_under_corruptions(judged: Path) -> None:
     store, result = store_of(judged), last_result(judged)
     names = {name.split("/")[1] for name in result["metrics"] if name.startswith("corruption/")}
@@ -122,6 +126,7 @@ def test_the_test_images_are_judged_under_corruptions(judged: Path) -> None:
     assert "without corruption" in (judged / "printed.txt").read_text()
 
 
+@pytest.mark.slow
 def test_a_second_run_reads_all_embeddings(judged: Path, words: list[str], cache: Path, tmp_path: Path) -> None:
     done = train(tmp_path, *words, "tracking=none", cache=cache)
     assert done.returncode == 0, done.stderr

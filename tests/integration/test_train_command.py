@@ -128,6 +128,7 @@ def test_a_run_repeats_to_the_bit(trained: Path, job: list[str], cache: Path, tm
     assert same_metrics(last_result(tmp_path)) == same_metrics(first)
 
 
+@pytest.mark.slow
 def test_a_logged_model_is_judged_on_another_dataset_as_a_child(
     trained: Path, command: Command, patches: Path, tmp_path: Path
 ) -> None:
@@ -168,7 +169,9 @@ def test_a_run_that_diverges_is_failed_in_the_store(command: Command, patches: P
     assert "diverged" in run.data.tags["error"]
 
 
-@pytest.mark.parametrize(("stop", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("stop", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
+)
 def test_a_run_that_is_stopped_is_killed_in_the_store(
     patches: Path, tmp_path: Path, cache: Path, stop: signal.Signals, code: int
 ) -> None:  # fmt: skip

@@ -20,10 +20,10 @@ import pytest
 from crackexp.data.pixels import decode, resize
 from crackexp.data.synthetic import draw_patch
 
+pytestmark = pytest.mark.slow
+
 BLOCK = """
 import sys
-
-pytestmark = pytest.mark.slow
 
 class Block:
     def find_spec(self, name, path=None, target=None):
