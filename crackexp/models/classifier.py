@@ -9,6 +9,10 @@ POOL = "pool"
 """Name of the layer whose output is the embedding of an image: a mean over places, or all of them in a row."""
 
 
+CALIBRATION = "calibration"
+"""Name of a last layer that passes on what it gets until a network is calibrated; training leaves it as it is."""
+
+
 def build_classifier(backbone: keras.Model, head: keras.Model) -> keras.Model:
     """Joins `backbone`, see `embedding_model`, and `head`, with their own layers and weights.
 
@@ -69,5 +73,5 @@ def unfreeze(classifier: keras.Model, from_layer: str | None, freeze_batch_norm:
     for layer in classifier.layers:
         reached = reached or layer.name == from_layer
         frozen_norm = freeze_batch_norm and isinstance(layer, layers.BatchNormalization)
-        layer.trainable = reached and not frozen_norm
+        layer.trainable = reached and not frozen_norm and layer.name != CALIBRATION
     return sum(weight.value.size for weight in classifier.trainable_weights)

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from crackexp.models.classifier import embedding_model, flat_embedding
+from crackexp.models.classifier import CALIBRATION, embedding_model, flat_embedding
 from crackexp.models.initial import start_random
 from crackexp.seeds import keras_seed
 
@@ -103,7 +103,7 @@ class CellHead:
                     activation="softmax",
                     kernel_initializer="identity",
                     trainable=False,
-                    name="probabilities",
+                    name=CALIBRATION,
                     **FLOAT,
                 ),
             ]

@@ -60,9 +60,9 @@ def test_the_commands_of_the_readme_run(command: Command, tmp_path: Path, patche
             continue
         words = [word.replace("RUN_ID", run_id) for word in words if not word.startswith("dataset")]
         words = [f"input={patches}" if word.startswith("input=") else word for word in words]
-        if entry in ("crackexp.train", "crackexp.evaluate", "crackexp.audit"):
+        if entry in ("crackexp.train", "crackexp.evaluate", "crackexp.audit", "crackexp.calibrate"):
             words += ["dataset=folder", f"dataset.path={patches}"]
-            words += [] if entry == "crackexp.audit" else ["evaluation.resamples=20"]
+            words += ["evaluation.resamples=20"] if entry in ("crackexp.train", "crackexp.evaluate") else []
         if entry == "crackexp.train":
             alone = "backbone=small_cnn" in words
             words += [

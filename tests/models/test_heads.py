@@ -8,7 +8,7 @@ import pytest
 from scipy.special import logsumexp, softmax
 
 from crackexp.models.backbone import Application, SmallCNN
-from crackexp.models.classifier import build_classifier, embedding_model
+from crackexp.models.classifier import build_classifier, embedding_model, unfreeze
 from crackexp.models.cpu_conv import for_cpu
 from crackexp.models.heads import STANDARDISE, CellHead, PooledHead, fit_statistics
 
@@ -79,3 +79,14 @@ def test_feature_maps_of_a_layer_are_taken_with_the_weights_of_the_whole() -> No
     for layer in cut.layers:
         for mine, its in zip(layer.get_weights(), whole.get_layer(layer.name).get_weights(), strict=True):
             np.testing.assert_array_equal(mine, its)
+
+
+def test_training_leaves_the_last_layer_of_places_as_it_is() -> None:
+    backbone = SmallCNN([4, 8]).build(32, 0)
+    head = CellHead(7, 0.0)
+    whole = build_classifier(head.embedding(backbone), head.build(backbone.output_shape[1:], 2, 1, seed=0))
+    for first in (None, "pool"):
+        unfreeze(whole, first)
+        assert "place_scores/kernel" in [weight.path for weight in whole.trainable_weights]
+        assert not whole.layers[-1].trainable_weights
+    np.testing.assert_array_equal(whole.layers[-1].get_weights()[0], np.eye(2))
