@@ -1,6 +1,5 @@
 """Shows where photos are cracked, on a page in the browser: ``python -m crackexp.app model=MODEL``."""
 
-import importlib.util
 import threading
 import webbrowser
 from pathlib import Path
@@ -9,8 +8,8 @@ from omegaconf import DictConfig
 
 from crackexp.cli import run
 from crackexp.config import check
-from crackexp.errors import UserError
-from crackexp.schema import AppRoot
+from crackexp.extras import require_extra
+from crackexp.roots import AppRoot
 
 
 def app(composed: DictConfig) -> None:
@@ -23,11 +22,7 @@ def app(composed: DictConfig) -> None:
         UserError: a mistake in the config or the name of the model, a port in use, or NiceGUI is not installed.
     """
     cfg = check(composed, AppRoot)
-    if importlib.util.find_spec("nicegui") is None:
-        raise UserError(
-            "The page needs the package nicegui, which is not installed. Type pip install 'crackexp[app]'. "
-            f"Received: model={cfg.model}"
-        )
+    require_extra("The page", ["nicegui"], "app", f"model={cfg.model}")
 
     from crackexp.page.listening import claim
 

@@ -6,7 +6,7 @@ from omegaconf import DictConfig
 
 from crackexp.cli import run
 from crackexp.config import check, instantiate
-from crackexp.schema import AuditRoot
+from crackexp.roots import AuditRoot
 
 
 def audit(composed: DictConfig) -> dict[str, float]:

@@ -16,7 +16,7 @@ from rich.table import Table
 from crackexp.cli import run
 from crackexp.config import check
 from crackexp.errors import ConfigError, DataError
-from crackexp.schema import CacheRoot
+from crackexp.roots import CacheRoot
 
 FOLDERS = {
     "programs": ("programs", "compiled by XLA"),

@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 from crackexp.cli import run
 from crackexp.config import check, instantiate
 from crackexp.errors import ConfigError
-from crackexp.schema import CalibrateRoot
+from crackexp.roots import CalibrateRoot
 
 
 def calibrate(composed: DictConfig) -> dict[str, float]:

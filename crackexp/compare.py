@@ -10,7 +10,7 @@ from crackexp.cli import run
 from crackexp.config import check, instantiate
 from crackexp.errors import ConfigError
 from crackexp.files import write_text
-from crackexp.schema import CompareRoot
+from crackexp.roots import CompareRoot
 from crackexp.sweep.callback import command
 
 

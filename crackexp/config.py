@@ -24,7 +24,7 @@ def check(cfg: DictConfig, root: type[schema.Strict]) -> DictConfig:
 
     Args:
         cfg: what Hydra composed, with the scalars of `root` and groups of `schema.GROUPS`.
-        root: schema of the scalars at the top, such as `schema.TrainRoot`.
+        root: schema of the scalars at the top, such as `roots.TrainRoot`.
 
     Returns:
         The resolved config, read-only.

@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 from crackexp.budget import TimeBudget
 from crackexp.cli import run
 from crackexp.config import check, instantiate
-from crackexp.schema import EvaluateRoot
+from crackexp.roots import EvaluateRoot
 
 if TYPE_CHECKING:
     import numpy as np

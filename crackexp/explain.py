@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 from crackexp.cli import run
 from crackexp.config import check
 from crackexp.predict import INCOMPLETE
-from crackexp.schema import ExplainRoot
+from crackexp.roots import ExplainRoot
 
 
 def explain(composed: DictConfig) -> int:

@@ -6,7 +6,7 @@ from omegaconf import DictConfig
 
 from crackexp.cli import run
 from crackexp.config import check, instantiate
-from crackexp.schema import ExportRoot
+from crackexp.roots import ExportRoot
 
 
 def export(composed: DictConfig) -> None:

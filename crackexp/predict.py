@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 
 from crackexp.cli import run
 from crackexp.config import check
-from crackexp.schema import PredictRoot
+from crackexp.roots import PredictRoot
 
 INCOMPLETE = 3
 """Exit status where some of what was named could not be read."""

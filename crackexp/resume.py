@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from crackexp.config import check
 from crackexp.errors import ConfigError, UserError
-from crackexp.schema import TrainRoot
+from crackexp.roots import TrainRoot
 
 if TYPE_CHECKING:
     from crackexp.tracking.logger import NoLogger

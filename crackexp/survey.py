@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 from crackexp.cli import run
 from crackexp.config import check, instantiate
 from crackexp.predict import INCOMPLETE
-from crackexp.schema import SurveyRoot
+from crackexp.roots import SurveyRoot
 
 
 def survey(composed: DictConfig) -> int:

@@ -8,7 +8,7 @@ from crackexp.budget import TimeBudget
 from crackexp.cli import run
 from crackexp.config import check, instantiate, listed
 from crackexp.resume import own_config, resumable
-from crackexp.schema import TrainRoot
+from crackexp.roots import TrainRoot
 from crackexp.sweep import cell
 from crackexp.sweep.identity import cell_id
 from crackexp.training.processes import apart, is_first, join_processes

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from crackexp.config import check
 from crackexp.options import conf_dir
-from crackexp.schema import (
+from crackexp.roots import (
     AppRoot,
     AuditRoot,
     CacheRoot,

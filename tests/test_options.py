@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from crackexp.config import check, listed
 from crackexp.errors import ConfigError
 from crackexp.options import compose_listed, conf_dir
-from crackexp.schema import TrainRoot
+from crackexp.roots import TrainRoot
 
 Compose = Callable[..., DictConfig]
 

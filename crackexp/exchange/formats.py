@@ -1,12 +1,12 @@
 """The formats of an exported model, and what stands in the way of one before any work is done."""
 
-import importlib.util
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crackexp.errors import ConfigError, UserError
+from crackexp.extras import require_extra
 
 if TYPE_CHECKING:
     import keras
@@ -50,12 +50,7 @@ def check_folder(out: str) -> None:
 def check_installed(formats: Sequence[str]) -> None:
     """Raises ConfigError where a package is missing that one of `formats` takes; imports none of them."""
     for name in formats:
-        missing = [package for package in FORMATS[name].packages if importlib.util.find_spec(package) is None]
-        if missing:
-            raise ConfigError(
-                f"Writing {name} takes {' and '.join(missing)}. Type pip install 'crackexp[export]'. "
-                f"Received: formats={_listed(formats)}"
-            )
+        require_extra(f"Writing {name}", FORMATS[name].packages, "export", f"formats={_listed(formats)}")
 
 
 def check_exportable(classifier: "keras.Model", formats: Sequence[str]) -> None:

@@ -1,11 +1,10 @@
 """Whether the packages behind the chosen launcher and sweeper are installed."""
 
-import importlib.util
 import warnings
 
 from omegaconf import DictConfig
 
-from crackexp.errors import ConfigError
+from crackexp.extras import require_extra
 
 NEEDS = {
     "hydra_plugins.hydra_joblib_launcher.": ("hydra_plugins.hydra_joblib_launcher", "launchers"),
@@ -31,16 +30,5 @@ def check_plugins(hydra: DictConfig) -> None:
     for part in ("launcher", "sweeper"):
         target = str(hydra[part]._target_)
         for start, (module, extra) in NEEDS.items():
-            if target.startswith(start) and not _installed(module):
-                choice = hydra.runtime.choices[f"hydra/{part}"]
-                raise ConfigError(
-                    f"This {part} needs the package {module.rpartition('.')[2]}, which is not installed. "
-                    f"Type pip install 'crackexp[{extra}]'. Received: hydra/{part}={choice}"
-                )
-
-
-def _installed(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
+            if target.startswith(start):
+                require_extra(f"This {part}", [module], extra, f"hydra/{part}={hydra.runtime.choices[f'hydra/{part}']}")

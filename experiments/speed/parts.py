@@ -32,7 +32,7 @@ from crackexp.data.pixels import resize
 from crackexp.evaluation.metrics import evaluate_predictions
 from crackexp.models.classifier import unfreeze
 from crackexp.options import conf_dir
-from crackexp.schema import TrainRoot
+from crackexp.roots import TrainRoot
 from crackexp.training.build import build_module
 from crackexp.training.embeddings import Embedder
 from crackexp.training.inference import computing

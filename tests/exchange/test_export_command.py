@@ -202,7 +202,10 @@ def test_a_missing_package_is_told_before_the_model_is_looked_for(
     path = os.pathsep.join([str(tmp_path), *sys.path])
     done = command("export", "model=nothing", f"formats=[keras,{format_}]", PYTHONPATH=path)
     assert done.returncode == 2, done.stdout + done.stderr
-    assert f"Writing {format_} takes {package}. Type pip install 'crackexp[export]'." in done.stderr
+    assert (
+        f"Writing {format_} needs {package}, which is not installed. Type pip install 'crackexp[export]'."
+        in done.stderr
+    )
 
 
 def test_formats_that_need_no_extra_go_without_it(command: Command, model: str, tmp_path: Path) -> None:

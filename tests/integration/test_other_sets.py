@@ -16,7 +16,7 @@ from crackexp.config import check
 from crackexp.data.synthetic import draw_patch
 from crackexp.errors import DataError
 from crackexp.other_sets import OtherSets
-from crackexp.schema import TrainRoot
+from crackexp.roots import TrainRoot
 from crackexp.sweep.identity import cell_id
 from tests.conftest import TINY, Command
 from tests.integration.test_train_command import artifacts, last_result, store_of, train

@@ -8,7 +8,7 @@ import pytest
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from crackexp.config import check
-from crackexp.schema import TrainRoot
+from crackexp.roots import TrainRoot
 from crackexp.sweep.identity import cell_id, code_digest
 
 Compose = Callable[..., DictConfig]

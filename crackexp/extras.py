@@ -1,0 +1,24 @@
+"""Packages that come with an extra of crackexp, and not with crackexp alone."""
+
+import importlib.util
+from collections.abc import Iterable
+
+from crackexp.errors import ConfigError
+
+
+def require_extra(user: str, modules: Iterable[str], extra: str, received: str) -> None:
+    """Raises ConfigError where a module is not there that `user`, the beginning of a sentence, needs; imports none."""
+    missing = [module.rpartition(".")[2] for module in modules if not _installed(module)]
+    if missing:
+        are = "are" if len(missing) > 1 else "is"
+        raise ConfigError(
+            f"{user} needs {' and '.join(missing)}, which {are} not installed. Type pip install 'crackexp[{extra}]'. "
+            f"Received: {received}"
+        )
+
+
+def _installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
