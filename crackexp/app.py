@@ -2,7 +2,6 @@
 
 import threading
 import webbrowser
-from pathlib import Path
 
 from omegaconf import DictConfig
 
@@ -29,17 +28,14 @@ def app(composed: DictConfig) -> None:
     place = claim(cfg.host, cfg.port)
 
     from crackexp import console
+    from crackexp.opening import open_model
     from crackexp.page.server import Desk, serve
     from crackexp.page.session import Limits
     from crackexp.prediction.surveyor import Surveyor
     from crackexp.prediction.tiles import Tiling
-    from crackexp.tracking.models import load
-    from crackexp.training.programs import keep_programs, set_precision
 
-    set_precision("float32")
-    keep_programs(Path(cfg.paths.cache))
     tiling = Tiling(round(cfg.tile.size * cfg.tile.scale), cfg.tile.overlap)
-    surveyor = Surveyor(load(cfg.model, cfg.tracking.get("uri"), "model"), tiling, cfg.threshold, cfg.batch_size)
+    surveyor = Surveyor(open_model(cfg), tiling, cfg.threshold, cfg.batch_size)
     desk = Desk(surveyor, Limits(**cfg.limits), cfg.mm_per_px)
     desk.warm_up()
     console.print_place(place)

@@ -30,16 +30,13 @@ def calibrate(composed: DictConfig) -> dict[str, float]:
     from crackexp.data.pipeline import image_batches
     from crackexp.evaluation.site import fit_to_site, require_site
     from crackexp.models.calibrated import calibrated, check_calibratable
-    from crackexp.tracking.models import load
+    from crackexp.opening import open_model
     from crackexp.tracking.runs import training_digests
     from crackexp.training.inference import Inference, computing
-    from crackexp.training.programs import keep_programs, set_precision
 
     dataset = instantiate(cfg.dataset)
     index = dataset.prepare()
-    set_precision("float32")
-    keep_programs(Path(cfg.paths.cache))
-    model = load(cfg.model, cfg.tracking.uri, "model")
+    model = open_model(cfg)
     check_calibratable(model.classifier, f"model={cfg.model}")
     index = index.relabel(model.class_names, model.positive)
     console.print_seen(dataset.name, index, training_digests(model.trained_in, cfg.tracking.uri))

@@ -47,11 +47,10 @@ def evaluate(composed: DictConfig) -> dict[str, float]:
         from crackexp.evaluation.calibration import Calibration
         from crackexp.evaluation.policy import FittedPolicy
         from crackexp.judging import Judge, log_judgement
-        from crackexp.tracking.models import load
+        from crackexp.opening import open_model
         from crackexp.tracking.runs import training_digests
         from crackexp.training.explainer import Explainer
         from crackexp.training.inference import computing
-        from crackexp.training.programs import keep_programs, set_precision
 
         logger = instantiate(cfg.tracking)
         output = Path(cfg.paths.output)
@@ -59,9 +58,7 @@ def evaluate(composed: DictConfig) -> dict[str, float]:
 
     with budget.section("model"):
         budget.watch_compilation()
-        set_precision("float32")
-        keep_programs(Path(cfg.paths.cache))
-        model = load(cfg.run, cfg.tracking.get("uri"), "run")
+        model = open_model(cfg, "run")
         index = index.relabel(model.class_names, model.positive)
         seen = training_digests(model.trained_in, cfg.tracking.get("uri"))
         others.prepare(model.class_names, model.positive, seen or ())

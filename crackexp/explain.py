@@ -30,15 +30,12 @@ def explain(composed: DictConfig) -> int:
     inputs = named(cfg.input, sys.stdin)
 
     from crackexp import console
+    from crackexp.opening import open_model
     from crackexp.prediction.explanations import Explanations
     from crackexp.prediction.predictor import Predictor
     from crackexp.prediction.tables import writing
-    from crackexp.tracking.models import load
-    from crackexp.training.programs import keep_programs, set_precision
 
-    set_precision("float32")
-    keep_programs(Path(cfg.paths.cache))
-    model = load(cfg.model, cfg.tracking.get("uri"), "model")
+    model = open_model(cfg)
     predictor = Predictor(model, cfg.threshold, cfg.batch_size, cfg.target, cfg.layer)
     made = Explanations(Path(cfg.out), predictor.target, predictor.enlarge)
     table = Path(cfg.out, "explanations.csv")

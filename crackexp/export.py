@@ -27,13 +27,11 @@ def export(composed: DictConfig) -> None:
     check_installed(cfg.formats)
 
     from crackexp import console, report
-    from crackexp.tracking.models import load
-    from crackexp.training.programs import keep_programs, set_precision, use_cpu
+    from crackexp.opening import open_model
+    from crackexp.training.programs import use_cpu
 
     use_cpu()
-    set_precision("float32")
-    keep_programs(Path(cfg.paths.cache))
-    model = load(cfg.model, cfg.tracking.get("uri"), "model")
+    model = open_model(cfg)
     check_exportable(model.classifier, cfg.formats)
 
     from crackexp.exchange.card import CARD

@@ -32,14 +32,11 @@ def predict(composed: DictConfig) -> int:
     inputs = named(cfg.input, sys.stdin)
 
     from crackexp import console
+    from crackexp.opening import open_model
     from crackexp.prediction.predictor import Predictor
     from crackexp.prediction.tables import writing
-    from crackexp.tracking.models import load
-    from crackexp.training.programs import keep_programs, set_precision
 
-    set_precision("float32")
-    keep_programs(Path(cfg.paths.cache))
-    predictor = Predictor(load(cfg.model, cfg.tracking.get("uri"), "model"), cfg.threshold, cfg.batch_size)
+    predictor = Predictor(open_model(cfg), cfg.threshold, cfg.batch_size)
     with writing(Path(cfg.out)) as write:
         for rows in predictor.tables(inputs):
             write(rows)

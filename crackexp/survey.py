@@ -31,16 +31,13 @@ def survey(composed: DictConfig) -> int:
 
     from crackexp import console, report
     from crackexp.data.decode import ImageError
+    from crackexp.opening import open_model
     from crackexp.prediction.survey_report import Survey
     from crackexp.prediction.surveyor import Surveyor
     from crackexp.prediction.tiles import Tiling
     from crackexp.progress import progress
-    from crackexp.tracking.models import load
-    from crackexp.training.programs import keep_programs, set_precision
 
-    set_precision("float32")
-    keep_programs(Path(cfg.paths.cache))
-    model = load(cfg.model, cfg.tracking.get("uri"), "model")
+    model = open_model(cfg)
     tiling = Tiling(round(cfg.tile.size * cfg.tile.scale), cfg.tile.overlap)
     surveyor = Surveyor(model, tiling, cfg.threshold, cfg.batch_size)
     logger = instantiate(cfg.tracking)

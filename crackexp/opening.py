@@ -1,0 +1,19 @@
+"""How every command that uses a logged model begins: float32, compiled programs kept, the model loaded."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from crackexp.tracking.models import LoggedModel, load
+from crackexp.training.programs import keep_programs, set_precision
+
+
+def open_model(cfg: DictConfig, key: str = "model") -> LoggedModel:
+    """Readies this process to compute, and loads the model that the checked config names under `key`.
+
+    Raises:
+        UserError: see `load`.
+    """
+    set_precision("float32")
+    keep_programs(Path(cfg.paths.cache))
+    return load(cfg[key], cfg.tracking.get("uri"), key)
