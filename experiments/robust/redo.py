@@ -20,7 +20,7 @@ VARIANTS = {
     "plain drawn cracks instead": [*ROBUST, "mix=[{synthetic:{count:3000,draw_seed:5}}]"],
     "`head=pooled`": [*ROBUST, "head=pooled"],
     "the last layer": [*ROBUST, "backbone.output_layer=null"],
-    "without label smoothing": [*ROBUST, "loss.label_smoothing=0"],
+    "with label smoothing": [*ROBUST, "loss=categorical_crossentropy", "loss.label_smoothing=0.05"],
     "with `augmentation=surface`": [*ROBUST, "augmentation=surface"],
     "224 px": [*ROBUST, "image_size=224"],
     "96 px": [*ROBUST, "image_size=96"],
