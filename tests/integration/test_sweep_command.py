@@ -179,7 +179,9 @@ def test_a_stopped_sweep_goes_on_where_it_was(
     done = command("train", "-m", *SMALL, *GRID)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.count("kept from before") == len(finished)
-    assert scores(tmp_path) == scores(swept)
+    found, undisturbed = scores(tmp_path), scores(swept)
+    assert len(found) == 4
+    assert found == {name: undisturbed[name] for name in found}
     assert not [run for run in runs(tmp_path) if run.info.status == "RUNNING"]
     assert finished <= {run.info.run_id for run in children(tmp_path) if run.info.status == "FINISHED"}
     assert len(parents(tmp_path)) == 1
