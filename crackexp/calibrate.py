@@ -37,10 +37,11 @@ def calibrate(composed: DictConfig) -> dict[str, float]:
     dataset = instantiate(cfg.dataset)
     index = dataset.prepare()
     model = open_model(cfg)
-    check_calibratable(model.classifier, f"model={cfg.model}")
+    policy = instantiate(cfg.policy)
+    if policy.temperature:
+        check_calibratable(model.classifier, f"model={cfg.model}")
     index = index.relabel(model.class_names, model.positive)
     console.print_seen(dataset.name, index, training_digests(model.trained_in, cfg.tracking.uri))
-    policy = instantiate(cfg.policy)
     require_site(policy, index.labels, model.positive_index, len(model.class_names))
 
     network = Inference(computing(model.classifier), cfg.batch_size)

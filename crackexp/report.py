@@ -19,7 +19,6 @@ from crackexp.data.index import ImageIndex
 from crackexp.data.leaks import Leaks
 from crackexp.data.pixels import resize
 from crackexp.evaluation import figures
-from crackexp.evaluation.calibration import Calibration
 from crackexp.evaluation.policy import FittedPolicy
 from crackexp.evaluation.report import (
     classification_report_text,
@@ -212,9 +211,7 @@ def log_model(
 ) -> str | None:
     """Logs the whole classifier, calibrated, with what a user of it must know, and returns its URI."""
     index, calibration = datamodule.index, policy.calibration
-    classifier = module.classifier
-    if calibration != Calibration():
-        classifier = calibrated(classifier, calibration.scale, calibration.shift, policy.positive)
+    classifier = calibrated(module.classifier, calibration.scale, calibration.shift, policy.positive)
     metadata = {
         "class_names": list(index.class_names),
         "positive": index.positive,

@@ -12,6 +12,12 @@ METRIC = (
 )
 
 
+class Job(Strict):
+    """What has an output folder of its own."""
+
+    task_name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+
+
 class Sweep(Strict):
     name: Name | None
     metric: Literal["accuracy", "log_loss", "brier"]
@@ -19,10 +25,9 @@ class Sweep(Strict):
     rerun: bool
 
 
-class TrainRoot(Strict):
+class TrainRoot(Job):
     """The scalars of ``conf/train.yaml``."""
 
-    task_name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
     seed: Seed
     image_size: Annotated[int, Field(ge=32, le=2048)]
     batch_size: PositiveInt
@@ -37,28 +42,25 @@ class TrainRoot(Strict):
     sweep: Sweep
 
 
-class EvaluateRoot(Strict):
+class EvaluateRoot(Job):
     """The scalars of ``conf/evaluate.yaml``."""
 
-    task_name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
     run: Name
     seed: Seed
     batch_size: PositiveInt | None
 
 
-class CalibrateRoot(Strict):
+class CalibrateRoot(Job):
     """The scalars of ``conf/calibrate.yaml``."""
 
-    task_name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
     model: Name
     seed: Seed
     batch_size: PositiveInt | None
 
 
-class PredictRoot(Strict):
+class PredictRoot(Job):
     """The scalars of ``conf/predict.yaml``."""
 
-    task_name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
     model: Name
     input: Name | Annotated[list[Name], Field(min_length=1)]
     out: Annotated[str, Field(pattern=r"\.(csv|jsonl|parquet)$")]
@@ -72,10 +74,9 @@ class Tile(Strict):
     overlap: Annotated[float, Field(ge=0, le=0.9)]
 
 
-class SurveyRoot(Strict):
+class SurveyRoot(Job):
     """The scalars of ``conf/survey.yaml``."""
 
-    task_name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
     model: Name
     input: Name | Annotated[list[Name], Field(min_length=1)]
     out: Name
@@ -86,10 +87,9 @@ class SurveyRoot(Strict):
     batch_size: PositiveInt | None
 
 
-class AuditRoot(Strict):
+class AuditRoot(Job):
     """The scalars of ``conf/audit.yaml``."""
 
-    task_name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     image_size: Annotated[int, Field(ge=32, le=2048)]
     out: Name
@@ -117,10 +117,9 @@ class AppRoot(Strict):
     batch_size: PositiveInt | None
 
 
-class ExplainRoot(Strict):
+class ExplainRoot(Job):
     """The scalars of ``conf/explain.yaml``."""
 
-    task_name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
     model: Name
     input: Name | Annotated[list[Name], Field(min_length=1)]
     out: Name
@@ -130,20 +129,18 @@ class ExplainRoot(Strict):
     batch_size: PositiveInt | None
 
 
-class ExportRoot(Strict):
+class ExportRoot(Job):
     """The scalars of ``conf/export.yaml``."""
 
-    task_name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
     model: Name
     formats: Annotated[list[Literal["onnx", "stablehlo", "keras", "h5"]], Field(min_length=1)]
     out: Name
     log: bool
 
 
-class CompareRoot(Strict):
+class CompareRoot(Job):
     """The scalars of ``conf/compare.yaml``."""
 
-    task_name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
     runs: Annotated[list[Name], Field(min_length=1)]
     metric: Literal["accuracy", "log_loss", "brier"]
     level: Annotated[float, Field(gt=0.5, lt=1)]
@@ -152,8 +149,7 @@ class CompareRoot(Strict):
     html: Name | None
 
 
-class CacheRoot(Strict):
+class CacheRoot(Job):
     """The scalars of ``conf/cache.yaml``."""
 
-    task_name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
     clear: Name | None

@@ -22,12 +22,16 @@ def check_calibratable(classifier: keras.Model, received: str) -> None:
 def calibrated(classifier: keras.Model, scale: float, shift: float, positive: int) -> keras.Model:
     """Returns `classifier` with what goes into its softmax scaled, and shifted for one class; it shares all else.
 
+    Where that changes nothing it is `classifier` itself, whatever it ends with.
+
     Args:
         classifier: flat, (B, S, S, 3) uint8 images to (B, c) probabilities, see `check_calibratable`.
         scale: above 0.
         shift: added to what goes into the softmax for the class `positive`.
         positive: the class that means "crack".
     """
+    if (scale, shift) == (1, 0):
+        return classifier
     last = classifier.layers[-1]
     kernel, *bias = last.get_weights()
     moved = scale * (bias[0] if bias else np.zeros(kernel.shape[-1], np.float32))

@@ -53,3 +53,4 @@ def test_a_network_that_ends_otherwise_is_refused() -> None:
     network = keras.Model(image, layers.Softmax(name="end")(layers.Dense(2)(image)))
     with pytest.raises(ConfigError, match=r"the layer end, a Softmax.*policy\.temperature=false.*Received: asked"):
         check_calibratable(network, "asked")
+    assert calibrated(network, 1.0, 0.0, positive=1) is network
