@@ -78,18 +78,27 @@ class NanGuard(keras.callbacks.Callback):
 
 
 class EpochSchedule(keras.callbacks.Callback):
-    """Sets the learning rate of each epoch from a Keras schedule that counts epochs.
+    """Sets the learning rate of each epoch: a share of the rate that the phase begins with.
+
+    A second phase, which has a rate and epochs of its own, goes through the whole schedule anew.
 
     Args:
-        schedule: maps an epoch, from 0, to a rate.
+        schedule: maps how much of the phase is over, in [0, 1), to the share of its rate.
     """
 
     def __init__(self, schedule: keras.optimizers.schedules.LearningRateSchedule) -> None:
         super().__init__()
         self.schedule = schedule
 
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self.rate = float(self.model.optimizer.learning_rate)
+        self.first: int | None = None
+
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self.model.optimizer.learning_rate = float(self.schedule(epoch))
+        if self.first is None:
+            self.first = epoch
+        over = (epoch - self.first) / (self.params["epochs"] - self.first)
+        self.model.optimizer.learning_rate = self.rate * float(self.schedule(over))
 
 
 def epoch_metrics(logs: dict[str, Any]) -> dict[str, float]:

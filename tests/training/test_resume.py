@@ -208,7 +208,7 @@ def test_averaged_weights_schedules_and_checkpoints_go_on(
         return trainer, module, data
 
     def callbacks() -> list[Any]:
-        cosine = keras.optimizers.schedules.CosineDecay(0.01, 5)
+        cosine = keras.optimizers.schedules.CosineDecay(1.0, 1.0)
         best = keras.callbacks.ModelCheckpoint(f"{tmp_path}/best.weights.h5", "val_loss", save_best_only=True,
                                                save_weights_only=True)  # fmt: skip
         return [EpochSchedule(cosine), best]
@@ -225,6 +225,14 @@ def test_averaged_weights_schedules_and_checkpoints_go_on(
     assert_same_bits(frozen.run(tmp_path / "broken", (4, 1)), whole)
     assert best
     assert stored() == best
+
+
+@pytest.mark.slow
+def test_a_schedule_begins_anew_with_the_rate_of_each_phase(finetune: Training, tmp_path: Path) -> None:
+    finetune.callbacks = lambda: [EpochSchedule(keras.optimizers.schedules.CosineDecay(1.0, 1.0))]
+    logged = finetune.run(tmp_path / "broken", 2, (4, 1)).logged
+    rates = [logged["train/learning_rate", step] for step in range(1, 7)]
+    assert rates == pytest.approx([1e-2, 7.5e-3, 2.5e-3, 1e-3, 7.5e-4, 2.5e-4])
 
 
 @pytest.mark.slow
