@@ -1,4 +1,4 @@
-"""Keras callbacks of our own: validation by prediction, TensorBoard without TensorFlow, a NaN guard, a schedule."""
+"""Keras callbacks of our own: validation, averaged weights, TensorBoard without TensorFlow, a NaN guard, a schedule."""
 
 import math
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from crackexp.training.module import CrackModule
 
 
 class Validate(keras.callbacks.Callback):
-    """Puts val_loss and val_accuracy into the logs of each epoch; stands first in the list.
+    """Puts val_loss and val_accuracy into the logs of each epoch; stands before what reads them.
 
     They are computed from predictions of every image once: Keras' own averages over padded batches are off.
 
@@ -32,6 +32,29 @@ class Validate(keras.callbacks.Callback):
         scores = self.module.score(self.labels, self.predict())
         assert logs is not None
         logs.update({f"val_{name}": value for name, value in scores.items()})
+
+
+class AveragedWeights(keras.callbacks.Callback):
+    """Puts an optimizer's running mean of the weights into the model between epochs, where it has one (`use_ema`).
+
+    So it is the mean that is validated, saved and restored. `keras.callbacks.SwapEMAWeights` loses the mean where a
+    callback ends the training early; without either, restoring the best epoch brings back weights that are no mean.
+    """
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self.last_step: list[np.ndarray] = []
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if self.last_step:
+            for weight, value in zip(self.model.trainable_variables, self.last_step, strict=True):
+                weight.assign(value)
+            self.last_step = []
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
+        if optimizer.use_ema:
+            self.last_step = [np.asarray(weight.value) for weight in self.model.trainable_variables]
+            optimizer.finalize_variable_values(self.model.trainable_variables)
 
 
 class TensorBoard(keras.callbacks.Callback):

@@ -16,7 +16,7 @@ from crackexp.data.index import ImageIndex
 from crackexp.models.classifier import POOL, headed, unfreeze
 from crackexp.models.heads import fit_statistics
 from crackexp.seeds import keras_seed
-from crackexp.training.callbacks import Validate
+from crackexp.training.callbacks import AveragedWeights, Validate
 from crackexp.training.course import Course, Log
 from crackexp.training.devices import Devices
 from crackexp.training.embeddings import Embedder, Table
@@ -162,7 +162,7 @@ class FrozenTrainer:
         """Returns `callbacks` with validation before them, and what keeps the state after them; see `Course`."""
         val = self.datamodule.val
         validate = Validate(self.module, val.labels, lambda: self.predict(val, "val"))
-        return [validate, *self.course.surround(callbacks, steps_per_epoch)]
+        return self.course.surround([AveragedWeights(), validate, *callbacks], steps_per_epoch)
 
     def predict(self, index: ImageIndex, title: str, view: View | None = None) -> np.ndarray:
         """Returns the probabilities of the images of `index`, plain or as `view` shows them, (n, c) float32."""

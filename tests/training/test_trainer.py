@@ -1,5 +1,6 @@
 """Trainers: what they fit, log and predict, on a small backbone with random weights."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,39 @@ def test_a_loss_that_is_no_number_stops_the_run(
     module = make_module(learning_rate=float("nan"))
     with pytest.raises(UserError, match=r"epoch 1: .*learning_rate.*Received"):
         fit(FrozenTrainer(epochs=3, **arguments), module, make_data(), (NanGuard(),))
+
+
+@pytest.mark.parametrize("last", [5, 3], ids=["to_the_end", "stopped_early"])
+def test_averaged_weights_are_what_is_validated_and_kept(
+    make_data: MakeData, make_module: MakeModule, arguments: dict[str, Any], last: int
+) -> None:
+    """An epoch is one step, so that the weights of all steps are known, and the mean by its recursion."""
+    arguments |= {"batch_size": 32}
+    kernels: list[np.ndarray] = []
+
+    def train(**averaging: Any) -> tuple[list[float], list[float], np.ndarray]:
+        module, data = make_module(dropout=0.0), make_data(batch_size=32)
+        module.optimizer = partial(keras.optimizers.AdamW, learning_rate=0.05, **averaging)
+        trainer = FrozenTrainer(epochs=5, **arguments)
+        kernels.clear()
+
+        def end(epoch: int, logs: Any) -> None:
+            kernels.append(np.array(module.head.get_weights()[0]))
+            trainer.head.stop_training = epoch + 1 == last
+
+        fit(trainer, module, data, (keras.callbacks.LambdaCallback(on_epoch_end=end),))
+        loss = module.score(data.val.labels, trainer.predict(data.val, "val"))["loss"]
+        assert loss == trainer.history["val_loss"][-1]
+        return trainer.history["loss"], trainer.history["val_loss"], module.head.get_weights()[0]
+
+    losses, val_losses, _ = train()
+    mean, *steps = kernels
+    for step in steps:
+        mean = 0.7 * mean + 0.3 * step
+    averaged = train(use_ema=True, ema_momentum=0.7)
+    assert averaged[0] == losses, "the training itself goes on from the last step"
+    assert averaged[1] != val_losses
+    np.testing.assert_allclose(averaged[2], mean, atol=1e-6)
 
 
 def test_fine_tuning_makes_one_curve_and_keeps_batch_norm_still(
