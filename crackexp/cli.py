@@ -3,6 +3,8 @@
 import logging
 import os
 import re
+import select
+import signal
 import sys
 from collections.abc import Callable
 
@@ -24,7 +26,8 @@ def run(task: Callable[[DictConfig], float | None], config_name: str) -> None:
     """Runs `task` on the config that the command line composes from ``conf/<config_name>.yaml``.
 
     Exit status: 0 done, 1 crashed (with a traceback) or with failed cells in a sweep, 2 a mistake of the user's (with a
-    sentence), 3 done but for what could not be read, 130 and 143 stopped by Ctrl-C and SIGTERM.
+    sentence), 3 done but for what could not be read, 130 and 143 stopped by Ctrl-C and SIGTERM, 141
+    left by whoever read stdout.
     """
     if os.environ["KERAS_BACKEND"] != "jax":
         refuse(
@@ -51,10 +54,22 @@ def _told(main: Callable[[], None]) -> None:
         refuse(_explain(error))
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:
+        _leave_unread()
+        raise
     except Exception:
         if stop := answer():
             sys.exit(128 + stop)
         raise
+
+
+def _leave_unread() -> None:
+    """Ends quietly, as by SIGPIPE, where whoever reads stdout has seen enough, such as ``head``."""
+    state = select.poll()
+    state.register(sys.stdout, 0)
+    if state.poll(0):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
 
 
 def _explain(error: Exception) -> str:

@@ -24,6 +24,28 @@ VARIANTS = {
     "with `augmentation=surface`": [*ROBUST, "augmentation=surface"],
     "224 px": [*ROBUST, "image_size=224"],
     "96 px": [*ROBUST, "image_size=96"],
+    "at a constant rate": [*ROBUST, "callbacks=default"],
+    "at a constant rate, weights averaged": [
+        *ROBUST,
+        "callbacks=default",
+        "+optimizer.use_ema=true",
+        "+optimizer.ema_momentum=0.98",
+    ],
+    "then fine-tuned": [
+        *ROBUST,
+        "trainer=finetune",
+        "trainer.unfreeze_from=block_10_expand",
+        "trainer.epochs=3",
+        "trainer.learning_rate=1e-4",
+    ],
+    "`mobilenet`, then fine-tuned": ["+experiment=mobilenet", "trainer=finetune", "trainer.learning_rate=1e-4"],
+    "`small_cnn` from nothing, 96 px": [
+        "+experiment=mobilenet",
+        "backbone=small_cnn",
+        "trainer=scratch",
+        "image_size=96",
+        "optimizer.learning_rate=1e-3",
+    ],
 }
 COLUMNS = {
     "ROC AUC": "also/sdnet2018/roc_auc",

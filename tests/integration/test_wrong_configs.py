@@ -1,7 +1,9 @@
 """Wrong command lines: each is refused in a sentence that names the key, the value and the fix."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -165,3 +167,13 @@ def test_every_entry_point_shows_its_help_and_its_config(command: Command, entry
     shown = command(entry, "--cfg", "job")
     assert shown.returncode == 0
     assert key in shown.stdout
+
+
+def test_a_reader_who_has_seen_enough_ends_it_quietly(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as out:
+        words = [sys.executable, "-m", "crackexp.train", "--help"]
+        done = subprocess.run(words, cwd=tmp_path, stdout=out, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 141
+    assert done.stderr == ""
