@@ -184,7 +184,7 @@ def log_predictions(
     predictions = probabilities.argmax(axis=1)
     logger.log_text(metrics_table(scores).to_csv(), f"{prefix}/metrics.csv")
     logger.log_text(classification_report_text(labels, predictions, names), f"{prefix}/classification_report.txt")
-    table = predictions_table(index.files, index.digests, labels, probabilities, names, positive)
+    table = predictions_table(index.files, index.digests, labels, probabilities, names, positive, index.groups)
     logger.log_text(table.to_csv(index=False), f"{prefix}/predictions.csv")
 
     for name, figure in {

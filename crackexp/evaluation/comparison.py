@@ -70,6 +70,7 @@ class Comparison:
         metric: "accuracy", "log_loss" or "brier".
         level: confidence of all intervals.
         items: number of test images that every setting was judged on.
+        groups: number of groups that they are of, such as photos; None where these are not known.
         factors: swept key to its short name, seeds left out.
         table: a row a setting, the best first: setting, a column a factor (its key), runs (repeats), score, low,
             high, own_score (on all its test images), errors (among `items`, mean of the repeats), seconds,
@@ -87,6 +88,7 @@ class Comparison:
     metric: str
     level: float
     items: int
+    groups: int | None
     factors: Mapping[str, str]
     table: pd.DataFrame
     cells: pd.DataFrame
@@ -153,9 +155,10 @@ def compare(
     losses = shared.losses @ shared.mixing
     runs = _run_table(cells, layout, shared, metric)
     cost = runs.groupby("setting")[["seconds", "parameters"]].mean().loc[layout.names]
-    grain = 1.0 if metric == "accuracy" else 0.0
-    verdicts = judge(losses, trained, noise, cost["seconds"].to_numpy(), level, resamples, rng, grain)
-    scale = _Scale(metric, level, shared.count, verdicts)
+    grain = len(losses) / shared.count if metric == "accuracy" else 0.0
+    seconds = cost["seconds"].to_numpy()
+    verdicts = judge(losses, trained, noise, seconds, level, resamples, rng, grain, shared.grouped)
+    scale = _Scale(metric, level, shared, verdicts)
 
     identity = np.eye(len(layout.names))
     table = pd.DataFrame({"setting": layout.names}).join(layout.levels)
@@ -179,39 +182,48 @@ def compare(
         levels["verdict"] = means.verdicts
         effects.append(Effect(key, layout.factors[key], levels, means.p, means.p < 1 - level))
     pareto = {name: _undominated(table, name, metric) for name in ("seconds", "parameters")}
-    found = Comparison(metric, level, shared.count, layout.factors, table, runs, effects, noise, pareto, [], [])
+    groups = len(losses) if shared.grouped else None
+    found = Comparison(metric, level, shared.count, groups, layout.factors, table, runs, effects, noise, pareto, [], [])
     return replace(found, statements=statements(found), notes=notes(found))
 
 
 class _Scale:
     """Turns mean losses into scores of the metric, with their intervals."""
 
-    def __init__(self, metric: str, level: float, images: int, verdicts: Verdicts) -> None:
-        self.accuracy, self.level, self.images, self.verdicts = metric == "accuracy", level, images, verdicts
+    def __init__(self, metric: str, level: float, shared: SharedItems, verdicts: Verdicts) -> None:
+        self.accuracy, self.level, self.verdicts = metric == "accuracy", level, verdicts
+        self.images, self.grouped = shared.count, shared.grouped
 
     def intervals(self, losses: np.ndarray, layout: Layout, weights: np.ndarray) -> np.ndarray:
         """Returns (rows, 3): score, low and high of weighted means of the settings' losses.
 
-        Accuracies have Wilson's intervals, with the error of training added side by side as in `mean_of`;
-        others the percentiles of the resamples.
+        Accuracies have Wilson's intervals, with the error of training added side by side as in `mean_of`; others the
+        percentiles of the resamples. Where groups are resampled, accuracies have the wider of both; one group has none.
 
         Args:
-            losses: (contents, settings).
+            losses: (units, settings).
             layout: of the cells.
             weights: (rows, settings).
         """
         means = weights @ losses.mean(axis=0)
+        most = 1.0 if self.accuracy else np.inf
+        samples = np.clip(means + self.verdicts.deviations @ weights.T, 0, most)
+        if self.grouped and len(losses) < 2:
+            samples[:] = np.nan
+        parts = [
+            percentile_interval(float(mean), column, self.level) for mean, column in zip(means, samples.T, strict=True)
+        ]
+        resampled = np.array([(part.value, part.low, part.high) for part in parts])
         if not self.accuracy:
-            samples = self.verdicts.deviations @ weights.T
-            parts = [
-                percentile_interval(float(mean), np.maximum(mean + samples[:, row], 0), self.level)
-                for row, mean in enumerate(means)
-            ]
-            return np.array([(part.value, part.low, part.high) for part in parts])
+            return resampled
         noise = self.verdicts.noise
         errors = np.sqrt(weights**2 @ (noise.variance / layout.repeats))
         training = errors * (t.ppf((1 + self.level) / 2, noise.dof) if noise.dof else 0.0)
-        return np.array([self._accuracy(1 - mean, error) for mean, error in zip(means, training, strict=True)])
+        exact = np.array([self._accuracy(1 - mean, error) for mean, error in zip(means, training, strict=True)])
+        if self.grouped:
+            exact[:, 1] = np.minimum(exact[:, 1], 1 - resampled[:, 2])
+            exact[:, 2] = np.maximum(exact[:, 2], 1 - resampled[:, 1])
+        return exact
 
     def _accuracy(self, share: float, training: float) -> tuple[float, float, float]:
         right = min(max(share, 0.0), 1.0) * self.images

@@ -62,7 +62,7 @@ def level_means(
     """Tests the factors that the layout tells apart, each by all pairs of its levels, and Holm over the factors.
 
     Args:
-        losses: (contents, settings) float64.
+        losses: (units, settings) float64.
         layout: of the settings.
         verdicts: on them; their draws and their noise of training are used again.
         level: confidence in (0, 1).

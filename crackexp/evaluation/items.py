@@ -21,13 +21,17 @@ SMALLEST = float(np.finfo(np.float32).eps)
 class SharedItems:
     """What c runs lost on the images that all of them were judged on.
 
-    An image is known by the digest of its content. What bootstraps draw are contents: the copies of one
-    content, and its turns in several draws of the split, come together.
+    An image is known by the digest of its content. What bootstraps draw are units: the copies of one content, and its
+    turns in several draws of the split, come together; where every run knows the groups of its images, such as the
+    photos that they were cut from, so do the images of a group. Groups differ in size: what one loses is counted from
+    the mean of all its images on, as the linearised ratio of sums has it (Cochran 1977, "Sampling Techniques", section
+    6.3), so that the means of resamples are those of the resampled images.
 
     Attributes:
         count: number of images, copies counted.
-        losses: (contents, c) float64, of each run; zeros where its draw of the split lacks the content.
-        wrong: (contents, c) float64, as `losses`: wrong predictions.
+        grouped: whether units are groups.
+        losses: (units, c) float64, of each run; zeros where its draw of the split lacks the unit.
+        wrong: (units, c) float64, as `losses`: wrong predictions.
         mixing: (c, settings) float64: `losses @ mixing` has the settings' mean losses as its column means.
         draws: (c,) int, the draw of the split; -1 for a draw that not every setting has: its runs are left out.
         means: (c,) float64, mean loss of each run on the images of its draw; nan where left out.
@@ -35,6 +39,7 @@ class SharedItems:
     """
 
     count: int
+    grouped: bool
     losses: np.ndarray
     wrong: np.ndarray
     mixing: np.ndarray
@@ -45,7 +50,7 @@ class SharedItems:
 
 def read_predictions(file: str | Path | IO[str]) -> pd.DataFrame:
     """Reads the CSV of a `predictions_table`; classes called "NA" or "001" stay texts."""
-    texts = dict.fromkeys(("path", "digest", "label", "prediction"), str)
+    texts = dict.fromkeys(("path", "digest", "group", "label", "prediction"), str)
     return pd.read_csv(file, dtype=texts, keep_default_na=False)
 
 
@@ -104,6 +109,7 @@ def share_items(
     _check_labels(runs, tables)
     c, settings = len(runs), int(member.max()) + 1
     keys, known = _keys(tables)
+    unit = "group" if all("group" in table for table in tables) else "digest"
     numbers, mixing = np.full(c, -1), np.zeros((c, settings))
     means, errors = np.full((2, c), np.nan)
     parts: list[pd.DataFrame] = []
@@ -124,14 +130,15 @@ def share_items(
         means[cells], errors[cells] = values[:, cells].mean(axis=0), values[:, c + cells].sum(axis=0)
         mixing[cells, member[cells]] = 1 / repeats[member[cells]]
         numbers[cells] = len(parts)
-        content = [key.split("\t", 1)[0] for key in known[shared]]
-        parts.append(pd.DataFrame(values, index=content))
+        parts.append(pd.DataFrame(values, index=tables[cell][unit].to_numpy()[order]))
     if not parts:
         raise DataError(_nothing_shared(runs, tables, draws))
     images = pd.concat(parts)
-    contents = images.groupby(level=0, sort=False).sum()
-    values = contents.to_numpy() * (len(contents) / len(images))
-    return SharedItems(len(images), values[:, :c], values[:, c:], mixing, numbers, means, errors)
+    units = images.groupby(level=0, sort=False)
+    values = units.sum().to_numpy() * (len(units) / len(images))
+    if unit == "group":
+        values += images.mean().to_numpy() * (1 - units.size().to_numpy()[:, None] * (len(units) / len(images)))
+    return SharedItems(len(images), unit == "group", values[:, :c], values[:, c:], mixing, numbers, means, errors)
 
 
 def _keys(tables: Sequence[pd.DataFrame]) -> tuple[list[np.ndarray], pd.Index]:

@@ -76,7 +76,7 @@ def training_noise(
     drawn several times, it stays in, and the draws are blocks.
 
     Args:
-        losses: (contents, cells) float64; zeros where a cell's draw of the split lacks the content.
+        losses: (units, cells) float64; zeros where a cell's draw of the split lacks the unit.
         layout: of the cells.
         draws: (cells,) int, draw of the split.
         cell_means: (cells,) float64, mean loss on the items of the draw.

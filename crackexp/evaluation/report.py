@@ -16,6 +16,7 @@ def predictions_table(
     probabilities: np.ndarray,
     class_names: Sequence[str],
     positive: int,
+    groups: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Returns what was predicted for each image, in the order of the files.
 
@@ -26,10 +27,12 @@ def predictions_table(
         probabilities: (n, c) float.
         class_names: of the c classes.
         positive: index of the positive class.
+        groups: (n,) str, such as the photo of each image, where they are known.
 
     Returns:
-        A row an image: path, digest, label and prediction (names), correct, confidence (probability of the
-        prediction), probability (of the class `positive`) and, with c > 2, probability_NAME of each class.
+        A row an image: path, digest, group (where known), label and prediction (names), correct, confidence
+        (probability of the prediction), probability (of the class `positive`) and, with c > 2, probability_NAME of
+        each class.
     """
     names = np.asarray(class_names)
     predictions = probabilities.argmax(axis=1)
@@ -44,6 +47,8 @@ def predictions_table(
             "probability": probabilities[:, positive],
         }
     )
+    if groups is not None:
+        table.insert(2, "group", groups)
     if len(names) == 2:
         return table
     columns = [f"probability_{name}" for name in names]

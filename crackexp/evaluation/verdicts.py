@@ -44,6 +44,7 @@ def judge(
     resamples: int,
     rng: np.random.Generator,
     grain: float,
+    grouped: bool = False,
 ) -> Verdicts:
     """Chooses the best setting and tests the others against it.
 
@@ -51,8 +52,12 @@ def judge(
     counts as worse only if the exact McNemar test of this pair alone says so too; of two settings whose noise of
     training is not known, this test alone decides.
 
+    Where units are groups they are few, and the variance over them is a guess: draws get the tails of Student's t, all
+    settings by one factor (Cameron and Miller 2015, "A Practitioner's Guide to Cluster-Robust Inference", Journal of
+    Human Resources 50, 317-372, section VI).
+
     Args:
-        losses: (contents, settings) float64, the means over the cells of each setting.
+        losses: (units, settings) float64, the means over the cells of each setting.
         layout: of the cells.
         noise: of their training.
         cost: (settings,) float; of settings with equal loss the one of least cost is the best.
@@ -60,10 +65,14 @@ def judge(
         resamples: of the items.
         rng: the stream that is drawn from.
         grain: loss of one wrong item; 0 for losses without grain.
+        grouped: whether units are groups of items, such as photos.
     """
     means = losses.mean(axis=0)
     best = int(np.lexsort((np.nan_to_num(cost, nan=np.inf), means.round(12)))[0])
     deviations = resampled_deviations(losses, resamples, rng)
+    if grouped:
+        units = len(losses)
+        deviations *= np.sqrt(units / rng.chisquare(max(units - 1, 1), (resamples, 1)))
     if noise.dof:
         deviations += noise_draws(noise, layout, resamples, rng)
     share = noise.variance / layout.repeats

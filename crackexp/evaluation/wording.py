@@ -45,13 +45,15 @@ def notes(found: Comparison) -> list[str]:
         )
     if found.items < FEW_IMAGES:
         lines.append(f"{found.items} common test images are few: only large differences can be shown.")
-    if found.metric == "accuracy" and len(found.table) > 1 and found.table["runs"].max() == 1:
-        fewest = 2 + math.floor(math.log2(1 / (1 - found.level)) - 1e-9)
-        if found.table["errors"].nlargest(2).sum() < fewest:
-            lines.append(
-                f"No two settings differ on {fewest} images or more, the fewest on which a difference can be shown: "
-                "test on more images, or compare by log_loss."
-            )
+    fewest = 2 + math.floor(math.log2(1 / (1 - found.level)) - 1e-9)
+    once = len(found.table) > 1 and found.table["runs"].max() == 1
+    if found.groups:
+        lines += _photos(found, found.groups, fewest)
+    elif found.metric == "accuracy" and once and found.table["errors"].nlargest(2).sum() < fewest:
+        lines.append(
+            f"No two settings differ on {fewest} images or more, the fewest on which a difference can be shown: "
+            "test on more images, or compare by log_loss."
+        )
     if found.noise.failed is not None:
         name = found.cells["name"][found.cells["score"].notna()].iloc[found.noise.failed]
         lines.append(
@@ -69,6 +71,22 @@ def notes(found: Comparison) -> list[str]:
         lines.append(
             f"What {_listed(apart)} {'does' if len(apart) == 1 else 'do'} alone cannot be told: "
             "these settings do not cross the levels."
+        )
+    return lines
+
+
+def _photos(found: Comparison, groups: int, fewest: int) -> list[str]:
+    """Says that photos are compared, and how few of them are too few."""
+    if groups == 1:
+        return ["All common test images are of one photo: no difference can be shown, whatever the scores."]
+    lines = [
+        f"The common test images are of {groups} photos, and those of one resemble each other: intervals and "
+        "differences are over photos, not over images."
+    ]
+    if found.metric == "accuracy" and groups < fewest:
+        lines.append(
+            f"On fewer than {fewest} photos no difference in accuracy can be shown: test on more photos, or compare by "
+            "log_loss."
         )
     return lines
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import precision_recall_fscore_support
 
+from crackexp.evaluation.items import read_predictions
 from crackexp.evaluation.report import (
     classification_report_text,
     metrics_markdown,
@@ -44,8 +45,12 @@ def test_more_classes_have_a_probability_each():
 
 
 def test_predictions_survive_a_csv_file():
-    table = predictions_table(FILES, DIGESTS, LABELS, PROBABILITIES.astype(np.float32), ["no", "yes"], positive=1)
-    read = pd.read_csv(StringIO(table.to_csv(index=False)), dtype={"digest": str})
+    photos = np.array(["7001", "7001", "7002", "7003", "007"])
+    probabilities = PROBABILITIES.astype(np.float32)
+    table = predictions_table(FILES, DIGESTS, LABELS, probabilities, ["no", "yes"], positive=1, groups=photos)
+    read = read_predictions(StringIO(table.to_csv(index=False)))
+    assert list(read.columns[:3]) == ["path", "digest", "group"]
+    assert read["group"].tolist() == photos.tolist()
     assert np.array_equal(read["probability"].astype(np.float32), table["probability"])
     assert read["correct"].tolist() == table["correct"].tolist()
     assert read["digest"].tolist() == DIGESTS.tolist()

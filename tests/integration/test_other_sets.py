@@ -79,6 +79,7 @@ def test_a_run_is_judged_on_other_datasets(judged: Path) -> None:
         assert f"also/sdnet2018/{name}" in artifacts(store, result["run_id"])
 
     groups = read(store, result["run_id"], "also/sdnet2018/groups.csv").set_index("name")
+    assert set(table["group"]) == set(groups.index[groups["kind"] == "photo"])
     assert groups["kind"].value_counts().to_dict() == {"photo": 12, "surface": 2, "set": 1}
     rows = table["path"].str.startswith("W/")
     assert groups.loc["walls", "accuracy"] == pytest.approx(table["correct"][rows].mean())
