@@ -13,7 +13,7 @@ from crackexp.evaluation.effects import level_means
 from crackexp.evaluation.items import LOSSES, SharedItems, item_losses, share_items
 from crackexp.evaluation.layout import Layout, read_layout
 from crackexp.evaluation.noise import TrainingNoise, training_noise
-from crackexp.evaluation.statistics import percentile_interval, wilson
+from crackexp.evaluation.statistics import on_odds, percentile_interval, wilson
 from crackexp.evaluation.verdicts import Verdicts, judge
 from crackexp.evaluation.wording import notes, statements
 from crackexp.seeds import generator
@@ -182,8 +182,9 @@ def compare(
         levels["verdict"] = means.verdicts
         effects.append(Effect(key, layout.factors[key], levels, means.p, means.p < 1 - level))
     pareto = {name: _undominated(table, name, metric) for name in ("seconds", "parameters")}
-    groups = len(losses) if shared.grouped else None
-    found = Comparison(metric, level, shared.count, groups, layout.factors, table, runs, effects, noise, pareto, [], [])
+    found = Comparison(
+        metric, level, shared.count, scale.groups, layout.factors, table, runs, effects, noise, pareto, [], []
+    )
     return replace(found, statements=statements(found), notes=notes(found))
 
 
@@ -192,13 +193,14 @@ class _Scale:
 
     def __init__(self, metric: str, level: float, shared: SharedItems, verdicts: Verdicts) -> None:
         self.accuracy, self.level, self.verdicts = metric == "accuracy", level, verdicts
-        self.images, self.grouped = shared.count, shared.grouped
+        self.images, self.groups = shared.count, len(shared.losses) if shared.grouped else None
 
     def intervals(self, losses: np.ndarray, layout: Layout, weights: np.ndarray) -> np.ndarray:
         """Returns (rows, 3): score, low and high of weighted means of the settings' losses.
 
         Accuracies have Wilson's intervals, with the error of training added side by side as in `mean_of`; others the
-        percentiles of the resamples. Where groups are resampled, accuracies have the wider of both; one group has none.
+        percentiles of the resamples, where these are groups on the scale of `grouped_interval`. Accuracies have the
+        wider of both then; one group has none.
 
         Args:
             losses: (units, settings).
@@ -206,24 +208,27 @@ class _Scale:
             weights: (rows, settings).
         """
         means = weights @ losses.mean(axis=0)
-        most = 1.0 if self.accuracy else np.inf
-        samples = np.clip(means + self.verdicts.deviations @ weights.T, 0, most)
-        if self.grouped and len(losses) < 2:
-            samples[:] = np.nan
-        parts = [
-            percentile_interval(float(mean), column, self.level) for mean, column in zip(means, samples.T, strict=True)
-        ]
-        resampled = np.array([(part.value, part.low, part.high) for part in parts])
+        deviations = weights @ self.verdicts.deviations.T
+        resampled = np.array([self._resampled(*row) for row in zip(means, deviations, strict=True)])
         if not self.accuracy:
             return resampled
         noise = self.verdicts.noise
         errors = np.sqrt(weights**2 @ (noise.variance / layout.repeats))
         training = errors * (t.ppf((1 + self.level) / 2, noise.dof) if noise.dof else 0.0)
         exact = np.array([self._accuracy(1 - mean, error) for mean, error in zip(means, training, strict=True)])
-        if self.grouped:
+        if self.groups:
             exact[:, 1] = np.minimum(exact[:, 1], 1 - resampled[:, 2])
             exact[:, 2] = np.maximum(exact[:, 2], 1 - resampled[:, 1])
         return exact
+
+    def _resampled(self, mean: float, deviations: np.ndarray) -> tuple[float, float, float]:
+        if self.groups == 1:
+            return mean, np.nan, np.nan
+        most = 1.0 if self.accuracy else np.inf
+        found = percentile_interval(mean, np.clip(mean + deviations, 0, most), self.level)
+        if self.groups and 0 < mean < most:
+            found = on_odds(mean, float(np.quantile(np.abs(deviations), self.level)), self.accuracy)
+        return found.value, found.low, found.high
 
     def _accuracy(self, share: float, training: float) -> tuple[float, float, float]:
         right = min(max(share, 0.0), 1.0) * self.images

@@ -108,7 +108,11 @@ def grouped_interval(value: float, samples: np.ndarray, groups: int, level: floa
         return Interval(value, np.nan, np.nan)
     if value <= 0 or (bounded and value >= 1):
         return percentile_interval(value, samples, level)
-    reach = student(groups, level) * float(samples.std())
+    return on_odds(value, student(groups, level) * float(samples.std()), bounded)
+
+
+def on_odds(value: float, reach: float, bounded: bool) -> Interval:
+    """Returns `value` with `reach` to each side, taken over to the scale of `grouped_interval`."""
     if bounded:
         reach /= value * (1 - value)
         return Interval(value, float(expit(logit(value) - reach)), float(expit(logit(value) + reach)))

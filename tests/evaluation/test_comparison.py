@@ -17,6 +17,7 @@ from crackexp.evaluation.differences import all_pairs, holm, resampled_deviation
 from crackexp.evaluation.effects import level_means, marginal_weights
 from crackexp.evaluation.items import item_losses, read_predictions
 from crackexp.evaluation.layout import read_layout
+from crackexp.evaluation.metrics import evaluate_predictions
 from crackexp.evaluation.noise import noise_draws, training_noise
 from crackexp.evaluation.report import predictions_table
 from crackexp.evaluation.statistics import wilson
@@ -297,6 +298,26 @@ def test_over_photos_two_settings_are_judged_as_by_the_paired_t_test():
     assert [row["difference_low"], row["difference_high"]] == pytest.approx([-interval.high, -interval.low], abs=0.01)
     assert found.groups == 12
     assert any("12 photos" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "log_loss"])
+def test_a_score_over_photos_has_the_interval_of_its_own_run(metric):
+    rng = np.random.default_rng(9)
+    sizes = rng.integers(30, 120, 9)
+    chances = np.repeat(rng.uniform(0.02, 0.3, 9), sizes)
+    one = photographed(rng.random(len(chances)) < chances, {"dropout": 0.1}, sizes)
+    found = compare([one], metric, resamples=20_000).table.loc[0, ["score", "low", "high"]]
+    crack = one.predictions["probability"].to_numpy()
+    labels = (one.predictions["label"] == "Positive").to_numpy().astype(int)
+    groups = one.predictions["group"].to_numpy()
+    own = evaluate_predictions(labels, np.stack([1 - crack, crack], 1), 1, 0, resamples=4000, groups=groups)[metric]
+    assert found.tolist() == pytest.approx([own.value, own.low, own.high], abs=0.03 * (own.high - own.low))
+
+
+def test_without_errors_photos_keep_the_width_of_their_images():
+    found = compare([photographed(errors(300, 0), {"dropout": 0.1}, [60] * 5)])
+    expected = wilson(300, 300, 0.95)
+    assert found.table.loc[0, ["low", "high"]].tolist() == pytest.approx([expected.low, expected.high])
 
 
 def test_photos_of_different_size_weigh_by_their_images():
