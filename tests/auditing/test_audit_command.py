@@ -96,6 +96,7 @@ def test_another_split_or_none_can_be_judged(command: Command, planted: Path, tm
     assert "part" not in pd.read_csv(tmp_path / "audit" / "images.csv")
 
 
+@pytest.mark.slow
 def test_flipped_labels_of_real_patches_are_found(
     command: Command, real_data: Path, tmp_path: Path, cache: Path
 ) -> None:

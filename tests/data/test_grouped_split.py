@@ -152,6 +152,7 @@ def test_a_random_split_tells_what_leaks(tmp_path: Path, mirrored: Path) -> None
     assert unasked.leaks is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ratio", [RECIPE, (0.6, 0.2, 0.2)])
 def test_copies_of_real_patches_never_stand_in_two_parts(real_data: Path, tmp_path: Path, ratio) -> None:
     index = indexed(real_data / "mendeley-sample", tmp_path)

@@ -45,6 +45,7 @@ def test_it_is_the_split_of_splitfolders(root: Path, tmp_path: Path, ratio) -> N
         assert set(part.files.tolist()) == _tree(tmp_path / "direct" / name)
 
 
+@pytest.mark.slow
 def test_real_images_are_split_as_by_splitfolders(real_data: Path, tmp_path: Path) -> None:
     root = real_data / "mendeley-sample"
     split = _split(_index(root, tmp_path), tmp_path)

@@ -245,7 +245,13 @@ def test_a_factor_that_matters_is_found_and_the_others_are_not():
     assert found.noise.source == "layout"
 
 
-@pytest.mark.parametrize("settings", [grid(label=range(9), seed=range(3)), grid(a=range(3), b=range(3), c=range(3))])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        grid(label=range(9), seed=range(3)),
+        pytest.param(grid(a=range(3), b=range(3), c=range(3)), marks=pytest.mark.slow),
+    ],
+)
 def test_cells_that_differ_in_nothing_get_no_loser(settings):
     layout = read_layout([str(row) for row in settings], settings)
     mixing = np.eye(len(layout.names))[layout.member] / layout.repeats

@@ -67,6 +67,7 @@ def test_no_number_is_no_agreement(classifier: keras.Model, tmp_path: Path) -> N
         export_model(logged(broken), ["stablehlo"], tmp_path)
 
 
+@pytest.mark.slow
 def test_a_folder_holds_one_model(classifier: keras.Model, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     export_model(logged(classifier), ["onnx"], tmp_path)

@@ -109,6 +109,7 @@ def test_a_larger_sweep_keeps_the_cells_of_a_smaller_one(swept: Path, cache: Pat
     assert len(cells) == 3
 
 
+@pytest.mark.slow
 def test_a_cell_equals_the_same_run_alone(swept: Path, command: Command, tmp_path: Path) -> None:
     alone = command("train", *SMALL, "dropout=0.4", "seed=1", CRACKEXP_CACHE=str(tmp_path / "empty"))
     assert alone.returncode == 0, alone.stderr[-2000:]
