@@ -13,7 +13,7 @@ from crackexp.evaluation.effects import level_means
 from crackexp.evaluation.items import LOSSES, SharedItems, item_losses, share_items
 from crackexp.evaluation.layout import Layout, read_layout
 from crackexp.evaluation.noise import TrainingNoise, training_noise
-from crackexp.evaluation.statistics import on_odds, percentile_interval, wilson
+from crackexp.evaluation.statistics import Interval, covering, on_odds, percentile_interval, wilson
 from crackexp.evaluation.verdicts import Verdicts, judge
 from crackexp.evaluation.wording import notes, statements
 from crackexp.seeds import generator
@@ -157,7 +157,7 @@ def compare(
     cost = runs.groupby("setting")[["seconds", "parameters"]].mean().loc[layout.names]
     grain = len(losses) / shared.count if metric == "accuracy" else 0.0
     seconds = cost["seconds"].to_numpy()
-    verdicts = judge(losses, trained, noise, seconds, level, resamples, rng, grain, shared.grouped)
+    verdicts = judge(losses, trained, noise, seconds, level, resamples, rng, grain, shared.groups)
     scale = _Scale(metric, level, shared, verdicts)
 
     identity = np.eye(len(layout.names))
@@ -183,7 +183,7 @@ def compare(
         effects.append(Effect(key, layout.factors[key], levels, means.p, means.p < 1 - level))
     pareto = {name: _undominated(table, name, metric) for name in ("seconds", "parameters")}
     found = Comparison(
-        metric, level, shared.count, scale.groups, layout.factors, table, runs, effects, noise, pareto, [], []
+        metric, level, shared.count, shared.groups, layout.factors, table, runs, effects, noise, pareto, [], []
     )
     return replace(found, statements=statements(found), notes=notes(found))
 
@@ -193,7 +193,7 @@ class _Scale:
 
     def __init__(self, metric: str, level: float, shared: SharedItems, verdicts: Verdicts) -> None:
         self.accuracy, self.level, self.verdicts = metric == "accuracy", level, verdicts
-        self.images, self.groups = shared.count, len(shared.losses) if shared.grouped else None
+        self.images, self.groups = shared.count, shared.groups
 
     def intervals(self, losses: np.ndarray, layout: Layout, weights: np.ndarray) -> np.ndarray:
         """Returns (rows, 3): score, low and high of weighted means of the settings' losses.
@@ -209,34 +209,34 @@ class _Scale:
         """
         means = weights @ losses.mean(axis=0)
         deviations = weights @ self.verdicts.deviations.T
-        resampled = np.array([self._resampled(*row) for row in zip(means, deviations, strict=True)])
-        if not self.accuracy:
-            return resampled
+        found = [self._resampled(*row) for row in zip(means, deviations, strict=True)]
+        if self.accuracy:
+            exact = self._exact(means, layout, weights)
+            found = [covering(*pair) for pair in zip(exact, found, strict=True)] if self.groups else exact
+        return np.array([(one.value, one.low, one.high) for one in found])
+
+    def _exact(self, means: np.ndarray, layout: Layout, weights: np.ndarray) -> list[Interval]:
         noise = self.verdicts.noise
         errors = np.sqrt(weights**2 @ (noise.variance / layout.repeats))
         training = errors * (t.ppf((1 + self.level) / 2, noise.dof) if noise.dof else 0.0)
-        exact = np.array([self._accuracy(1 - mean, error) for mean, error in zip(means, training, strict=True)])
-        if self.groups:
-            exact[:, 1] = np.minimum(exact[:, 1], 1 - resampled[:, 2])
-            exact[:, 2] = np.maximum(exact[:, 2], 1 - resampled[:, 1])
-        return exact
+        return [self._accuracy(1 - mean, error) for mean, error in zip(means, training, strict=True)]
 
-    def _resampled(self, mean: float, deviations: np.ndarray) -> tuple[float, float, float]:
+    def _resampled(self, mean: float, deviations: np.ndarray) -> Interval:
         if self.groups == 1:
-            return mean, np.nan, np.nan
+            return Interval(1 - mean if self.accuracy else mean, np.nan, np.nan)
         most = 1.0 if self.accuracy else np.inf
         found = percentile_interval(mean, np.clip(mean + deviations, 0, most), self.level)
         if self.groups and 0 < mean < most:
             found = on_odds(mean, float(np.quantile(np.abs(deviations), self.level)), self.accuracy)
-        return found.value, found.low, found.high
+        return Interval(1 - mean, 1 - found.high, 1 - found.low) if self.accuracy else found
 
-    def _accuracy(self, share: float, training: float) -> tuple[float, float, float]:
+    def _accuracy(self, share: float, training: float) -> Interval:
         right = min(max(share, 0.0), 1.0) * self.images
         below = wilson(int(np.floor(right + 1e-6)), self.images, self.level)
         above = wilson(int(np.ceil(right - 1e-6)), self.images, self.level)
         low = share - np.hypot(share - below.low, training)
         high = share + np.hypot(above.high - share, training)
-        return share, max(low, 0.0), min(high, 1.0)
+        return Interval(share, max(low, 0.0), min(high, 1.0))
 
     def differences(self, losses: np.ndarray) -> np.ndarray:
         """Returns (settings, 3): score minus that of the best, low and high, which hold for all pairs together.

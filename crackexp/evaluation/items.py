@@ -29,8 +29,8 @@ class SharedItems:
 
     Attributes:
         count: number of images, copies counted.
-        grouped: whether units are groups.
-        losses: (units, c) float64, of each run; zeros where its draw of the split lacks the unit.
+        groups: number of units, where these are groups; else None.
+        losses: (units, c) float64, of each run; where its draw lacks the unit zeros, or what moves no mean.
         wrong: (units, c) float64, as `losses`: wrong predictions.
         mixing: (c, settings) float64: `losses @ mixing` has the settings' mean losses as its column means.
         draws: (c,) int, the draw of the split; -1 for a draw that not every setting has: its runs are left out.
@@ -39,7 +39,7 @@ class SharedItems:
     """
 
     count: int
-    grouped: bool
+    groups: int | None
     losses: np.ndarray
     wrong: np.ndarray
     mixing: np.ndarray
@@ -138,7 +138,8 @@ def share_items(
     values = units.sum().to_numpy() * (len(units) / len(images))
     if unit == "group":
         values += images.mean().to_numpy() * (1 - units.size().to_numpy()[:, None] * (len(units) / len(images)))
-    return SharedItems(len(images), unit == "group", values[:, :c], values[:, c:], mixing, numbers, means, errors)
+    groups = len(units) if unit == "group" else None
+    return SharedItems(len(images), groups, values[:, :c], values[:, c:], mixing, numbers, means, errors)
 
 
 def _keys(tables: Sequence[pd.DataFrame]) -> tuple[list[np.ndarray], pd.Index]:

@@ -129,12 +129,13 @@ def score_text(score: Interval | None) -> str:
 
 def photos_note(part: Part) -> str:
     """Says what the intervals of a set speak of, where it is known which photo an image was cut from; else ""."""
-    if part.photos is None:
-        return ""
-    if part.photos == 1:
+    return "" if part.photos is None else over_photos(part.photos, part.images)
+
+
+def over_photos(photos: int, images: int) -> str:
+    """Says what intervals of `images`, cut from so many photos, speak of."""
+    if photos == 1:
         return "All images were cut from one photo, so how it would go on others is not known: there are no intervals."
-    told = (
-        f"Intervals are over the {part.photos:,} photos that the images were cut from, not over {part.images:,} images."
-    )
-    few = f" With fewer than {FEW} photos they may still be too narrow." if part.photos < FEW else ""
+    told = f"Intervals are over the {photos:,} photos that the images were cut from, not over {images:,} images."
+    few = f" With fewer than {FEW} photos they may still be too narrow." if photos < FEW else ""
     return told + few

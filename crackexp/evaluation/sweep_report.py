@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from crackexp import __version__
 from crackexp.evaluation.comparison import Comparison, Effect
 from crackexp.evaluation.layout import level_text
-from crackexp.evaluation.wording import METRICS, number, p_text, seconds_text
+from crackexp.evaluation.wording import METRICS, ends_text, number, p_text, seconds_text
 
 ROWS = 10
 """Of the table in Markdown."""
@@ -55,7 +55,7 @@ def settings_columns(found: Comparison) -> list[Column]:
         columns.insert(0, _texts("setting", table["setting"]))
     if len(table) > 1:
         columns.append(_texts("verdict", table["verdict"]))
-    ends = [f"{number(row.low)} to {number(row.high)}" for row in table.itertuples()]
+    ends = [ends_text(row.low, row.high) for row in table.itertuples()]
     columns += [
         _numbers(METRICS[found.metric], table["score"], [number(score) for score in table["score"]]),
         _numbers(f"{found.level:.0%} interval", table["low"], ends),
@@ -145,18 +145,21 @@ def html(
 
 def method(found: Comparison) -> list[str]:
     """Returns how the verdicts came about, a paragraph each."""
+    units = "photos" if found.groups else "images"
     pairs = (
-        "Choosing the best of many flatters it, so all pairs are tested together on resamples of the images (the max-T "
-        "method of Westfall and Young). The chance that any setting is called worse though it is not is at most "
+        f"Choosing the best of many flatters it, so all pairs are tested together on resamples of the {units} (the "
+        "max-T method of Westfall and Young). The chance that any setting is called worse though it is not is at most "
         f"{1 - found.level:.0%}."
     )
-    if found.metric == "accuracy":
+    if found.groups:
+        pairs += " Photos are few, so the tails of their resamples are those of Student's t."
+    elif found.metric == "accuracy":
         pairs += " Single runs must differ by McNemar's exact test too."
     paragraphs = [
-        f"Only the {found.items:,} test images that every setting was judged on count, and settings are compared image "
-        "by image.",
+        f"Only the {found.items:,} test images that every setting was judged on count, and settings are compared "
+        f"{units[:-1]} by {units[:-1]}.",
         pairs,
-        "Tied does not mean equal: these images cannot tell the two apart; more images might.",
+        f"Tied does not mean equal: these images cannot tell the two apart; more {units} might.",
     ]
     if found.effects and len(found.factors) > 1:
         paragraphs.append(
@@ -186,7 +189,7 @@ def method(found: Comparison) -> list[str]:
 def _effect(effect: Effect) -> dict[str, Any]:
     told = "matters" if effect.matters else "no difference shown"
     levels = [
-        (level_text(one.level), number(one.score), f"{number(one.low)} to {number(one.high)}", one.verdict)
+        (level_text(one.level), number(one.score), ends_text(one.low, one.high), one.verdict)
         for one in effect.levels.itertuples()
     ]
     return {"name": effect.name, "matters": effect.matters, "told": f"{told} ({p_text(effect.p)})", "levels": levels}

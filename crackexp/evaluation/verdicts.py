@@ -44,7 +44,7 @@ def judge(
     resamples: int,
     rng: np.random.Generator,
     grain: float,
-    grouped: bool = False,
+    groups: int | None = None,
 ) -> Verdicts:
     """Chooses the best setting and tests the others against it.
 
@@ -65,14 +65,13 @@ def judge(
         resamples: of the items.
         rng: the stream that is drawn from.
         grain: loss of one wrong item; 0 for losses without grain.
-        grouped: whether units are groups of items, such as photos.
+        groups: number of units, where these are groups of items, such as photos.
     """
     means = losses.mean(axis=0)
     best = int(np.lexsort((np.nan_to_num(cost, nan=np.inf), means.round(12)))[0])
     deviations = resampled_deviations(losses, resamples, rng)
-    if grouped:
-        units = len(losses)
-        deviations *= np.sqrt(units / rng.chisquare(max(units - 1, 1), (resamples, 1)))
+    if groups:
+        deviations *= np.sqrt(groups / rng.chisquare(max(groups - 1, 1), (resamples, 1)))
     if noise.dof:
         deviations += noise_draws(noise, layout, resamples, rng)
     share = noise.variance / layout.repeats

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from crackexp.evaluation.layout import level_text
+from crackexp.evaluation.sets import over_photos
 
 if TYPE_CHECKING:
     from crackexp.evaluation.comparison import Comparison, Effect
@@ -77,16 +78,13 @@ def notes(found: Comparison) -> list[str]:
 
 def _photos(found: Comparison, groups: int, fewest: int) -> list[str]:
     """Says that photos are compared, and how few of them are too few."""
-    if groups == 1:
-        return ["All common test images are of one photo: no difference can be shown, whatever the scores."]
-    lines = [
-        f"The common test images are of {groups} photos, and those of one resemble each other: intervals and "
-        "differences are over photos, not over images."
-    ]
-    if found.metric == "accuracy" and groups < fewest:
+    lines = [over_photos(groups, found.items)]
+    least = fewest if found.metric == "accuracy" else 2
+    if len(found.table) > 1 and groups < least:
+        other = ", or compare by log_loss" if groups > 1 else ""
         lines.append(
-            f"On fewer than {fewest} photos no difference in accuracy can be shown: test on more photos, or compare by "
-            "log_loss."
+            f"On fewer than {least} photos no difference in {METRICS[found.metric]} can be shown: test on more "
+            f"photos{other}."
         )
     return lines
 
@@ -94,6 +92,11 @@ def _photos(found: Comparison, groups: int, fewest: int) -> list[str]:
 def number(value: float) -> str:
     """Returns a score with four digits; what is nearly 1 is not rounded to it."""
     return "> 0.9999" if 0.99995 <= value < 1 else f"{value:.4f}"
+
+
+def ends_text(low: float, high: float) -> str:
+    """Returns "0.9 to 0.95", each end as of `number`; "none" for what has no interval."""
+    return "none" if math.isnan(low) else f"{number(low)} to {number(high)}"
 
 
 def p_text(p: float) -> str:
@@ -207,7 +210,8 @@ def _training(found: Comparison) -> str:
 
 
 def _score(found: Comparison, row: pd.Series) -> str:
-    interval = f"{number(row['score'])} ({number(row['low'])} to {number(row['high'])})"
+    ends = ends_text(row["low"], row["high"])
+    interval = f"{number(row['score'])} ({'no interval' if ends == 'none' else ends})"
     if found.metric != "accuracy":
         return f"{METRICS[found.metric]} {interval}"
     return f"{errors_text(row['errors'])}, accuracy {interval}"

@@ -4,12 +4,13 @@ Type: python experiments/robust/views.py RUN_ID SDNET2018, where the run's mlrun
 """
 
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from crackexp.data.pipeline import image_batches
-from crackexp.data.sources import Sdnet2018
+from crackexp.data.sdnet2018 import SURFACES, Sdnet2018
 from crackexp.evaluation.metrics import evaluate_predictions
 from crackexp.tracking.models import load
 from crackexp.training.inference import Inference, computing
@@ -32,7 +33,7 @@ def main() -> None:
         name="sdnet2018",
         path=sdnet,
         archive=None,
-        surfaces=["decks", "pavements", "walls"],
+        surfaces=SURFACES,
         limit=None,
         on_bad_file="error",
         cache=Path(".cache").resolve(),
@@ -40,6 +41,7 @@ def main() -> None:
     index = index.relabel(model.class_names, model.positive)
     network = Inference(computing(model.classifier))
 
+    @cache
     def judged(turns: int, step: int) -> np.ndarray:
         def view(image: np.ndarray, key: str) -> np.ndarray:
             return np.ascontiguousarray(np.rot90(image[:, ::step], turns))
