@@ -50,6 +50,12 @@ class Drop(Element, component="drop.js"):
         self._props.update(props)
 
 
+class Slider(ui.slider):
+    """Follows the hand at once: a late echo of the server, as is usual, takes back what was moved since."""
+
+    LOOPBACK = False
+
+
 def facts(verdict: dict[str, Any]) -> str:
     """Says in a line what a verdict is founded on."""
     if verdict["tiles"] == 1:
@@ -123,12 +129,12 @@ class View:
             with ui.element("div").classes("control"):
                 self._threshold = ui.label()
                 low, high = self._range
-                self._slider = ui.slider(min=low, max=high, step=0.01, value=self._usual, on_change=self._move)
+                self._slider = Slider(min=low, max=high, step=0.01, value=self._usual, on_change=self._move)
                 self._slider.props('aria-label="Threshold"')
             ui.button("Reset", on_click=lambda: self._slider.set_value(self._usual)).props("flat dense no-caps")
             with ui.element("div").classes("control"):
                 ui.label("Marks")
-                marks = ui.slider(min=0, max=1, step=0.01, value=OPACITY).props('aria-label="Opacity of the marks"')
+                marks = Slider(min=0, max=1, step=0.01, value=OPACITY).props('aria-label="Opacity of the marks"')
                 marks.on("update:model-value", js_handler="value => document.body.style.setProperty('--marks', value)")
             with ui.element("div").classes("end"):
                 for name, file in (("Photos", "photos.csv"), ("Tiles", "tiles.csv")):

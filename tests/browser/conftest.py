@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import StaleElementReferenceException, TimeoutException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
@@ -57,7 +57,10 @@ class Page:
 
     def shows(self, *words: str) -> str:
         """Waits until all of the words stand on the page and returns its text."""
-        self.wait(lambda: all(word in self.text() for word in words), f"{words} on {self.chrome.current_url}")
+        try:
+            self.wait(lambda: all(word in self.text() for word in words), f"{words} on {self.chrome.current_url}")
+        except TimeoutException as error:
+            raise AssertionError(f"{error.msg}, which shows: {self.text()}") from None
         return self.text()
 
     def wait(self, condition: Callable[[], Any], what: str) -> Any:

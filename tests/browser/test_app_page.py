@@ -1,5 +1,6 @@
 """The page of crackexp.app in a browser: photos and folders in, marks, verdicts and tables out, and no other server."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -59,6 +60,10 @@ def slide(page: Page, key: str, times: int) -> None:
     page.one(".controls [tabindex='0']").send_keys(times * key)
 
 
+def press(page: Page, name: str) -> None:
+    next(button for button in page.all("button") if name.casefold() in button.text.casefold()).click()
+
+
 def test_a_photo_is_marked_and_judged_at_any_threshold(page: Page, app: Served, photos: Path, tmp_path: Path) -> None:
     page.chrome.execute_cdp_cmd(
         "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path / "downloads")}
@@ -97,11 +102,31 @@ def test_a_photo_is_marked_and_judged_at_any_threshold(page: Page, app: Served, 
 
     row(page, "plain.jpg").click()
     page.wait(lambda: page.one(".verdict").text.startswith("plain.jpg"), "the other photo")
-    next(button for button in page.all("button") if "Clear" in button.text).click()
+    press(page, "Clear")
     page.shows("Cracks in photos")
     assert not page.all(".photos tbody tr")
     assert page.asked() == {urlsplit(app.address).netloc}
     assert not [entry for entry in page.chrome.get_log("browser") if app.address in entry["message"]]
+
+
+def test_each_press_of_a_key_counts_however_far_the_server_is(page: Page, app: Served, photos: Path) -> None:
+    page.open(app.address)
+    page.shows("Drop photos or a folder here")
+    send(page, 0, photos / "plain.jpg")
+    page.shows("Threshold 0.50")
+    page.chrome.execute_script(
+        "const emit = socket.emit.bind(socket); socket.emit = (...all) => setTimeout(() => emit(...all), 300)"
+    )
+    for key, last in ((Keys.ARROW_RIGHT, "0.56"), (Keys.ARROW_LEFT, "0.50")):
+        for _ in range(6):
+            slide(page, key, 1)
+            time.sleep(0.15)
+        page.shows(f"Threshold {last}")
+    slide(page, Keys.PAGE_UP, 2)
+    page.shows("Threshold 0.70")
+    press(page, "Reset")
+    page.shows("Threshold 0.50")
+    assert page.one(".controls [role='slider']").get_attribute("aria-valuenow") == "0.5"
 
 
 @pytest.mark.parametrize("dropped", [False, True])
