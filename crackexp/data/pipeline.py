@@ -137,6 +137,7 @@ def _stream(
     import grain
     import joblib
 
-    threads = grain.ReadOptions(num_threads=joblib.cpu_count(), prefetch_buffer_size=2 * batch_size)
+    cores = joblib.cpu_count()
+    threads = grain.ReadOptions(num_threads=cores, prefetch_buffer_size=2 * max(batch_size, cores))
     dataset = grain.MapDataset.range(positions.start, positions.stop).map(load).to_iter_dataset(threads)
     yield from dataset.batch(batch_size, drop_remainder=drop_remainder, batch_fn=stack)

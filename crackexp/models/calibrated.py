@@ -38,7 +38,8 @@ def calibrated(classifier: keras.Model, scale: float, shift: float, positive: in
     moved[positive] += shift
     with keras.StatelessScope():
         new = layers.Dense.from_config({**last.get_config(), "use_bias": True})
-        network = keras.models.clone_model(classifier, clone_function=lambda layer: new if layer is last else layer)
+        plain = keras.Model(classifier.input, classifier.output, name=classifier.name)  # which is not compiled
+        network = keras.models.clone_model(plain, clone_function=lambda layer: new if layer is last else layer)
         for variable, value in zip(new.weights, (scale * kernel, moved), strict=True):
             start_from(variable, value)
     return network

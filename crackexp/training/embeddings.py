@@ -24,7 +24,9 @@ from crackexp.training.store import Store, Table, bucket_of
 
 SHARD_ROWS = 8192
 WORTHWHILE = 512
-"""Images that are computed at once; smaller parts of a table wait for each other."""
+WORTHWHILE_BATCHES = 8
+"""Images, and batches, that are computed in one go: smaller parts of a table wait for each other. Reading overlaps
+computing within one go only."""
 Advance = Callable[[int], None]
 Images = Callable[[ImageIndex, int], Iterator[np.ndarray]]
 _log = logging.getLogger(__name__)
@@ -130,7 +132,7 @@ class Embedder:
                     continue
                 rows = np.concatenate([rows, self._missing(work, part)])
                 whole = len(rows) // self.batch_size * self.batch_size
-                if whole >= WORTHWHILE:
+                if whole >= max(WORTHWHILE, WORTHWHILE_BATCHES * self.batch_size):
                     self._write(work, rows[:whole])
                     rows = rows[whole:]
             self._write(work, rows)

@@ -1,5 +1,6 @@
 """Batches of pixels: fixed shapes, every image once, a new order each epoch that a seed repeats."""
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,18 @@ def test_evaluation_yields_each_image_once_in_order_and_fills_the_last_batch_up(
     for row in range(22):
         np.testing.assert_array_equal(images[row], resize(load_image(index.path(row)), 32))
     assert not images[22:].any()
+
+
+def test_small_batches_keep_many_cores_busy(index: ImageIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = np.concatenate(list(image_batches(index, 32, 2)))
+    monkeypatch.setattr("joblib.cpu_count", lambda: 11)
+    loading = threading.Barrier(11)
+
+    def view(image: np.ndarray, digest: str) -> np.ndarray:
+        loading.wait(timeout=60)
+        return image
+
+    np.testing.assert_array_equal(np.concatenate(list(image_batches(index, 32, 2, view))), expected)
 
 
 def test_training_yields_whole_batches_of_shuffled_epochs_as_one_stream(index: ImageIndex) -> None:

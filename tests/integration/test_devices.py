@@ -10,7 +10,9 @@ from pathlib import Path
 
 import mlflow
 import pytest
+from omegaconf import DictConfig
 
+from crackexp.train import train
 from tests.conftest import TINY, Command
 
 EIGHT = "--xla_force_host_platform_device_count=8"
@@ -166,3 +168,16 @@ def test_what_cannot_be_shared_is_refused(
     for word in words:
         assert word in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_a_network_that_no_device_needs_swapped_is_trained_calibrated_and_logged_alike(
+    compose_config: Callable[..., DictConfig], patches: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cfg = compose_config("dataset=folder", f"dataset.path={patches}", *FINETUNE)
+    swapped = train(cfg)
+    monkeypatch.setattr("crackexp.training.inference.for_cpu", lambda model: model)
+    itself = train(cfg)
+    assert itself["policy/temperature"] != 1
+    for name in ("train/loss", "val/loss", "test/log_loss"):
+        assert itself[name] == pytest.approx(swapped[name], abs=1e-3), name

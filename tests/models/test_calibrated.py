@@ -48,6 +48,16 @@ def test_a_calibrated_network_says_what_calibration_makes_of_its_probabilities(
         np.testing.assert_allclose(undone.predict(images, verbose=0), said, atol=1e-5)
 
 
+def test_a_compiled_network_can_be_calibrated() -> None:
+    image = keras.Input((8,))
+    network = keras.Model(image, layers.Dense(2, activation="softmax")(image))
+    network.compile("adam", "sparse_categorical_crossentropy")
+    said = network.predict(np.eye(8), verbose=0)
+    expected = CALIBRATION(said, 1)
+    found = calibrated(network, CALIBRATION.scale, CALIBRATION.shift, positive=1).predict(np.eye(8), verbose=0)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
 def test_a_network_that_ends_otherwise_is_refused() -> None:
     image = keras.Input((8,))
     network = keras.Model(image, layers.Softmax(name="end")(layers.Dense(2)(image)))
