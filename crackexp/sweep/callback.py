@@ -136,7 +136,7 @@ class SweepCallback(Callback):
         except UserError as error:
             _sweep = None
             refuse(str(error))
-        except Exception:
+        except Exception:  # Hydra warns of what a callback raises, and goes on
             _sweep = None
             traceback.print_exc()
             sys.exit(1)
