@@ -28,6 +28,7 @@ JOB = [
     "optimizer.learning_rate=0.005",
     "evaluation.resamples=50",
 ]
+ON_GPU = "cuda,cpu"
 CLOSE = 1e-4
 """Of probabilities in float32 on two devices."""
 WITH_JAX = """
@@ -37,13 +38,8 @@ model = jax.export.deserialize(bytearray(pathlib.Path("exported/model.stablehlo"
 np.save(jax.devices()[0].platform, jax.jit(model.call)(np.load("images.npy")))
 """
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not visible_devices(os.environ) or importlib.util.find_spec("jax_cuda13_plugin") is None,
-        reason="There is no GPU that JAX computes on",
-    ),
-]
+GPUS = visible_devices(os.environ | {"JAX_PLATFORMS": ON_GPU}) if importlib.util.find_spec("jax_cuda13_plugin") else []
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not GPUS, reason="There is no GPU that JAX computes on")]
 Run = Callable[..., str]
 
 
@@ -55,11 +51,12 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(root: Path, cache: Path) -> Run:
-    """Runs ``python -m crackexp.NAME ARGUMENTS``, which has to succeed, and returns what it said."""
+    """Runs ``python -m crackexp.NAME ARGUMENTS``, which has to succeed, on `device` and returns what it said."""
 
-    def done(name: str, *arguments: str, **environment: str) -> str:
+    def done(name: str, *arguments: str, device: str = ON_GPU) -> str:
         words = [sys.executable, "-m", f"crackexp.{name}", *arguments]
-        variables = {**os.environ, "CRACKEXP_CACHE": str(cache), **environment}
+        memory = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}  # other workers' tests have the same GPU
+        variables = {**os.environ, **memory, "CRACKEXP_CACHE": str(cache), "JAX_PLATFORMS": device}
         ended = subprocess.run(words, cwd=root, env=variables, capture_output=True, text=True, timeout=400, check=False)
         assert ended.returncode == 0, ended.stdout[-2000:] + ended.stderr[-3000:]
         return ended.stdout
@@ -83,7 +80,7 @@ def metrics(folder: Path) -> dict[str, float]:
 
 
 def test_the_job_reaches_on_a_gpu_what_it_reaches_on_a_cpu(run: Run, root: Path, model: str) -> None:
-    run("train", *JOB, "hydra.run.dir=cpu", JAX_PLATFORMS="cpu")
+    run("train", *JOB, "hydra.run.dir=cpu", device="cpu")
     store = mlflow.MlflowClient(f"sqlite:///{root}/mlruns/mlflow.db")
     named = [store.get_run(result(root / device)["run_id"]).data.tags["hardware.device"] for device in ("gpu", "cpu")]
     assert "NVIDIA" in named[0]
@@ -98,7 +95,7 @@ def test_patches_are_judged_as_on_a_cpu(run: Run, root: Path, model: str) -> Non
     write_patches(root / "patches", ("Negative", "Positive"), 40, 227)
     tables = {}
     for device in ("cuda", "cpu"):
-        run("predict", f"model={model}", "input=patches", f"out={device}.csv", JAX_PLATFORMS=device)
+        run("predict", f"model={model}", "input=patches", f"out={device}.csv", device=device)
         tables[device] = pd.read_csv(root / f"{device}.csv")
     gpu, cpu = tables["cuda"], tables["cpu"]
     assert gpu["path"].tolist() == cpu["path"].tolist()
@@ -112,7 +109,7 @@ def test_photos_are_judged_as_on_a_cpu(run: Run, root: Path, model: str) -> None
     cv2.imwrite(str(root / "photos" / "wall.jpg"), np.vstack(rows)[..., ::-1])
     tiles = {}
     for device in ("cuda", "cpu"):
-        run("survey", f"model={model}", "input=photos", f"out=survey_{device}", JAX_PLATFORMS=device)
+        run("survey", f"model={model}", "input=photos", f"out=survey_{device}", device=device)
         (table,) = (root / f"survey_{device}").rglob("*.tiles.csv")
         tiles[device] = pd.read_csv(table)
     assert len(tiles["cuda"]) > 20
