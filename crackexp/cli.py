@@ -57,7 +57,7 @@ def _told(main: Callable[[], None]) -> None:
     except BrokenPipeError:
         _leave_unread()
         raise
-    except Exception:
+    except Exception:  # of whatever kind: a signal may have caused it
         if stop := answer():
             sys.exit(128 + stop)
         raise

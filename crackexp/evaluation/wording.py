@@ -94,9 +94,9 @@ def number(value: float) -> str:
     return "> 0.9999" if 0.99995 <= value < 1 else f"{value:.4f}"
 
 
-def ends_text(low: float, high: float) -> str:
-    """Returns "0.9 to 0.95", each end as of `number`; "none" for what has no interval."""
-    return "none" if math.isnan(low) else f"{number(low)} to {number(high)}"
+def ends_text(low: float, high: float, missing: str = "none") -> str:
+    """Returns "0.9 to 0.95", each end as of `number`; `missing` for what has no interval."""
+    return missing if math.isnan(low) else f"{number(low)} to {number(high)}"
 
 
 def p_text(p: float) -> str:
@@ -210,8 +210,7 @@ def _training(found: Comparison) -> str:
 
 
 def _score(found: Comparison, row: pd.Series) -> str:
-    ends = ends_text(row["low"], row["high"])
-    interval = f"{number(row['score'])} ({'no interval' if ends == 'none' else ends})"
+    interval = f"{number(row['score'])} ({ends_text(row['low'], row['high'], missing='no interval')})"
     if found.metric != "accuracy":
         return f"{METRICS[found.metric]} {interval}"
     return f"{errors_text(row['errors'])}, accuracy {interval}"

@@ -51,7 +51,7 @@ class Drop(Element, component="drop.js"):
 
 
 class Slider(ui.slider):
-    """Follows the hand at once: a late echo of the server, as is usual, takes back what was moved since."""
+    """Follows the hand at once; NiceGUI's own obeys the server's echo, which takes back what was moved since."""
 
     LOOPBACK = False
 

@@ -126,7 +126,7 @@ def job(composed: DictConfig) -> Iterator[None]:
             _current = _find(composed, hydra_config)
             yield
             outcome |= {"state": "kept" if _current.kept else "finished", "accuracy": _accuracy(output)}
-        except Exception as error:
+        except Exception as error:  # of whatever kind: it is noted and raised again
             heed()
             traceback.print_exc()
             outcome |= {"state": "failed", "error": f"{type(error).__name__}: {error}"}
