@@ -1,0 +1,124 @@
+"""The account of every file met below an input: used, left out with a reason, or used with a doubt."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import PurePath
+
+import pandas as pd
+
+INCOMPLETE = 3
+"""The exit status of a command that left out a file which may be an image."""
+
+USED, LEFT_OUT, DOUBTED = "used", "left out", "doubted"
+SHOWN = 20
+"""How many files of each kind a text names; the tables and reports name all of them."""
+
+
+@dataclass(frozen=True)
+class Remark:
+    """What is said of one file.
+
+    Attributes:
+        file: The path, as the user knows it.
+        reason: Why the file was left out or is doubted, in a few words.
+        may_be_image: Whether a file that was left out may be an image that the user wanted to be read. It is False
+            for what is certainly none, such as a link that leads back to a folder which was read already.
+    """
+
+    file: str
+    reason: str
+    may_be_image: bool = True
+
+
+@dataclass
+class Account:
+    """Says of each file below an input what became of it.
+
+    Every command that reads files keeps one account, prints `text`, lists `table` in its report, and ends with
+    `exit_status`.
+
+    Attributes:
+        used: The number of images that were used, those with a doubt among them.
+        left_out: The files that were not used, each with its reason.
+        doubts: The files that were used although something about them is odd, each with the reason. A file may have
+            several doubts.
+        ignored: How many files were left out quietly because nobody means them as images (``.DS_Store``, ``.txt``,
+            ``.xml``), by their suffix.
+
+    Example:
+
+    >>> account = Account(used=2)
+    >>> account.leave_out("a.dng", "a camera raw file")
+    >>> account.exit_status
+    3
+    """
+
+    used: int = 0
+    left_out: list[Remark] = field(default_factory=list)
+    doubts: list[Remark] = field(default_factory=list)
+    ignored: Counter[str] = field(default_factory=Counter)
+
+    def leave_out(self, file: str, reason: str, may_be_image: bool = True) -> None:
+        """Notes a file that is not used."""
+        self.left_out.append(Remark(file, reason, may_be_image))
+
+    def doubt(self, file: str, reasons: Iterable[str]) -> None:
+        """Notes what is odd about a file that is used; `reasons` may be empty."""
+        self.doubts += [Remark(file, reason) for reason in reasons]
+
+    def ignore(self, file: str) -> None:
+        """Counts a file that nobody means as an image."""
+        path = PurePath(file)
+        self.ignored[path.suffix.lower() or path.name] += 1
+
+    def add(self, other: "Account", folder: str = "") -> None:
+        """Takes the files of another account in.
+
+        Args:
+            other: The other account.
+            folder: A path that is put before the files of `other`.
+        """
+
+        def moved(remarks: list[Remark]) -> list[Remark]:
+            return [Remark(str(PurePath(folder, one.file)), one.reason, one.may_be_image) for one in remarks]
+
+        self.used += other.used
+        self.left_out += moved(other.left_out)
+        self.doubts += moved(other.doubts)
+        self.ignored.update(other.ignored)
+
+    @property
+    def exit_status(self) -> int:
+        """3 where a file was left out that may be an image, else 0."""
+        return INCOMPLETE if any(one.may_be_image for one in self.left_out) else 0
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The number of files that were used, left out, doubted and ignored."""
+        return {
+            "used": self.used,
+            "left_out": len(self.left_out),
+            "doubted": len({one.file for one in self.doubts}),
+            "ignored": self.ignored.total(),
+        }
+
+    def table(self) -> pd.DataFrame:
+        """Returns a row for each file that was left out or is doubted, with the columns file, fate and reason."""
+        rows = [(one.file, LEFT_OUT, one.reason) for one in self.left_out]
+        rows += [(one.file, DOUBTED, one.reason) for one in self.doubts]
+        return pd.DataFrame(rows, columns=["file", "fate", "reason"])
+
+    def text(self) -> str:
+        """Returns the counts in a line, and below it the first files that were left out or are doubted."""
+        counts = self.counts
+        line = f"Files: {counts['used']:,} used, {counts['left_out']:,} left out, {counts['doubted']:,} used with a doubt"
+        if self.ignored:
+            kinds = ", ".join(f"{kind} {count:,}" for kind, count in self.ignored.most_common(5))
+            line += f"; {counts['ignored']:,} that are no images were ignored ({kinds})"
+        lines = [line]
+        for fate, remarks in ((LEFT_OUT, self.left_out), (DOUBTED, self.doubts)):
+            lines += [f"  {fate}: {one.file}: {one.reason}" for one in remarks[:SHOWN]]
+            if len(remarks) > SHOWN:
+                lines.append(f"  {fate}: and {len(remarks) - SHOWN:,} more")
+        return "\n".join(lines)
