@@ -4,16 +4,18 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from crackexp.cli import run
+from crackexp.cli import leave, run
 from crackexp.config import check, instantiate
+from crackexp.data.accounting import Account
 from crackexp.roots import AuditRoot
 
 
-def audit(composed: DictConfig) -> dict[str, float]:
+def audit(composed: DictConfig, account: Account | None = None) -> dict[str, float]:
     """Finds copies, contradicting and suspected labels, outliers and unreadable files, and what a split lets through.
 
     Args:
         composed: what Hydra composed from ``conf/audit.yaml``.
+        account: Where it is noted what becomes of the files of the dataset.
 
     Returns:
         How often each was found, by the name of its metric.
@@ -21,19 +23,23 @@ def audit(composed: DictConfig) -> dict[str, float]:
     Raises:
         UserError: a mistake in the config or the dataset.
     """
+    account = Account() if account is None else account
     cfg = check(composed, AuditRoot)
 
+    from crackexp import console
     from crackexp.data.duplicates import find_duplicates
     from crackexp.data.thumbnails import thumbnails
 
     cache = Path(cfg.paths.cache)
     dataset = instantiate(cfg.dataset)
     index = dataset.prepare()
+    account.add(index.account)
+    console.print_account(account)
     split = instantiate(cfg.split).split(index) if "split" in cfg else None
     copies = find_duplicates(index, cache)
     looks = thumbnails(index, cache)
 
-    from crackexp import console, report
+    from crackexp import report
     from crackexp.auditing.audit_report import Report
     from crackexp.auditing.findings import audit_images
     from crackexp.data.pipeline import image_batches
@@ -52,6 +58,7 @@ def audit(composed: DictConfig) -> dict[str, float]:
     with logger.run(f"audit-{dataset.name}", tags={}):
         report.log_run(logger, cfg)
         report.log_dataset(logger, dataset.name, index, "audit")
+        report.log_account(logger, account)
         table = embedder.embed(index, "plain", lambda part, batch: image_batches(part, size, batch), "Embedding images")
         found = audit_images(index, looks, copies, split, table[:], cfg.seed)
         made = Report(Path(cfg.out), index, found, cfg.shown)
@@ -68,8 +75,10 @@ def audit(composed: DictConfig) -> dict[str, float]:
 
 
 def main(composed: DictConfig) -> None:
-    """Audits."""
-    audit(composed)
+    """Audits, and ends with a status that says whether all files were read."""
+    account = Account()
+    audit(composed, account)
+    leave(account)
 
 
 if __name__ == "__main__":

@@ -4,17 +4,19 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from crackexp.cli import run
+from crackexp.cli import leave, run
 from crackexp.config import check, instantiate
+from crackexp.data.accounting import Account
 from crackexp.errors import ConfigError
 from crackexp.roots import CalibrateRoot
 
 
-def calibrate(composed: DictConfig) -> dict[str, float]:
+def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str, float]:
     """Fits calibration and thresholds to labelled patches, and logs the model anew in a child run of its own.
 
     Args:
         composed: what Hydra composed from ``conf/calibrate.yaml``.
+        account: Where it is noted what becomes of the files of the dataset.
 
     Returns:
         The metrics of the run by name.
@@ -22,6 +24,7 @@ def calibrate(composed: DictConfig) -> dict[str, float]:
     Raises:
         UserError: a mistake in the config, the dataset or the name of the model, or too few patches.
     """
+    account = Account() if account is None else account
     cfg = check(composed, CalibrateRoot)
     if "uri" not in cfg.tracking:
         raise ConfigError("The model is logged anew, which takes a store. Type tracking=local. Received: tracking=none")
@@ -36,6 +39,8 @@ def calibrate(composed: DictConfig) -> dict[str, float]:
 
     dataset = instantiate(cfg.dataset)
     index = dataset.prepare()
+    account.add(index.account)
+    console.print_account(account)
     model = open_model(cfg)
     policy = instantiate(cfg.policy)
     if policy.temperature:
@@ -55,6 +60,7 @@ def calibrate(composed: DictConfig) -> dict[str, float]:
     with logger.run(f"calibrate-{dataset.name}", tags={}, parent=model.run_id):
         report.log_run(logger, cfg)
         report.log_dataset(logger, dataset.name, index, "calibration")
+        report.log_account(logger, account)
         logger.log_metrics(site.metrics())
         logger.set_tags({"mlflow.note.content": site.markdown(dataset.name)})
         network = calibrated(model.classifier, fitted.calibration.scale, fitted.calibration.shift, fitted.positive)
@@ -66,8 +72,10 @@ def calibrate(composed: DictConfig) -> dict[str, float]:
 
 
 def main(composed: DictConfig) -> None:
-    """Calibrates."""
-    calibrate(composed)
+    """Calibrates, and ends with a status that says whether all files were read."""
+    account = Account()
+    calibrate(composed, account)
+    leave(account)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,13 @@ import sys
 from collections.abc import Callable
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from crackexp.data.accounting import Account
 from crackexp.errors import UserError, refuse
 from crackexp.options import conf_dir, suggest
 from crackexp.signals import answer, heed, listen
@@ -26,7 +29,7 @@ def run(task: Callable[[DictConfig], float | None], config_name: str) -> None:
     """Runs `task` on the config that the command line composes from ``conf/<config_name>.yaml``.
 
     Exit status: 0 done, 1 crashed (with a traceback) or with failed cells in a sweep, 2 a mistake of the user's (with a
-    sentence), 3 done but for what could not be read, 130 and 143 stopped by Ctrl-C and SIGTERM, 141
+    sentence), 3 done but for files that were left out and may be images, 130 and 143 stopped by Ctrl-C and SIGTERM, 141
     left by whoever read stdout.
     """
     if os.environ["KERAS_BACKEND"] != "jax":
@@ -40,6 +43,15 @@ def run(task: Callable[[DictConfig], float | None], config_name: str) -> None:
     main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)
     with leaving():
         _told(main(task))
+
+
+def leave(account: Account) -> None:
+    """Ends a single run with status 3 where files were left out that may be images; see `Account.exit_status`.
+
+    A job of a multirun is not ended: its sweep ends with that status.
+    """
+    if account.exit_status and HydraConfig.get().mode != RunMode.MULTIRUN:
+        sys.exit(account.exit_status)
 
 
 def _told(main: Callable[[], None]) -> None:

@@ -12,6 +12,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.tree import Tree
 
+from crackexp.data.accounting import Account
 from crackexp.data.datamodule import DataModule
 from crackexp.evaluation.layout import level_text
 from crackexp.evaluation.policy import decisions_text
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from crackexp.exchange.exporter import Exported
     from crackexp.judging import Judgement
     from crackexp.page.listening import Place
-    from crackexp.prediction.inputs import Input
     from crackexp.tracking.sweeps import Failure
 
 HEADLINES = ("accuracy", "f1", "precision", "recall", "roc_auc", "average_precision", "recall_at_fpr_5", "log_loss")
@@ -98,6 +98,7 @@ def print_others(others: Mapping[str, "ImageIndex"], left_out: Mapping[str, int]
         cracked = np.sum(index.labels == index.positive_index)
         told = f"Also {name}: {len(index):,} images, {cracked:,} cracked"
         print_plain(f"{told}; left out {left_out[name]:,} that stand in train or val" if left_out[name] else told)
+        print_account(index.account)
 
 
 def print_judgement(title: str, judgement: "Judgement", level: float) -> None:
@@ -204,20 +205,21 @@ def print_failures(failures: Sequence["Failure"]) -> None:
         console.print(text, style="red", soft_wrap=True, highlight=False, markup=False)
 
 
-def print_predictions(counts: Mapping[str, int], unread: Sequence["Input"], photos: int, table: Path) -> None:
-    """Prints how many images are cracked, what could not be read, and where the whole table lies."""
+def print_predictions(counts: Mapping[str, int], account: Account, table: Path) -> None:
+    """Prints how many images are cracked, what became of the files, and where the whole table lies."""
     print_plain("".join(f"{name:<12}{count:,}\n" for name, count in counts.items()) + f"Table       {table}")
-    print_unread(unread)
-    if counts["unread"] > len(unread):
-        print_plain(f"... and {counts['unread'] - len(unread):,} more; the column reason has them all.")
-    if photos:
-        print_plain(
-            f"{photos:,} of the images are photos, much larger than the patches that the model was trained on. Scaled "
-            "down whole, they lose their cracks: python -m crackexp.survey looks at them patch by patch."
-        )
+    print_account(account)
 
 
-def print_survey(verdicts: "pd.DataFrame", unread: Sequence["Input"], page: Path) -> None:
+def print_account(account: Account) -> None:
+    """Prints how many files were used, left out and doubted, and names those of the last two."""
+    first, *others = account.text().splitlines()
+    print_plain(first)
+    if others:
+        console.print("\n".join(others), style="yellow", soft_wrap=True, highlight=False, markup=False)
+
+
+def print_survey(verdicts: "pd.DataFrame", account: Account, page: Path) -> None:
     """Prints the verdict on each photo, the most severe first, what could not be read, and where the report lies."""
     folder = os.path.commonpath([Path(name).absolute().parent for name in verdicts["photo"]])
     table = Table(title=f"Survey of {folder}", title_justify="left", title_style="bold")
@@ -227,7 +229,7 @@ def print_survey(verdicts: "pd.DataFrame", unread: Sequence["Input"], page: Path
         name, extent = os.path.relpath(row.photo, folder), f"{row.longest_extent_px:,.0f} px"
         table.add_row(name, row.decision, f"{row.cracked_share:.1%}", f"{row.regions:.0f}", extent)
     console.print(table)
-    print_unread(unread[:LISTED])
+    print_account(account)
     print_plain(f"Report      {page}")
 
 
@@ -267,12 +269,6 @@ def print_export(exported: Sequence["Exported"], folder: Path) -> None:
         table.add_row(one.format, one.file.name, size, difference, FORMATS[one.format].runtime)
     console.print(table)
     print_plain(f"Folder      {folder}")
-
-
-def print_unread(unread: Sequence["Input"]) -> None:
-    """Prints files that could not be read, each with the reason."""
-    for one in unread:
-        console.print(f"{one.name}: {one.reason}", style="red", soft_wrap=True, highlight=False, markup=False)
 
 
 def print_budget(seconds: Mapping[str, float]) -> None:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig
 
 from crackexp.budget import TimeBudget
-from crackexp.cli import run
+from crackexp.cli import leave, run
 from crackexp.config import check, instantiate
+from crackexp.data.accounting import Account
 from crackexp.roots import EvaluateRoot
 
 if TYPE_CHECKING:
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
     from crackexp.data.index import ImageIndex
 
 
-def evaluate(composed: DictConfig) -> dict[str, float]:
+def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, float]:
     """Judges one model on every image of one dataset, in a child run of the model's run.
 
     Args:
         composed: what Hydra composed from ``conf/evaluate.yaml``.
+        account: Where it is noted what becomes of the files of all datasets.
 
     Returns:
         The metrics by name, as in ``result.json`` of the run's folder.
@@ -29,6 +31,7 @@ def evaluate(composed: DictConfig) -> dict[str, float]:
     Raises:
         UserError: a mistake in the config, the dataset or the name of the model.
     """
+    account = Account() if account is None else account
     budget = TimeBudget()
     cfg = check(composed, EvaluateRoot)
 
@@ -40,6 +43,8 @@ def evaluate(composed: DictConfig) -> dict[str, float]:
         others = OtherSets(cfg)
         dataset = instantiate(cfg.dataset)
         index = dataset.prepare()
+        account.add(index.account)
+        console.print_account(account)
 
     with budget.section("imports"):
         from crackexp import report
@@ -64,11 +69,13 @@ def evaluate(composed: DictConfig) -> dict[str, float]:
         others.prepare(model.class_names, model.positive, seen or ())
         console.print_seen(dataset.name, index, seen)
         console.print_others(others.indexes, others.left_out)
+        account.add(others.account)
 
     with logger.run(f"evaluate-{dataset.name}", tags={}, parent=model.run_id):
         report.log_run(logger, cfg)
         report.log_dataset(logger, dataset.name, index, "evaluation")
         report.log_others(logger, others.indexes, others.left_out)
+        report.log_account(logger, account)
         with budget.section("evaluate"):
             network = Explainer(computing(model.classifier), model.positive_index, batch_size=cfg.batch_size)
 
@@ -92,7 +99,10 @@ def evaluate(composed: DictConfig) -> dict[str, float]:
 
 def main(composed: DictConfig) -> float | None:
     """Judges the model, and returns its accuracy to a sweeper."""
-    return evaluate(composed)["test/accuracy"]
+    account = Account()
+    accuracy = evaluate(composed, account)["test/accuracy"]
+    leave(account)
+    return accuracy
 
 
 if __name__ == "__main__":

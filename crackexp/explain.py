@@ -5,20 +5,20 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from crackexp.cli import run
+from crackexp.cli import leave, run
 from crackexp.config import check
-from crackexp.predict import INCOMPLETE
+from crackexp.data.accounting import Account
 from crackexp.roots import ExplainRoot
 
 
-def explain(composed: DictConfig) -> int:
+def explain(composed: DictConfig) -> Account:
     """Writes a picture of what speaks for a class in each image, a table and a page.
 
     Args:
         composed: what Hydra composed from ``conf/explain.yaml``.
 
     Returns:
-        How many of the named images could not be read.
+        What became of each file that was named or found.
 
     Raises:
         UserError: a mistake in the config, the name of the model, a class or a layer, or nothing to read at all.
@@ -27,7 +27,8 @@ def explain(composed: DictConfig) -> int:
 
     from crackexp.prediction.inputs import named
 
-    inputs = named(cfg.input, sys.stdin)
+    account = Account()
+    inputs = named(cfg.input, sys.stdin, account)
 
     from crackexp import console
     from crackexp.opening import open_model
@@ -36,22 +37,21 @@ def explain(composed: DictConfig) -> int:
     from crackexp.prediction.tables import writing
 
     model = open_model(cfg)
-    predictor = Predictor(model, cfg.threshold, cfg.batch_size, cfg.target, cfg.layer)
+    predictor = Predictor(model, cfg.threshold, cfg.batch_size, cfg.target, cfg.layer, account)
     made = Explanations(Path(cfg.out), predictor.target, predictor.enlarge)
     table = Path(cfg.out, "explanations.csv")
     with writing(table) as write:
-        for rows, maps in predictor.explained(inputs):
-            write(made.add(rows, maps))
+        for part, rows, maps in predictor.explained(inputs):
+            write(made.add(part, rows, maps))
     made.finish(f"{cfg.model}, layer {predictor.layer}, {predictor.thresholds}", predictor.counts)
-    console.print_predictions(predictor.counts, predictor.unread, predictor.photos, table)
+    console.print_predictions(predictor.counts, account, table)
     console.print_plain(f"Report      {made.page}")
-    return predictor.counts["unread"]
+    return account
 
 
 def main(composed: DictConfig) -> None:
     """Explains, and ends with a status that says whether all was read."""
-    if explain(composed):
-        sys.exit(INCOMPLETE)
+    leave(explain(composed))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import numpy as np
 from omegaconf import DictConfig
 
 from crackexp.config import listed
+from crackexp.data.accounting import Account
 from crackexp.data.folder import require_places
 from crackexp.data.index import ImageIndex
 from crackexp.errors import DataError, UserError
@@ -53,6 +54,14 @@ class OtherSets:
                     raise DataError(f"All images stand in train or val. Received: {index.root}")
                 self.indexes[name] = index.subset(unseen)
                 self.left_out[name] = int(np.sum(~unseen))
+
+    @property
+    def account(self) -> Account:
+        """What became of every file of the other datasets."""
+        account = Account()
+        for name, index in self.indexes.items():
+            account.add(index.account.of(name))
+        return account
 
     @property
     def fingerprints(self) -> dict[str, str]:

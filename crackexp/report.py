@@ -13,6 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from crackexp import __version__
+from crackexp.data.accounting import Account
 from crackexp.data.datamodule import DataModule
 from crackexp.data.decode import load_image
 from crackexp.data.index import ImageIndex
@@ -95,6 +96,13 @@ def log_others(logger: NoLogger, others: Mapping[str, ImageIndex], left_out: Map
     for name, index in others.items():
         log_dataset(logger, name, index, "evaluation")
         logger.log_params({f"data.also.{name}.images": len(index), f"data.also.{name}.left_out": left_out[name]})
+
+
+def log_account(logger: NoLogger, account: Account) -> None:
+    """Logs how many files were used, left out, doubted and ignored, and a table of those left out and doubted."""
+    logger.log_params({f"data.files_{name}": count for name, count in account.counts.items()})
+    if account.left_out or account.doubts:
+        logger.log_text(account.table().to_csv(index=False), "data/files.csv")
 
 
 def log_leaks(logger: NoLogger, leaks: Leaks) -> None:

@@ -64,6 +64,7 @@ class Synthetic(Dataset):
 
 class ImageFolder(Dataset):
     path: Name
+    classes: Annotated[list[Name], Field(min_length=2)] | None = None
 
 
 class Mendeley(Dataset):

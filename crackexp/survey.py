@@ -5,29 +5,30 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from crackexp.cli import run
+from crackexp.cli import leave, run
 from crackexp.config import check, instantiate
-from crackexp.predict import INCOMPLETE
+from crackexp.data.accounting import Account
 from crackexp.roots import SurveyRoot
 
 
-def survey(composed: DictConfig) -> int:
+def survey(composed: DictConfig) -> Account:
     """Cuts photos into tiles, classifies them, and writes what is cracked: pictures, tables, outlines and a page.
 
     Args:
         composed: what Hydra composed from ``conf/survey.yaml``.
 
     Returns:
-        How many of the named photos could not be read.
+        What became of each file that was named or found.
 
     Raises:
         UserError: a mistake in the config or the name of the model, or nothing to read at all.
     """
     cfg = check(composed, SurveyRoot)
 
-    from crackexp.prediction.inputs import Input, named
+    from crackexp.prediction.inputs import named
 
-    inputs = named(cfg.input, sys.stdin)
+    account = Account()
+    inputs = named(cfg.input, sys.stdin, account)
 
     from crackexp import console, report
     from crackexp.data.decode import ImageError
@@ -44,29 +45,28 @@ def survey(composed: DictConfig) -> int:
 
     with logger.run("survey", tags={}, parent=model.run_id):
         report.log_run(logger, cfg)
-        made = Survey(Path(cfg.out), cfg.mm_per_px, cfg.gps)
+        made = Survey(Path(cfg.out), cfg.mm_per_px, cfg.gps, account)
         with progress("Surveying", len(inputs)) as advance:
             for one in inputs:
                 try:
                     if one.reason is None:
-                        made.add(one.name, surveyor.look(Path(one.name).expanduser()))
+                        made.add(one, surveyor.look(one.file, one.page))
                     else:
-                        made.leave_out(one)
+                        account.leave_out(one.name, one.reason, one.may_be_image)
                 except ImageError as error:
-                    made.leave_out(Input(one.name, error.reason))
+                    account.leave_out(one.name, error.reason)
                 advance(1)
         made.finish(f"{cfg.model}, tiles of {tiling.side} px, {surveyor.thresholds}")
         logger.log_metrics(made.metrics())
         for file in made.files:
             logger.log_file(file, str(Path("survey", file.relative_to(cfg.out).parent)))
-    console.print_survey(made.table(), made.unread, made.page)
-    return len(made.unread)
+    console.print_survey(made.table(), account, made.page)
+    return account
 
 
 def main(composed: DictConfig) -> None:
     """Surveys, and ends with a status that says whether all was read."""
-    if survey(composed):
-        sys.exit(INCOMPLETE)
+    leave(survey(composed))
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from crackexp.budget import TimeBudget
-from crackexp.cli import run
+from crackexp.cli import leave, run
 from crackexp.config import check, instantiate, listed
+from crackexp.data.accounting import Account
 from crackexp.resume import own_config, resumable
 from crackexp.roots import TrainRoot
 from crackexp.sweep import cell
@@ -14,11 +15,12 @@ from crackexp.sweep.identity import cell_id
 from crackexp.training.processes import apart, is_first, join_processes
 
 
-def train(composed: DictConfig) -> dict[str, float]:
+def train(composed: DictConfig, account: Account | None = None) -> dict[str, float]:
     """Runs one training job.
 
     Args:
         composed: what Hydra composed from ``conf/train.yaml``.
+        account: Where it is noted what becomes of the files of all datasets.
 
     Returns:
         The metrics of the run by name, as in ``result.json`` of the run's folder.
@@ -26,6 +28,7 @@ def train(composed: DictConfig) -> dict[str, float]:
     Raises:
         UserError: a mistake in the config, the dataset or the tracking store.
     """
+    account = Account() if account is None else account
     budget = TimeBudget()
     checked = check(composed, TrainRoot)
     join_processes()
@@ -50,12 +53,16 @@ def train(composed: DictConfig) -> dict[str, float]:
             seed=cfg.seed,
             mix=[Mixed(dataset, **beside) for dataset, beside in listed(cfg, "mix")],
         )
+        datamodule.prepare()
+        account.add(datamodule.account)
+        console.print_account(account)
         datamodule.setup()
         others.prepare(datamodule.index.class_names, datamodule.index.positive, datamodule.seen)
         policy = instantiate(cfg.policy)
         policy.require_enough(datamodule.val.labels, datamodule.index.positive_index)
         console.print_data(datamodule)
         console.print_others(others.indexes, others.left_out)
+        account.add(others.account)
         this, output = cell.current(), Path(cfg.paths.output)
         identity = cell_id(cfg, datamodule.fingerprint, others.fingerprints)
         if result := this.finished(identity, output):
@@ -90,6 +97,7 @@ def train(composed: DictConfig) -> dict[str, float]:
                 report.log_run(logger, cfg, this.levels)
                 report.log_data(logger, datamodule)
                 report.log_others(logger, others.indexes, others.left_out)
+                report.log_account(logger, account)
                 report.log_network(logger, module)
         with budget.section("fit"), profiled(cfg.profile):
             trainer.fit(callbacks, logger.log_metrics, states)
@@ -128,8 +136,11 @@ def run_name(cfg: DictConfig) -> str:
 
 def main(composed: DictConfig) -> float | None:
     """Trains, and returns the metric that a sweeper optimizes."""
-    with cell.job(composed):
-        return train(composed).get(composed.optimized_metric)
+    account = Account()
+    with cell.job(composed, account):
+        metric = train(composed, account).get(composed.optimized_metric)
+    leave(account)
+    return metric
 
 
 if __name__ == "__main__":

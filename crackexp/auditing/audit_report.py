@@ -80,7 +80,8 @@ class Report:
             "pairs": audit.pairs,
             "suspects": audit.suspects,
             "outliers": audit.outliers,
-            "unreadable": audit.unreadable,
+            "left_out": audit.left_out,
+            "doubts": audit.doubts,
         }
         for name, table in tables.items():
             self._write(self.folder / f"{name}.csv", table.to_csv(index=False))
@@ -97,7 +98,7 @@ class Report:
                 file: self._picture(file) for section in self.sections for card in section.cards for file in card.files
             },
             classes=_classes(audit.images),
-            unreadable=audit.unreadable.to_dict("records"),
+            tables={"Files that were left out": audit.left_out, "Files in doubt": audit.doubts},
             version=__version__,
         )
         self._write(self.page, page)

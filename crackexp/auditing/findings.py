@@ -48,13 +48,16 @@ class Audit:
             known are left out.
         pairs: a row a pair of copies, contradicting classes first: file, mate, class, mate_class, kind, similarity,
             contradicting, part, mate_part.
+        left_out: A row for each file that was not used: file, reason.
+        doubts: A row for each doubt about a file that was used: file, reason.
         findings: the most urgent first.
         labels_judged: False where there are too few groups to judge labels by others.
     """
 
     images: pd.DataFrame
     pairs: pd.DataFrame
-    unreadable: pd.DataFrame
+    left_out: pd.DataFrame
+    doubts: pd.DataFrame
     findings: list[Finding]
     labels_judged: bool
 
@@ -93,8 +96,9 @@ def audit_images(
         images.loc[found, "suspected"] = np.asarray(index.class_names)[probabilities[found].argmax(axis=1)]
         images.loc[found, "suspect_rank"] = np.arange(1, len(found) + 1)
     pairs = _pairs(index, copies, images)
-    unreadable = pd.DataFrame(list(index.bad), columns=["file", "reason"])
-    audit = Audit(images, pairs, unreadable, [], probabilities is not None)
+    left_out = pd.DataFrame([(one.file, one.reason) for one in index.account.left_out], columns=["file", "reason"])
+    doubts = pd.DataFrame([(one.file, one.reason) for one in index.account.doubts], columns=["file", "reason"])
+    audit = Audit(images, pairs, left_out, doubts, [], probabilities is not None)
     audit.findings.extend(_findings(index, audit, split))
     return audit
 
@@ -129,7 +133,8 @@ def _pairs(index: ImageIndex, copies: Duplicates, images: pd.DataFrame) -> pd.Da
 def _findings(index: ImageIndex, audit: Audit, split: Split | None) -> list[Finding]:
     count, images, pairs = len(index), audit.images, audit.pairs
     copied = int((images["copies"] > 1).sum())
-    unreadable, contradicting = len(audit.unreadable), int(pairs["contradicting"].sum())
+    contradicting, doubted = int(pairs["contradicting"].sum()), index.account.counts["doubted"]
+    unreadable = sum(one.may_be_image for one in index.account.left_out)
     identical = int((pairs["kind"] == IDENTICAL).sum())
     found = [
         Finding(
@@ -137,7 +142,14 @@ def _findings(index: ImageIndex, audit: Audit, split: Split | None) -> list[Find
             "unreadable files",
             unreadable,
             f"Not readable as images: {_some(unreadable, 'file')}.",
-            "mend or delete those in unreadable.csv, or train with dataset.on_bad_file=skip",
+            "mend or delete those in left_out.csv, or train with dataset.on_bad_file=skip",
+        ),
+        Finding(
+            "doubted",
+            "doubted files",
+            doubted,
+            f"Odd, but used: {_some(doubted, 'file')}.",
+            "look at them, and at the reasons in doubts.csv",
         ),
         Finding(
             "contradictions",

@@ -1,11 +1,13 @@
 """The account of every file met below an input: used, left out with a reason, or used with a doubt."""
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 INCOMPLETE = 3
 """The exit status of a command that left out a file which may be an image."""
@@ -43,8 +45,8 @@ class Account:
         left_out: The files that were not used, each with its reason.
         doubts: The files that were used although something about them is odd, each with the reason. A file may have
             several doubts.
-        ignored: How many files were left out quietly because nobody means them as images (``.DS_Store``, ``.txt``,
-            ``.xml``), by their suffix.
+        ignored: How many files were left out quietly, by their suffix: those that nobody means as images
+            (``.DS_Store``, ``.txt``, ``.xml``), and those beyond a limit that the user set.
 
     Example:
 
@@ -72,21 +74,24 @@ class Account:
         path = PurePath(file)
         self.ignored[path.suffix.lower() or path.name] += 1
 
-    def add(self, other: "Account", folder: str = "") -> None:
-        """Takes the files of another account in.
+    def add(self, other: "Account") -> None:
+        """Takes the files of another account in."""
+        self.used += other.used
+        self.left_out += other.left_out
+        self.doubts += other.doubts
+        self.ignored.update(other.ignored)
 
-        Args:
-            other: The other account.
-            folder: A path that is put before the files of `other`.
-        """
+    def renamed(self, rename: Callable[[str], str]) -> "Account":
+        """Returns the account with every file that is named in it called `rename(file)`."""
 
         def moved(remarks: list[Remark]) -> list[Remark]:
-            return [Remark(str(PurePath(folder, one.file)), one.reason, one.may_be_image) for one in remarks]
+            return [replace(one, file=rename(one.file)) for one in remarks]
 
-        self.used += other.used
-        self.left_out += moved(other.left_out)
-        self.doubts += moved(other.doubts)
-        self.ignored.update(other.ignored)
+        return replace(self, left_out=moved(self.left_out), doubts=moved(self.doubts), ignored=Counter(self.ignored))
+
+    def of(self, dataset: str) -> "Account":
+        """Returns the account with the name of its dataset before every file, for commands that read several."""
+        return self.renamed(lambda file: f"{dataset}: {file}")
 
     @property
     def exit_status(self) -> int:
@@ -103,8 +108,10 @@ class Account:
             "ignored": self.ignored.total(),
         }
 
-    def table(self) -> pd.DataFrame:
+    def table(self) -> "pd.DataFrame":
         """Returns a row for each file that was left out or is doubted, with the columns file, fate and reason."""
+        import pandas as pd  # takes half a second, which --help and refusals do not wait for
+
         rows = [(one.file, LEFT_OUT, one.reason) for one in self.left_out]
         rows += [(one.file, DOUBTED, one.reason) for one in self.doubts]
         return pd.DataFrame(rows, columns=["file", "fate", "reason"])
@@ -112,10 +119,11 @@ class Account:
     def text(self) -> str:
         """Returns the counts in a line, and below it the first files that were left out or are doubted."""
         counts = self.counts
-        line = f"Files: {counts['used']:,} used, {counts['left_out']:,} left out, {counts['doubted']:,} used with a doubt"
+        told = f"{counts['used']:,} used, {counts['left_out']:,} left out, {counts['doubted']:,} used with a doubt"
+        line = f"Files: {told}"
         if self.ignored:
             kinds = ", ".join(f"{kind} {count:,}" for kind, count in self.ignored.most_common(5))
-            line += f"; {counts['ignored']:,} that are no images were ignored ({kinds})"
+            line += f"; {counts['ignored']:,} others ignored ({kinds})"
         lines = [line]
         for fate, remarks in ((LEFT_OUT, self.left_out), (DOUBTED, self.doubts)):
             lines += [f"  {fate}: {one.file}: {one.reason}" for one in remarks[:SHOWN]]

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
+from crackexp.data.accounting import Account
 from crackexp.data.augmentation import Augmentation, View
 from crackexp.data.index import ImageIndex
 from crackexp.data.mix import Dataset, Mixed
@@ -56,13 +57,22 @@ class DataModule:
         self.seed = seed
         self.mix = tuple(mix)
 
-    def setup(self) -> None:
-        """Indexes the images, parts them, and mixes the others in.
+    def prepare(self) -> None:
+        """Indexes the images of all datasets.
 
         Raises:
-            DataError: images that cannot be used, or too few of them.
+            DataError: Images cannot be used.
         """
         self.index = self.dataset.prepare()
+        for mixed in self.mix:
+            mixed.prepare()
+
+    def setup(self) -> None:
+        """Parts the images, which `prepare` has indexed, and mixes the others in.
+
+        Raises:
+            DataError: There are too few images.
+        """
         self.split = self.splitter.split(self.index)
         for mixed in self.mix:
             mixed.setup(self.index, (self.val, self.test))
@@ -83,6 +93,15 @@ class DataModule:
             return self.index.fingerprint
         parts = [self.index.fingerprint, *(mixed.index.fingerprint for mixed in self.mix)]
         return hashlib.blake2b("\n".join(parts).encode(), digest_size=8).hexdigest()
+
+    @property
+    def account(self) -> Account:
+        """What became of every file of all datasets."""
+        account = Account()
+        account.add(self.index.account)
+        for mixed in self.mix:
+            account.add(mixed.index.account.of(mixed.name))
+        return account
 
     @property
     def val(self) -> ImageIndex:

@@ -1,17 +1,15 @@
 """Reads an image file into upright 8-bit RGB, and says why where it cannot."""
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from crackexp.data.pixels import UnusableImageError, decode
+from crackexp.data.pixels import DecodedImage, UnusableImageError, count_pages, decode
 from crackexp.errors import DataError
 
-IMAGE_SUFFIXES = frozenset({".bmp", ".jfif", ".jpeg", ".jpg", ".jpe", ".png", ".tif", ".tiff", ".webp"})
-"""Lower-case suffixes of the files that count as images; other files beside them are ignored."""
-
-PIXELS_VERSION = 1
+PIXELS_VERSION = 2
 """Raised by one whenever decoding or resizing begins to give other pixels: stored embeddings carry it in their key."""
 
 
@@ -27,50 +25,73 @@ class ImageError(DataError):
         self.reason = reason
 
 
-def load_image(path: Path) -> np.ndarray:
-    """Reads an image file, see `decode`.
+@dataclass(frozen=True)
+class CheckedFile:
+    """What one look at a file says of it.
 
-    Args:
-        path: a JPEG, PNG, BMP, TIFF or WebP file.
+    Attributes:
+        digest: The blake2b-128 digest of the file's bytes, 32 hex digits; "" where they cannot be read.
+        reason: Why the file cannot be used as an image; None where it can.
+        doubts: What is odd about an image that can be used, a few words each.
+    """
 
-    Returns:
-        uint8 array (height, width, 3), RGB, 0 to 255.
+    digest: str
+    reason: str | None = None
+    doubts: tuple[str, ...] = ()
+
+
+def load_image(path: Path, page: int = 0) -> np.ndarray:
+    """Returns the pixels of `read_image`, a uint8 array (height, width, 3).
 
     Raises:
-        ImageError: the file cannot be read or decoded.
+        ImageError: The file cannot be read or decoded.
+    """
+    return read_image(path, page).pixels
+
+
+def read_image(path: Path, page: int = 0) -> DecodedImage:
+    """Reads one page of an image file, see `decode`.
+
+    Args:
+        path: An image file.
+        page: The number of the page, from 0.
+
+    Raises:
+        ImageError: The file cannot be read or decoded.
     """
     try:
-        return decode(Path(path).read_bytes())
+        return decode(Path(path).read_bytes(), page=page)
     except OSError as error:
-        reason = _describe(error)
+        reason = describe(error)
     except UnusableImageError as error:
         reason = str(error)
     raise ImageError(reason, path)
 
 
-def check_image(path: Path) -> str | None:
-    """Returns why the file cannot be used as an image, None where it can; decodes it in full."""
-    return read_digest(path)[1]
+def pages_of(path: Path) -> int:
+    """Returns how many pages or frames a file has, see `count_pages`; 1 where it cannot be read."""
+    try:
+        with Path(path).open("rb") as stream:
+            return count_pages(stream)
+    except OSError:
+        return 1
 
 
-def read_digest(path: Path) -> tuple[str, str | None]:
-    """Reads a file once, for its digest and its fitness as an image.
-
-    Returns:
-        The digest of the bytes (blake2b-128, 32 hex digits; "" where they cannot be read) and the
-        reason why they cannot be used, None where they can.
-    """
+def check_file(path: Path) -> CheckedFile:
+    """Reads a file once, for its digest, its fitness as an image of a dataset, and what is in doubt about it."""
     try:
         data = Path(path).read_bytes()
     except OSError as error:
-        return "", _describe(error)
+        return CheckedFile("", describe(error))
     digest = hashlib.blake2b(data, digest_size=16).hexdigest()
     try:
-        decode(data)
+        image = decode(data)
     except UnusableImageError as error:
-        return digest, str(error)
-    return digest, None
+        return CheckedFile(digest, str(error))
+    pages = (f"it has {image.pages} pages, of which the first is used",) if image.pages > 1 else ()
+    return CheckedFile(digest, None, (*image.doubts, *pages))
 
 
-def _describe(error: OSError) -> str:
+def describe(error: OSError) -> str:
+    """Returns why a file or folder cannot be read, in a few words."""
     return f"cannot be read ({error.strerror or error})"

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from crackexp.data.decode import CheckedFile
 from crackexp.files import replacing
 
 _log = logging.getLogger(__name__)
 
-_RULES = 1
+_RULES = 2
 """Raised when what counts as a usable image changes: every file is then checked anew."""
 
 
@@ -22,7 +23,7 @@ def root_key(root: Path) -> str:
 
 
 class DigestCache:
-    """Digests of the usable files under one root, by path, size and time of change.
+    """What was found when the usable files under one root were looked at, by path, size and time of change.
 
     One npz file a root, replaced as a whole: processes that save at once lose at most each other's
     entries, which are then computed again.
@@ -39,8 +40,8 @@ class DigestCache:
         self._stamps: dict[str, tuple[int, int]] = {}
         self._changed = False
 
-    def get(self, file: str) -> str | None:
-        """Returns the digest of a file that has not changed since it was put, else None."""
+    def get(self, file: str) -> CheckedFile | None:
+        """Returns what was found in a file that has not changed since it was put, else None."""
         try:
             status = (self._root / file).stat()
         except OSError:
@@ -50,10 +51,10 @@ class DigestCache:
         known = self._known.get(file)
         return known[2] if known is not None and known[:2] == stamp else None
 
-    def put(self, file: str, digest: str) -> None:
-        """Remembers the digest of a file as it was when `get` looked at it."""
+    def put(self, file: str, found: CheckedFile) -> None:
+        """Remembers what was found in a usable file as it was when `get` looked at it."""
         if file in self._stamps:
-            self._known[file] = (*self._stamps[file], digest)
+            self._known[file] = (*self._stamps[file], found)
             self._changed = True
 
     def save(self) -> None:
@@ -66,11 +67,12 @@ class DigestCache:
                 rules=_RULES,
                 files=np.array(list(self._known), dtype=str),
                 stamps=np.array([row[:2] for row in self._known.values()], dtype=np.int64),
-                digests=np.array([row[2] for row in self._known.values()], dtype=str),
+                digests=np.array([row[2].digest for row in self._known.values()], dtype=str),
+                doubts=np.array(["\n".join(row[2].doubts) for row in self._known.values()], dtype=str),
             )
         self._changed = False
 
-    def _read(self) -> dict[str, tuple[int, int, str]]:
+    def _read(self) -> dict[str, tuple[int, int, CheckedFile]]:
         if not self.path.exists():
             return {}
         try:
@@ -81,9 +83,13 @@ class DigestCache:
                     table["files"].tolist(),
                     table["stamps"].tolist(),
                     table["digests"].tolist(),
+                    table["doubts"].tolist(),
                     strict=True,
                 )
-                return {file: (size, time, digest) for file, (size, time), digest in rows}
+                return {
+                    file: (size, time, CheckedFile(digest, None, tuple(filter(None, doubts.split("\n")))))
+                    for file, (size, time), digest, doubts in rows
+                }
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             _log.warning("%s is damaged (%s); every image is checked anew", self.path, error)
             return {}

@@ -2,15 +2,15 @@
 
 import difflib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from crackexp.data.decode import IMAGE_SUFFIXES
+from crackexp.data.accounting import Account
 from crackexp.data.index import ImageIndex, OnBadFile, build_index
+from crackexp.data.listing import is_image, is_litter, list_images, without_links
 from crackexp.errors import DataError
 
-_IGNORED_FOLDERS = frozenset({"__MACOSX", "@eaDir"})
 _POSITIVE_NAMES = frozenset({"positive", "crack", "cracks", "cracked", "defect"})
 _PART_NAMES = frozenset({"train", "val", "valid", "validation", "test"})
 
@@ -26,6 +26,7 @@ class ImageFolder:
         limit: at most this many images, in turn from each class; None: all.
         on_bad_file: "error" lists them and stops, "skip" leaves them out.
         cache: folder for digests.
+        classes: The folders that are classes; None: all that hold images.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class ImageFolder:
         limit: int | None,
         on_bad_file: OnBadFile,
         cache: str | Path,
+        classes: Sequence[str] | None = None,
     ) -> None:
         self.name = name
         self.path = Path(path).expanduser()
@@ -44,6 +46,7 @@ class ImageFolder:
         self.limit = limit
         self.on_bad_file = on_bad_file
         self.cache = Path(cache)
+        self.classes = classes
 
     def prepare(self) -> ImageIndex:
         """Checks and lists the images.
@@ -52,7 +55,8 @@ class ImageFolder:
             DataError: no such folder, no class folders, an empty class, an unknown positive class,
                 bad files.
         """
-        members = class_members(self.path)
+        account = Account()
+        members = class_members(self.path, account, self.classes)
         names = sorted({name for _, name in members})
         return build_index(
             self.path,
@@ -61,82 +65,116 @@ class ImageFolder:
             cache=self.cache,
             on_bad_file=self.on_bad_file,
             limit=self.limit,
+            account=account,
         )
 
 
-def class_members(root: Path) -> list[tuple[str, str]]:
+def class_members(
+    root: Path, account: Account | None = None, classes: Sequence[str] | None = None
+) -> list[tuple[str, str]]:
     """Lists the images below the class folders of `root`.
 
-    Hidden files, operating-system litter and files without an image suffix are ignored.
+    No image is listed twice: of several links to one file in a class one is used, and a file that links in two classes
+    lead to is left out.
+
+    Args:
+        root: The folder of the class folders.
+        account: Where the files that are not listed are noted, by their paths relative to `root`.
+        classes: The folders that are classes; None: all that hold images.
 
     Returns:
         (POSIX path relative to `root`, class name) of each image, sorted.
 
     Raises:
-        DataError: `root` is no folder, holds images beside the class folders, has fewer than two
-            class folders or an empty one.
+        DataError: `root` is no folder, holds images beside the class folders, or holds fewer than two classes; or one
+            of `classes` is not there or is empty.
     """
     require_folder(root)
-    children = [child for child in sorted(root.iterdir()) if not _is_ignored(child.name)]
-    loose = [child.name for child in children if _is_image(child)]
-    classes = [child.name for child in children if child.is_dir()]
+    noted = Account()
+    folders = _class_folders(root, classes, noted)
+    if classes is None and len(folders) > 1 and _PART_NAMES.issuperset(name.lower() for name in folders):
+        raise DataError(
+            f"{root} is split already into {', '.join(folders)}. Give the folder of images before "
+            f"the split, or one part: dataset.path={root / folders[0]}. "
+            f"Received: dataset.path={root}"
+        )
+    inside = {os.path.realpath(root / name) for name in folders}
+    found = without_links({name: list_images(root / name, noted, inside) for name in folders}, noted)
+    for name in [name for name, images in found.items() if not images]:
+        if classes is not None:
+            raise DataError(
+                f"The class folder {root / name} holds no images. Fill it, or leave it out of dataset.classes. "
+                f"Received: dataset.classes=[{','.join(classes)}]"
+            )
+        noted.leave_out(str(root / name), "a folder without images, so no class", may_be_image=False)
+        del found[name]
+    if len(found) < 2:
+        raise _too_few_classes(root, folders, list(found))
+    if account is not None:
+        account.add(noted.renamed(lambda file: os.path.relpath(file, root)))
+    return sorted((image.path.relative_to(root).as_posix(), name) for name, images in found.items() for image in images)
+
+
+def _class_folders(root: Path, classes: Sequence[str] | None, account: Account) -> list[str]:
+    """Returns the names of the class folders in `root`, and notes what else stands there.
+
+    Raises:
+        DataError: Images stand in `root` itself, no folders do, or one of `classes` is not there.
+    """
+    folders, loose = [], []
+    for child in sorted(root.iterdir()):
+        if is_litter(child.name):
+            account.ignore(str(child))
+        elif not child.is_dir():
+            beside = Account()
+            if is_image(child, beside) or beside.left_out:
+                loose.append(child.name)
+            account.ignored.update(beside.ignored)
+        elif root.resolve().is_relative_to(child.resolve()):
+            account.leave_out(str(child), "a link back to the dataset, so no class", may_be_image=False)
+        else:
+            folders.append(child.name)
     if loose:
         raise DataError(
             f"{len(loose)} images stand in {root} itself, such as {loose[0]}. Put each image into "
             f"a folder named after its class, such as Positive/ and Negative/. "
             f"Received: dataset.path={root}"
         )
-    if not classes:
+    if not folders:
         raise DataError(
             f"{root} holds no class folders. Give a folder with one folder for each class, such "
             f"as Positive/ and Negative/. Received: dataset.path={root}"
         )
-    if len(classes) == 1:
-        inner = [child.name for child in sorted((root / classes[0]).iterdir()) if child.is_dir()]
-        hint = (
-            f"If {', '.join(inner[:5])} are the classes, type dataset.path={root / classes[0]}. "
-            if len(inner) > 1
-            else "Add a folder with images of another class. "
-        )
-        raise DataError(f"{root} holds only one class, {classes[0]}. {hint}Received: dataset.path={root}")
-    if _PART_NAMES.issuperset(name.lower() for name in classes):
+    if classes is None:
+        return folders
+    if missing := [name for name in classes if name not in folders]:
         raise DataError(
-            f"{root} is split already into {', '.join(classes)}. Give the folder of images before "
-            f"the split, or one part: dataset.path={root / classes[0]}. "
-            f"Received: dataset.path={root}"
+            f"{root} has no folder {', '.join(missing)}. Choose from: {', '.join(folders)}. "
+            f"Received: dataset.classes=[{','.join(classes)}]"
         )
-    members: list[tuple[str, str]] = []
-    for name in classes:
-        files = [(file.relative_to(root).as_posix(), name) for file in images_below(root / name)]
-        if not files:
-            raise DataError(
-                f"The class folder {root / name} holds no images ({_suffixes()}). Fill it or "
-                f"delete it. Received: dataset.path={root}"
-            )
-        members += files
-    return sorted(members)
+    for name in folders:
+        if name not in classes:
+            account.leave_out(str(root / name), "a folder that is not in dataset.classes", may_be_image=False)
+    return [name for name in folders if name in classes]
 
 
-def images_below(folder: Path) -> Iterator[Path]:
-    """Yields the image files below a folder, through symbolic links, each folder once."""
-    seen: set[str] = set()
-    for parent, folders, files in os.walk(folder, followlinks=True, onerror=_refuse):
-        real = os.path.realpath(parent)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not _is_ignored(name))
-        for name in files:
-            if not _is_ignored(name) and Path(name).suffix.lower() in IMAGE_SUFFIXES:
-                yield Path(parent, name)
-
-
-def nested_folders(folder: Path) -> Iterator[Path]:
-    """Yields a folder, the folders in it and those in them: archives often wrap what they hold."""
-    yield folder
-    for pattern in ("*/", "*/*/"):
-        yield from (child for child in sorted(folder.glob(pattern)) if not _is_ignored(child.name))
+def _too_few_classes(root: Path, folders: Sequence[str], classes: Sequence[str]) -> DataError:
+    """Returns the error of a folder in which fewer than two folders hold images."""
+    if not classes:
+        return DataError(
+            f"The folders {', '.join(folders)} of {root} hold no images. Give a folder with one folder of images for "
+            f"each class. Received: dataset.path={root}"
+        )
+    (only,) = classes
+    empty = [name for name in folders if name != only]
+    inner = [child.name for child in sorted((root / only).iterdir()) if child.is_dir()]
+    if empty:
+        hint = f"No images are in {', '.join(empty)}. Fill or name the folder of another class. "
+    elif len(inner) > 1:
+        hint = f"If {', '.join(inner[:5])} are the classes, type dataset.path={root / only}. "
+    else:
+        hint = "Add a folder with images of another class. "
+    return DataError(f"{root} holds only one class, {only}. {hint}Received: dataset.path={root}")
 
 
 def choose_positive(names: list[str], positive: str | None, root: Path) -> str:
@@ -201,15 +239,3 @@ def require_places(options: Iterable[Mapping[str, Any]], where: str) -> None:
 
 def _refuse(error: OSError) -> NoReturn:
     raise DataError(f"The folder cannot be read ({error.strerror}). Received: {error.filename}") from error
-
-
-def _is_ignored(name: str) -> bool:
-    return name.startswith(".") or name in _IGNORED_FOLDERS
-
-
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
-
-
-def _suffixes() -> str:
-    return ", ".join(sorted(IMAGE_SUFFIXES))

@@ -6,14 +6,15 @@ import logging
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from crackexp.data.decode import read_digest
+from crackexp.data.accounting import Account
+from crackexp.data.decode import CheckedFile, check_file
 from crackexp.data.digests import DigestCache, root_key
 from crackexp.errors import ConfigError, DataError
 from crackexp.files import replacing
@@ -39,7 +40,8 @@ class ImageIndex:
         positive: the class that means "crack".
         groups: (n,) str, the photo that each patch was cut from; None where unknown.
         roots: (n,) Path, the folder that each file is relative to; None: all to `root`.
-        bad: (file, reason) of each file that was left out because it cannot be used.
+        account: What became of every file of the dataset, by its path relative to `root`; parts of an index have that
+            of the whole.
     """
 
     root: Path
@@ -50,7 +52,7 @@ class ImageIndex:
     positive: str
     groups: np.ndarray | None = None
     roots: np.ndarray | None = None
-    bad: tuple[tuple[str, str], ...] = ()
+    account: Account = field(default_factory=Account)
 
     def __len__(self) -> int:
         return len(self.files)
@@ -149,6 +151,7 @@ def build_index(
     on_bad_file: OnBadFile = "error",
     groups: Sequence[str] | None = None,
     limit: int | None = None,
+    account: Account | None = None,
 ) -> ImageIndex:
     """Decodes and digests every image once and lists them.
 
@@ -164,6 +167,7 @@ def build_index(
         groups: source photo of each member.
         limit: at most this many images, in turn from each class, by a hash of their paths: the
             same on every machine, and a larger limit keeps the images of a smaller one.
+        account: The files that were left out when the members were listed. Those that may be images are bad files.
 
     Raises:
         ConfigError: `on_bad_file` is neither.
@@ -171,6 +175,7 @@ def build_index(
     """
     if on_bad_file not in ("error", "skip"):
         raise ConfigError(f"on_bad_file is either error or skip. Received: dataset.on_bad_file={on_bad_file}")
+    account = Account() if account is None else account
     order = sorted(range(len(members)), key=lambda i: members[i][0])
     class_names = tuple(sorted({name for _, name in members}))
     row_of = {name: row for row, name in enumerate(class_names)}
@@ -180,26 +185,48 @@ def build_index(
 
     if limit is not None:
         rows = _limited(files, labels, class_names, limit)
+        account.ignored.update({"beyond dataset.limit": len(files) - len(rows)})
         files, labels = files[rows], labels[rows]
         photos = None if photos is None else photos[rows]
 
-    digests, bad = _verify(root, files, Path(cache) / "index")
-    if bad:
-        _report_bad_files(root, bad, Path(cache) / "index", on_bad_file)
-    good = np.array([file not in bad for file in files], dtype=bool)
+    checked = _check(root, files, Path(cache) / "index")
+    for file, one in zip(files.tolist(), checked, strict=True):
+        if one.reason is None:
+            account.doubt(file, one.doubts)
+        else:
+            account.leave_out(file, one.reason)
+    if account.exit_status:
+        _report_bad_files(root, account, Path(cache) / "index", on_bad_file)
+    good = np.array([one.reason is None for one in checked], dtype=bool)
     for row, name in enumerate(class_names):
         if not np.any(labels[good] == row):
             raise DataError(f"The class {name} has no usable image. Received: {root}")
-    return ImageIndex(
+    index = ImageIndex(
         root=Path(root),
         files=files[good],
         labels=labels[good],
-        digests=digests[good],
+        digests=np.array([one.digest for one in checked if one.reason is None], dtype="<U32"),
         class_names=class_names,
         positive=positive,
         groups=None if photos is None else photos[good],
-        bad=tuple(sorted(bad.items())),
+        account=account,
     )
+    account.used = len(index)
+    for file, reason in _contradictions(index):
+        account.doubt(file, [reason])
+    return index
+
+
+def _contradictions(index: ImageIndex) -> list[tuple[str, str]]:
+    """Returns each file whose very bytes stand in another class too, with a word on where."""
+    _, first, copy_of = np.unique(index.digests, return_index=True, return_inverse=True)
+    found = []
+    for row in np.flatnonzero(index.labels != index.labels[first[copy_of]]):
+        mate = first[copy_of[row]]
+        for one, other in ((row, mate), (mate, row)):
+            name = index.class_names[index.labels[other]]
+            found.append((str(index.files[one]), f"the same bytes are {name} in {index.files[other]}"))
+    return found
 
 
 def _limited(files: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...], limit: int) -> np.ndarray:
@@ -216,49 +243,41 @@ def _limited(files: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...]
     return np.sort(np.lexsort((labels, turn))[:limit])
 
 
-def _verify(root: Path, files: np.ndarray, folder: Path) -> tuple[np.ndarray, dict[str, str]]:
-    """Returns the digest of each file ("" where bad) and the reason of each bad one."""
+def _check(root: Path, files: np.ndarray, folder: Path) -> list[CheckedFile]:
+    """Returns what a look at each file says; files that have not changed since the last look are not read again."""
     known = DigestCache(root, folder)
-    digests = np.zeros(len(files), dtype="<U32")
-    bad: dict[str, str] = {}
-    unknown: list[int] = []
-    for i, file in enumerate(files):
-        found = known.get(str(file))
-        if found is None:
-            unknown.append(i)
-        else:
-            digests[i] = found
+    checked = [known.get(file) for file in files.tolist()]
+    unknown = [i for i, one in enumerate(checked) if one is None]
 
-    def verify(rows: list[int]) -> list[tuple[int, str, str | None]]:
-        return [(i, *read_digest(root / str(files[i]))) for i in rows]
+    def check(rows: list[int]) -> list[tuple[int, CheckedFile]]:
+        return [(i, check_file(root / str(files[i]))) for i in rows]
 
     chunks = [unknown[start : start + _CHUNK] for start in range(0, len(unknown), _CHUNK)]
     with progress("Checking images", len(unknown)) as advance, ThreadPoolExecutor() as pool:
-        for done in pool.map(verify, chunks):
-            for i, digest, reason in done:
-                if reason is None:
-                    digests[i] = digest
-                    known.put(str(files[i]), digest)
-                else:
-                    bad[str(files[i])] = reason
+        for done in pool.map(check, chunks):
+            for i, one in done:
+                checked[i] = one
+                if one.reason is None:
+                    known.put(str(files[i]), one)
             advance(len(done))
     known.save()
-    return digests, bad
+    return [one for one in checked if one is not None]
 
 
-def _report_bad_files(root: Path, bad: dict[str, str], folder: Path, on_bad_file: str) -> None:
+def _report_bad_files(root: Path, account: Account, folder: Path, on_bad_file: str) -> None:
+    bad = sorted((one.file, one.reason) for one in account.left_out if one.may_be_image)
     report = folder / f"bad-files-{root_key(root)}.csv"
     with (
         replacing(report) as temporary,
         temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as stream,
     ):
-        csv.writer(stream).writerows([("file", "reason"), *sorted(bad.items())])
+        csv.writer(stream).writerows([("file", "reason"), *bad])
 
     count = f"{len(bad)} image file{'s' if len(bad) > 1 else ''}"
     if on_bad_file == "skip":
         _log.warning("left out %s of %s that cannot be used, listed in %s", count, root, report)
         return
-    lines = [f"  {file}: {reason}" for file, reason in sorted(bad.items())[:_SHOWN]]
+    lines = [f"  {file}: {reason}" for file, reason in bad[:_SHOWN]]
     if len(bad) > _SHOWN:
         lines.append(f"  and {len(bad) - _SHOWN} more")
     listing = "\n".join(lines)

@@ -6,8 +6,9 @@ from filelock import FileLock
 
 from crackexp.data.archive import unpack_once
 from crackexp.data.download import download
-from crackexp.data.folder import ImageFolder, nested_folders, require_folder
+from crackexp.data.folder import ImageFolder, require_folder
 from crackexp.data.index import ImageIndex, OnBadFile
+from crackexp.data.listing import nested_folders
 from crackexp.errors import DataError
 
 _CLASSES = ("Positive", "Negative")
@@ -70,6 +71,7 @@ class Mendeley:
             limit=self.limit,
             on_bad_file=self.on_bad_file,
             cache=self.cache,
+            classes=_CLASSES,
         ).prepare()
 
     def _unpacked(self) -> Path:

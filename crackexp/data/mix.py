@@ -1,7 +1,8 @@
 """Datasets beside the main one, whose images are added to its training images."""
 
+import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -38,21 +39,27 @@ class Mixed:
     def name(self) -> str:
         return self.dataset.name
 
+    def prepare(self) -> None:
+        """Indexes the images.
+
+        Raises:
+            UserError: Images cannot be used.
+        """
+        with self._named():
+            self.index = self.dataset.prepare()
+
     def setup(self, main: ImageIndex, held_out: Sequence[ImageIndex]) -> None:
-        """Indexes the images, gives them the classes of `main`, and leaves out those that judge the model.
+        """Gives the images the classes of `main`, and leaves out those that judge the model.
 
         Args:
             main: the main dataset.
             held_out: its val and test, of which no image, byte for byte, may be trained on.
 
         Raises:
-            UserError: images that cannot be used, other classes, or nothing left.
+            UserError: Other classes, or nothing left.
         """
-        try:
-            self.index = self.dataset.prepare()
+        with self._named():
             images = self.index.relabel(main.class_names, main.positive)
-        except UserError as error:
-            raise type(error)(f"{self.name} in mix: {error}") from error
         seen = np.isin(images.digests, np.concatenate([part.digests for part in held_out]))
         if seen.all():
             raise DataError(
@@ -62,3 +69,11 @@ class Mixed:
         if seen.any():
             _log.warning("left out %d of %d images of %s: they are in val or test", seen.sum(), len(seen), self.name)
         self.train = images.subset(~seen)
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """Says of a mistake in the block which of the datasets in `mix` it is about."""
+        try:
+            yield
+        except UserError as error:
+            raise type(error)(f"{self.name} in mix: {error}") from error

@@ -1,13 +1,14 @@
 """From image files to uint8 batches of one fixed shape, decoded and augmented by grain's threads."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from crackexp.data.decode import ImageError, load_image
+from crackexp.data.decode import ImageError, load_image, read_image
 from crackexp.data.index import ImageIndex
 from crackexp.data.pixels import resize
 
@@ -39,31 +40,49 @@ def image_batches(
     yield from _stream(range(len(index)), load, batch_size, stack, drop_remainder=False)
 
 
+@dataclass(frozen=True)
+class ReadResult:
+    """What became of a file that may be an image.
+
+    Attributes:
+        height: The height of the image in pixels; 0 where it was not read.
+        width: The width of the image in pixels; 0 where it was not read.
+        doubts: What is odd about the image, a few words each.
+        reason: Why the file was not read; None where it was.
+    """
+
+    height: int = 0
+    width: int = 0
+    doubts: tuple[str, ...] = ()
+    reason: str | None = None
+
+
 def readable_batches(
-    files: Sequence[Path], image_size: int, batch_size: int
-) -> Iterator[tuple[np.ndarray, list[tuple[int, int] | str]]]:
-    """Yields each of n `files` once, in order, and what became of it; a file that is no image stops nothing.
+    files: Sequence[tuple[Path, int]], image_size: int, batch_size: int
+) -> Iterator[tuple[np.ndarray, list[ReadResult]]]:
+    """Yields each of n pages once, in order, and what became of it; a file that is no image stops nothing.
 
     Args:
-        files: that may be images.
+        files: Files that may be images, each with the number of a page from 0.
         image_size: S in pixels.
         batch_size: B.
 
     Yields:
-        ceil(n / B) times images (B, S, S, 3) uint8, black where there is none, and for each file of the batch its
-        height and width in pixels, or the reason why it is no image.
+        ceil(n / B) times images (B, S, S, 3) uint8, black where there is none, and the result of each page of the
+        batch.
     """
 
-    def load(row: int) -> tuple[np.ndarray, tuple[int, int] | str]:
+    def load(row: int) -> tuple[np.ndarray, ReadResult]:
         try:
-            image = load_image(files[row])
+            image = read_image(*files[row])
         except ImageError as error:
-            return np.zeros((image_size, image_size, 3), np.uint8), error.reason
-        return resize(image, image_size), (image.shape[0], image.shape[1])
+            return np.zeros((image_size, image_size, 3), np.uint8), ReadResult(reason=error.reason)
+        height, width = image.pixels.shape[:2]
+        return resize(image.pixels, image_size), ReadResult(height, width, image.doubts)
 
-    def stack(items: list[Any]) -> tuple[np.ndarray, list[tuple[int, int] | str]]:
-        images, fates = zip(*items, strict=True)
-        return _filled(images, image_size, batch_size), list(fates)
+    def stack(items: list[Any]) -> tuple[np.ndarray, list[ReadResult]]:
+        images, results = zip(*items, strict=True)
+        return _filled(images, image_size, batch_size), list(results)
 
     yield from _stream(range(len(files)), load, batch_size, stack, drop_remainder=False)
 

@@ -1,13 +1,16 @@
 """SDNET2018 (Maguire, Dorafshan, Thomas 2018, doi 10.15142/T3TD19)."""
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
 
+from crackexp.data.accounting import Account
 from crackexp.data.archive import unpack_once
-from crackexp.data.folder import choose_positive, images_below, nested_folders, require_folder
+from crackexp.data.folder import choose_positive, require_folder
 from crackexp.data.index import ImageIndex, OnBadFile, build_index
+from crackexp.data.listing import list_images, nested_folders
 from crackexp.errors import ConfigError, DataError
 
 SURFACES = ("decks", "pavements", "walls")
@@ -85,7 +88,8 @@ class Sdnet2018:
         members: list[tuple[str, str]] = []
         groups: list[str] = []
         found: set[tuple[str, str]] = set()
-        for surface, name, file in _patches(root, self.surfaces):
+        account = Account()
+        for surface, name, file in _patches(root, self.surfaces, account):
             members.append((file.relative_to(root).as_posix(), name))
             groups.append(f"{surface}/{file.stem.split('-')[0]}")
             found.add((surface, name))
@@ -103,6 +107,7 @@ class Sdnet2018:
             on_bad_file=self.on_bad_file,
             groups=groups,
             limit=self.limit,
+            account=account.renamed(lambda file: os.path.relpath(file, root)),
         )
 
     def _folder(self) -> Path:
@@ -129,13 +134,13 @@ def _class_folders(root: Path) -> Iterator[Path]:
             yield from (child for child in surface.iterdir() if child.is_dir())
 
 
-def _patches(root: Path, surfaces: Sequence[str]) -> Iterator[tuple[str, str, Path]]:
-    """Yields (surface, class name, file) of each patch of the chosen surfaces."""
+def _patches(root: Path, surfaces: Sequence[str], account: Account) -> Iterator[tuple[str, str, Path]]:
+    """Yields (surface, class name, file) of each patch of the chosen surfaces, and notes the other files."""
     for child in _class_folders(root):
         surface = _SURFACE_OF[_letters(child.parent.name)]
         name = _CLASS_OF.get(_letters(child.name))
         if surface in surfaces and name is not None:
-            yield from ((surface, name, file) for file in images_below(child))
+            yield from ((surface, name, image.path) for image in list_images(child, account))
 
 
 def _letters(name: str) -> str:

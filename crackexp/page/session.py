@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from crackexp.data.accounting import Remark
 from crackexp.data.pixels import decode
 from crackexp.decisions import Thresholds
-from crackexp.prediction.inputs import Input
 from crackexp.prediction.overlay import heat_layer, jpeg, shrunk
 from crackexp.prediction.survey_report import SEVERITY, by_severity
 from crackexp.prediction.surveyor import Finding, Surveyor
@@ -115,7 +115,7 @@ def develop(
     Raises:
         UnusableImageError: the bytes are no image, or one too large or too small.
     """
-    pixels = decode(data, max_pixels)
+    pixels = decode(data, max_pixels).pixels
     found = surveyor.look_at(pixels, advance)
     verdict = found.verdict(mm_per_px)
     small = shrunk(pixels, SIDE)
@@ -145,7 +145,7 @@ class Session:
     def __init__(self, thresholds: Thresholds, limits: Limits) -> None:
         self.thresholds = self._usual = thresholds
         self.photos: dict[int, Photo] = {}
-        self.unread: list[Input] = []
+        self.unread: list[Remark] = []
         self.changed: Callable[[], None] = lambda: None
         self.told: Callable[[float], None] = lambda share: None
         self._limits = limits
@@ -165,7 +165,7 @@ class Session:
     def leave_out(self, name: str, reason: str) -> None:
         """Notes a file that there is no photo of."""
         if self.room:
-            self.unread.append(Input(name[:NAME], reason[:NAME]))
+            self.unread.append(Remark(name[:NAME], reason[:NAME]))
         self.changed()
 
     def stop(self) -> None:
@@ -213,7 +213,7 @@ def judge(photos: Iterable[tuple[int, Photo]], thresholds: Thresholds) -> dict[i
     return judged
 
 
-def photo_table(photos: Iterable[Photo], unread: Iterable[Input], thresholds: Thresholds) -> pd.DataFrame:
+def photo_table(photos: Iterable[Photo], unread: Iterable[Remark], thresholds: Thresholds) -> pd.DataFrame:
     """Returns a row for each photo at `thresholds`, as in the ``photos.csv`` of a survey, and the threshold."""
     rows = [{"photo": photo.name, **photo.at(thresholds).verdict, "threshold": thresholds.crack} for photo in photos]
     return by_severity(rows, list(unread))

@@ -9,7 +9,8 @@ from nicegui.element import Element
 from nicegui.events import GenericEventArguments
 
 from crackexp import __version__
-from crackexp.data.decode import IMAGE_SUFFIXES
+from crackexp.data.listing import IMAGE_SUFFIXES
+from crackexp.data.pixels import FORMATS
 from crackexp.decisions import CRACK
 from crackexp.page.session import Limits, Photo, Session, judge
 from crackexp.prediction.overlay import OPACITY
@@ -103,8 +104,7 @@ class View:
                     with Drop(f"{tab}/photos", limits) as self._drop:
                         ui.label("Drop photos or a folder here").classes("invitation")
                         ui.label(
-                            f"JPEG, PNG, TIFF, WebP or BMP, up to {limits.megabytes:g} MB and {limits.megapixels:g} "
-                            "megapixels each"
+                            f"{FORMATS}, up to {limits.megabytes:g} MB and {limits.megapixels:g} megapixels each"
                         ).classes("note hint")
                     self._draw_list()
                 with ui.element("section").classes("show filled"):
@@ -175,7 +175,7 @@ class View:
             self._chosen = None
         number = self._chosen or next((number for number, _ in ranked), None)
         self._list.rows = [self._row(each, photo, each == number) for each, photo in ranked]
-        self._unread.rows = [{"file": one.name, "reason": one.reason} for one in session.unread]
+        self._unread.rows = [{"file": one.file, "reason": one.reason} for one in session.unread]
         self._unread.set_visibility(bool(session.unread))
         if number is not None:
             self._show(number, session.photos[number])

@@ -1,6 +1,6 @@
 """The folder that an explanation leaves: a picture of each image beside its evidence, a table, and a page over all."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -12,6 +12,7 @@ from crackexp import __version__
 from crackexp.data.decode import load_image
 from crackexp.evaluation.figures.evidence import evidence
 from crackexp.files import replacing, write_text
+from crackexp.prediction.inputs import Input
 from crackexp.prediction.overlay import jpeg
 from crackexp.progress import progress
 
@@ -40,11 +41,12 @@ class Explanations:
         self._count = 0
         self._shown = pd.DataFrame({"probability": pd.array([], "Float32")})
 
-    def add(self, rows: pd.DataFrame, maps: np.ndarray) -> pd.DataFrame:
+    def add(self, inputs: Sequence[Input], rows: pd.DataFrame, maps: np.ndarray) -> pd.DataFrame:
         """Writes a picture of each image that could be read: the image, and beside it the evidence laid over it.
 
         Args:
-            rows: n of `Predictor.tables`.
+            inputs: n pages of files.
+            rows: What the model says of each of them, see `Predictor.explained`.
             maps: (n, h, w) float32.
 
         Returns:
@@ -52,12 +54,12 @@ class Explanations:
         """
         pictures: list[str | None] = []
         with progress("Drawing", len(rows)) as advance:
-            for row, cells in zip(rows.itertuples(), maps, strict=True):
+            for one, row, cells in zip(inputs, rows.itertuples(), maps, strict=True):
                 self._count += 1
-                name = f"images/{self._count:05}_{Path(row.path).stem}.jpg" if pd.isna(row.reason) else None
+                name = f"images/{self._count:05}_{Path(one.name).stem}.jpg" if pd.isna(row.reason) else None
                 if name:
                     with replacing(self.folder / name) as temporary:
-                        temporary.write_bytes(jpeg(self._picture(Path(row.path).expanduser(), cells), 90))
+                        temporary.write_bytes(jpeg(self._picture(one, cells), 90))
                 pictures.append(name)
                 advance(1)
         rows = rows.assign(picture=pd.array(pictures, "string"))
@@ -75,7 +77,7 @@ class Explanations:
             loader=PackageLoader("crackexp.prediction", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
         )
         page = environment.get_template("explanations.html").render(
-            rows=self._shown.to_dict("records"),
+            rows=self._shown.astype(object).where(self._shown.notna(), None).to_dict("records"),
             target=self._target,
             counts=counts,
             how=how,
@@ -83,8 +85,8 @@ class Explanations:
         )
         write_text(self.page, page)
 
-    def _picture(self, file: Path, cells: np.ndarray) -> np.ndarray:
-        image = load_image(file)
+    def _picture(self, one: Input, cells: np.ndarray) -> np.ndarray:
+        image = load_image(one.file, one.page)
         height, width = image.shape[:2]
         scale = SIDE / max(height, width)
         size = max(round(width * scale), 1), max(round(height * scale), 1)

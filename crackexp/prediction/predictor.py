@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from crackexp.data.pipeline import readable_batches
+from crackexp.data.accounting import Account
+from crackexp.data.pipeline import ReadResult, readable_batches
 from crackexp.decisions import CRACK, SOUND, UNSURE, Thresholds
 from crackexp.errors import ConfigError
 from crackexp.prediction.inputs import Input
@@ -20,13 +21,10 @@ MIN_SIDE = 16
 """Pixels; a smaller image shows nothing that could be a crack."""
 PHOTO = 4
 """A side of so many times the model's is a photo's: a crack of it is lost when the whole is scaled to the model's."""
+PHOTO_DOUBT = "a photo, much larger than a patch: scaled down whole it may lose its cracks, so use crackexp.survey"
 UNREAD = "unread"
-SHOWN = 5
-"""Files that could not be read and are told on the terminal; the table has them all."""
 ROWS = 4096
 """Of a table."""
-Fate = tuple[int, int] | str
-"""What became of a file: its height and width in pixels, or the reason why it was not read."""
 
 
 class Predictor:
@@ -38,6 +36,7 @@ class Predictor:
         batch_size: images at once; None: what is fastest.
         target: the class that is explained; None: the one that means "crack".
         layer: the maps are those of; None: see `GradCam`.
+        account: Where it is noted what becomes of the files.
 
     Raises:
         ConfigError: the model has no such class or layer.
@@ -48,8 +47,7 @@ class Predictor:
         layer: the maps are those of.
         enlarge: brings maps to the size of an image, see `GradCam.enlarge`.
         counts: files so far, by "crack", "unsure" where there is such a band, "sound" and "unread".
-        photos: how many of them were much larger than what the model sees.
-        unread: the first few files that could not be read, with the reason.
+        account: What became of each file so far.
     """
 
     def __init__(
@@ -59,12 +57,12 @@ class Predictor:
         batch_size: int | None = None,
         target: str | None = None,
         layer: str | None = None,
+        account: Account | None = None,
     ) -> None:
         self.thresholds = model.thresholds if threshold is None else Thresholds.at(threshold)
         band = self.thresholds.unsure < self.thresholds.crack
         self.counts: Counter[str] = Counter({CRACK: 0, **({UNSURE: 0} if band else {}), SOUND: 0, UNREAD: 0})
-        self.photos = 0
-        self.unread: list[Input] = []
+        self.account = Account() if account is None else account
         self._model = model
         self.target = target or model.positive
         if self.target not in model.class_names:
@@ -76,43 +74,46 @@ class Predictor:
 
     def tables(self, inputs: Sequence[Input]) -> Iterator[pd.DataFrame]:
         """Yields what is said of each input, in tables of up to `ROWS` rows; see `explained`."""
-        return (table for table, _ in self.explained(inputs))
+        return (table for _, table, _ in self.explained(inputs))
 
-    def explained(self, inputs: Sequence[Input]) -> Iterator[tuple[pd.DataFrame, np.ndarray]]:
+    def explained(self, inputs: Sequence[Input]) -> Iterator[tuple[list[Input], pd.DataFrame, np.ndarray]]:
         """Yields what is said of each input and why, in parts of up to `ROWS` inputs, so memory stays flat.
 
         The whole of an image is scaled to the square that the model takes, whatever its shape, as in training. Names
         that lead to no file come last.
 
         Yields:
-            path, label (a class name), probability (of a crack, float32 in [0, 1]), decision ("crack", "unsure" or
-            "sound") and reason (why the file was not read; then the three before are empty). Beside it maps of what
-            speaks for the explained class, (rows, h, w) float32; they mean nothing where the file was not read.
+            The inputs of the part, and a row for each of them: path (with ``#2`` for the second page of a file), label
+            (a class name), probability (of a crack, float32 in [0, 1]), decision ("crack", "unsure" or "sound"), doubt
+            (what is odd about the image, such as a guessed bit depth) and reason (why the file was not read; then the
+            four before are empty). Beside it maps of what speaks for the explained class, (rows, h, w) float32; they
+            mean nothing where the file was not read.
         """
         named = [one for one in inputs if one.reason is None]
         with progress("Classifying", len(named)) as advance:
             for start in range(0, len(named), ROWS):
                 part = named[start : start + ROWS]
-                outputs, maps, fates = self._read(part, advance)
-                yield self._table(part, outputs, fates), maps
+                outputs, maps, results = self._read(part, advance)
+                yield part, self._table(part, outputs, results), maps
         if refused := [one for one in inputs if one.reason is not None]:
             nothing, maps = self._empty(len(refused))
-            yield self._table(refused, nothing, [str(one.reason) for one in refused]), maps
+            results = [ReadResult(reason=one.reason) for one in refused]
+            yield refused, self._table(refused, nothing, results), maps
 
     def _empty(self, count: int) -> list[np.ndarray]:
         return [np.zeros((count, *shape[1:]), np.float32) for shape in self._network.model.output_shape]
 
     def _read(
         self, inputs: Sequence[Input], advance: Callable[[int], None]
-    ) -> tuple[np.ndarray, np.ndarray, list[Fate]]:
-        fates: list[Fate] = []
+    ) -> tuple[np.ndarray, np.ndarray, list[ReadResult]]:
+        results: list[ReadResult] = []
         outputs, maps = self._empty(len(inputs))
         size = self._network.batch_size
 
         def images() -> Iterator[np.ndarray]:
-            files = [Path(one.name).expanduser() for one in inputs]
-            for batch, its_fates in readable_batches(files, self._model.image_size, size):
-                fates.extend(map(self._judge, its_fates))
+            files = [(one.file, one.page) for one in inputs]
+            for batch, its_results in readable_batches(files, self._model.image_size, size):
+                results.extend(map(self._judge, its_results))
                 yield batch
 
         for start, output in zip(range(0, len(inputs), size), self._network.stream(images()), strict=True):
@@ -120,29 +121,43 @@ class Predictor:
                 rows = whole[start : start + size]
                 rows[:] = part[: len(rows)]
             advance(len(rows))
-        return outputs, maps, fates
+        return outputs, maps, results
 
-    def _judge(self, fate: Fate) -> Fate:
-        if isinstance(fate, str) or min(fate) >= MIN_SIDE:
-            return fate
-        return f"{fate[1]} x {fate[0]} pixels are too few to judge: it takes {MIN_SIDE} a side"
+    def _judge(self, result: ReadResult) -> ReadResult:
+        """Returns the result with what its size says of an image that was read."""
+        sides = result.height, result.width
+        if result.reason is not None:
+            return result
+        if min(sides) < MIN_SIDE:
+            return ReadResult(reason=too_small(*sides))
+        if max(sides) >= PHOTO * self._model.image_size:
+            return replace(result, doubts=(*result.doubts, PHOTO_DOUBT))
+        return result
 
-    def _table(self, inputs: Sequence[Input], outputs: np.ndarray, fates: list[Fate]) -> pd.DataFrame:
+    def _table(self, inputs: Sequence[Input], outputs: np.ndarray, results: Sequence[ReadResult]) -> pd.DataFrame:
         probability = outputs[:, self._model.positive_index]
         names = np.array(self._model.class_names)
-        reasons = [fate if isinstance(fate, str) else None for fate in fates]
         table = pd.DataFrame(
             {
                 "path": pd.array([one.name for one in inputs], "string"),
                 "label": pd.array(names[outputs.argmax(axis=1)].tolist(), "string"),
                 "probability": pd.array(probability, "Float32"),
                 "decision": pd.array(self.thresholds.decide(probability).tolist(), "string"),
-                "reason": pd.array(reasons, "string"),
+                "doubt": pd.array(["; ".join(one.doubts) or None for one in results], "string"),
+                "reason": pd.array([one.reason for one in results], "string"),
             }
         )
-        table.loc[table["reason"].notna(), ["label", "probability", "decision"]] = pd.NA
+        table.loc[table["reason"].notna(), ["label", "probability", "decision", "doubt"]] = pd.NA
         self.counts.update(table["decision"].fillna(UNREAD))
-        self.photos += sum(not isinstance(fate, str) and max(fate) >= PHOTO * self._model.image_size for fate in fates)
-        unread = table[table["reason"].notna()][: SHOWN - len(self.unread)]
-        self.unread += map(Input, unread["path"], unread["reason"])
+        for one, result in zip(inputs, results, strict=True):
+            if result.reason is not None:
+                self.account.leave_out(one.name, result.reason, one.may_be_image)
+            else:
+                self.account.used += 1
+                self.account.doubt(one.name, result.doubts)
         return table
+
+
+def too_small(height: int, width: int) -> str:
+    """Returns why an image with a side below `MIN_SIDE` is not judged."""
+    return f"{width} x {height} pixels are too few to judge: it takes {MIN_SIDE} a side"

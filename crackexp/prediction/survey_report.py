@@ -10,6 +10,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader
 
 from crackexp import __version__
+from crackexp.data.accounting import Account, Remark
 from crackexp.decisions import CRACK
 from crackexp.files import replacing, write_text
 from crackexp.prediction.inputs import Input
@@ -32,14 +33,14 @@ class _Picture:
     evidence_size: tuple[float, float]
 
 
-def by_severity(rows: Sequence[Mapping[str, Any]], unread: Sequence[Input]) -> pd.DataFrame:
-    """Returns a table of the verdicts on photos, the most severe first, and then of what could not be read.
+def by_severity(rows: Sequence[Mapping[str, Any]], left_out: Sequence[Remark]) -> pd.DataFrame:
+    """Returns a table of the verdicts on photos, the most severe first, and then of the files that were left out.
 
     Args:
         rows: `photo`, and what `Finding.verdict` says of it.
-        unread: names without a photo; the column `reason` says why.
+        left_out: The files without a photo; the column `reason` says why.
     """
-    table = pd.DataFrame([*rows, *({"photo": one.name, "reason": one.reason} for one in unread)])
+    table = pd.DataFrame([*rows, *({"photo": one.file, "reason": one.reason} for one in left_out)])
     return table.sort_values(SEVERITY, ascending=False, kind="stable") if rows else table
 
 
@@ -50,28 +51,33 @@ class Survey:
         folder: to write to; made where it is missing.
         mm_per_px: see `Finding.verdict`.
         gps: tells where photos were taken, as far as they know.
+        account: Where it is noted which photos were used; the files that were left out are noted there by the caller.
 
     Attributes:
         files: written so far.
-        unread: names without a photo, with the reason.
         page: the report.
     """
 
-    def __init__(self, folder: Path, mm_per_px: float | None, gps: bool) -> None:
+    def __init__(self, folder: Path, mm_per_px: float | None, gps: bool, account: Account) -> None:
         self.folder = folder
         self.page = folder / "report.html"
         self.files: list[Path] = []
-        self.unread: list[Input] = []
+        self._account = account
         self._mm_per_px, self._gps = mm_per_px, gps
         self._rows: list[dict[str, Any]] = []
         self._shown: dict[str, _Picture] = {}
 
-    def add(self, name: str, found: Finding) -> None:
+    def add(self, one: Input, found: Finding) -> None:
         """Writes the overlays, the tiles and the outlines of one photo, and keeps what the page shows of it."""
+        name = one.name
         stem = f"{len(self._rows) + 1:04}_{Path(name).stem}"
         row = {"photo": name, **found.verdict(self._mm_per_px), "files": f"photos/{stem}"}
+        if found.doubts:
+            row["doubt"] = "; ".join(found.doubts)
         if self._gps:
-            row["latitude"], row["longitude"] = gps(Path(name).expanduser()) or (None, None)
+            row["latitude"], row["longitude"] = gps(one.file) or (None, None)
+        self._account.used += 1
+        self._account.doubt(name, found.doubts)
         base = self.folder / "photos" / stem
         for suffix, heat, regions in (("jpg", found.heat, found.regions), ("gradcam.jpg", found.evidence, [])):
             picture = overlay(found.photo, heat, found.cell, regions)
@@ -81,19 +87,20 @@ class Survey:
         self._rows.append(row)
         self._show(stem, found)
 
-    def leave_out(self, one: Input) -> None:
-        """Notes a name that there is no photo of."""
-        self.unread.append(one)
-
     def table(self) -> pd.DataFrame:
         """Returns the verdict on each photo, the most severe first; the last column says why one was not read."""
-        return by_severity(self._rows, self.unread)
+        return by_severity(self._rows, self._account.left_out)
 
     def metrics(self) -> dict[str, float]:
         """Returns what is logged of the whole survey."""
         cracked = sum(row["decision"] == CRACK for row in self._rows)
         tiles = sum(row["tiles"] for row in self._rows)
-        counts = {"photos": len(self._rows), "cracked_photos": cracked, "unread": len(self.unread), "tiles": tiles}
+        counts = {
+            "photos": len(self._rows),
+            "cracked_photos": cracked,
+            "unread": len(self._account.left_out),
+            "tiles": tiles,
+        }
         return {f"survey/{name}": float(count) for name, count in counts.items()}
 
     def finish(self, how: str) -> None:
@@ -112,7 +119,7 @@ class Survey:
             rows=read.astype(object).where(read.notna(), None).to_dict("records"),
             pictures=self._shown,
             metrics={name.removeprefix("survey/"): int(value) for name, value in self.metrics().items()},
-            unread=self.unread,
+            unread=self._account.left_out,
             how=how,
             version=__version__,
             crack=CRACK,

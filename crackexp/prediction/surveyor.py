@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from crackexp.data.decode import ImageError, load_image
+from crackexp.data.decode import ImageError, read_image
 from crackexp.data.pixels import UnusableImageError, resize
 from crackexp.decisions import CRACK, SOUND, UNSURE, Thresholds
-from crackexp.prediction.predictor import MIN_SIDE
+from crackexp.prediction.predictor import MIN_SIDE, too_small
 from crackexp.prediction.regions import Region, find_regions
 from crackexp.prediction.tiles import CELLS, Tiling
 from crackexp.tracking.models import LoggedModel
@@ -34,6 +34,7 @@ class Finding:
             over each cell, relative to the strongest place of the photo.
         cell: side of a cell, pixels of the photo.
         thresholds: of the mean probability, where decisions change.
+        doubts: What is odd about the photo, a few words each.
     """
 
     photo: np.ndarray
@@ -43,6 +44,7 @@ class Finding:
     evidence: np.ndarray
     cell: float
     thresholds: Thresholds
+    doubts: tuple[str, ...] = ()
 
     @cached_property
     def regions(self) -> list[Region]:
@@ -116,17 +118,17 @@ class Surveyor:
         self._model = model
         self._network = Explainer(computing(model.classifier), model.positive_index, None, batch_size)
 
-    def look(self, file: Path) -> Finding:
-        """Returns what is found in the photo `file`.
+    def look(self, file: Path, page: int = 0) -> Finding:
+        """Returns what is found in a page of the photo `file`.
 
         A tile is cut from the photo as it is and scaled as a patch is in training.
 
         Raises:
             ImageError: the file is no image, or one too small to judge.
         """
-        photo = load_image(file)
+        image = read_image(file, page)
         try:
-            return self.look_at(photo)
+            return replace(self.look_at(image.pixels), doubts=image.doubts)
         except UnusableImageError as error:
             raise ImageError(str(error), file) from None
 
@@ -142,7 +144,7 @@ class Surveyor:
         """
         height, width = photo.shape[:2]
         if min(height, width) < MIN_SIDE:
-            raise UnusableImageError(f"{width} x {height} pixels are too few to judge: it takes {MIN_SIDE} a side")
+            raise UnusableImageError(too_small(height, width))
         boxes = self.tiling.boxes(height, width)
         parts: list[Sequence[np.ndarray]] = []
         for part in self._network.stream(self._batches(photo, boxes)):

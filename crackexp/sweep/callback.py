@@ -15,6 +15,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from crackexp.config import check_register, instantiate
+from crackexp.data.accounting import INCOMPLETE
 from crackexp.errors import ConfigError, UserError, refuse
 from crackexp.signals import stops
 from crackexp.sweep import grid
@@ -86,14 +87,14 @@ class Sweep:
         print(f"Sweep {self.name}: {cells} over {', '.join(self.keys) or 'nothing'}", flush=True)
         self.watch.start()
 
-    def end(self, error: BaseException | None) -> bool:
+    def end(self, error: BaseException | None) -> int:
         """Closes the parent run, with the report unless it was stopped from outside.
 
         Args:
             error: that ended the multirun, or None.
 
         Returns:
-            Whether cells failed.
+            The exit status: 1 where cells failed, 3 where one left out files that may be images, else 0.
         """
         self.watch.stop()
         failed = any(outcome["state"] == "failed" for outcome in self.watch.ended.values())
@@ -111,7 +112,10 @@ class Sweep:
             self.lock.release()
         if status != "FINISHED":
             print(f"\nGo on, with what finished kept:  {command()}", flush=True)
-        return failed and not stopped
+        if stopped:
+            return 0
+        incomplete = any(outcome.get("incomplete") for outcome in self.watch.ended.values())
+        return 1 if failed else INCOMPLETE if incomplete else 0
 
     def _report(self) -> None:
         from crackexp.sweep.outcome import register, report
@@ -150,19 +154,19 @@ def closing() -> Iterator[None]:
     """Ends the sweep that was opened in the `with` block, if one was, however the block ends.
 
     Raises:
-        SystemExit: cells failed.
+        SystemExit: Cells failed, or left out files that may be images.
     """
     global _sweep
     try:
         yield
     except BaseException as error:
         sweep, _sweep = _sweep, None
-        if sweep is None or not sweep.end(error):
+        if sweep is None or sweep.end(error) != 1:
             raise
         sys.exit(1)
     sweep, _sweep = _sweep, None
-    if sweep and sweep.end(None):
-        sys.exit(1)
+    if sweep and (status := sweep.end(None)):
+        sys.exit(status)
 
 
 def command() -> str:

@@ -17,6 +17,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from crackexp.config import instantiate
+from crackexp.data.accounting import Account
 from crackexp.files import write_text
 from crackexp.signals import heed
 from crackexp.sweep import grid
@@ -103,7 +104,7 @@ def current() -> Alone:
 
 
 @contextlib.contextmanager
-def job(composed: DictConfig) -> Iterator[None]:
+def job(composed: DictConfig, account: Account) -> Iterator[None]:
     """Frames one job; does nothing in a run of its own.
 
     In a multirun, what the job prints goes to ``console.log`` of its folder, and how it ended to ``cell.json``, which
@@ -111,6 +112,7 @@ def job(composed: DictConfig) -> Iterator[None]:
 
     Args:
         composed: config of the job, as Hydra composed it.
+        account: What became of the files that the job reads; filled by the job.
     """
     global _current
     hydra_config = HydraConfig.get()
@@ -135,6 +137,7 @@ def job(composed: DictConfig) -> Iterator[None]:
         finally:
             if "state" in outcome:
                 outcome["seconds"] = time.perf_counter() - started
+                outcome["incomplete"] = bool(account.exit_status)
                 write_text(output / OUTCOME, json.dumps(outcome))
             _current = Alone()
             _forget_network()

@@ -27,7 +27,7 @@ from crackexp.tracking.dataset import ImageDataset
 from crackexp.tracking.logger import NoLogger
 
 MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
-MODEL_PACKAGES = ("mlflow", "keras", "jax", "numpy", "opencv-python-headless", "pandas", "pillow")
+MODEL_PACKAGES = ("mlflow", "keras", "jax", "numpy", "opencv-python-headless", "pandas", "pi-heif", "pillow")
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 """Opens the experiment on the pages for training, not on those for language models."""
 

@@ -21,7 +21,8 @@ BATCH = 32
 class CrackClassifier(PythonModel):
     """Images to what they show.
 
-    An image is a JPEG, PNG, BMP, TIFF or WebP file in base64, or an array (H, W, 3) of RGB from 0 to 255. Whatever its
+    An image is a JPEG, PNG, TIFF, HEIC, AVIF, WebP, JPEG 2000, GIF or BMP file in base64, or an array (H, W, 3) of RGB
+    from 0 to 255. Whatever its
     shape, the whole of it is scaled as in training. Images come as a list, as an array (n, H, W, 3), or as the column
     "image" of a table.
     """
@@ -77,7 +78,7 @@ class CrackClassifier(PythonModel):
     def _image(self, value: Any, number: int) -> np.ndarray:
         if isinstance(value, str):
             try:
-                image = self.pixels.decode(base64.b64decode(value, validate=True))
+                image = self.pixels.decode(base64.b64decode(value, validate=True)).pixels
             except binascii.Error as error:
                 raise _refusal(f"Image {number} is a text, but no base64 ({error}). Received: {value[:40]!r}") from None
             except self.pixels.UnusableImageError as error:

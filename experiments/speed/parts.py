@@ -167,6 +167,7 @@ def main() -> None:
             cfg.batch_size,
             cfg.seed,
         )
+        data.prepare()
         data.setup()
         trainer = instantiate(cfg.trainer)
         trainer.setup(TimeBudget())

@@ -9,6 +9,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.select import Select
 
+from crackexp.data.accounting import Account
 from crackexp.decisions import Thresholds
 from crackexp.prediction.inputs import Input
 from crackexp.prediction.survey_report import Survey
@@ -22,7 +23,8 @@ pytestmark = pytest.mark.browser
 @pytest.fixture
 def survey(tmp_path: Path) -> Path:
     """Two photos, and the second is the worse one."""
-    made = Survey(tmp_path / "survey", mm_per_px=0.25, gps=False)
+    account = Account()
+    made = Survey(tmp_path / "survey", mm_per_px=0.25, gps=False, account=account)
     tiling = Tiling(100, 0.5)
     shades = np.random.default_rng(0).integers(120, 200, (900, 1200, 1), np.uint8)
     photo = np.repeat(shades, 3, axis=2)
@@ -32,8 +34,8 @@ def survey(tmp_path: Path) -> Path:
         heat = tiling.heat_map(boxes, probabilities, *photo.shape[:2])
         evidence = np.zeros_like(heat)
         evidence[:, heat.shape[1] // 2] = 1
-        made.add(name, Finding(photo, boxes, probabilities, heat, evidence, tiling.cell, Thresholds()))
-    made.leave_out(Input("notes.jpg", "not a JPEG"))
+        made.add(Input(name), Finding(photo, boxes, probabilities, heat, evidence, tiling.cell, Thresholds()))
+    account.leave_out("notes.jpg", "not a JPEG")
     made.finish("a model")
     return made.page
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from crackexp.data.decode import check_image, load_image
+from crackexp.data.decode import check_file, load_image
 from crackexp.data.pixels import resize
 from crackexp.errors import DataError
 from crackexp.seeds import generator
@@ -149,7 +149,7 @@ def _hollow_png(width: int, height: int) -> bytes:
 def test_what_is_no_whole_image_is_refused_with_the_reason(tmp_path: Path, data: bytes, reason: str) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(data)
-    assert reason in str(check_image(path))
+    assert reason in str(check_file(path).reason)
     with pytest.raises(DataError, match=reason) as caught:
         load_image(path)
     assert str(path) in str(caught.value)
@@ -160,22 +160,22 @@ def test_a_jpeg_cut_anywhere_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     for kept in range(50, len(data) - 2, len(data) // 40):
         path.write_bytes(data[:kept])
-        assert check_image(path) is not None, f"{kept} of {len(data)} bytes"
+        assert check_file(path).reason is not None, f"{kept} of {len(data)} bytes"
 
 
 def test_a_108_megapixel_photo_is_not_refused_for_its_size(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(_hollow_png(12000, 9000))
-    assert "truncated" in str(check_image(path))
+    assert "truncated" in str(check_file(path).reason)
 
 
 def test_float_pixels_are_refused(tmp_path: Path) -> None:
     Image.fromarray(np.ones((4, 4), np.float32)).save(tmp_path / "a.tif")
-    assert "float" in str(check_image(tmp_path / "a.tif"))
+    assert "float" in str(check_file(tmp_path / "a.tif").reason)
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
-    assert "No such file" in str(check_image(tmp_path / "a.jpg"))
+    assert "No such file" in str(check_file(tmp_path / "a.jpg").reason)
     with pytest.raises(DataError, match="directory"):
         load_image(tmp_path)
 
@@ -185,7 +185,7 @@ def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     Image.fromarray(_smooth()).save(path)
     path.chmod(0)
-    assert "Permission denied" in str(check_image(path))
+    assert "Permission denied" in str(check_file(path).reason)
 
 
 def test_resize_keeps_an_image_of_the_right_size() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from crackexp.data import index as index_module
+from crackexp.data.decode import CheckedFile
 from crackexp.data.folder import class_members
 from crackexp.data.index import ImageIndex, build_index
 from crackexp.errors import ConfigError, DataError
@@ -81,13 +82,13 @@ def test_subset_keeps_rows_together(root: Path, tmp_path: Path) -> None:
 
 def test_only_new_and_changed_files_are_read_again(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
-    original = index_module.read_digest
+    original = index_module.check_file
 
-    def spy(path: Path) -> tuple[str, str | None]:
+    def spy(path: Path) -> CheckedFile:
         read.append(path.relative_to(root).as_posix())
         return original(path)
 
-    monkeypatch.setattr(index_module, "read_digest", spy)
+    monkeypatch.setattr(index_module, "check_file", spy)
     first = _build(root, tmp_path)
     assert len(read) == 15
     read.clear()

@@ -36,6 +36,7 @@ def make_data(tmp_path: Path, draw_tree: Callable[..., Path], folder: Callable[.
     def make(*mix: Mixed, batch_size: int = 4) -> DataModule:
         split = RatioSplit(ratio=[0.6, 0.2, 0.2], seed=1337, cache=str(tmp_path / "cache"))
         data = DataModule(folder(root, "main"), split, Augmentation({}, None), 32, batch_size, 0, mix)
+        data.prepare()
         data.setup()
         return data
 

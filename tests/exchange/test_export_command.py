@@ -146,7 +146,7 @@ def test_the_example_with_onnx_answers_as_the_classifier(
     cv2.imwrite(str(place / "wall.jpg"), patch[..., ::-1])
     loaded = "\nimport sys; print(sorted({'jax', 'keras', 'onnx'} & sys.modules.keys()))"
     answer, modules = clean(place, EXAMPLES["with_onnx.py"] + loaded)
-    pixels = resize(decode((place / "wall.jpg").read_bytes()), 32)
+    pixels = resize(decode((place / "wall.jpg").read_bytes()).pixels, 32)
     probability = classifier.predict(pixels[None], verbose=0)[0, 1]
     assert float(answer.split()[0]) == pytest.approx(probability, abs=1e-5)
     assert answer.split()[1] == ("crack" if probability >= 0.5 else "sound")
@@ -230,7 +230,7 @@ def test_the_real_network_says_the_same_of_real_patches(command: Command, real_d
     assert done.returncode == 0, done.stderr
 
     files = [path for name in ("Positive", "Negative") for path in sorted((sample / name).iterdir())[:50]]
-    images = np.stack([resize(decode(path.read_bytes()), 160) for path in files])
+    images = np.stack([resize(decode(path.read_bytes()).pixels, 160) for path in files])
     network = keras.saving.load_model(tmp_path / "exported" / "model.keras", compile=False)
     expected = network.predict(images, verbose=0)
     session = onnxruntime.InferenceSession(tmp_path / "exported" / "model.onnx")

@@ -135,5 +135,8 @@ def test_wrong_data_is_refused_in_a_sentence(command: Command, tmp_path: Path, p
 def test_bad_images_are_left_out_and_listed_on_request(command: Command, tmp_path: Path, patches: Path) -> None:
     arguments = bad_images(tmp_path, patches).split(" ")
     done = command("train", *arguments, "dataset.on_bad_file=skip", *TINY, "epochs=1", "tracking=none")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 3, done.stderr
     assert "bad-files" in done.stdout + done.stderr
+    assert "60 used, 3 left out" in done.stdout
+    for name in ("cut.jpg", "nothing.png", "text.jpg"):
+        assert f"left out: {'Negative' if name == 'text.jpg' else 'Positive'}/{name}: " in done.stdout

@@ -57,7 +57,7 @@ def test_a_photo_is_judged_at_a_threshold_as_the_surveyor_judges_it(surveyor: Su
     while stale := session.stale(None):
         session.judged(judge(stale, session.thresholds))
     surveyor.thresholds = Thresholds.at(threshold)
-    expected = surveyor.look_at(decode(photo(100)))
+    expected = surveyor.look_at(decode(photo(100)).pixels)
     kept = session.photos[1]
     assert kept.verdict == expected.verdict(None)
     assert kept.outlines == " ".join(region.path for region in expected.regions)

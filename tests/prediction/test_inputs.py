@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from crackexp.data.accounting import Account
 from crackexp.prediction.inputs import Input, find
 
 
@@ -16,34 +17,38 @@ def site(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def find_in(words: list[str], lines: list[str]) -> list[Input]:
+    return find(words, lines, Account())
+
+
 def names(found: list[Input], site: Path) -> list[str]:
     assert all(one.reason is None for one in found)
     return [str(Path(one.name).relative_to(site)) for one in found]
 
 
 def test_a_folder_gives_its_images_sorted_and_whatever_their_depth(site: Path) -> None:
-    assert names(find([str(site)], []), site) == ["a.PNG", "b.jpg", "deep/er/c.tiff"]
+    assert names(find_in([str(site)], []), site) == ["a.PNG", "b.jpg", "deep/er/c.tiff"]
 
 
 def test_a_file_is_taken_by_its_name_and_once(site: Path) -> None:
     words = [f"{site}/notes.txt", f"{site}/b.jpg", f"{site}/notes.txt", str(site)]
-    assert names(find(words, []), site)[:2] == ["notes.txt", "b.jpg"]
-    assert len(find(words, [])) == 4
+    assert names(find_in(words, []), site)[:2] == ["notes.txt", "b.jpg"]
+    assert len(find_in(words, [])) == 4
 
 
 def test_patterns_lead_to_files_and_folders(site: Path) -> None:
-    assert names(find([f"{site}/*.jpg"], []), site) == ["b.jpg"]
-    assert names(find([f"{site}/**/*.t*"], []), site) == ["deep/er/c.tiff", "notes.txt"]
-    assert names(find([f"{site}/d*"], []), site) == ["deep/er/c.tiff"]
+    assert names(find_in([f"{site}/*.jpg"], []), site) == ["b.jpg"]
+    assert names(find_in([f"{site}/**/*.t*"], []), site) == ["deep/er/c.tiff"]
+    assert names(find_in([f"{site}/d*"], []), site) == ["deep/er/c.tiff"]
 
 
 def test_a_file_with_brackets_in_its_name_is_no_pattern(site: Path) -> None:
     (site / "wall [1].jpg").touch()
-    assert names(find([f"{site}/wall [1].jpg"], []), site) == ["wall [1].jpg"]
+    assert names(find_in([f"{site}/wall [1].jpg"], []), site) == ["wall [1].jpg"]
 
 
 def test_a_dash_reads_lines(site: Path) -> None:
-    assert names(find(["-"], [f"{site}/b.jpg\n", "\n", f"{site}/deep\r\n"]), site) == [
+    assert names(find_in(["-"], [f"{site}/b.jpg\n", "\n", f"{site}/deep\r\n"]), site) == [
         "b.jpg",
         "deep/er/c.tiff",
     ]
@@ -55,6 +60,6 @@ def test_a_dash_reads_lines(site: Path) -> None:
 )
 def test_a_name_that_leads_nowhere_says_why(site: Path, name: str, reason: str) -> None:
     (site / "broken.jpg").symlink_to(site / "gone.jpg")
-    (found,) = find([str(site / name)], [])
+    (found,) = find_in([str(site / name)], [])
     assert found.name == str(site / name)
     assert reason in str(found.reason)

@@ -113,10 +113,6 @@ def float_tiff(file: Path) -> None:
     Image.fromarray(np.zeros((64, 64), np.float32)).save(file, "TIFF")
 
 
-def gif(file: Path) -> None:
-    Image.fromarray(np.zeros((64, 64), np.uint8)).save(file, "GIF")
-
-
 BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "truncated.jpg": (truncated, "damaged"),
     "document.jpg": (lambda file: file.write_bytes(b"%PDF-1.7\n1 0 obj\n"), "not a JPEG"),
@@ -129,7 +125,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "drawing.bmp": (lambda file: file.write_text("<svg xmlns='http://www.w3.org/2000/svg'/>"), "not a JPEG"),
     "archive.webp": (lambda file: file.write_bytes(b"PK\x03\x04" + bytes(100)), "not a JPEG"),
     "phone.jpg": (lambda file: file.write_bytes(b"\x00\x00\x00\x18ftypheic" + bytes(100)), "not a JPEG"),
-    "moving.jpg": (gif, "not a JPEG"),
+    "moving.jpg": (lambda file: file.write_bytes(b"GIF89a" + bytes(100)), "damaged"),
     "header.jpg": (lambda file: file.write_bytes(write_jpeg(file)[:300]), "damaged"),
     "broken.png": (broken_png, "damaged"),
     "floats.tiff": (float_tiff, "32-bit float"),
@@ -158,7 +154,9 @@ def test_bad_files_get_a_reason_and_the_rest_is_done(logged: LoggedModel, photos
     assert unread[["label", "probability", "decision"]].isna().all(axis=None)
     assert judge.counts["unread"] == len(BAD)
     assert judge.counts.total() == len(mixed)
-    assert judge.photos == 12, "four of the shapes, three times"
+    assert judge.account.counts == {"used": 18, "left_out": len(BAD), "doubted": 4, "ignored": 0}
+    assert all("crackexp.survey" in one.reason for one in judge.account.doubts), "four of the shapes are photos"
+    assert judge.account.exit_status == 3
 
 
 def test_between_two_thresholds_the_decision_is_unsure(classifier: keras.Model, tmp_path: Path) -> None:

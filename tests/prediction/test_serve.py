@@ -78,7 +78,7 @@ def base64_of(data: bytes) -> str:
 
 
 def expected(classifier: keras.Model, files: list[bytes]) -> np.ndarray:
-    return classifier.predict(np.stack([resize(decode(file), 32) for file in files]), verbose=0)[:, 1]
+    return classifier.predict(np.stack([resize(decode(file).pixels, 32) for file in files]), verbose=0)[:, 1]
 
 
 def test_jpeg_files_in_base64_are_answered(ask: Ask, files: list[bytes], classifier: keras.Model) -> None:
@@ -109,7 +109,7 @@ def test_the_line_of_the_readme_is_answered(
 
 
 def test_arrays_of_any_size_and_a_threshold_are_taken(ask: Ask, files: list[bytes], classifier: keras.Model) -> None:
-    status, answer = ask({"inputs": [decode(files[0]).tolist()], "params": {"threshold": 0.0}})
+    status, answer = ask({"inputs": [decode(files[0]).pixels.tolist()], "params": {"threshold": 0.0}})
     assert status == 200, answer
     (row,) = answer["predictions"]
     assert row["probability"] == pytest.approx(expected(classifier, files[:1])[0], abs=1e-5)

@@ -37,6 +37,7 @@ def make_data(patches: Path, tmp_path: Path) -> MakeData:
         split = RatioSplit(ratio=[0.6, 0.2, 0.2], seed=1337, cache=str(tmp_path))
         flips = Augmentation({"flip": RandomFlip("horizontal_and_vertical")}, views)
         data = DataModule(dataset, split, flips, 32, batch_size, seed)
+        data.prepare()
         data.setup()
         return data
 

@@ -37,6 +37,7 @@ def mixed(make_data: MakeData, tmp_path: Path) -> Callable[[float], DataModule]:
         mix = [Mixed(folder, weight)] if weight else []
         data = make_data()
         data = DataModule(data.dataset, data.splitter, Augmentation({}, None), 32, MAIN + OTHERS * len(mix), 0, mix)
+        data.prepare()
         data.setup()
         return data
 
