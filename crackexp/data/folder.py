@@ -122,7 +122,9 @@ def _class_folders(root: Path, classes: Sequence[str] | None, account: Account) 
         DataError: Images stand in `root` itself, no folders do, or one of `classes` is not there.
     """
     folders, loose = [], []
-    for child in sorted(root.iterdir()):
+    children = sorted(root.iterdir())
+    own = {child.resolve() for child in children if child.is_dir() and not child.is_symlink()}
+    for child in children:
         if is_litter(child.name):
             account.ignore(str(child))
         elif not child.is_dir():
@@ -132,6 +134,8 @@ def _class_folders(root: Path, classes: Sequence[str] | None, account: Account) 
             account.ignored.update(beside.ignored)
         elif root.resolve().is_relative_to(child.resolve()):
             account.leave_out(str(child), "a link back to the dataset, so no class", may_be_image=False)
+        elif child.is_symlink() and child.resolve() in own:
+            account.leave_out(str(child), "a link to another of the folders, so no class", may_be_image=False)
         else:
             folders.append(child.name)
     if loose:

@@ -84,9 +84,9 @@ class Predictor:
 
         Yields:
             The inputs of the part, and a row for each of them: path (with ``#2`` for the second page of a file), label
-            (a class name), probability (of a crack, float32 in [0, 1]), decision ("crack", "unsure" or "sound"), doubt
-            (what is odd about the image, such as a guessed bit depth) and reason (why the file was not read; then the
-            four before are empty). Beside it maps of what speaks for the explained class, (rows, h, w) float32; they
+            (a class name), probability (of a crack, float32 in [0, 1]), decision ("crack", "unsure" or "sound"), reason
+            (why the file was not read; then the others are empty) and doubt (what is odd about the image, such as a
+            guessed bit depth). Beside it maps of what speaks for the explained class, (rows, h, w) float32; they
             mean nothing where the file was not read.
         """
         named = [one for one in inputs if one.reason is None]
@@ -143,8 +143,8 @@ class Predictor:
                 "label": pd.array(names[outputs.argmax(axis=1)].tolist(), "string"),
                 "probability": pd.array(probability, "Float32"),
                 "decision": pd.array(self.thresholds.decide(probability).tolist(), "string"),
-                "doubt": pd.array(["; ".join(one.doubts) or None for one in results], "string"),
                 "reason": pd.array([one.reason for one in results], "string"),
+                "doubt": pd.array(["; ".join(one.doubts) or None for one in results], "string"),
             }
         )
         table.loc[table["reason"].notna(), ["label", "probability", "decision", "doubt"]] = pd.NA

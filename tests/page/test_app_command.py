@@ -80,7 +80,7 @@ def test_photos_come_in_and_tables_and_pictures_go_out(page_served: Served) -> N
     assert table["decision"][0] == "crack"
     assert table["threshold"][0] == 0.5
     assert table["longest_extent_mm"][0] == pytest.approx(table["longest_extent_px"][0] / 2, abs=0.3)
-    assert table["reason"][1] == "not a JPEG, PNG, BMP, TIFF or WebP image"
+    assert table["reason"][1].startswith("not a JPEG, PNG")
     tiles = tab.table("tiles")
     assert len(tiles) == table["tiles"][0]
     assert set(tiles["photo"]) == {"../../etc/<i>stripe.png"}

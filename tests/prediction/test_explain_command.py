@@ -32,7 +32,7 @@ def test_a_folder_of_patches_is_explained(command: Command, model: str, patches:
         assert words in done.stdout
     out = tmp_path / "explained"
     table = pd.read_csv(out / "explanations.csv").set_index(pd.Index(["half", "light", "notes"]))
-    assert list(table) == ["path", "label", "probability", "decision", "reason", "picture"]
+    assert list(table) == ["path", "label", "probability", "decision", "reason", "doubt", "picture"]
     assert table["decision"].tolist()[:2] == ["crack", "sound"]
     assert table["picture"].isna().tolist() == [False, False, True]
 

@@ -15,7 +15,7 @@ def test_a_folder_becomes_a_table(command: Command, model: str, patches: Path, t
     done = command("predict", f"model={model}", f"input={patches}", "out=table.parquet")
     assert done.returncode == 0, done.stderr
     table = pd.read_parquet(tmp_path / "table.parquet")
-    assert list(table) == ["path", "label", "probability", "decision", "reason"]
+    assert list(table) == ["path", "label", "probability", "decision", "reason", "doubt"]
     assert table["path"].tolist() == [str(file) for file in sorted(patches.rglob("*.jpg"))]
     assert table["probability"].between(0, 1).all()
     counts = table["decision"].value_counts()
