@@ -40,27 +40,33 @@ class CheckedFile:
     doubts: tuple[str, ...] = ()
 
 
-def load_image(path: Path, page: int = 0) -> np.ndarray:
+def load_image(path: Path, page: int = 0, digest: str | None = None) -> np.ndarray:
     """Returns the pixels of `read_image`, a uint8 array (height, width, 3).
 
     Raises:
-        ImageError: The file cannot be read or decoded.
+        ImageError: The file cannot be read or decoded, or is not the one that is meant.
     """
-    return read_image(path, page).pixels
+    return read_image(path, page, digest).pixels
 
 
-def read_image(path: Path, page: int = 0) -> DecodedImage:
+def read_image(path: Path, page: int = 0, digest: str | None = None) -> DecodedImage:
     """Reads one page of an image file, see `decode`.
 
     Args:
         path: An image file.
         page: The number of the page, from 0.
+        digest: The digest that the file had when its dataset was listed, see `CheckedFile`. What is computed of an
+            image is kept under its digest, so a file that was changed meanwhile must not be read. None: any file will
+            do.
 
     Raises:
-        ImageError: The file cannot be read or decoded.
+        ImageError: The file cannot be read or decoded, or its digest is another.
     """
     try:
-        return decode(Path(path).read_bytes(), page=page)
+        data = Path(path).read_bytes()
+        if digest is not None and _digest(data) != digest:
+            raise UnusableImageError("it was changed since its dataset was listed; start the command again")
+        return decode(data, page=page)
     except OSError as error:
         reason = describe(error)
     except UnusableImageError as error:
@@ -83,13 +89,17 @@ def check_file(path: Path) -> CheckedFile:
         data = Path(path).read_bytes()
     except OSError as error:
         return CheckedFile("", describe(error))
-    digest = hashlib.blake2b(data, digest_size=16).hexdigest()
+    digest = _digest(data)
     try:
         image = decode(data)
     except UnusableImageError as error:
         return CheckedFile(digest, str(error))
     pages = (f"it has {image.pages} pages, of which the first is used",) if image.pages > 1 else ()
     return CheckedFile(digest, None, (*image.doubts, *pages))
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def describe(error: OSError) -> str:

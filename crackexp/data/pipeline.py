@@ -142,8 +142,9 @@ def _filled(images: Sequence[np.ndarray], image_size: int, batch_size: int) -> n
 
 
 def _load(index: ImageIndex, row: int, image_size: int, transform: Transform | None) -> np.ndarray:
-    image = resize(load_image(index.path(row)), image_size)
-    return transform(image, str(index.digests[row])) if transform else image
+    digest = str(index.digests[row])
+    image = resize(load_image(index.path(row), digest=digest), image_size)
+    return transform(image, digest) if transform else image
 
 
 def _stream(

@@ -76,7 +76,7 @@ def _make(index: ImageIndex, rows: np.ndarray) -> Thumbnails:
     def draw(start: int) -> int:
         chunk = rows[start : start + _CHUNK]
         for place, row in enumerate(chunk, start):
-            grey = cv2.cvtColor(load_image(index.path(int(row))), cv2.COLOR_RGB2GRAY)
+            grey = cv2.cvtColor(load_image(index.path(int(row)), digest=str(index.digests[row])), cv2.COLOR_RGB2GRAY)
             made.shapes[place] = grey.shape
             made.sharpness[place] = cv2.Laplacian(grey, cv2.CV_32F).var()
             made.pictures[place] = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
