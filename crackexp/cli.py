@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from crackexp.data.accounting import Account
 from crackexp.errors import UserError, refuse
+from crackexp.faults import explain_fault
 from crackexp.options import conf_dir, suggest
 from crackexp.signals import answer, heed, listen
 from crackexp.sweep.callback import closing
@@ -69,9 +70,11 @@ def _told(main: Callable[[], None]) -> None:
     except BrokenPipeError:
         _leave_unread()
         raise
-    except Exception:  # of whatever kind: a signal may have caused it
+    except Exception as error:  # of whatever kind: a signal, or a fault of a disk, may have caused it
         if stop := answer():
             sys.exit(128 + stop)
+        if fault := explain_fault(error):
+            refuse(fault)
         raise
 
 
