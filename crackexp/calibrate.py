@@ -31,7 +31,7 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
 
     from crackexp import console, report
     from crackexp.data.pipeline import image_batches
-    from crackexp.evaluation.site import fit_to_site, require_site
+    from crackexp.evaluation.site import fit_to_site, require_site, require_two
     from crackexp.models.calibrated import calibrated, check_calibratable
     from crackexp.opening import open_model
     from crackexp.tracking.runs import training_digests
@@ -42,19 +42,18 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
     account.add(index.account)
     console.print_account(account)
     model = open_model(cfg)
+    require_two(model.classes)
     policy = instantiate(cfg.policy)
     if policy.temperature:
         check_calibratable(model.classifier, f"model={cfg.model}")
-    index = index.relabel(model.class_names, model.positive)
+    index = index.relabel(model.classes)
     console.print_seen(dataset.name, index, training_digests(model.trained_in, cfg.tracking.uri))
-    require_site(policy, index.labels, model.positive_index, len(model.class_names))
+    require_site(policy, index.labels, model.classes)
 
     network = Inference(computing(model.classifier), cfg.batch_size)
     batches = image_batches(index, model.image_size, network.batch_size)
     probabilities = network.predict(batches, len(index), f"Predicting {dataset.name}")
-    site = fit_to_site(
-        policy, index.labels, probabilities, model.positive_index, model.thresholds, index.groups, cfg.seed
-    )
+    site = fit_to_site(policy, index.labels, probabilities, model.classes, model.thresholds, index.groups, cfg.seed)
 
     logger, fitted = instantiate(cfg.tracking), site.fitted
     with logger.run(f"calibrate-{dataset.name}", tags={}, parent=model.run_id):
@@ -63,7 +62,8 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
         report.log_account(logger, account)
         logger.log_metrics(site.metrics())
         logger.set_tags({"mlflow.note.content": site.markdown(dataset.name)})
-        network = calibrated(model.classifier, fitted.calibration.scale, fitted.calibration.shift, fitted.positive)
+        calibration, positives = fitted.calibration, model.classes.indices
+        network = calibrated(model.classifier, calibration.scale, calibration.shift, positives)
         model_uri = logger.log_model(network, {**model.facts, **site.facts(dataset.name, index.fingerprint, model)})
         report.write_result(Path(cfg.paths.output), logger, model_uri, site.metrics(), {})
     console.print_plain(site.text(dataset.name))

@@ -60,7 +60,7 @@ def print_data(datamodule: DataModule) -> None:
     table = Table(title=f"Data, {datamodule.dataset.name}", title_justify="left", title_style="bold")
     table.add_column("part")
     for name in index.class_names:
-        table.add_column(f"{name} (crack)" if name == index.positive else name, justify="right")
+        table.add_column(f"{name} ({index.classes.defect})" if name in index.positives else name, justify="right")
     mixed = {f"  of them {one.name}, weight {one.weight:g}": one.train for one in datamodule.mix}
     parts = {"train": datamodule.train, **mixed, "val": datamodule.val, "test": datamodule.test}
     for part, images in parts.items():
@@ -95,8 +95,7 @@ def print_seen(name: str, index: "ImageIndex", seen: Collection[str] | None) -> 
 def print_others(others: Mapping[str, "ImageIndex"], left_out: Mapping[str, int]) -> None:
     """Prints how many images the other datasets hold, and how many of theirs are left out."""
     for name, index in others.items():
-        cracked = np.sum(index.labels == index.positive_index)
-        told = f"Also {name}: {len(index):,} images, {cracked:,} cracked"
+        told = f"Also {name}: {len(index):,} images, {index.damaged.sum():,} {index.classes.defect.adjective}"
         print_plain(f"{told}; left out {left_out[name]:,} that stand in train or val" if left_out[name] else told)
         print_account(index.account)
 
@@ -116,7 +115,7 @@ def print_judgement(title: str, judgement: "Judgement", level: float) -> None:
         print_robustness(judgement.robustness, level)
     print_plain(f"\nDecisions: {judgement.policy}")
     for one in (judgement.test, *judgement.others):
-        print_plain(f"- {one.whole.name}: {decisions_text(one.decided)}")
+        print_plain(f"- {one.whole.name}: {decisions_text(one.decided, judgement.policy.thresholds.defect)}")
 
 
 def print_parts(parts: Sequence["Part"], level: float) -> None:

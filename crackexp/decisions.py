@@ -1,34 +1,131 @@
-"""Decisions: what a probability of a crack means for who has to act on it."""
+"""Decisions: which classes are damage, how likely an image shows some, and what that means for who has to act."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
 
 import numpy as np
 
-CRACK, UNSURE, SOUND = "crack", "unsure", "sound"
+UNSURE, SOUND = "unsure", "sound"
+
+
+class Defect(StrEnum):
+    """What a model looks for. Its value is the decision on an image that shows it."""
+
+    CRACK = "crack"
+    DAMAGE = "damage"
+
+    @property
+    def plural(self) -> str:
+        return "cracks" if self is Defect.CRACK else "damage"
+
+    @property
+    def adjective(self) -> str:
+        return "cracked" if self is Defect.CRACK else "damaged"
+
+    @property
+    def phrase(self) -> str:
+        """The noun with its article."""
+        return "a crack" if self is Defect.CRACK else "damage"
+
+
+CRACK, DAMAGE = Defect.CRACK, Defect.DAMAGE
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The classes that a dataset or a model tells apart, and those of them that are damage.
+
+    Attributes:
+        names: The c classes, in the order of labels and outputs.
+        positives: The classes that are damage: one of them at least, and not all.
+    """
+
+    names: tuple[str, ...]
+    positives: tuple[str, ...]
+
+    @property
+    def indices(self) -> list[int]:
+        """The labels of the classes that are damage."""
+        return [self.names.index(name) for name in self.positives]
+
+    @property
+    def defect(self) -> Defect:
+        """A crack where one class is positive, damage where several are."""
+        return CRACK if len(self.positives) == 1 else DAMAGE
+
+    @property
+    def positive(self) -> str | list[str]:
+        """The damage classes as metadata hold them: one name where there are two classes, else a list."""
+        return self.positives[0] if len(self.names) == 2 else list(self.positives)
+
+    @property
+    def target(self) -> str:
+        """The damage classes in words."""
+        return " or ".join(self.positives)
+
+    def damaged(self, labels: np.ndarray) -> np.ndarray:
+        """Returns whether each of `labels`, (n,) int, is a damage class, (n,) bool."""
+        return np.isin(labels, self.indices)
+
+    def probability(self, probabilities: np.ndarray) -> np.ndarray:
+        """Returns the probability of damage, (n,): the sum over the damage classes of `probabilities`, (n, c)."""
+        return np.minimum(probabilities[:, self.indices].sum(axis=1), 1)
+
+    def leads(self, probabilities: np.ndarray) -> np.ndarray:
+        """Returns where a damage class is the most probable of more than two classes, (n,) bool.
+
+        With two classes there is no such place: the threshold alone decides.
+        """
+        if len(self.names) == 2:
+            return np.zeros(len(probabilities), bool)
+        return self.damaged(probabilities.argmax(axis=1))
+
+    def merge(self, probabilities: np.ndarray, into: "Classes") -> np.ndarray:
+        """Returns `probabilities`, (n, c), as those of damage and of the rest, (n, 2), in the order of `into`."""
+        damage = self.probability(probabilities)
+        pair = [damage, 1 - damage]
+        return np.stack(pair if into.indices == [0] else pair[::-1], axis=1)
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Where decisions change, in probabilities of a crack.
+    """Where decisions change, in probabilities of damage.
 
     Attributes:
-        crack: from which on the decision is "crack".
-        unsure: from which on it is "unsure", at most `crack`; equal to it where there is no band between.
+        crack: The decision is `defect` from this probability on.
+        unsure: The decision is "unsure" from this probability on; it is at most `crack`, and equal to it where there is
+            no band between the two.
+        defect: The model looks for it.
     """
 
     crack: float = 0.5
     unsure: float = 0.5
+    defect: Defect = CRACK
 
-    @classmethod
-    def at(cls, threshold: float) -> "Thresholds":
-        """Returns those of one threshold without a band."""
-        return cls(threshold, threshold)
+    def moved(self, threshold: float) -> "Thresholds":
+        """Returns one threshold without a band, for the same defect."""
+        return replace(self, crack=threshold, unsure=threshold)
 
-    def decide(self, probabilities: np.ndarray) -> np.ndarray:
-        """Returns "crack", "unsure" or "sound" for each probability of a crack, (n,) str."""
-        low = np.where(probabilities >= self.unsure, UNSURE, SOUND)
-        return np.where(probabilities >= self.crack, CRACK, low)
+    def decide(self, probabilities: np.ndarray, leads: np.ndarray | bool = False) -> np.ndarray:
+        """Returns the decision on each image: "crack" or "damage", "unsure", or "sound".
+
+        Args:
+            probabilities: (n,) of damage, see `Classes.probability`.
+            leads: (n,) bool, see `Classes.leads`. An image whose most probable class is damage is never called sound:
+                below the thresholds it is "unsure".
+
+        Returns:
+            (n,) str.
+        """
+        low = np.where((probabilities >= self.unsure) | leads, UNSURE, SOUND)
+        return np.where(probabilities >= self.crack, self.defect.value, low)
 
     def __str__(self) -> str:
         band = f", unsure from {self.unsure:.4g}" if self.unsure < self.crack else ""
-        return f"crack from {self.crack:.4g}{band}"
+        return f"{self.defect} from {self.crack:.4g}{band}"
+
+
+def positives_of(positive: str | Sequence[str]) -> tuple[str, ...]:
+    """Returns the damage classes that a config or metadata give as one name or as a list of names."""
+    return (positive,) if isinstance(positive, str) else tuple(positive)

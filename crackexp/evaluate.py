@@ -64,9 +64,9 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
     with budget.section("model"):
         budget.watch_compilation()
         model = open_model(cfg, "run")
-        index = index.relabel(model.class_names, model.positive)
+        index = index.judged_by(model.classes)
         seen = training_digests(model.trained_in, cfg.tracking.get("uri"))
-        others.prepare(model.class_names, model.positive, seen or ())
+        others.prepare(model.classes, seen or ())
         console.print_seen(dataset.name, index, seen)
         console.print_others(others.indexes, others.left_out)
         account.add(others.account)
@@ -77,13 +77,13 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
         report.log_others(logger, others.indexes, others.left_out)
         report.log_account(logger, account)
         with budget.section("evaluate"):
-            network = Explainer(computing(model.classifier), model.positive_index, batch_size=cfg.batch_size)
+            network = Explainer(computing(model.classifier), model.classes.indices, batch_size=cfg.batch_size)
 
             def predict(images: "ImageIndex", title: str, view: "View | None") -> "np.ndarray":
                 batches = image_batches(images, model.image_size, network.batch_size, view)
                 return network.predict(batches, len(images), f"Predicting {title}")[0]
 
-            policy = FittedPolicy(model.positive_index, Calibration(), model.thresholds)
+            policy = FittedPolicy(model.classes, Calibration(), model.thresholds)
             judge = Judge(cfg.evaluation, cfg.seed, model.image_size, predict, policy)
             judgement = judge(dataset.name, index, others.indexes)
         with budget.section("logging"):

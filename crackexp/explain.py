@@ -43,7 +43,8 @@ def explain(composed: DictConfig) -> Account:
     with writing(table) as write:
         for part, rows, maps in predictor.explained(inputs):
             write(made.add(part, rows, maps))
-    made.finish(f"{cfg.model}, layer {predictor.layer}, {predictor.thresholds}", predictor.counts)
+    how = f"{cfg.model}, layer {predictor.layer}, {predictor.thresholds}"
+    made.finish(how, predictor.counts, predictor.thresholds.defect)
     console.print_predictions(predictor.counts, account, table)
     console.print_plain(f"Report      {made.page}")
     return account

@@ -35,7 +35,8 @@ class Judged:
         probabilities: (n, c) float32.
         whole: all of them.
         groups: the surfaces and photos, where they are known.
-        decided: what the decisions of the policy are worth, see `judge_decisions`.
+        decisions: (n,) str, of the policy.
+        decided: what they are worth, see `judge_decisions`.
     """
 
     prefix: str
@@ -43,6 +44,7 @@ class Judged:
     probabilities: np.ndarray
     whole: Part
     groups: Sequence[Part]
+    decisions: np.ndarray
     decided: Scores
 
     @property
@@ -125,31 +127,34 @@ class Judge:
         return Judgement(test, also, self._corrupted(test) if self.settings.corruptions else None, self.policy)
 
     def _judge(self, prefix: str, name: str, index: ImageIndex) -> Judged:
-        probabilities, positive = self.predict(index, prefix, None), index.positive_index
-        given = (index.labels, probabilities, positive, self.seed, *self._bootstrap())
+        said = self.predict(index, prefix, None)
+        decisions, probabilities = self.policy.decide(said), self._matched(index, said)
+        given = (index.labels, probabilities, index.classes, self.seed, *self._bootstrap())
         groups = [] if index.groups is None else judge_groups(*given, index.groups)
         whole = judge_part("set", name, *given, index.groups)
-        decided = judge_decisions(
-            index.labels == positive,
-            probabilities[:, positive],
-            self.policy.thresholds,
-            self.seed,
-            *self._bootstrap(),
-            index.groups,
-        )
-        return Judged(prefix, index, probabilities, whole, groups, decided)
+        decided = judge_decisions(index.damaged, decisions, self.seed, *self._bootstrap(), index.groups)
+        return Judged(prefix, index, probabilities, whole, groups, decisions, decided)
 
     def predict(self, index: ImageIndex, title: str, view: View | None) -> np.ndarray:
         """Returns the calibrated probabilities, (n, c) float32, of the images of an index; see `Predict`."""
         return self.policy.calibrated(self._predict(index, title, view))
 
+    def _matched(self, index: ImageIndex, said: np.ndarray) -> np.ndarray:
+        """Returns what the model says in the classes of `index`, (n, c) float32; see `ImageIndex.judged_by`."""
+        known = self.policy.classes
+        return said if index.class_names == known.names else known.merge(said, index.classes)
+
     def _corrupted(self, test: Judged) -> Robustness:
+        index = test.index
+
+        def look(title: str, view: View) -> np.ndarray:
+            return self._matched(index, self.predict(index, title, view))
+
         said = {
-            name: [self.predict(test.index, f"test, {name} {k}", view) for k, view in enumerate(views, start=1)]
+            name: [look(f"test, {name} {k}", view) for k, view in enumerate(views, start=1)]
             for name, views in corruptions(self.settings.corruptions, self.image_size).items()
         }
-        index = test.index
-        arguments = (index.positive_index, self.seed, *self._bootstrap(), index.groups)
+        arguments = (index.classes.indices[0], self.seed, *self._bootstrap(), index.groups)
         return judge_corrupted(index.labels, test.whole.scores, said, *arguments)
 
     def _bootstrap(self) -> tuple[float, int]:
@@ -172,9 +177,7 @@ def log_judgement(
     for prefix, scores in judgement.scores().items():
         logger.log_metrics(report.named_metrics(prefix, scores))
     for judged in (judgement.test, *judgement.others):
-        whole = judged.whole.scores
-        given = (judged.index, judged.probabilities, whole, settings, image_size, explain, judged.prefix)
-        report.log_predictions(logger, *given)
+        report.log_predictions(logger, judged, judgement.policy, settings, image_size, explain)
         if judged.groups:
             photos = [part for part in judged.groups if part.kind == "photo"]
             logger.log_text(
@@ -196,7 +199,9 @@ def log_judgement(
 def description(judgement: Judgement, level: float) -> str:
     """Returns the description of the run in Markdown."""
     parts = [metrics_markdown(judgement.test.whole.scores, level), photos_note(judgement.test.whole)]
-    parts.append(f"Decisions, {judgement.policy}: {decisions_text(judgement.test.decided)}")
+    parts.append(
+        f"Decisions, {judgement.policy}: {decisions_text(judgement.test.decided, judgement.policy.thresholds.defect)}"
+    )
     if judgement.others:
         parts += ["### Sets side by side", parts_markdown(judgement.rows, level)]
         parts += [f"{one.whole.name}: {note}" for one in judgement.others if (note := photos_note(one.whole))]
@@ -206,9 +211,8 @@ def description(judgement: Judgement, level: float) -> str:
 
 
 def _sheet(index: ImageIndex, settings: DictConfig, image_size: int) -> Figure:
-    """Draws the first cracked test image under every corruption."""
-    cracked = np.flatnonzero(index.labels == index.positive_index)
-    row = int(cracked[0]) if len(cracked) else 0
+    """Draws the first damaged test image under every corruption."""
+    row = int(np.argmax(index.damaged))
     image, digest = resize(load_image(index.path(row)), image_size), str(index.digests[row])
     views = corruptions(settings.corruptions, image_size)
     changed = {name: [view(image, digest) for view in views] for name, views in views.items()}

@@ -10,6 +10,7 @@ from crackexp.config import listed
 from crackexp.data.accounting import Account
 from crackexp.data.folder import require_places
 from crackexp.data.index import ImageIndex
+from crackexp.decisions import Classes
 from crackexp.errors import DataError, UserError
 
 ALSO = "evaluation.also"
@@ -35,12 +36,11 @@ class OtherSets:
         self.left_out: dict[str, int] = {}
         require_places(cfg.evaluation.also, ALSO)
 
-    def prepare(self, class_names: tuple[str, ...], positive: str, seen: Collection[str]) -> None:
-        """Indexes the images, and matches their classes with those of the classifier, see `ImageIndex.relabel`.
+    def prepare(self, classes: Classes, seen: Collection[str]) -> None:
+        """Indexes the images, and matches their classes with those of the classifier, see `ImageIndex.judged_by`.
 
         Args:
-            class_names: of the classifier.
-            positive: the class that means "crack".
+            classes: of the classifier.
             seen: digests of the images that it was trained on or chosen by; those are left out, and counted.
 
         Raises:
@@ -48,7 +48,7 @@ class OtherSets:
         """
         for name, source in self.sources.items():
             with _about(name):
-                index = source.prepare().relabel(class_names, positive)
+                index = source.prepare().judged_by(classes)
                 unseen = ~np.isin(index.digests, list(seen))
                 if not unseen.any():
                     raise DataError(f"All images stand in train or val. Received: {index.root}")

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Mapping
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ from crackexp.evaluation import figures
 from crackexp.evaluation.policy import FittedPolicy
 from crackexp.evaluation.report import (
     classification_report_text,
+    decisions_table,
     metrics_table,
     most_wrong,
     predictions_table,
@@ -35,6 +36,9 @@ from crackexp.tracking.environment import git_state, hardware, packages
 from crackexp.tracking.logger import NoLogger
 from crackexp.training.module import CrackModule
 from crackexp.training.trainer import FrozenTrainer
+
+if TYPE_CHECKING:
+    from crackexp.judging import Judged
 
 GRID = 9
 
@@ -85,7 +89,7 @@ def log_data(logger: NoLogger, datamodule: DataModule) -> None:
     names = [train.class_names[train.labels[row]] for row in chosen]
     logger.log_figure(figures.sample_grid(_images(train, chosen, size), names), "data/samples.png")
 
-    cracked = int(np.flatnonzero(train.labels == train.positive_index)[0])
+    cracked = int(np.flatnonzero(train.damaged)[0])
     image, digest = resize(load_image(train.path(cracked)), size), str(train.digests[cracked])
     views = [datamodule.view(epoch)(image, digest) for epoch in range(GRID)]
     logger.log_figure(figures.augmentation_grid(np.stack(views)), "data/augmentations.png")
@@ -118,7 +122,7 @@ def log_dataset(logger: NoLogger, name: str, index: ImageIndex, context: str) ->
     counts = np.bincount(index.labels, minlength=len(index.class_names))
     profile = {
         "images": len(index),
-        "positive": index.positive,
+        "positive": index.classes.positive,
         **{f"images_{name}": int(n) for name, n in zip(index.class_names, counts, strict=True)},
     }
     logger.log_dataset(name, index.root, index.fingerprint, profile, context)
@@ -168,35 +172,41 @@ def named_metrics(prefix: str, scores: Mapping[str, Interval]) -> dict[str, floa
 
 def log_predictions(
     logger: NoLogger,
-    index: ImageIndex,
-    probabilities: np.ndarray,
-    scores: Mapping[str, Interval],
+    judged: "Judged",
+    policy: FittedPolicy,
     settings: DictConfig,
     image_size: int,
     explain: Callable[[np.ndarray], np.ndarray],
-    prefix: str,
 ) -> None:
-    """Logs what the classifier says of the images of `index`: figures, tables and galleries.
+    """Logs what the classifier says of images: figures, tables and galleries.
+
+    With two classes the decision follows from the prediction, but for the threshold. With more, what was decided stands
+    beside what was predicted in each of the tables.
 
     Args:
         logger: of the run.
-        index: n images with their labels.
-        probabilities: (n, c) float32.
-        scores: metrics with their intervals.
+        judged: the images, and what the classifier says of them.
+        policy: that decided.
         settings: the config group `evaluation`.
         image_size: S, of the pictures in the galleries, pixels.
-        explain: maps images (k, S, S, 3) uint8 to what in them speaks for a crack, (k, S, S) float32, see `GradCam`.
-        prefix: the artifact folder.
+        explain: maps images (k, S, S, 3) uint8 to what in them speaks for damage, (k, S, S) float32, see `GradCam`.
     """
-    labels, names, positive = index.labels, index.class_names, index.positive_index
+    index, probabilities, prefix = judged.index, judged.probabilities, judged.prefix
+    labels, names, positive = index.labels, index.class_names, index.classes.indices[0]
     predictions = probabilities.argmax(axis=1)
+    decided = judged.decisions if len(policy.classes.names) > 2 else None
+    scores = judged.whole.scores if decided is None else {**judged.whole.scores, **judged.decided}
     logger.log_text(metrics_table(scores).to_csv(), f"{prefix}/metrics.csv")
-    logger.log_text(classification_report_text(labels, predictions, names), f"{prefix}/classification_report.txt")
-    table = predictions_table(index.files, index.digests, labels, probabilities, names, positive, index.groups)
+    text, counts = classification_report_text(labels, predictions, names), None
+    if decided is not None:
+        counts = decisions_table(labels, decided, index.classes, policy.thresholds.defect)
+        text += f"\nDecisions, {policy}\n{counts.to_string()}\n"
+    logger.log_text(text, f"{prefix}/classification_report.txt")
+    table = predictions_table(index.files, index.digests, labels, probabilities, index.classes, index.groups, decided)
     logger.log_text(table.to_csv(index=False), f"{prefix}/predictions.csv")
 
     for name, figure in {
-        "confusion_matrix": figures.confusion_matrix(labels, predictions, names),
+        "confusion_matrix": figures.confusion_matrix(labels, predictions, names, counts),
         "roc_curve": figures.roc_curve(labels, probabilities, names, positive),
         "precision_recall_curve": figures.precision_recall_curve(labels, probabilities, names, positive),
         "reliability": figures.reliability_diagram(labels, probabilities),
@@ -210,7 +220,7 @@ def log_predictions(
     worst = most_wrong(labels, probabilities, settings.gallery)
     shown = _images(index, worst, image_size)
     errors = int((labels != predictions).sum())
-    gallery = figures.error_gallery(shown, explain(shown), table.iloc[worst], errors, index.positive)
+    gallery = figures.error_gallery(shown, explain(shown), table.iloc[worst], errors, index.classes.target)
     logger.log_figure(gallery, f"{prefix}/most_wrong.png")
 
 
@@ -219,10 +229,10 @@ def log_model(
 ) -> str | None:
     """Logs the whole classifier, calibrated, with what a user of it must know, and returns its URI."""
     index, calibration = datamodule.index, policy.calibration
-    classifier = calibrated(module.classifier, calibration.scale, calibration.shift, policy.positive)
+    classifier = calibrated(module.classifier, calibration.scale, calibration.shift, index.classes.indices)
     metadata = {
         "class_names": list(index.class_names),
-        "positive": index.positive,
+        "positive": index.classes.positive,
         "threshold": policy.thresholds.crack,
         "unsure_from": policy.thresholds.unsure,
         "temperature": calibration.temperature,

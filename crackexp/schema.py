@@ -49,7 +49,7 @@ class Paths(Strict):
 
 class Dataset(Node):
     name: Name
-    positive: str | None
+    positive: Name | Annotated[list[Name], Field(min_length=1)] | None
     limit: PositiveInt | None
     on_bad_file: Literal["error", "skip"]
     cache: Name

@@ -45,7 +45,7 @@ def survey(composed: DictConfig) -> Account:
 
     with logger.run("survey", tags={}, parent=model.run_id):
         report.log_run(logger, cfg)
-        made = Survey(Path(cfg.out), cfg.mm_per_px, cfg.gps, account)
+        made = Survey(Path(cfg.out), surveyor.thresholds.defect, cfg.mm_per_px, cfg.gps, account)
         with progress("Surveying", len(inputs)) as advance:
             for one in inputs:
                 try:

@@ -57,9 +57,10 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
         account.add(datamodule.account)
         console.print_account(account)
         datamodule.setup()
-        others.prepare(datamodule.index.class_names, datamodule.index.positive, datamodule.seen)
+        classes = datamodule.index.classes
+        others.prepare(classes, datamodule.seen)
         policy = instantiate(cfg.policy)
-        policy.require_enough(datamodule.val.labels, datamodule.index.positive_index)
+        policy.require_enough(datamodule.val.damaged, classes.defect)
         console.print_data(datamodule)
         console.print_others(others.indexes, others.left_out)
         account.add(others.account)
@@ -83,7 +84,7 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     with budget.section("model"):
         states = TrainingStates(cfg.paths.cache, checked.resume, datamodule.fingerprint, identity)
         trainer.setup(budget)
-        module = build_module(cfg, len(datamodule.index.class_names), datamodule.index.positive_index)
+        module = build_module(cfg, classes)
         trainer.prepare(module, datamodule)
         if policy.temperature:
             check_calibratable(module.head, "policy.temperature=true")
@@ -104,7 +105,7 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
         with budget.section("evaluate"):
             val, said = datamodule.val, trainer.predict(datamodule.val, "val")
             final = module.score(val.labels, said)
-            deciding = policy.fit(val.labels, said, val.positive_index)
+            deciding = policy.fit(val.labels, said, classes)
             judge = Judge(cfg.evaluation, cfg.seed, cfg.image_size, trainer.predict, deciding)
             judgement = judge(f"{cfg.dataset.name}, test", datamodule.test, others.indexes)
         with budget.section("logging"):

@@ -1,6 +1,7 @@
 """The dataset that crackexp draws itself."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from filelock import FileLock
@@ -21,7 +22,7 @@ class Synthetic:
         size: side of a patch in pixels.
         draw_seed: another seed draws another set.
         cracks: "plain", or "thin" for hairlines as in SDNET2018; see `draw_crack`.
-        positive: the class that means "crack".
+        positive: the class that is damage.
         limit: at most this many images, in turn from each class; None: all.
         on_bad_file: "error" lists them and stops, "skip" leaves them out.
         cache: folder; the patches land below its `datasets`.
@@ -35,7 +36,7 @@ class Synthetic:
         size: int,
         draw_seed: int,
         cracks: Cracks = "plain",
-        positive: str | None,
+        positive: str | Sequence[str] | None,
         limit: int | None,
         on_bad_file: OnBadFile,
         cache: str | Path,

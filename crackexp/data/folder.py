@@ -9,9 +9,11 @@ from typing import Any, NoReturn
 from crackexp.data.accounting import Account
 from crackexp.data.index import ImageIndex, OnBadFile, build_index
 from crackexp.data.listing import is_image, is_litter, list_images, without_links
+from crackexp.decisions import positives_of
 from crackexp.errors import DataError
 
 _POSITIVE_NAMES = frozenset({"positive", "crack", "cracks", "cracked", "defect"})
+_SOUND_NAMES = frozenset({"negative", "sound", "intact", "good", "ok", "none", "background", "uncracked", "undamaged"})
 _PART_NAMES = frozenset({"train", "val", "valid", "validation", "test"})
 
 
@@ -21,8 +23,8 @@ class ImageFolder:
     Args:
         name: of the dataset, for logs and runs.
         path: folder that holds the class folders.
-        positive: the class that means "crack"; None: the one named positive, crack, cracks,
-            cracked or defect.
+        positive: the class that is damage, or several of them; None: of two classes the one named positive, crack,
+            cracks, cracked or defect.
         limit: at most this many images, in turn from each class; None: all.
         on_bad_file: "error" lists them and stops, "skip" leaves them out.
         cache: folder for digests.
@@ -34,7 +36,7 @@ class ImageFolder:
         *,
         name: str,
         path: str | Path,
-        positive: str | None,
+        positive: str | Sequence[str] | None,
         limit: int | None,
         on_bad_file: OnBadFile,
         cache: str | Path,
@@ -181,27 +183,38 @@ def _too_few_classes(root: Path, folders: Sequence[str], classes: Sequence[str])
     return DataError(f"{root} holds only one class, {only}. {hint}Received: dataset.path={root}")
 
 
-def choose_positive(names: list[str], positive: str | None, root: Path) -> str:
-    """Returns the class that means "crack".
+def choose_positive(names: list[str], positive: str | Sequence[str] | None, root: Path) -> tuple[str, ...]:
+    """Returns the classes that are damage.
 
     Args:
         names: the classes found.
-        positive: what the user typed; None: found by its name.
+        positive: what the user typed; None: of two classes, the one is found by its name.
         root: for the message.
 
     Raises:
-        DataError: it is not among the classes, or none or several could be it.
+        DataError: One is not among the classes, none is left that is sound, or it was not typed and cannot be told.
     """
     listed = ", ".join(names)
     if positive is not None:
-        if positive in names:
-            return positive
-        lower = {name.lower(): name for name in names}
-        close = difflib.get_close_matches(positive.lower(), list(lower), n=1)
-        hint = f" Did you mean {lower[close[0]]}?" if close else ""
+        typed = positives_of(positive)
+        for wrong in (name for name in typed if name not in names):
+            lower = {name.lower(): name for name in names}
+            close = difflib.get_close_matches(wrong.lower(), list(lower), n=1)
+            hint = f" Did you mean {lower[close[0]]}?" if close else ""
+            raise DataError(
+                f"The positive class is not among the classes {listed} of {root}.{hint} "
+                f"Received: dataset.positive={wrong}"
+            )
+        if set(typed) == set(names):
+            raise DataError(
+                f"If all classes of {root} are damage, none is sound. Leave the sound ones out of dataset.positive. "
+                f"Received: dataset.positive=[{','.join(typed)}]"
+            )
+        return typed
+    if len(names) > 2:
         raise DataError(
-            f"The positive class is not among the classes {listed} of {root}.{hint} "
-            f"Received: dataset.positive={positive}"
+            f"Which of the classes {listed} of {root} are damage? The others are called sound. Type them, such as "
+            f"dataset.positive=[{','.join(likely_damage(names))}]. Received: dataset.positive=null"
         )
     candidates = [name for name in names if name.lower() in _POSITIVE_NAMES]
     if len(candidates) != 1:
@@ -209,7 +222,13 @@ def choose_positive(names: list[str], positive: str | None, root: Path) -> str:
             f"Which of the classes {listed} of {root} means a crack? Type "
             f"dataset.positive={names[-1]}, or another of them. Received: dataset.positive=null"
         )
-    return candidates[0]
+    return (candidates[0],)
+
+
+def likely_damage(names: Sequence[str]) -> list[str]:
+    """Returns those of `names` that a message proposes as damage: all but the ones that sound like sound concrete."""
+    likely = [name for name in names if name.lower() not in _SOUND_NAMES]
+    return likely if len(likely) < len(names) else likely[:-1]
 
 
 def require_folder(path: Path) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from crackexp.data.accounting import Account
 from crackexp.data.decode import CheckedFile, check_file
 from crackexp.data.digests import DigestCache, root_key
+from crackexp.decisions import Classes, positives_of
 from crackexp.errors import ConfigError, DataError
 from crackexp.files import replacing
 from crackexp.progress import progress
@@ -37,7 +38,7 @@ class ImageIndex:
         labels: (n,) int32, rows of `class_names`.
         digests: (n,) str, 32 hex digits: blake2b-128 of the file's bytes.
         class_names: sorted.
-        positive: the class that means "crack".
+        positives: the classes that are damage, in the order of `class_names`.
         groups: (n,) str, the photo that each patch was cut from; None where unknown.
         roots: (n,) Path, the folder that each file is relative to; None: all to `root`.
         account: What became of every file of the dataset, by its path relative to `root`; parts of an index have that
@@ -49,7 +50,7 @@ class ImageIndex:
     labels: np.ndarray
     digests: np.ndarray
     class_names: tuple[str, ...]
-    positive: str
+    positives: tuple[str, ...]
     groups: np.ndarray | None = None
     roots: np.ndarray | None = None
     account: Account = field(default_factory=Account)
@@ -58,9 +59,14 @@ class ImageIndex:
         return len(self.files)
 
     @property
-    def positive_index(self) -> int:
-        """The label that means "crack"."""
-        return self.class_names.index(self.positive)
+    def classes(self) -> Classes:
+        """The classes, and which of them are damage."""
+        return Classes(self.class_names, self.positives)
+
+    @property
+    def damaged(self) -> np.ndarray:
+        """Whether each image is of a damage class, (n,) bool."""
+        return self.classes.damaged(self.labels)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -107,7 +113,7 @@ class ImageIndex:
         if not others:
             return self
         parts = (self, *others)
-        if any((part.class_names, part.positive) != (self.class_names, self.positive) for part in others):
+        if any(part.classes != self.classes for part in others):
             raise ValueError(f"indexes of other classes: {[part.class_names for part in parts]}")
         known = any(part.groups is not None for part in parts)
         groups = [part.digests if part.groups is None else part.groups for part in parts]
@@ -121,32 +127,50 @@ class ImageIndex:
             roots=np.concatenate(roots),
         )
 
-    def relabel(self, class_names: tuple[str, ...], positive: str) -> "ImageIndex":
+    def relabel(self, classes: Classes) -> "ImageIndex":
         """Returns the index with the classes of a model that was trained on another dataset.
 
-        Classes of equal names are matched; else, of two classes, the cracked ones are.
+        Classes of equal names are matched; else, of two classes, the damaged ones are.
 
         Raises:
-            DataError: the classes cannot be matched.
+            DataError: The classes cannot be matched, or other ones of them are damage.
         """
-        if set(self.class_names) <= set(class_names):
-            mapping = [class_names.index(name) for name in self.class_names]
-        elif len(class_names) == len(self.class_names) == 2:
-            crack = class_names.index(positive)
-            mapping = [crack if name == self.positive else 1 - crack for name in self.class_names]
+        if set(self.class_names) <= set(classes.names):
+            damage = [name for name in classes.positives if name in self.class_names]
+            if len(classes.names) > 2 and damage != list(self.positives):
+                raise DataError(
+                    f"The model takes {classes.target} for damage. Type dataset.positive=[{','.join(damage)}]. "
+                    f"Received: dataset.positive=[{','.join(self.positives)}]"
+                )
+            mapping = [classes.names.index(name) for name in self.class_names]
+        elif len(classes.names) == len(self.class_names) == 2:
+            (crack,) = classes.indices
+            mapping = [crack if name in self.positives else 1 - crack for name in self.class_names]
         else:
             raise DataError(
-                f"The model tells {', '.join(class_names)} apart. Rename the folders of the "
+                f"The model tells {', '.join(classes.names)} apart. Rename the folders of the "
                 f"dataset to these. Received: {', '.join(self.class_names)}"
             )
         labels = np.asarray(mapping, np.int32)[self.labels]
-        return replace(self, labels=labels, class_names=class_names, positive=positive)
+        return replace(self, labels=labels, class_names=classes.names, positives=classes.positives)
+
+    def judged_by(self, classes: Classes) -> "ImageIndex":
+        """Returns the index that a model of `classes` is judged on: see `relabel`.
+
+        Where a dataset of two classes has names that a model of more does not know, it stays as it is: what the model
+        says is then merged into damage and the rest, see `Classes.merge`.
+
+        Raises:
+            DataError: See `relabel`.
+        """
+        merges = len(self.class_names) == 2 < len(classes.names) and not set(self.class_names) <= set(classes.names)
+        return self if merges else self.relabel(classes)
 
 
 def build_index(
     root: Path,
     members: Sequence[tuple[str, str]],
-    positive: str,
+    positive: str | Sequence[str],
     cache: Path,
     on_bad_file: OnBadFile = "error",
     groups: Sequence[str] | None = None,
@@ -160,7 +184,7 @@ def build_index(
     Args:
         root: folder that the paths are relative to.
         members: (POSIX path relative to `root`, class name) of each image.
-        positive: the class that means "crack".
+        positive: the class that is damage, or several.
         cache: folder; digests are kept in `cache/index`.
         on_bad_file: "error" refuses the dataset, "skip" leaves bad files out. Either way a table
             of them is written and named.
@@ -189,6 +213,9 @@ def build_index(
         files, labels = files[rows], labels[rows]
         photos = None if photos is None else photos[rows]
 
+    positives = tuple(name for name in class_names if name in positives_of(positive))
+    if not positives:
+        raise DataError(f"The positive class is none of {', '.join(class_names)}. Received: {positive} for {root}")
     checked = _check(root, files, Path(cache) / "index")
     for file, one in zip(files.tolist(), checked, strict=True):
         if one.reason is None:
@@ -207,7 +234,7 @@ def build_index(
         labels=labels[good],
         digests=np.array([one.digest for one in checked if one.reason is None], dtype="<U32"),
         class_names=class_names,
-        positive=positive,
+        positives=positives,
         groups=None if photos is None else photos[good],
         account=account,
     )

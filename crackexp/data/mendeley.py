@@ -1,5 +1,6 @@
 """Concrete Crack Images for Classification (Özgenel 2019, doi 10.17632/5y9wdsg2zt.2)."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from filelock import FileLock
@@ -28,7 +29,7 @@ class Mendeley:
         path: folder with the unpacked images, `Positive` and `Negative` in it or up to two levels
             down.
         archive: the zip, or the rar in it.
-        positive: the class that means "crack".
+        positive: the class that is damage.
         limit: at most this many images, in turn from each class; None: all.
         on_bad_file: "error" lists them and stops, "skip" leaves them out.
         cache: folder for the download, the unpacked images and their digests.
@@ -42,7 +43,7 @@ class Mendeley:
         archive_sha256: str | None,
         path: str | Path | None,
         archive: str | Path | None,
-        positive: str | None = "Positive",
+        positive: str | Sequence[str] | None = "Positive",
         limit: int | None,
         on_bad_file: OnBadFile,
         cache: str | Path,

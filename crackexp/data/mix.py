@@ -59,7 +59,7 @@ class Mixed:
             UserError: Other classes, or nothing left.
         """
         with self._named():
-            images = self.index.relabel(main.class_names, main.positive)
+            images = self.index.relabel(main.classes)
         seen = np.isin(images.digests, np.concatenate([part.digests for part in held_out]))
         if seen.all():
             raise DataError(

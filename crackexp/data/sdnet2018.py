@@ -35,7 +35,7 @@ class Sdnet2018:
         path: folder with the unpacked images; the surfaces stand in it or up to two levels down.
         archive: zip or rar with them; read where `path` is None.
         surfaces: some of decks, pavements, walls.
-        positive: the class that means "crack".
+        positive: the class that is damage.
         limit: at most this many images, in turn from each class; None: all.
         on_bad_file: "error" lists them and stops, "skip" leaves them out.
         cache: folder for the unpacked images and their digests.
@@ -51,7 +51,7 @@ class Sdnet2018:
         path: str | Path | None,
         archive: str | Path | None,
         surfaces: Sequence[str],
-        positive: str | None = "cracked",
+        positive: str | Sequence[str] | None = "cracked",
         limit: int | None,
         on_bad_file: OnBadFile,
         cache: str | Path,

@@ -1,5 +1,6 @@
 """Calibration: probabilities that are right as often as they say, by scale and shift of what goes into the softmax."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,12 +29,15 @@ class Calibration:
     def temperature(self) -> float:
         return 1 / self.scale
 
-    def __call__(self, probabilities: np.ndarray, positive: int) -> np.ndarray:
-        """Returns what the calibrated network says, (n, c) float32, where it said `probabilities`, (n, c)."""
+    def __call__(self, probabilities: np.ndarray, positives: Sequence[int]) -> np.ndarray:
+        """Returns what the calibrated network says, (n, c) float32, where it said `probabilities`, (n, c).
+
+        The shift is added to the logits of the classes `positives`, and so to the log-odds of damage.
+        """
         if self == Calibration():
             return probabilities
         logits = self.scale * _logs(probabilities)
-        logits[:, positive] += self.shift
+        logits[:, list(positives)] += self.shift
         return np.exp(_log_softmax(logits)).astype(np.float32)
 
 

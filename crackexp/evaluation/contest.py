@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from crackexp.decisions import Classes
 from crackexp.errors import DataError
 from crackexp.evaluation.comparison import Cell, Comparison, compare
 from crackexp.evaluation.wording import METRICS, errors_text, number, p_text
@@ -18,8 +19,7 @@ class Contender:
         run_id: of the run that trained it.
         cell: with the predictions of its test images.
         uri: of the logged model.
-        classes: in the order of its outputs.
-        positive: the class that means "crack".
+        classes: in the order of its outputs, and those that are damage.
         seen: digests of the images that it was trained or validated on.
         recipe: of its test images, such as "the dataset folder with split.seed=1337".
     """
@@ -27,8 +27,7 @@ class Contender:
     run_id: str
     cell: Cell
     uri: str
-    classes: tuple[str, ...]
-    positive: str
+    classes: Classes
     seen: frozenset[str]
     recipe: str
 
@@ -74,7 +73,7 @@ def contest(
     Raises:
         IncomparableError: they tell other classes apart, share no such images, or disagree about their classes.
     """
-    if (one.classes, one.positive) != (champion.classes, champion.positive):
+    if one.classes != champion.classes:
         raise IncomparableError(
             f"it tells {_told(one)}, and {name} {_told(champion)}; register it under a name of its own"
         )
@@ -142,4 +141,4 @@ def _every(models: Sequence[Contender]) -> str:
 
 
 def _told(one: Contender) -> str:
-    return f"{', '.join(one.classes)} apart, where {one.positive} means a crack"
+    return f"{', '.join(one.classes.names)} apart, where {one.classes.target} means {one.classes.defect.phrase}"

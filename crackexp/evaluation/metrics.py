@@ -57,7 +57,7 @@ def evaluate_predictions(
     Args:
         labels: (n,) int in [0, c).
         probabilities: (n, c) float, rows of sum 1.
-        positive: index of the positive class.
+        positive: index of the positive class of two; with more classes it changes nothing.
         seed: of the bootstrap's stream.
         level: confidence in (0, 1).
         resamples: of the bootstrap.

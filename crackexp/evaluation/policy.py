@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import binom
 
-from crackexp.decisions import CRACK, SOUND, UNSURE, Thresholds
+from crackexp.decisions import SOUND, UNSURE, Classes, Defect, Thresholds
 from crackexp.errors import DataError
 from crackexp.evaluation.calibration import Calibration, fit_site, fit_temperature
 from crackexp.evaluation.statistics import Interval, covering, grouped_interval, resampled_counts, wilson
@@ -18,12 +18,12 @@ class FittedPolicy:
     """How a network's probabilities become decisions.
 
     Attributes:
-        positive: the class that means "crack".
+        classes: of the network.
         calibration: of what the network says.
-        thresholds: of the calibrated probability of a crack.
+        thresholds: of the calibrated probability of damage.
     """
 
-    positive: int
+    classes: Classes
     calibration: Calibration
     thresholds: Thresholds
 
@@ -33,7 +33,11 @@ class FittedPolicy:
 
     def calibrated(self, probabilities: np.ndarray) -> np.ndarray:
         """Returns the calibrated probabilities, (n, c) float32, where the network says `probabilities`, (n, c)."""
-        return self.calibration(probabilities, self.positive)
+        return self.calibration(probabilities, self.classes.indices)
+
+    def decide(self, probabilities: np.ndarray) -> np.ndarray:
+        """Returns the decisions, (n,) str, on images of which `probabilities`, (n, c), are the calibrated ones."""
+        return self.thresholds.decide(self.classes.probability(probabilities), self.classes.leads(probabilities))
 
     def metrics(self) -> dict[str, float]:
         """Returns what is logged: the temperature, and the thresholds."""
@@ -65,31 +69,32 @@ class Policy:
         asked = {"recall": self.recall, "false_alarms": self.false_alarms}
         return {key: share for key, share in asked.items() if share is not None}
 
-    def require_enough(self, labels: np.ndarray, positive: int) -> None:
-        """Raises DataError where images with `labels` are too few for what is asked, before anything is trained."""
-        cracked = int(np.sum(labels == positive))
-        counts = {"recall": cracked, "false_alarms": len(labels) - cracked}
+    def require_enough(self, damaged: np.ndarray, defect: Defect) -> None:
+        """Raises DataError where images, `damaged` or not, (n,) bool, are too few for what is asked of decisions."""
+        counts = {"recall": int(damaged.sum()), "false_alarms": int((~damaged).sum())}
         for key, share in self.promises.items():
             least = fewest(share if key == "recall" else 1 - share, self.confidence)
             if counts[key] < least:
-                kind = "cracked" if key == "recall" else "sound"
+                kind = defect.adjective if key == "recall" else "sound"
                 raise DataError(
                     f"To promise policy.{key}={share:g} at a confidence of {self.confidence:g} takes {least} {kind} "
                     f"images to fit it on, and there are {counts[key]}. Add images, or ask for less: another "
                     f"policy.{key}, or a lower policy.confidence. Received: policy.{key}={share:g}"
                 )
 
-    def fit(self, labels: np.ndarray, probabilities: np.ndarray, positive: int) -> FittedPolicy:
+    def fit(self, labels: np.ndarray, probabilities: np.ndarray, classes: Classes) -> FittedPolicy:
         """Fits calibration, then thresholds, to images with `labels` (n,) of which `probabilities` (n, c) were said.
+
+        The temperature is fitted to all classes, thresholds to damage and the rest.
 
         Raises:
             DataError: see `require_enough`.
         """
         calibration = fit_temperature(labels, probabilities) if self.temperature else Calibration()
-        said = calibration(probabilities, positive)
-        return FittedPolicy(positive, calibration, self.thresholds(labels, said, positive))
+        said = calibration(probabilities, classes.indices)
+        return FittedPolicy(classes, calibration, self.thresholds(labels, said, classes))
 
-    def fit_site(self, labels: np.ndarray, probabilities: np.ndarray, positive: int) -> FittedPolicy:
+    def fit_site(self, labels: np.ndarray, probabilities: np.ndarray, classes: Classes) -> FittedPolicy:
         """Fits a model of two classes to images of a new site; arguments as of `fit`.
 
         Where neither a recall nor a rate of false alarms is asked for, the threshold has the best expected F1.
@@ -97,31 +102,33 @@ class Policy:
         Raises:
             DataError: see `require_enough`.
         """
-        calibration = fit_site(labels, probabilities, positive) if self.temperature else Calibration()
-        said = calibration(probabilities, positive)
+        (crack,) = classes.indices
+        calibration = fit_site(labels, probabilities, crack) if self.temperature else Calibration()
+        said = calibration(probabilities, [crack])
         if self.promises:
-            return FittedPolicy(positive, calibration, self.thresholds(labels, said, positive))
-        return FittedPolicy(positive, calibration, Thresholds.at(threshold_for_f1(said[:, positive])))
+            return FittedPolicy(classes, calibration, self.thresholds(labels, said, classes))
+        return FittedPolicy(classes, calibration, Thresholds().moved(threshold_for_f1(said[:, crack])))
 
-    def thresholds(self, labels: np.ndarray, probabilities: np.ndarray, positive: int) -> Thresholds:
+    def thresholds(self, labels: np.ndarray, probabilities: np.ndarray, classes: Classes) -> Thresholds:
         """Returns the thresholds for calibrated `probabilities` (n, c) of images with `labels` (n,).
 
         Raises:
             DataError: see `require_enough`.
         """
-        self.require_enough(labels, positive)
-        crack, cracked = probabilities[:, positive], labels == positive
+        damage, damaged = classes.probability(probabilities), classes.damaged(labels)
+        self.require_enough(damaged, classes.defect)
         found = {}
         if self.recall is not None:
-            found["recall"] = threshold_for_recall(crack[cracked], self.recall, self.confidence)
+            found["recall"] = threshold_for_recall(damage[damaged], self.recall, self.confidence)
         if self.false_alarms is not None:
-            found["false_alarms"] = threshold_for_false_alarms(crack[~cracked], self.false_alarms, self.confidence)
+            found["false_alarms"] = threshold_for_false_alarms(damage[~damaged], self.false_alarms, self.confidence)
+        usual = Thresholds(defect=classes.defect)
         if not found:
-            return Thresholds()
+            return usual
         low, high = found.get("recall"), found.get("false_alarms")
         if low is not None and high is not None and low < high:
-            return Thresholds(high, low)
-        return Thresholds.at(float(np.mean(list(found.values()))))
+            return Thresholds(high, low, classes.defect)
+        return usual.moved(float(np.mean(list(found.values()))))
 
 
 def fewest(share: float, confidence: float) -> int:
@@ -170,9 +177,8 @@ def threshold_for_f1(crack: np.ndarray) -> float:
 
 
 def judge_decisions(
-    cracked: np.ndarray,
-    crack: np.ndarray,
-    thresholds: Thresholds,
+    damaged: np.ndarray,
+    decided: np.ndarray,
     seed: int,
     level: float,
     resamples: int,
@@ -184,30 +190,28 @@ def judge_decisions(
     narrower than Wilson's.
 
     Args:
-        cracked: (n,) bool, the truth.
-        crack: (n,) probabilities of a crack.
-        thresholds: that decide.
+        damaged: (n,) bool, the truth.
+        decided: (n,) str, see `Thresholds.decide`.
         seed: of the bootstrap, see `evaluate_predictions`, as all that follow.
         level: confidence.
         resamples: of the bootstrap.
         groups: (n,) the photo of each image, or None.
 
     Returns:
-        `decided_recall`, the share of the cracked images that are not called sound, `decided_false_alarms`, the share
-        of the others that are called crack, and `decided_unsure`, the share of all; without images, none.
+        `decided_recall`, the share of the damaged images that are not called sound, `decided_false_alarms`, the share
+        of the others that are called damaged, and `decided_unsure`, the share of all; without images, none.
     """
-    decided = thresholds.decide(crack)
     shares = {
-        "decided_recall": (decided != SOUND, cracked),
-        "decided_false_alarms": (decided == CRACK, ~cracked),
-        "decided_unsure": (decided == UNSURE, np.ones(len(crack), bool)),
+        "decided_recall": (decided != SOUND, damaged),
+        "decided_false_alarms": (~np.isin(decided, (SOUND, UNSURE)), ~damaged),
+        "decided_unsure": (decided == UNSURE, np.ones(len(decided), bool)),
     }
     shares = {name: (hit & of, of) for name, (hit, of) in shares.items() if of.any()}
     scores = {name: wilson(int(hit.sum()), int(of.sum()), level) for name, (hit, of) in shares.items()}
     if groups is None:
         return scores
     members = np.unique(groups, return_inverse=True)[1]
-    counts = np.concatenate([*resampled_counts(len(crack), resamples, generator(seed, "bootstrap"), members)])
+    counts = np.concatenate([*resampled_counts(len(decided), resamples, generator(seed, "bootstrap"), members)])
     for name, (hit, of) in shares.items():
         with np.errstate(invalid="ignore"):
             samples = (counts @ hit) / (counts @ of)
@@ -216,13 +220,17 @@ def judge_decisions(
     return scores
 
 
-def decisions_text(decided: Mapping[str, Interval]) -> str:
-    """Says in a line what `judge_decisions` found."""
+def decisions_text(decided: Mapping[str, Interval], defect: Defect) -> str:
+    """Says in a line what `judge_decisions` found of decisions about `defect`."""
 
     def share(score: Interval) -> str:
         ends = "" if np.isnan(score.low) else f" ({100 * score.low:.1f} to {100 * score.high:.1f})"
         return f"{100 * score.value:.1f} %{ends}"
 
-    words = {"decided_recall": "cracks found", "decided_false_alarms": "false alarms", "decided_unsure": "unsure"}
+    words = {
+        "decided_recall": f"{defect.plural} found",
+        "decided_false_alarms": "false alarms",
+        "decided_unsure": "unsure",
+    }
     told = {name: score for name, score in decided.items() if name != "decided_unsure" or score.value > 0}
     return ", ".join(f"{words[name]} {share(score)}" for name, score in told.items())

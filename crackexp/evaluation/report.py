@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import classification_report
 
+from crackexp.decisions import SOUND, UNSURE, Classes, Defect
 from crackexp.evaluation.statistics import Interval
 
 
@@ -14,9 +15,9 @@ def predictions_table(
     digests: np.ndarray,
     labels: np.ndarray,
     probabilities: np.ndarray,
-    class_names: Sequence[str],
-    positive: int,
+    classes: Classes,
     groups: np.ndarray | None = None,
+    decided: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Returns what was predicted for each image, in the order of the files.
 
@@ -25,16 +26,16 @@ def predictions_table(
         digests: (n,) str.
         labels: (n,) int in [0, c).
         probabilities: (n, c) float.
-        class_names: of the c classes.
-        positive: index of the positive class.
+        classes: the c classes.
         groups: (n,) str, such as the photo of each image, where they are known.
+        decided: (n,) str, see `Thresholds.decide`, for the table of a model of more than two classes.
 
     Returns:
         A row an image: path, digest, group (where known), label and prediction (names), correct, confidence
-        (probability of the prediction), probability (of the class `positive`) and, with c > 2, probability_NAME of
-        each class.
+        (probability of the prediction), probability (of damage), decision (where `decided` is given) and, with c > 2,
+        probability_NAME of each class.
     """
-    names = np.asarray(class_names)
+    names = np.asarray(classes.names)
     predictions = probabilities.argmax(axis=1)
     table = pd.DataFrame(
         {
@@ -44,11 +45,13 @@ def predictions_table(
             "prediction": names[predictions],
             "correct": predictions == labels,
             "confidence": probabilities.max(axis=1),
-            "probability": probabilities[:, positive],
+            "probability": classes.probability(probabilities),
         }
     )
     if groups is not None:
         table.insert(2, "group", groups)
+    if decided is not None:
+        table["decision"] = decided
     if len(names) == 2:
         return table
     columns = [f"probability_{name}" for name in names]
@@ -88,6 +91,21 @@ def classification_report_text(labels: np.ndarray, predictions: np.ndarray, clas
         zero_division=np.nan,
     )
     return text
+
+
+def decisions_table(labels: np.ndarray, decided: np.ndarray, classes: Classes, defect: Defect) -> pd.DataFrame:
+    """Returns how the images of each class were decided on: a row a class, a column a decision.
+
+    Args:
+        labels: (n,) int in [0, c).
+        decided: (n,) str, see `Thresholds.decide`.
+        classes: the c classes; those that are damage are marked.
+        defect: what was looked for.
+    """
+    names = [f"{name} ({defect})" if name in classes.positives else name for name in classes.names]
+    columns = [str(defect), UNSURE, SOUND]
+    counts = [[int(np.sum((labels == k) & (decided == column))) for column in columns] for k in range(len(names))]
+    return pd.DataFrame(counts, index=pd.Index(names), columns=columns)
 
 
 def metrics_table(scores: Mapping[str, Interval]) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from crackexp.decisions import Classes
 from crackexp.evaluation.metrics import evaluate_predictions
 from crackexp.evaluation.statistics import Interval
 
@@ -25,7 +26,7 @@ class Part:
         kind: "set", "surface" or "photo".
         name: of the set, the surface, or SURFACE/PHOTO.
         images: how many.
-        cracked: how many of them are of the positive class.
+        cracked: how many of them are damaged.
         photos: that they were cut from; None where unknown.
         scores: metrics with their intervals.
     """
@@ -49,22 +50,22 @@ def judge_part(
     name: str,
     labels: np.ndarray,
     probabilities: np.ndarray,
-    positive: int,
+    classes: Classes,
     seed: int,
     level: float,
     resamples: int,
     groups: np.ndarray | None,
 ) -> Part:
     """Returns the part with its scores; the arguments are those of `evaluate_predictions`."""
-    scores = evaluate_predictions(labels, probabilities, positive, seed, level, resamples, groups)
+    scores = evaluate_predictions(labels, probabilities, classes.indices[0], seed, level, resamples, groups)
     photos = None if groups is None else len(np.unique(groups))
-    return Part(kind, name, len(labels), int(np.sum(labels == positive)), photos, scores)
+    return Part(kind, name, len(labels), int(classes.damaged(labels).sum()), photos, scores)
 
 
 def judge_groups(
     labels: np.ndarray,
     probabilities: np.ndarray,
-    positive: int,
+    classes: Classes,
     seed: int,
     level: float,
     resamples: int,
@@ -75,7 +76,7 @@ def judge_groups(
     Args:
         labels: (n,) int, see `evaluate_predictions`, as all that follow.
         probabilities: (n, c) float.
-        positive: index.
+        classes: of `probabilities`.
         seed: of the bootstraps.
         level: confidence.
         resamples: of each bootstrap.
@@ -86,7 +87,7 @@ def judge_groups(
     for kind, names in (("surface", surfaces), ("photo", groups)):
         for name in np.unique(names[names != ""]):
             rows = names == name
-            arguments = (labels[rows], probabilities[rows], positive, seed, level, resamples, groups[rows])
+            arguments = (labels[rows], probabilities[rows], classes, seed, level, resamples, groups[rows])
             parts.append(judge_part(kind, str(name), *arguments))
     return parts
 

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.metrics import f1_score, log_loss
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from crackexp.decisions import CRACK, SOUND, Thresholds
+from crackexp.decisions import CRACK, SOUND, Classes, Thresholds
 from crackexp.errors import ConfigError, DataError
 from crackexp.evaluation.policy import FittedPolicy, Policy
 
@@ -91,7 +91,7 @@ def fit_to_site(
     policy: Policy,
     labels: np.ndarray,
     probabilities: np.ndarray,
-    positive: int,
+    classes: Classes,
     before: Thresholds,
     groups: np.ndarray | None,
     seed: int,
@@ -102,7 +102,7 @@ def fit_to_site(
         policy: what is asked for; where neither a recall nor a rate of false alarms is, the best F1 is.
         labels: (n,) int.
         probabilities: (n, 2) of the model.
-        positive: the class that means "crack".
+        classes: of the model.
         before: the model's own thresholds.
         groups: (n,) the photo of each image, or None.
         seed: of the folds.
@@ -110,19 +110,19 @@ def fit_to_site(
     Raises:
         UserError: see `require_site`.
     """
-    require_site(policy, labels, positive, probabilities.shape[1])
-    cracked = labels == positive
-    fitted = policy.fit_site(labels, probabilities, positive)
+    require_site(policy, labels, classes)
+    cracked = classes.damaged(labels)
+    fitted = policy.fit_site(labels, probabilities, classes)
     after = np.zeros(len(labels))
     decided = np.full(len(labels), SOUND, dtype=object)
     folds, by_photo = _folds(cracked, groups, seed)
     asked = Policy(policy.temperature, None, None, policy.confidence) if policy.promises else policy
     for rest, held in folds:
-        fold = asked.fit_site(labels[rest], probabilities[rest], positive)
-        after[held] = fold.calibrated(probabilities[held])[:, positive]
+        fold = asked.fit_site(labels[rest], probabilities[rest], classes)
+        after[held] = classes.probability(fold.calibrated(probabilities[held]))
         thresholds = fitted.thresholds if policy.promises else fold.thresholds
         decided[held] = thresholds.decide(after[held])
-    said = probabilities[:, positive]
+    said = classes.probability(probabilities)
     decisions = before.decide(said), decided
     scores = {
         "f1": [f1_score(cracked, decision == CRACK, zero_division=0) for decision in decisions],
@@ -134,22 +134,34 @@ def fit_to_site(
     return Site(fitted, before, len(labels), int(cracked.sum()), told, by_photo)
 
 
-def require_site(policy: Policy, labels: np.ndarray, positive: int, classes: int) -> None:
+def require_two(classes: Classes) -> None:
+    """Raises ConfigError where a model of `classes` knows more than two.
+
+    Scale and shift of one log-odds is all that a few images can tell; how a site shifts several kinds of damage against
+    each other is more.
+    """
+    if len(classes.names) != 2:
+        raise ConfigError(
+            "A site is fitted with two classes, damaged and not. Give a model that was trained on two folders. "
+            f"Received: a model of {len(classes.names)} classes, {', '.join(classes.names)}"
+        )
+
+
+def require_site(policy: Policy, labels: np.ndarray, classes: Classes) -> None:
     """Says what keeps a model from being fitted to images with `labels` (n,), before it is asked about them.
 
     Raises:
-        ConfigError: the model knows more than two classes.
+        ConfigError: see `require_two`.
         DataError: there are fewer than `LEAST` images of a class, or too few for what is asked.
     """
-    if classes != 2:
-        raise ConfigError(f"A site is fitted with two classes, cracked and not. Received: a model of {classes} classes")
-    cracked = int(np.sum(labels == positive))
+    require_two(classes)
+    cracked = int(classes.damaged(labels).sum())
     if min(cracked, len(labels) - cracked) < LEAST:
         raise DataError(
             f"A fit takes {LEAST} cracked and {LEAST} sound images at least, 25 of each for one to rely on. "
             f"Received: {cracked} cracked, {len(labels) - cracked} sound"
         )
-    policy.require_enough(labels, positive)
+    policy.require_enough(classes.damaged(labels), classes.defect)
 
 
 def _folds(

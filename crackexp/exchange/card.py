@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from crackexp import __version__
+from crackexp.decisions import Classes
 from crackexp.exchange.formats import FORMATS
 from crackexp.files import write_text
 from crackexp.models.weights import weights_digest
@@ -18,21 +19,32 @@ def facts_of(model: LoggedModel) -> dict[str, Any]:
     """Returns what a user of `model` must know, JSON-able, without the files that it lies in."""
     size = model.image_size
     return {
-        "class_names": list(model.class_names),
-        "positive": model.positive,
+        "class_names": list(model.classes.names),
+        "positive": model.classes.positive,
         "threshold": model.thresholds.crack,
         "unsure_from": model.thresholds.unsure,
         "image_size": size,
         "input": f"uint8 (n, {size}, {size}, 3), RGB from 0 to 255; preprocessing is inside",
         "resize": f"the whole image to {size} x {size}, whatever its shape, no crop and no border: "
         f"bilinear, or by area averaging where its longer side is more than {2 * size}",
-        "output": f"float32 (n, {len(model.class_names)}), the probability of each of class_names",
-        "decision": "crack where the probability of positive is at least threshold, else unsure from unsure_from on, "
-        "else sound",
+        "output": f"float32 (n, {len(model.classes.names)}), the probability of each of class_names",
+        "decision": _rule(model.classes),
         "run_id": model.run_id,
         "weights_digest": weights_digest(model.classifier),
         "crackexp_version": __version__,
     }
+
+
+def _rule(classes: Classes) -> str:
+    """Returns how `Thresholds.decide` decides, in words."""
+    if len(classes.names) == 2:
+        return (
+            "crack where the probability of positive is at least threshold, else unsure from unsure_from on, else sound"
+        )
+    return (
+        f"{classes.defect} where the probabilities of the classes of positive add up to threshold or more, else unsure "
+        "where they add up to unsure_from or more, or one of them is the most probable class, else sound"
+    )
 
 
 def clear_others(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """A network with its calibration in it, so that whoever loads the file gets calibrated probabilities."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 from keras import layers
@@ -19,23 +21,23 @@ def check_calibratable(classifier: keras.Model, received: str) -> None:
         )
 
 
-def calibrated(classifier: keras.Model, scale: float, shift: float, positive: int) -> keras.Model:
-    """Returns `classifier` with what goes into its softmax scaled, and shifted for one class; it shares all else.
+def calibrated(classifier: keras.Model, scale: float, shift: float, positives: Sequence[int]) -> keras.Model:
+    """Returns `classifier` with what goes into its softmax scaled, and shifted for damage; it shares all else.
 
     Where that changes nothing it is `classifier` itself, whatever it ends with.
 
     Args:
         classifier: flat, (B, S, S, 3) uint8 images to (B, c) probabilities, see `check_calibratable`.
         scale: above 0.
-        shift: added to what goes into the softmax for the class `positive`.
-        positive: the class that means "crack".
+        shift: added to what goes into the softmax for the classes `positives`.
+        positives: indices of the classes that are damage.
     """
     if (scale, shift) == (1, 0):
         return classifier
     last = classifier.layers[-1]
     kernel, *bias = last.get_weights()
     moved = scale * (bias[0] if bias else np.zeros(kernel.shape[-1], np.float32))
-    moved[positive] += shift
+    moved[list(positives)] += shift
     with keras.StatelessScope():
         new = layers.Dense.from_config({**last.get_config(), "use_bias": True})
         plain = keras.Model(classifier.input, classifier.output, name=classifier.name)  # which is not compiled

@@ -1,5 +1,6 @@
-"""Grad-CAM: what in an image speaks for a class, and what against it."""
+"""Grad-CAM: what in an image speaks for a class, or for one of several, and what against it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -14,9 +15,10 @@ from crackexp.models.receptive import Grid, Spacing, through
 
 
 class GradCam:
-    """Maps of a classifier for one class: Selvaraju et al. 2017 (arXiv:1610.02391).
+    """Maps of a classifier for one class, or for several as one: Selvaraju et al. 2017 (arXiv:1610.02391).
 
-    The score that is explained is the log-odds of the class, log p - log(1 - p), computed from what goes into the
+    The score that is explained is the log-odds of the classes, log p - log(1 - p) of the sum p of their probabilities,
+    computed from what goes into the
     softmax: a probability near 1 has no gradient left, and what goes into the softmax for one class says nothing alone,
     since a number added for all classes changes no probability.
 
@@ -29,7 +31,7 @@ class GradCam:
     Args:
         classifier: a functional or sequential model of images (B, S, S, 3) to probabilities (B, c), whose last layer
             has the activation softmax; backbone and head may be models in it.
-        target: index of the class.
+        targets: indices of the classes; not all of them.
         layer: name of the layer whose channels are weighed; None: the last one with more than one cell.
 
     Attributes:
@@ -42,7 +44,7 @@ class GradCam:
         ConfigError: there is no such layer, it has no cells, or what it ends with is no softmax.
     """
 
-    def __init__(self, classifier: keras.Model, target: int, layer: str | None = None) -> None:
+    def __init__(self, classifier: keras.Model, targets: Sequence[int], layer: str | None = None) -> None:
         self._last = _last(classifier)
         self._maps: dict[str, keras.KerasTensor] = {}
         self._grids: dict[int, Grid] = {}
@@ -60,7 +62,7 @@ class GradCam:
             raise ConfigError(f"A map needs a layer with height and width, as {names}. Received: layer={self.layer}")
         self.grid = self._grids[id(features)]
         behind = keras.Model([image, features], scores)
-        self.network = keras.Model(image, _Maps(behind, target)([image, features]), name="explained")
+        self.network = keras.Model(image, _Maps(behind, targets)([image, features]), name="explained")
 
     def enlarge(self, maps: np.ndarray, height: int, width: int) -> np.ndarray:
         """Returns maps as large as a picture of the whole image: each cell where it looks, linear between them.
@@ -111,18 +113,20 @@ class _Maps(keras.layers.Layer):
 
     Args:
         behind: images and feature maps (B, h, w, d) to what goes into the softmax, (B, c).
-        target: index of the class.
+        targets: indices of the classes.
     """
 
-    def __init__(self, behind: keras.Model, target: int) -> None:
+    def __init__(self, behind: keras.Model, targets: Sequence[int]) -> None:
         super().__init__(name="maps", dtype="float32", autocast=False)
-        self.behind, self.target = behind, target
+        self.behind = behind
+        self.mine = np.isin(np.arange(behind.output_shape[-1]), targets)
 
     def call(self, inputs: list[jax.Array]) -> tuple[jax.Array, jax.Array]:
         image, features = inputs
         scores, back = jax.vjp(lambda maps: self.behind([image, maps]), features)
-        others = jax.nn.softmax(scores.at[:, self.target].set(-jnp.inf))
-        (gradients,) = back(jax.nn.one_hot(self.target, scores.shape[1], dtype=scores.dtype) - others)
+        mine = jax.nn.softmax(jnp.where(self.mine, scores, -jnp.inf))
+        others = jax.nn.softmax(jnp.where(self.mine, -jnp.inf, scores))
+        (gradients,) = back(mine - others)
         weights = jnp.sum(gradients, axis=(1, 2), dtype="float32")
         maps = jnp.einsum("bhwd,bd->bhw", features.astype("float32"), weights)
         return jax.nn.softmax(scores), maps

@@ -1,6 +1,6 @@
 """Heads: from an embedding of an image, what its classes' probabilities are."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import prod
 
 import keras
@@ -35,13 +35,13 @@ class PooledHead:
         """Returns the network whose outputs the head takes: (B, S, S, 3) uint8 images to (B, d) means over places."""
         return embedding_model(backbone)
 
-    def build(self, maps: Shape, num_classes: int, positive: int, seed: int) -> keras.Model:
+    def build(self, maps: Shape, num_classes: int, positives: Sequence[int], seed: int) -> keras.Model:
         """Builds the head, float32 whatever the dtype policy.
 
         Args:
             maps: (h, w, d) of the backbone's feature maps.
             num_classes: c.
-            positive: the class that means "crack".
+            positives: the classes that are damage.
             seed: of the first weights and the dropout; equal seeds, equal bits.
 
         Returns:
@@ -74,10 +74,10 @@ class CellHead:
         """Returns the network whose outputs the head takes: (B, S, S, 3) uint8 images to (B, h * w * d) features."""
         return flat_embedding(backbone)
 
-    def build(self, maps: Shape, num_classes: int, positive: int, seed: int) -> keras.Model:
+    def build(self, maps: Shape, num_classes: int, positives: Sequence[int], seed: int) -> keras.Model:
         """Builds the head; arguments as of `PooledHead.build`, (B, h * w * d) features to (B, c) probabilities."""
         places = maps[0] * maps[1]
-        sound = 1 if positive == 0 else 0
+        sound = next(number for number in range(num_classes) if number not in positives)
         against = [0.0 if number == sound else 1.0 for number in range(num_classes)]
         with keras.StatelessScope():
             features = keras.Input((prod(maps),), dtype="float32", name="features")

@@ -196,7 +196,7 @@ def serve(desk: Desk, place: Place, how: str) -> None:
     whose = "this computer" if place.is_private else "the computer that serves this page"
     where = f"Photos stay in the memory of {whose}."
 
-    @ui.page("/", title="Cracks in photos")
+    @ui.page("/", title=f"{desk.surveyor.thresholds.defect.plural.capitalize()} in photos")
     def page(client: Client) -> None:
         View(desk.open(client), f"/tabs/{client.id}", desk.limits, how, where, desk.surveyor.tiling.cell)
 

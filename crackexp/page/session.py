@@ -190,7 +190,7 @@ class Session:
 
     def move(self, threshold: float) -> None:
         """Decides at another threshold, without a band of doubt unless it is the one to begin with."""
-        self.thresholds = self._usual if threshold == self._usual.crack else Thresholds.at(threshold)
+        self.thresholds = self._usual if threshold == self._usual.crack else self._usual.moved(threshold)
 
     def stale(self, first: int | None) -> list[tuple[int, Photo]]:
         """Returns the photos, with their numbers, that were judged at other thresholds; number `first` before all."""

@@ -11,7 +11,7 @@ from nicegui.events import GenericEventArguments
 from crackexp import __version__
 from crackexp.data.listing import IMAGE_SUFFIXES
 from crackexp.data.pixels import FORMATS
-from crackexp.decisions import CRACK
+from crackexp.decisions import CRACK, SOUND, UNSURE
 from crackexp.page.session import Limits, Photo, Session, judge
 from crackexp.prediction.overlay import OPACITY
 
@@ -61,7 +61,7 @@ def facts(verdict: dict[str, Any]) -> str:
     """Says in a line what a verdict is founded on."""
     if verdict["tiles"] == 1:
         return f"probability {verdict['highest_probability']:.2f}, judged as one patch"
-    if verdict["decision"] != CRACK:
+    if verdict["decision"] in (SOUND, UNSURE):
         return f"highest probability {verdict['highest_probability']:.2f}"
     extent = f"{verdict['longest_extent_px']:,} px"
     if "longest_extent_mm" in verdict:
@@ -143,6 +143,8 @@ class View:
                 ui.button("Clear", on_click=self._clear).props("outline dense no-caps icon=delete")
 
     def _draw_stage(self) -> None:
+        defect = self._session.thresholds.defect
+        size = "the crack's width or depth" if defect == CRACK else "its size or depth"
         with ui.element("div").classes("verdict"):
             self._name = ui.label().classes("name")
             self._decision = ui.label()
@@ -157,7 +159,7 @@ class View:
             self._path = ui.element("path").props('fill-rule="evenodd"')
         ui.label(
             "Wheel or double click to zoom, drag to move. What is marked is where tiles that were classified as "
-            "cracked lie. It is wider than the crack, and says nothing of the crack's width or depth."
+            f"{defect.adjective} lie. It is wider than the {defect}, and says nothing of {size}."
         ).classes("note")
         ui.run_javascript(f"window.stage = zoomable(getHtmlElement({self._stage.id}))")
 
@@ -165,9 +167,14 @@ class View:
         """Draws anew what may have changed."""
         session = self._session
         ranked = sorted(session.photos.items(), key=lambda item: item[1].severity, reverse=True)
-        cracked = sum(photo.verdict["decision"] == CRACK for _, photo in ranked)
+        defect = session.thresholds.defect
+        cracked = sum(photo.verdict["decision"] == defect for _, photo in ranked)
         verb = "photo shows" if len(ranked) == 1 else "photos show"
-        self._title.text = f"{cracked} of {len(ranked)} {verb} cracks" if ranked else "Cracks in photos"
+        self._title.text = (
+            f"{cracked} of {len(ranked)} {verb} {defect.plural}"
+            if ranked
+            else f"{defect.plural.capitalize()} in photos"
+        )
         self._main.classes(replace="" if ranked else "empty")
         self._drop.tell(room=session.room, share=0)
         self._threshold.text = f"Threshold {session.thresholds.crack:.2f}"

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader
 
 from crackexp import __version__
 from crackexp.data.decode import load_image
+from crackexp.decisions import Defect
 from crackexp.evaluation.figures.evidence import evidence
 from crackexp.files import replacing, write_text
 from crackexp.prediction.inputs import Input
@@ -19,7 +20,7 @@ from crackexp.progress import progress
 SIDE = 480
 """Pixels of the longer side of an image in its picture."""
 SHOWN = 1000
-"""Images in the page, the likeliest cracks; the table has all of them."""
+"""Images in the page, the likeliest to be damaged; the table has all of them."""
 
 
 class Explanations:
@@ -66,12 +67,13 @@ class Explanations:
         self._shown = pd.concat([self._shown, rows.dropna(subset="picture")]).nlargest(SHOWN, "probability")
         return rows
 
-    def finish(self, how: str, counts: Mapping[str, int]) -> None:
+    def finish(self, how: str, counts: Mapping[str, int], defect: Defect) -> None:
         """Writes the page.
 
         Args:
             how: the model, the layer and the threshold, in a line.
-            counts: images by "crack", "sound" and "unread".
+            counts: images by decision, see `Predictor`.
+            defect: what the model looks for.
         """
         environment = Environment(
             loader=PackageLoader("crackexp.prediction", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
@@ -80,6 +82,7 @@ class Explanations:
             rows=self._shown.astype(object).where(self._shown.notna(), None).to_dict("records"),
             target=self._target,
             counts=counts,
+            defect=defect,
             how=how,
             version=__version__,
         )

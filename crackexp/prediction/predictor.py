@@ -9,7 +9,7 @@ import pandas as pd
 
 from crackexp.data.accounting import Account
 from crackexp.data.pipeline import ReadResult, readable_batches
-from crackexp.decisions import CRACK, SOUND, UNSURE, Thresholds
+from crackexp.decisions import SOUND, UNSURE
 from crackexp.errors import ConfigError
 from crackexp.prediction.inputs import Input
 from crackexp.progress import progress
@@ -32,9 +32,10 @@ class Predictor:
 
     Args:
         model: of c classes.
-        threshold: of the probability of a crack, from which on the decision is "crack"; None: the model's thresholds.
+        threshold: of the probability of damage, from which on the decision is "crack" or "damage"; None: the model's
+            thresholds.
         batch_size: images at once; None: what is fastest.
-        target: the class that is explained; None: the one that means "crack".
+        target: the class that is explained; None: those that are damage, as one.
         layer: the maps are those of; None: see `GradCam`.
         account: Where it is noted what becomes of the files.
 
@@ -43,10 +44,10 @@ class Predictor:
 
     Attributes:
         thresholds: as decided on.
-        target: the class that is explained.
+        target: what is explained, in words.
         layer: the maps are those of.
         enlarge: brings maps to the size of an image, see `GradCam.enlarge`.
-        counts: files so far, by "crack", "unsure" where there is such a band, "sound" and "unread".
+        counts: files so far, by "crack" or "damage", "unsure" where that can be, "sound" and "unread".
         account: What became of each file so far.
     """
 
@@ -59,17 +60,18 @@ class Predictor:
         layer: str | None = None,
         account: Account | None = None,
     ) -> None:
-        self.thresholds = model.thresholds if threshold is None else Thresholds.at(threshold)
-        band = self.thresholds.unsure < self.thresholds.crack
-        self.counts: Counter[str] = Counter({CRACK: 0, **({UNSURE: 0} if band else {}), SOUND: 0, UNREAD: 0})
+        self.thresholds = model.thresholds if threshold is None else model.thresholds.moved(threshold)
+        doubt = self.thresholds.unsure < self.thresholds.crack or len(model.classes.names) > 2
+        found = self.thresholds.defect.value
+        self.counts: Counter[str] = Counter({found: 0, **({UNSURE: 0} if doubt else {}), SOUND: 0, UNREAD: 0})
         self.account = Account() if account is None else account
         self._model = model
-        self.target = target or model.positive
-        if self.target not in model.class_names:
-            names = ", ".join(model.class_names)
-            raise ConfigError(f"The model has no such class; choose from {names}. Received: target={target}")
-        number = model.class_names.index(self.target)
-        self._network = Explainer(computing(model.classifier), number, layer, batch_size)
+        names = model.classes.names
+        if target is not None and target not in names:
+            raise ConfigError(f"The model has no such class; choose from {', '.join(names)}. Received: target={target}")
+        self.target = target or model.classes.target
+        targets = [names.index(target)] if target else model.classes.indices
+        self._network = Explainer(computing(model.classifier), targets, layer, batch_size)
         self.layer, self.enlarge = self._network.gradcam.layer, self._network.gradcam.enlarge
 
     def tables(self, inputs: Sequence[Input]) -> Iterator[pd.DataFrame]:
@@ -84,10 +86,10 @@ class Predictor:
 
         Yields:
             The inputs of the part, and a row for each of them: path (with ``#2`` for the second page of a file), label
-            (a class name), probability (of a crack, float32 in [0, 1]), decision ("crack", "unsure" or "sound"), reason
-            (why the file was not read; then the others are empty) and doubt (what is odd about the image, such as a
-            guessed bit depth). Beside it maps of what speaks for the explained class, (rows, h, w) float32; they
-            mean nothing where the file was not read.
+            (a class name), probability (of damage, float32 in [0, 1]), decision ("crack" or "damage", "unsure" or
+            "sound"), reason (why the file was not read; then the others are empty) and doubt (what is odd about the
+            image, such as a guessed bit depth). Beside it maps of what speaks for the explained class, (rows, h, w)
+            float32; they mean nothing where the file was not read.
         """
         named = [one for one in inputs if one.reason is None]
         with progress("Classifying", len(named)) as advance:
@@ -135,14 +137,15 @@ class Predictor:
         return result
 
     def _table(self, inputs: Sequence[Input], outputs: np.ndarray, results: Sequence[ReadResult]) -> pd.DataFrame:
-        probability = outputs[:, self._model.positive_index]
-        names = np.array(self._model.class_names)
+        classes = self._model.classes
+        probability, names = classes.probability(outputs), np.array(classes.names)
+        decided = self.thresholds.decide(probability, classes.leads(outputs))
         table = pd.DataFrame(
             {
                 "path": pd.array([one.name for one in inputs], "string"),
                 "label": pd.array(names[outputs.argmax(axis=1)].tolist(), "string"),
                 "probability": pd.array(probability, "Float32"),
-                "decision": pd.array(self.thresholds.decide(probability).tolist(), "string"),
+                "decision": pd.array(decided.tolist(), "string"),
                 "reason": pd.array([one.reason for one in results], "string"),
                 "doubt": pd.array(["; ".join(one.doubts) or None for one in results], "string"),
             }

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader
 
 from crackexp import __version__
 from crackexp.data.accounting import Account, Remark
-from crackexp.decisions import CRACK
+from crackexp.decisions import Defect
 from crackexp.files import replacing, write_text
 from crackexp.prediction.inputs import Input
 from crackexp.prediction.overlay import heat_layer, jpeg, overlay, shrunk
@@ -49,6 +49,7 @@ class Survey:
 
     Args:
         folder: to write to; made where it is missing.
+        defect: what the model looks for.
         mm_per_px: see `Finding.verdict`.
         gps: tells where photos were taken, as far as they know.
         account: Where it is noted which photos were used; the files that were left out are noted there by the caller.
@@ -58,12 +59,12 @@ class Survey:
         page: the report.
     """
 
-    def __init__(self, folder: Path, mm_per_px: float | None, gps: bool, account: Account) -> None:
+    def __init__(self, folder: Path, defect: Defect, mm_per_px: float | None, gps: bool, account: Account) -> None:
         self.folder = folder
         self.page = folder / "report.html"
         self.files: list[Path] = []
         self._account = account
-        self._mm_per_px, self._gps = mm_per_px, gps
+        self._defect, self._mm_per_px, self._gps = defect, mm_per_px, gps
         self._rows: list[dict[str, Any]] = []
         self._shown: dict[str, _Picture] = {}
 
@@ -93,7 +94,7 @@ class Survey:
 
     def metrics(self) -> dict[str, float]:
         """Returns what is logged of the whole survey."""
-        cracked = sum(row["decision"] == CRACK for row in self._rows)
+        cracked = sum(row["decision"] == self._defect for row in self._rows)
         tiles = sum(row["tiles"] for row in self._rows)
         counts = {
             "photos": len(self._rows),
@@ -122,7 +123,7 @@ class Survey:
             unread=self._account.left_out,
             how=how,
             version=__version__,
-            crack=CRACK,
+            defect=self._defect,
         )
         write_text(self.page, page)
         self.files.append(self.page)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from crackexp.data.decode import ImageError, read_image
 from crackexp.data.pixels import UnusableImageError, resize
-from crackexp.decisions import CRACK, SOUND, UNSURE, Thresholds
+from crackexp.decisions import SOUND, UNSURE, Thresholds
 from crackexp.prediction.predictor import MIN_SIDE, too_small
 from crackexp.prediction.regions import Region, find_regions
 from crackexp.prediction.tiles import CELLS, Tiling
@@ -28,12 +28,14 @@ class Finding:
     Attributes:
         photo: (height, width, 3) uint8 RGB, upright.
         boxes: (n, 4) int32, left, top, right and bottom of the tiles in pixels.
-        probabilities: (n,) float32, of a crack.
+        probabilities: (n,) float32, of damage.
         heat: (h, w) float32, mean probability of the tiles over each cell.
-        evidence: (h, w) float32 in [0, 1], what in the cracked tiles speaks for a crack: Grad-CAM, mean of the tiles
+        evidence: (h, w) float32 in [0, 1], what in the damaged tiles speaks for damage: Grad-CAM, mean of the tiles
             over each cell, relative to the strongest place of the photo.
         cell: side of a cell, pixels of the photo.
         thresholds: of the mean probability, where decisions change.
+        leads: (n,) bool, tiles whose most probable class is damage, see `Classes.leads`.
+        led: whether it is of half of the tiles that cover some place, so that the photo is not called sound.
         doubts: What is odd about the photo, a few words each.
     """
 
@@ -44,11 +46,13 @@ class Finding:
     evidence: np.ndarray
     cell: float
     thresholds: Thresholds
+    leads: np.ndarray
+    led: bool
     doubts: tuple[str, ...] = ()
 
     @cached_property
     def regions(self) -> list[Region]:
-        """The connected cracked parts, the largest first."""
+        """The connected damaged parts, the largest first."""
         return find_regions(self.heat, self.thresholds.crack, self.cell, *self.photo.shape[:2])
 
     def verdict(self, mm_per_px: float | None) -> dict[str, Any]:
@@ -76,13 +80,14 @@ class Finding:
         """Returns left, top, right, bottom, probability and decision of each tile."""
         table = pd.DataFrame(self.boxes, columns=["left", "top", "right", "bottom"])
         table["probability"] = self.probabilities
-        table["decision"] = self.thresholds.decide(self.probabilities)
+        table["decision"] = self.thresholds.decide(self.probabilities, self.leads)
         return table
 
     def _decision(self) -> str:
         if self.regions:
-            return CRACK
-        return UNSURE if self.thresholds.unsure <= self.heat.max() < self.thresholds.crack else SOUND
+            return self.thresholds.defect.value
+        banded = self.thresholds.unsure <= self.heat.max() < self.thresholds.crack
+        return UNSURE if banded or self.led else SOUND
 
     def geojson(self, name: str, mm_per_px: float | None) -> str:
         """Returns the regions as polygons in the form of GeoJSON; x goes right and y down, in pixels of the photo."""
@@ -106,7 +111,7 @@ class Surveyor:
     Args:
         model: of patches.
         tiling: how photos are cut.
-        threshold: of the probability of a crack; None: the model's thresholds.
+        threshold: of the probability of damage; None: the model's thresholds.
         batch_size: tiles at once; None: what is fastest.
     """
 
@@ -114,9 +119,9 @@ class Surveyor:
         self, model: LoggedModel, tiling: Tiling, threshold: float | None = None, batch_size: int | None = None
     ) -> None:
         self.tiling = tiling
-        self.thresholds = model.thresholds if threshold is None else Thresholds.at(threshold)
+        self.thresholds = model.thresholds if threshold is None else model.thresholds.moved(threshold)
         self._model = model
-        self._network = Explainer(computing(model.classifier), model.positive_index, None, batch_size)
+        self._network = Explainer(computing(model.classifier), model.classes.indices, None, batch_size)
 
     def look(self, file: Path, page: int = 0) -> Finding:
         """Returns what is found in a page of the photo `file`.
@@ -151,14 +156,18 @@ class Surveyor:
             parts.append(part)
             advance(min(len(parts) * self._network.batch_size / len(boxes), 1))
         outputs, maps = (np.concatenate(part)[: len(boxes)] for part in zip(*parts, strict=True))
-        probabilities = outputs[:, self._model.positive_index]
+        classes = self._model.classes
+        probabilities, leads = classes.probability(outputs), classes.leads(outputs)
         heat = self.tiling.heat_map(boxes, probabilities, height, width)
         evidence = self.tiling.merge(boxes, self._evidence(probabilities, maps), height, width)
         evidence /= evidence.max() or 1
-        return Finding(photo, boxes, probabilities, heat, evidence, self.tiling.cell, self.thresholds)
+        led = bool(
+            leads.any() and self.tiling.heat_map(boxes, leads.astype(np.float32), height, width).max() >= 0.5
+        )
+        return Finding(photo, boxes, probabilities, heat, evidence, self.tiling.cell, self.thresholds, leads, led)
 
     def _evidence(self, probabilities: np.ndarray, maps: np.ndarray) -> np.ndarray:
-        """Returns what in each tile speaks for a crack, (n, CELLS, CELLS); 0 in tiles that are not cracked."""
+        """Returns what in each tile speaks for damage, (n, CELLS, CELLS); 0 in tiles that are not damaged."""
         cracked = probabilities >= self.thresholds.crack
         evidence = np.zeros((len(maps), CELLS, CELLS), np.float32)
         evidence[cracked] = np.maximum(self._network.gradcam.enlarge(maps[cracked], CELLS, CELLS), 0)

@@ -11,7 +11,8 @@ import mlflow
 from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
 from mlflow.models import Model
 
-from crackexp.decisions import Thresholds
+from crackexp.data.folder import likely_damage
+from crackexp.decisions import Classes, Thresholds, positives_of
 from crackexp.errors import UserError
 
 
@@ -21,16 +22,14 @@ class LoggedModel:
 
     Attributes:
         classifier: uint8 pixels (n, S, S, 3) to probabilities (n, c).
-        class_names: of the c outputs.
-        positive: the class that means "crack".
-        thresholds: of the probability of `positive`, where decisions change.
+        classes: the c classes of the outputs.
+        thresholds: of the probability of damage, where decisions change.
         facts: all that was logged with it, JSON-able.
         run_id: the run that logged it; None where it was loaded from a folder.
     """
 
     classifier: keras.Model
-    class_names: tuple[str, ...]
-    positive: str
+    classes: Classes
     thresholds: Thresholds
     facts: Mapping[str, Any]
     run_id: str | None
@@ -44,10 +43,6 @@ class LoggedModel:
         """The training run, where another run, which calibrated the model, has logged it."""
         return self.facts.get("trained_in", self.run_id)
 
-    @property
-    def positive_index(self) -> int:
-        return self.class_names.index(self.positive)
-
 
 def load(name: str, uri: str | None, key: str) -> LoggedModel:
     """Loads the model that `name` means.
@@ -58,7 +53,8 @@ def load(name: str, uri: str | None, key: str) -> LoggedModel:
         key: of the config, which `name` is the value of.
 
     Raises:
-        UserError: the store holds no such run or model, or the model was not logged by crackexp.
+        UserError: the store holds no such run or model, the model was not logged by crackexp, or it does not tell which
+            of its classes are damage.
     """
     if Path(name, "MLmodel").is_file():
         return _read(Path(name), None, f"{key}={name}")
@@ -89,7 +85,15 @@ def _read(folder: Path, run_id: str | None, received: str) -> LoggedModel:
         raise UserError(
             f"The model was not logged by crackexp.train, so its classes are not known. Received: {received}"
         )
+    names, positive = tuple(facts["class_names"]), facts["positive"]
+    if len(names) > 2 and isinstance(positive, str):
+        raise UserError(
+            f"The model was logged before it was asked which of its classes {', '.join(names)} are damage: whatever is "
+            f"not {positive} would be called sound. Train it again with dataset.positive="
+            f"[{','.join(likely_damage(names))}], or those of them that are damage. Received: {received}"
+        )
+    classes = Classes(names, positives_of(positive))
     classifier = keras.saving.load_model(file, compile=False)
     crack = float(facts.get("threshold", 0.5))
-    thresholds = Thresholds(crack, float(facts.get("unsure_from", crack)))
-    return LoggedModel(classifier, tuple(facts["class_names"]), facts["positive"], thresholds, facts, run_id)
+    thresholds = Thresholds(crack, float(facts.get("unsure_from", crack)), classes.defect)
+    return LoggedModel(classifier, classes, thresholds, facts, run_id)

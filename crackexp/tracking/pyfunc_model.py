@@ -37,8 +37,9 @@ class CrackClassifier(PythonModel):
         assert spec.loader, context.artifacts
         self.pixels = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(self.pixels)
-        self.class_names = np.array(context.model_config["class_names"])
-        self.positive = context.model_config["class_names"].index(context.model_config["positive"])
+        names, positive = context.model_config["class_names"], context.model_config["positive"]
+        self.class_names = np.array(names)
+        self.positives = [names.index(name) for name in ([positive] if isinstance(positive, str) else positive)]
         self._predict(np.zeros((1, *self.model.input_shape[1:]), np.uint8))
 
     # MLflow would take a wider hint for a schema.
@@ -48,12 +49,13 @@ class CrackClassifier(PythonModel):
         Args:
             context: of MLflow.
             model_input: n images, see the class.
-            params: "threshold" of the probability of a crack, from which on the decision is "crack"; another than the
-                model's leaves no band that is "unsure".
+            params: "threshold" of the probability of damage, from which on the decision is "crack", or "damage" where
+                several classes are; another than the model's leaves no band that is "unsure".
 
         Returns:
-            A DataFrame with a row an image: label (a class name), probability (of a crack, in [0, 1]) and decision
-            ("crack", "unsure" or "sound").
+            A DataFrame with a row an image: label (a class name), probability (of damage, the sum over its classes, in
+            [0, 1]) and decision ("crack" or "damage", "unsure" or "sound"; of more than two classes, an image whose
+            most probable one is damage is never called sound).
 
         Raises:
             MlflowException: an image cannot be used (HTTP status 400).
@@ -64,15 +66,15 @@ class CrackClassifier(PythonModel):
         images = [self._image(value, number) for number, value in enumerate(_listed(model_input))]
         parts = [self._predict(np.stack(images[i : i + BATCH])) for i in range(0, len(images), BATCH)]
         outputs = np.concatenate([*parts, np.zeros((0, len(self.class_names)), np.float32)])
-        probability = outputs[:, self.positive]
+        best = outputs.argmax(axis=1)
+        probability = np.minimum(outputs[:, self.positives].sum(axis=1), 1)
+        unsure = probability >= unsure_from
+        if len(self.class_names) > 2:
+            unsure |= np.isin(best, self.positives)
+        found = "crack" if len(self.positives) == 1 else "damage"
+        decision = np.where(probability >= threshold, found, np.where(unsure, "unsure", "sound"))
         return pd.DataFrame(
-            {
-                "label": self.class_names[outputs.argmax(axis=1)],
-                "probability": probability.astype(float),
-                "decision": np.where(
-                    probability >= threshold, "crack", np.where(probability >= unsure_from, "unsure", "sound")
-                ),
-            }
+            {"label": self.class_names[best], "probability": probability.astype(float), "decision": decision}
         )
 
     def _image(self, value: Any, number: int) -> np.ndarray:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import mlflow
 from mlflow.entities import Run
 
+from crackexp.decisions import Classes, positives_of
 from crackexp.errors import DataError
 from crackexp.evaluation.contest import Contender, IncomparableError, best_of, contest
 from crackexp.signals import uninterrupted
@@ -150,8 +151,7 @@ class Registry:
             run_id=self.store.original(run),
             cell=cell,
             uri=uri,
-            classes=tuple(facts.get("class_names", ())),
-            positive=facts.get("positive", ""),
+            classes=Classes(tuple(facts.get("class_names", ())), positives_of(facts.get("positive", ""))),
             seen=frozenset(split["digest"][split["split"] != "test"]),
             recipe=f"the dataset {params.get('dataset.name')} with {' '.join(typed)}",
         )

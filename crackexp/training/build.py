@@ -5,23 +5,23 @@ import contextlib
 from omegaconf import DictConfig
 
 from crackexp.config import instantiate
+from crackexp.decisions import Classes
 from crackexp.training.module import CrackModule
 
 
-def build_module(cfg: DictConfig, num_classes: int, positive: int) -> CrackModule:
+def build_module(cfg: DictConfig, classes: Classes) -> CrackModule:
     """Returns the untrained module that `cfg` describes: backbone with its weights, new head, loss, optimizer.
 
     Args:
         cfg: checked.
-        num_classes: c.
-        positive: the class that means "crack".
+        classes: that the module tells apart.
 
     Raises:
         ConfigError: weights or sizes that the backbone cannot take.
     """
     backbone = instantiate(cfg.backbone).build(cfg.image_size, cfg.seed)
     head = instantiate(cfg.head)
-    network = head.build(backbone.output_shape[1:], num_classes, positive, cfg.seed)
+    network = head.build(backbone.output_shape[1:], len(classes.names), classes.indices, cfg.seed)
     return CrackModule(
         head.embedding(backbone), network, instantiate(cfg.loss), instantiate(cfg.optimizer, _partial_=True)
     )

@@ -15,7 +15,7 @@ class Explainer(Inference):
 
     Args:
         classifier: images (B, S, S, 3) to probabilities (B, c); on CPU see `for_cpu`.
-        target: index of the class that the maps speak of.
+        targets: indices of the classes that the maps speak of.
         layer: see `GradCam`.
         batch_size: see `Inference`.
         devices: see `Inference`.
@@ -30,12 +30,12 @@ class Explainer(Inference):
     def __init__(
         self,
         classifier: keras.Model,
-        target: int,
+        targets: Sequence[int],
         layer: str | None = None,
         batch_size: int | None = None,
         devices: Sequence[Any] | None = None,
     ) -> None:
-        self.gradcam = GradCam(classifier, target, layer)
+        self.gradcam = GradCam(classifier, targets, layer)
         super().__init__(self.gradcam.network, batch_size, devices)
 
     def explain(self, images: np.ndarray) -> np.ndarray:

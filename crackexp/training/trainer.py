@@ -170,9 +170,9 @@ class FrozenTrainer:
         return self.scorer.predict(batches, len(index), f"Predicting {title}")
 
     def explain(self, images: np.ndarray) -> np.ndarray:
-        """Returns what speaks for a crack in each of `images`, (n, S, S, 3) uint8: Grad-CAM, (n, S, S) float32."""
-        crack, embedding = self.datamodule.index.positive_index, self.embedder.inference
-        return Explainer(self.network, crack, None, embedding.batch_size, embedding.devices).explain(images)
+        """Returns what speaks for damage in each of `images`, (n, S, S, 3) uint8: Grad-CAM, (n, S, S) float32."""
+        damage, embedding = self.datamodule.index.classes.indices, self.embedder.inference
+        return Explainer(self.network, damage, None, embedding.batch_size, embedding.devices).explain(images)
 
     @property
     def network(self) -> keras.Model:

@@ -79,7 +79,7 @@ def main() -> None:
     model = load(run_id, STORE, "model")
     manifest = pd.read_csv(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="data/manifest.csv"))
     parts = dict(zip(manifest["digest"], manifest["split"], strict=True))
-    own = ImageFolder(name="own", positive=model.positive, path=patches, **given).prepare()
+    own = ImageFolder(name="own", positive=model.classes.positives, path=patches, **given).prepare()
     split = np.array([parts[digest] for digest in own.digests])
     surfaces = ["decks", "pavements", "walls"]
     elsewhere = Sdnet2018(
@@ -89,10 +89,10 @@ def main() -> None:
     network = Inference(computing(model.classifier))
     said, labels = {}, {}
     for name, index in indexes.items():
-        index = index.relabel(model.class_names, model.positive)
+        index = index.relabel(model.classes)
         batches = image_batches(index, model.image_size, network.batch_size)
-        said[name] = network.predict(batches, len(index), name)[:, model.positive_index]
-        labels[name] = (index.labels == model.positive_index).astype(int)
+        said[name] = model.classes.probability(network.predict(batches, len(index), name))
+        labels[name] = index.damaged.astype(int)
 
     print("| asked | confidence | kept on test | recall | false alarms | recall, SDNET2018 | false alarms there |")
     print("|---|---|---|---|---|---|---|")

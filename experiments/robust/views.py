@@ -38,7 +38,7 @@ def main() -> None:
         on_bad_file="error",
         cache=Path(".cache").resolve(),
     ).prepare()
-    index = index.relabel(model.class_names, model.positive)
+    index = index.relabel(model.classes)
     network = Inference(computing(model.classifier))
 
     @cache
@@ -53,7 +53,7 @@ def main() -> None:
     print("| judged together | ROC AUC | recall at 5 % false alarms |\n|---|---|---|")
     for title, views in TOGETHER.items():
         mean = np.mean([judged(*view) for view in views], axis=0)
-        scores = evaluate_predictions(index.labels, mean, model.positive_index, seed=0, groups=index.groups)
+        scores = evaluate_predictions(index.labels, mean, *model.classes.indices, seed=0, groups=index.groups)
         found = [scores["roc_auc"], scores["recall_at_fpr_5"]]
         cells = [f"{score.value:.3f} ({score.low:.3f} to {score.high:.3f})" for score in found]
         print(f"| {title} | {' | '.join(cells)} |", flush=True)

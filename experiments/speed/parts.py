@@ -122,7 +122,7 @@ def head(trainer: Any, data: DataModule, cfg: Any) -> None:
 
     def evaluate() -> Any:
         return evaluate_predictions(
-            test.labels, probabilities, test.positive_index, cfg.seed, judge.level, judge.resamples
+            test.labels, probabilities, test.classes.indices[0], cfg.seed, judge.level, judge.resamples
         )
 
     row("metrics with intervals", rate(len(test), evaluate))
@@ -130,7 +130,7 @@ def head(trainer: Any, data: DataModule, cfg: Any) -> None:
 
 def finetuning(cfg: Any, data: DataModule, images: np.ndarray) -> None:
     """Measures training steps through the last layers of the backbone, on pixels in memory."""
-    module = build_module(cfg, len(data.index.class_names), data.index.positive_index)
+    module = build_module(cfg, data.index.classes)
     unfreeze(module.classifier, cfg.backbone.finetune_from)
     pixels, labels = images[: cfg.batch_size], module.targets(data.train.labels[: cfg.batch_size])
     rates = {}
@@ -171,7 +171,7 @@ def main() -> None:
         data.setup()
         trainer = instantiate(cfg.trainer)
         trainer.setup(TimeBudget())
-        trainer.prepare(build_module(cfg, len(data.index.class_names), data.index.positive_index), data)
+        trainer.prepare(build_module(cfg, data.index.classes), data)
         images = host(data, trainer.embedder.batch_size)
         embedding(trainer, data, images)
         head(trainer, data, cfg)

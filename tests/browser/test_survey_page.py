@@ -10,7 +10,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.select import Select
 
 from crackexp.data.accounting import Account
-from crackexp.decisions import Thresholds
+from crackexp.decisions import CRACK, Thresholds
 from crackexp.prediction.inputs import Input
 from crackexp.prediction.survey_report import Survey
 from crackexp.prediction.surveyor import Finding
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.browser
 def survey(tmp_path: Path) -> Path:
     """Two photos, and the second is the worse one."""
     account = Account()
-    made = Survey(tmp_path / "survey", mm_per_px=0.25, gps=False, account=account)
+    made = Survey(tmp_path / "survey", CRACK, mm_per_px=0.25, gps=False, account=account)
     tiling = Tiling(100, 0.5)
     shades = np.random.default_rng(0).integers(120, 200, (900, 1200, 1), np.uint8)
     photo = np.repeat(shades, 3, axis=2)
@@ -34,7 +34,8 @@ def survey(tmp_path: Path) -> Path:
         heat = tiling.heat_map(boxes, probabilities, *photo.shape[:2])
         evidence = np.zeros_like(heat)
         evidence[:, heat.shape[1] // 2] = 1
-        made.add(Input(name), Finding(photo, boxes, probabilities, heat, evidence, tiling.cell, Thresholds()))
+        seen = photo, boxes, probabilities, heat, evidence, tiling.cell, Thresholds()
+        made.add(Input(name), Finding(*seen, np.zeros(len(boxes), bool), led=False))
     account.leave_out("notes.jpg", "not a JPEG")
     made.finish("a model")
     return made.page

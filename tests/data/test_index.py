@@ -15,6 +15,7 @@ from crackexp.data import index as index_module
 from crackexp.data.decode import CheckedFile
 from crackexp.data.folder import class_members
 from crackexp.data.index import ImageIndex, build_index
+from crackexp.decisions import Classes
 from crackexp.errors import ConfigError, DataError
 
 DrawTree = Callable[..., Path]
@@ -35,7 +36,7 @@ def test_every_image_is_listed_with_label_and_digest(root: Path, tmp_path: Path)
     assert len(index) == 15
     assert index.files.tolist() == sorted(path.relative_to(root).as_posix() for path in root.rglob("*.jpg"))
     assert index.class_names == ("Negative", "Positive")
-    assert index.positive_index == 1
+    assert index.classes.indices == [1]
     assert index.labels.dtype == np.int32
     for i in range(15):
         data = index.path(i).read_bytes()
@@ -271,4 +272,4 @@ def test_joined_images_of_unknown_photos_are_groups_of_their_own(root: Path, tmp
 def test_images_of_other_classes_are_not_joined(root: Path, tmp_path: Path) -> None:
     index = _build(root, tmp_path)
     with pytest.raises(ValueError, match="other classes"):
-        index.join(index.relabel(("plain", "crack"), "crack"))
+        index.join(index.relabel(Classes(("plain", "crack"), ("crack",))))

@@ -63,7 +63,7 @@ def test_mixed_images_are_added_to_train_alone(
     np.testing.assert_array_equal(mixed.train.digests[:12], plain.train.digests)
     for row in range(12, 21):
         cracked = mixed.train.path(row).parent.name == "crack"
-        assert (mixed.train.labels[row] == mixed.train.positive_index) == cracked
+        assert mixed.train.damaged[row] == cracked
     images = np.concatenate(list(mixed.images(mixed.train, 7)))
     np.testing.assert_array_equal(images[:12], np.concatenate(list(plain.images(plain.train, 12))))
 

@@ -37,7 +37,7 @@ def test_both_layouts(tmp_path: Path, draw_tree: DrawTree, layout: dict[str, int
     _name_patches(tmp_path / "a")
     index = _source(tmp_path / "a", tmp_path).prepare()
     assert index.class_names == ("cracked", "uncracked")
-    assert index.positive == "cracked"
+    assert index.positives == ("cracked",)
     assert np.bincount(index.labels).tolist() == [4, 6]
     surface = {"d": "decks", "p": "pavements", "w": "walls"}
     for i in range(len(index)):

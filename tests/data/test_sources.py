@@ -26,7 +26,7 @@ def test_a_folder_for_each_class(tmp_path: Path, draw_tree: DrawTree) -> None:
     root = draw_tree(tmp_path / "a", {"Positive": 3, "Negative": 4})
     index = _folder(root, tmp_path).prepare()
     assert index.class_names == ("Negative", "Positive")
-    assert index.positive == "Positive"
+    assert index.positives == ("Positive",)
     assert np.bincount(index.labels).tolist() == [4, 3]
     assert index.groups is None
 
@@ -68,13 +68,13 @@ def test_unicode_and_spaces(tmp_path: Path, draw_tree: DrawTree) -> None:
     root = draw_tree(tmp_path / "B\u00f6den 1", {"ohne Ri\u00df": 1, "\u88c2\u7e2b": 2})
     index = _folder(root, tmp_path, positive="\u88c2\u7e2b").prepare()
     assert index.class_names == ("ohne Ri\u00df", "\u88c2\u7e2b")
-    assert index.positive_index == 1
+    assert index.classes.indices == [1]
 
 
 @pytest.mark.parametrize("name", ["POSITIVE", "crack", "Cracked", "defect"])
 def test_the_positive_class_is_found_by_name(tmp_path: Path, draw_tree: DrawTree, name: str) -> None:
     root = draw_tree(tmp_path / "a", {name: 1, "other": 1, "Zebra": 1})
-    assert _folder(root, tmp_path).prepare().positive == name
+    assert _folder(root, tmp_path).prepare().positives == (name,)
 
 
 @pytest.mark.parametrize("names", [("a", "b"), ("crack", "defect")])
@@ -141,7 +141,7 @@ def _synthetic(cache: Path, **options: object) -> Synthetic:
 def test_the_synthetic_set_is_drawn_once(tmp_path: Path) -> None:
     first = _synthetic(tmp_path).prepare()
     assert np.bincount(first.labels).tolist() == [3, 3]
-    assert first.positive == "Positive"
+    assert first.positives == ("Positive",)
     made = first.path(0).stat().st_mtime_ns
     assert _synthetic(tmp_path).prepare().fingerprint == first.fingerprint
     assert first.path(0).stat().st_mtime_ns == made

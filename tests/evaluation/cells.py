@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from crackexp.decisions import Classes
 from crackexp.evaluation.comparison import Cell
 from crackexp.evaluation.layout import level_text
 from crackexp.evaluation.report import predictions_table
@@ -36,7 +37,9 @@ def cell(
     right = np.where(wrong, 1 - sure, sure)
     probabilities = np.where(np.eye(2, dtype=bool)[labels], right[:, None], 1 - right[:, None])
     digests = np.array([f"d{number:05}" for number in range(n)] if digests is None else digests)
-    table = predictions_table(np.array([f"{k}.jpg" for k in range(n)]), digests, labels, probabilities, names, 1)
+    table = predictions_table(
+        np.array([f"{k}.jpg" for k in range(n)]), digests, labels, probabilities, Classes(tuple(names), (names[1],))
+    )
     text = ", ".join(f"{key.rsplit('.')[-1]}={level_text(level)}" for key, level in (settings or {}).items())
     name = name or text or "run"
     return Cell(f"id-{name}", name, settings or {}, {}, table, seconds, parameters)

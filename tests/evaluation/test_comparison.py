@@ -10,6 +10,7 @@ import pytest
 from scipy.stats import binomtest, studentized_range
 from sklearn.metrics import brier_score_loss, log_loss
 
+from crackexp.decisions import Classes
 from crackexp.errors import ConfigError, DataError
 from crackexp.evaluation.comparison import compare
 from crackexp.evaluation.differences import all_pairs, holm, resampled_deviations
@@ -72,7 +73,7 @@ def test_losses_of_three_classes_are_those_of_scikit_learn():
     cells = []
     for number in range(2):
         probabilities = rng.dirichlet(np.ones(3), 60)
-        table = predictions_table(files, files, labels, probabilities, ["a", "b", "c"], 0)
+        table = predictions_table(files, files, labels, probabilities, Classes(("a", "b", "c"), ("a",)))
         cells.append(replace(cell(errors(4, 0), {"dropout": number}), predictions=table))
         cells[-1].metrics["expected"] = log_loss(labels, probabilities)
     found = compare(cells, "log_loss").table.set_index("setting")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
+from crackexp.decisions import Classes
 from crackexp.evaluation import figures
 from crackexp.evaluation.figures.style import INK, RED, percent, score, shortened
 from crackexp.evaluation.report import predictions_table
@@ -65,7 +66,7 @@ def test_error_gallery_says_what_it_shows(wrong, total, title):
     labels = np.ones(n, int)
     probabilities = np.tile([0.997, 0.003] if wrong else [0.4, 0.6], (n, 1))
     files = np.array([f"Positive/{number:05}_{'x' * 40}.jpg" for number in range(n)])
-    table = predictions_table(files, files, labels, probabilities, NAMES, 1)
+    table = predictions_table(files, files, labels, probabilities, Classes(tuple(NAMES), (NAMES[1],)))
 
     batch, scores = images(n), np.random.default_rng(1).normal(size=(n, 20, 20))
     figure = figures.error_gallery(batch, scores, table, total, "Positive")

@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 
-from crackexp.decisions import Thresholds
+from crackexp.decisions import CRACK, Classes, Thresholds
 from crackexp.errors import DataError
 from crackexp.evaluation.calibration import Calibration, fit_site, fit_temperature
 from crackexp.evaluation.policy import (
@@ -22,6 +22,8 @@ from crackexp.evaluation.policy import (
     threshold_for_recall,
 )
 from crackexp.evaluation.statistics import wilson
+
+CLASSES = Classes(("sound", "crack"), ("crack",))
 
 
 class Said(ClassifierMixin, BaseEstimator):
@@ -53,19 +55,19 @@ def test_calibration_is_that_of_scikit_learn_on_many_images(method: str) -> None
     peer = CalibratedClassifierCV(FrozenEstimator(Said().fit(odds[:, None], labels)), method=method)
     expected = peer.fit(odds[:, None], labels).predict_proba(odds[:, None])
     fitted = fit_temperature(labels, probabilities) if method == "temperature" else fit_site(labels, probabilities, 1)
-    np.testing.assert_allclose(fitted(probabilities, 1), expected, atol=2e-3)
+    np.testing.assert_allclose(fitted(probabilities, [1]), expected, atol=2e-3)
 
 
 def test_a_calibrated_network_is_left_as_it_is() -> None:
     labels, probabilities, _ = simulate(20_000, scale=1.0)
     assert fit_temperature(labels, probabilities).temperature == pytest.approx(1, abs=0.05)
-    np.testing.assert_allclose(Calibration()(probabilities, 1), probabilities, atol=1e-6)
+    np.testing.assert_allclose(Calibration()(probabilities, [1]), probabilities, atol=1e-6)
 
 
 def test_images_that_are_all_told_apart_do_not_make_it_sure_beyond_measure() -> None:
     labels = np.repeat([0, 1], 10)
     probabilities = np.where(np.eye(2)[labels] == 1, 0.999999, 0.000001)
-    surest = fit_temperature(labels, probabilities)(probabilities, 1).max()
+    surest = fit_temperature(labels, probabilities)(probabilities, [1]).max()
     assert surest == pytest.approx(11 / 12, abs=0.001), "Platt's target for ten images"
 
 
@@ -73,7 +75,7 @@ def test_temperature_changes_no_prediction_with_more_classes_either() -> None:
     rng = np.random.default_rng(1)
     probabilities = rng.dirichlet(np.ones(4), 500)
     labels = probabilities.argmax(axis=1)
-    calibrated = fit_temperature(labels, probabilities)(probabilities, 2)
+    calibrated = fit_temperature(labels, probabilities)(probabilities, [2])
     np.testing.assert_array_equal(calibrated.argmax(axis=1), labels)
     np.testing.assert_allclose(calibrated.sum(axis=1), 1, atol=1e-6)
 
@@ -117,45 +119,45 @@ def policy(**asked):
 def test_what_is_asked_for_decides_on_the_thresholds() -> None:
     labels, probabilities, _ = simulate(4000)
     cracked, sound = probabilities[labels == 1, 1], probabilities[labels == 0, 1]
-    assert policy().thresholds(labels, probabilities, 1) == Thresholds()
-    found = policy(recall=0.99).thresholds(labels, probabilities, 1)
+    assert policy().thresholds(labels, probabilities, CLASSES) == Thresholds()
+    found = policy(recall=0.99).thresholds(labels, probabilities, CLASSES)
     assert found.crack == found.unsure == threshold_for_recall(cracked, 0.99, 0.95)
     assert np.mean(cracked >= found.crack) >= 0.99
-    spared = policy(false_alarms=0.05).thresholds(labels, probabilities, 1)
+    spared = policy(false_alarms=0.05).thresholds(labels, probabilities, CLASSES)
     assert np.mean(sound >= spared.crack) <= 0.05
-    both = policy(recall=0.99, false_alarms=0.05).thresholds(labels, probabilities, 1)
+    both = policy(recall=0.99, false_alarms=0.05).thresholds(labels, probabilities, CLASSES)
     assert both == Thresholds(spared.crack, found.crack)
     decided = both.decide(np.array([found.crack - 1e-6, found.crack, spared.crack]))
     assert decided.tolist() == ["sound", "unsure", "crack"]
-    easy = policy(recall=0.5, false_alarms=0.5).thresholds(labels, probabilities, 1)
+    easy = policy(recall=0.5, false_alarms=0.5).thresholds(labels, probabilities, CLASSES)
     assert easy.crack == easy.unsure
 
 
 def test_too_few_images_for_a_promise_are_refused_with_the_number_it_takes() -> None:
     labels = np.repeat([0, 1], [500, 100])
-    policy(recall=0.95).require_enough(labels, 1)
+    policy(recall=0.95).require_enough(labels == 1, CRACK)
     with pytest.raises(DataError, match=r"takes 299 cracked images.*there are 100.*policy.recall=0.99"):
-        policy(recall=0.99).require_enough(labels, 1)
+        policy(recall=0.99).require_enough(labels == 1, CRACK)
     with pytest.raises(DataError, match=r"takes 2995 sound images.*there are 500.*policy.false_alarms=0.001"):
-        policy(false_alarms=0.001).require_enough(labels, 1)
+        policy(false_alarms=0.001).require_enough(labels == 1, CRACK)
 
 
 def test_decisions_are_judged_by_counts_with_intervals_of_wilson() -> None:
     cracked = np.repeat([True, False], [20, 30])
     crack = np.concatenate([np.repeat([0.9, 0.4, 0.1], [17, 2, 1]), np.repeat([0.8, 0.4, 0.1], [3, 6, 21])])
-    found = judge_decisions(cracked, crack, Thresholds(0.7, 0.3), 0, 0.95, 100, None)
+    found = judge_decisions(cracked, Thresholds(0.7, 0.3).decide(crack), 0, 0.95, 100, None)
     assert found == {
         "decided_recall": wilson(19, 20, 0.95),
         "decided_false_alarms": wilson(3, 30, 0.95),
         "decided_unsure": wilson(8, 50, 0.95),
     }
-    assert "cracks found 95.0 %" in decisions_text(found)
-    grouped = judge_decisions(cracked, crack, Thresholds(0.7, 0.3), 0, 0.95, 400, np.arange(50) % 5)
-    whole = judge_decisions(cracked, crack, Thresholds(0.7, 0.3), 0, 0.95, 400, np.repeat(np.arange(5), 10))
+    assert "cracks found 95.0 %" in decisions_text(found, CRACK)
+    grouped = judge_decisions(cracked, Thresholds(0.7, 0.3).decide(crack), 0, 0.95, 400, np.arange(50) % 5)
+    whole = judge_decisions(cracked, Thresholds(0.7, 0.3).decide(crack), 0, 0.95, 400, np.repeat(np.arange(5), 10))
     for name, score in grouped.items():
         assert score.low <= found[name].low <= found[name].high <= score.high, name
     assert whole["decided_unsure"].high - whole["decided_unsure"].low > 0.2, "photos that differ leave doubt"
-    assert set(judge_decisions(cracked[:20], crack[:20], Thresholds(), 0, 0.95, 10, None)) == {
+    assert set(judge_decisions(cracked[:20], Thresholds().decide(crack[:20]), 0, 0.95, 10, None)) == {
         "decided_recall",
         "decided_unsure",
     }

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import precision_recall_fscore_support
 
+from crackexp.decisions import Classes
 from crackexp.evaluation.items import read_predictions
 from crackexp.evaluation.report import (
     classification_report_text,
@@ -24,7 +25,7 @@ DIGESTS = np.array([letter * 32 for letter in "01234"])
 
 
 def test_predictions_keep_the_order_of_the_files():
-    table = predictions_table(FILES, DIGESTS, LABELS, PROBABILITIES, ["no", "yes"], positive=0)
+    table = predictions_table(FILES, DIGESTS, LABELS, PROBABILITIES, Classes(("no", "yes"), ("no",)))
     assert table.to_dict("list") == {
         "path": FILES.tolist(),
         "digest": DIGESTS.tolist(),
@@ -38,7 +39,7 @@ def test_predictions_keep_the_order_of_the_files():
 
 def test_more_classes_have_a_probability_each():
     probabilities = np.array([[0.2, 0.3, 0.5], [0.6, 0.3, 0.1]], np.float32)
-    table = predictions_table(FILES[:2], DIGESTS[:2], np.array([2, 1]), probabilities, ["a", "b", "c"], positive=2)
+    table = predictions_table(FILES[:2], DIGESTS[:2], np.array([2, 1]), probabilities, Classes(("a", "b", "c"), ("c",)))
     assert table["prediction"].tolist() == ["c", "a"]
     columns = ["probability_a", "probability_b", "probability_c"]
     assert np.array_equal(table[columns].to_numpy(), probabilities)
@@ -47,7 +48,7 @@ def test_more_classes_have_a_probability_each():
 def test_predictions_survive_a_csv_file():
     photos = np.array(["7001", "7001", "7002", "7003", "007"])
     probabilities = PROBABILITIES.astype(np.float32)
-    table = predictions_table(FILES, DIGESTS, LABELS, probabilities, ["no", "yes"], positive=1, groups=photos)
+    table = predictions_table(FILES, DIGESTS, LABELS, probabilities, Classes(("no", "yes"), ("yes",)), groups=photos)
     read = read_predictions(StringIO(table.to_csv(index=False)))
     assert list(read.columns[:3]) == ["path", "digest", "group"]
     assert read["group"].tolist() == photos.tolist()

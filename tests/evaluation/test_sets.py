@@ -5,12 +5,15 @@ import pandas as pd
 import pytest
 from sklearn import metrics as sk
 
+from crackexp.decisions import Classes
 from crackexp.evaluation import figures
 from crackexp.evaluation.metrics import evaluate_predictions
 from crackexp.evaluation.robustness import judge_corrupted
 from crackexp.evaluation.sets import judge_groups, judge_part, parts_markdown, parts_table, photos_note
 from crackexp.evaluation.statistics import Interval
 from tests.evaluation.drawing import drawn, texts
+
+CLASSES = Classes(("sound", "crack"), ("crack",))
 
 PHOTOS = np.array([f"{surface}/{number}" for surface in ("decks", "walls") for number in range(6)])
 
@@ -25,7 +28,7 @@ def simulate(seed=0, noise=1.0):
 
 
 def parts_of(labels, probabilities, groups):
-    given = (labels, probabilities, 1, 0, 0.95, 50)
+    given = (labels, probabilities, CLASSES, 0, 0.95, 50)
     return [judge_part("set", "sdnet", *given, groups), *judge_groups(*given, groups)]
 
 
@@ -48,7 +51,7 @@ def test_each_surface_and_photo_is_judged_by_itself():
 def test_photos_without_a_surface_are_judged_too():
     labels, probabilities, groups = simulate()
     names = np.char.replace(groups, "/", "-")
-    assert {part.kind for part in judge_groups(labels, probabilities, 1, 0, 0.95, 50, names)} == {"photo"}
+    assert {part.kind for part in judge_groups(labels, probabilities, CLASSES, 0, 0.95, 50, names)} == {"photo"}
 
 
 def test_a_photo_without_cracks_has_what_it_defines():
@@ -65,7 +68,7 @@ def test_the_tables_hold_the_scores():
     table = parts_table(parts)
     assert table["kind"].tolist() == ["set", "surface", "surface", *["photo"] * 12]
     assert table["accuracy_low"].notna().tolist() == [True] * 3 + [False] * 12
-    unknown = judge_part("set", "folder", *simulate()[:2], 1, 0, 0.95, 50, None)
+    unknown = judge_part("set", "folder", *simulate()[:2], CLASSES, 0, 0.95, 50, None)
     assert pd.isna(parts_table([unknown])["photos"][0])
     lines = parts_markdown([parts[0], unknown], 0.95).splitlines()
     assert len(lines) == 4
@@ -80,7 +83,9 @@ def test_the_tables_hold_the_scores():
 def test_the_note_says_what_intervals_speak_of(photos, words):
     labels, probabilities, groups = simulate()
     rows = np.isin(groups, PHOTOS[:photos])
-    part = judge_part("set", "x", labels[rows], probabilities[rows], 1, 0, 0.95, 20, groups[rows] if photos else None)
+    part = judge_part(
+        "set", "x", labels[rows], probabilities[rows], CLASSES, 0, 0.95, 20, groups[rows] if photos else None
+    )
     note = photos_note(part)
     assert words in note
     assert bool(note) == (photos is not None)
@@ -125,7 +130,7 @@ def test_part_scores_draws_values_intervals_and_photos(several):
 
 
 def test_part_scores_says_what_is_undefined():
-    part = judge_part("set", "sound", np.zeros(5, int), np.tile([0.9, 0.1], (5, 1)), 1, 0, 0.95, 20, None)
+    part = judge_part("set", "sound", np.zeros(5, int), np.tile([0.9, 0.1], (5, 1)), CLASSES, 0, 0.95, 20, None)
     figure = figures.part_scores([part], "x", 0.95)
     drawn(figure)
     assert texts(figure.axes[2]) == ["undefined"]

@@ -32,19 +32,19 @@ def test_a_calibrated_network_says_what_calibration_makes_of_its_probabilities(
     check_calibratable(classifier, "policy.temperature=true")
     said = classifier.predict(images, verbose=0)
 
-    network = calibrated(classifier, CALIBRATION.scale, CALIBRATION.shift, positive=1)
+    network = calibrated(classifier, CALIBRATION.scale, CALIBRATION.shift, positives=[1])
     expected = CALIBRATION(said, 1)
     assert np.abs(expected - said).max() > 0.05
     np.testing.assert_allclose(network.predict(images, verbose=0), expected, atol=1e-6)
     np.testing.assert_allclose(for_cpu(network).predict(images, verbose=0), expected, atol=1e-5)
-    np.testing.assert_allclose(GradCam(network, 1).network.predict(images, verbose=0)[0], expected, atol=1e-6)
+    np.testing.assert_allclose(GradCam(network, [1]).network.predict(images, verbose=0)[0], expected, atol=1e-6)
     np.testing.assert_array_equal(classifier.predict(images, verbose=0), said, "the one before is as it was")
     network.save(tmp_path / "model.keras")
     network.save(tmp_path / "model.h5")
     for name in ("model.keras", "model.h5"):
         again = keras.saving.load_model(tmp_path / name, compile=False)
         np.testing.assert_allclose(again.predict(images, verbose=0), expected, atol=1e-6)
-        undone = calibrated(again, 1 / CALIBRATION.scale, -CALIBRATION.shift / CALIBRATION.scale, positive=1)
+        undone = calibrated(again, 1 / CALIBRATION.scale, -CALIBRATION.shift / CALIBRATION.scale, positives=[1])
         np.testing.assert_allclose(undone.predict(images, verbose=0), said, atol=1e-5)
 
 
@@ -54,7 +54,7 @@ def test_a_compiled_network_can_be_calibrated() -> None:
     network.compile("adam", "sparse_categorical_crossentropy")
     said = network.predict(np.eye(8), verbose=0)
     expected = CALIBRATION(said, 1)
-    found = calibrated(network, CALIBRATION.scale, CALIBRATION.shift, positive=1).predict(np.eye(8), verbose=0)
+    found = calibrated(network, CALIBRATION.scale, CALIBRATION.shift, positives=[1]).predict(np.eye(8), verbose=0)
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
@@ -63,4 +63,4 @@ def test_a_network_that_ends_otherwise_is_refused() -> None:
     network = keras.Model(image, layers.Softmax(name="end")(layers.Dense(2)(image)))
     with pytest.raises(ConfigError, match=r"the layer end, a Softmax.*policy\.temperature=false.*Received: asked"):
         check_calibratable(network, "asked")
-    assert calibrated(network, 1.0, 0.0, positive=1) is network
+    assert calibrated(network, 1.0, 0.0, positives=[1]) is network

@@ -50,19 +50,19 @@ def test_behind_mean_pooling_and_a_dense_layer_it_is_cam() -> None:
     """Zhou et al. 2016: the channels of the last map weighed by the dense layer's weights for the class."""
     model = classifier()
     kernel, bias = model.get_layer("probabilities").get_weights()
-    probabilities, maps = run(GradCam(model, 1).network)
+    probabilities, maps = run(GradCam(model, [1]).network)
     cam = features(model, "block_2_relu") @ (kernel[:, 1] - kernel[:, 0])
     np.testing.assert_allclose(maps, cam, atol=1e-5)
     np.testing.assert_allclose(probabilities, model.predict_on_batch(IMAGES), atol=1e-6)
     np.testing.assert_allclose(maps.mean((1, 2)) + bias[1] - bias[0], log_odds(probabilities, 1), atol=1e-5)
-    _, other = run(GradCam(model, 0).network)
+    _, other = run(GradCam(model, [0]).network)
     np.testing.assert_allclose(other, -maps, atol=1e-5)
 
 
 def test_of_three_classes_one_is_held_against_what_the_others_share() -> None:
     model = classifier(3)
     kernel, _ = model.get_layer("probabilities").get_weights()
-    probabilities, maps = run(GradCam(model, 2).network)
+    probabilities, maps = run(GradCam(model, [2]).network)
     others = probabilities[:, :2] / probabilities[:, :2].sum(axis=1, keepdims=True)
     weights = kernel[:, 2] - others @ kernel[:, :2].T
     expected = np.einsum("bhwd,bd->bhw", features(model, "block_2_relu"), weights)
@@ -72,21 +72,21 @@ def test_of_three_classes_one_is_held_against_what_the_others_share() -> None:
 def test_a_sure_network_has_as_much_to_say() -> None:
     """The softmax of such scores is 1 in float32, and its gradient 0."""
     model = classifier()
-    _, before = run(GradCam(model, 1).network)
+    _, before = run(GradCam(model, [1]).network)
     head = model.get_layer("probabilities")
     head.set_weights([1000 * weight for weight in head.get_weights()])
-    probabilities, after = run(GradCam(model, 1).network)
+    probabilities, after = run(GradCam(model, [1]).network)
     assert np.all(probabilities.max(axis=1) == 1)
     np.testing.assert_allclose(after, 1000 * before, rtol=1e-3, atol=1e-2)
 
 
 def test_what_changes_no_probability_changes_no_map() -> None:
     model = classifier()
-    before = run(GradCam(model, 1).network)
+    before = run(GradCam(model, [1]).network)
     head = model.get_layer("probabilities")
     kernel, bias = head.get_weights()
     head.set_weights([kernel + RNG.normal(size=(8, 1)), bias + 3])
-    for old, new in zip(before, run(GradCam(model, 1).network), strict=True):
+    for old, new in zip(before, run(GradCam(model, [1]).network), strict=True):
         np.testing.assert_allclose(new, old, atol=1e-4)
 
 
@@ -118,9 +118,9 @@ def test_a_backbone_within_a_model_gives_the_maps_of_a_flat_one(
     flat = classifier()
     inner = build(flat)
     np.testing.assert_allclose(inner.predict_on_batch(IMAGES), flat.predict_on_batch(IMAGES), atol=1e-6)
-    expected = GradCam(flat, 1, layer)
+    expected = GradCam(flat, [1], layer)
     for model in (inner, for_cpu(inner)):
-        found = GradCam(model, 1, layer)
+        found = GradCam(model, [1], layer)
         assert (found.layer, found.grid) == (expected.layer, expected.grid)
         for one, other in zip(run(found.network), run(expected.network), strict=True):
             np.testing.assert_allclose(one, other, atol=1e-5)
@@ -135,14 +135,14 @@ def test_a_layer_beside_a_shortcut_is_weighed_by_its_own_share() -> None:
     model = keras.Model(image, layers.Dense(2, activation="softmax", name="last")(pooled))
     kernel, _ = model.get_layer("last").get_weights()
     images = IMAGES[:, :16, :16]
-    probabilities, maps = run(GradCam(model, 1, "second").network, images)
+    probabilities, maps = run(GradCam(model, [1], "second").network, images)
     np.testing.assert_allclose(maps, features(model, "second", images) @ (kernel[:, 1] - kernel[:, 0]), atol=1e-5)
     np.testing.assert_allclose(probabilities, model.predict_on_batch(images), atol=1e-6)
 
 
 def test_a_network_with_one_cell_at_its_end_is_asked_where_it_has_more() -> None:
     model = build_classifier(Application("mobilenet_v2", 0.35).build(32, 0), build_head(1280, 2, 0.3, 0))
-    gradcam = GradCam(model, 1)
+    gradcam = GradCam(model, [1])
     assert model.get_layer("out_relu").output.shape[1:3] == (1, 1)
     assert gradcam.network.output_shape[1] == (None, 3, 3)
     assert gradcam.layer == "block_13_pad"
@@ -151,7 +151,7 @@ def test_a_network_with_one_cell_at_its_end_is_asked_where_it_has_more() -> None
 def test_the_classifier_is_left_as_it_was(tmp_path: Path) -> None:
     model = classifier()
     before, config = model.predict_on_batch(IMAGES), model.to_json()
-    run(GradCam(model, 1).network)
+    run(GradCam(model, [1]).network)
     assert model.to_json() == config
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras", compile=False)
@@ -167,19 +167,19 @@ def test_the_classifier_is_left_as_it_was(tmp_path: Path) -> None:
 )
 def test_a_layer_without_a_map_is_refused(layer: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
-        GradCam(classifier(), 1, layer)
+        GradCam(classifier(), [1], layer)
 
 
 def test_a_network_without_a_softmax_is_refused() -> None:
     model = classifier()
     with pytest.raises(ConfigError, match=r"ends with a softmax\. Received: layer pool"):
-        GradCam(embedding_model(model), 1)
+        GradCam(embedding_model(model), [1])
 
 
 def test_a_cell_is_drawn_where_it_looks() -> None:
     """MobileNetV2's cells look half a cell below and to the right of where an even division would put them."""
     model = build_classifier(Application("mobilenet_v2", 0.35).build(96, 0), build_head(1280, 2, 0.3, 0))
-    gradcam = GradCam(model, 1)
+    gradcam = GradCam(model, [1])
     (row, column) = gradcam.grid
     assert (row.first, row.step) == (column.first, column.step) == (31, 32)
     cells = np.zeros((1, 3, 3), np.float32)
@@ -204,7 +204,7 @@ def trained() -> tuple[Explainer, np.ndarray]:
     fitted = LogisticRegression(C=0.1).fit(embedded, np.arange(160) % 2)
     kernel = np.stack([-fitted.coef_[0], fitted.coef_[0]], axis=1) / 2
     model.get_layer("probabilities").set_weights([kernel, np.array([-1, 1]) * fitted.intercept_ / 2])
-    explainer = Explainer(for_cpu(model), 1)
+    explainer = Explainer(for_cpu(model), [1])
     cracked = np.stack([draw_patch(2, number, True, SIZE) for number in range(80)])
     probabilities, _ = explainer.predict(padded(cracked, explainer.batch_size), len(cracked), "Classifying")
     assert np.mean(probabilities[:, 1] >= 0.5) > 0.8
@@ -277,7 +277,7 @@ def test_a_head_of_places_is_explained_where_it_looks() -> None:
     classifier = build_classifier(head.embedding(backbone), head.build(backbone.output_shape[1:], 2, 1, seed=0))
     image = np.full((1, 32, 32, 3), 128, np.uint8)
     image[:, 4:8, 20:28] = 0
-    gradcam = GradCam(classifier, 1)
+    gradcam = GradCam(classifier, [1])
     assert gradcam.layer == backbone.layers[-1].name
     probabilities, maps = gradcam.network.predict(image, verbose=0)
     np.testing.assert_allclose(probabilities, classifier.predict(image, verbose=0), atol=1e-6)

@@ -21,7 +21,7 @@ def features(n: int = 6) -> np.ndarray:
 
 @pytest.mark.parametrize(("classes", "positive", "sound"), [(2, 1, 0), (2, 0, 1), (4, 2, 0)])
 def test_an_image_has_the_log_mean_exp_of_the_log_odds_of_its_places(classes: int, positive: int, sound: int) -> None:
-    head = CellHead(7, 0.0).build(MAPS, classes, positive, seed=0)
+    head = CellHead(7, 0.0).build(MAPS, classes, [positive], seed=0)
     fit_statistics(head, [features()])
     maps = features().reshape(-1, 12, 5)
     standard = (maps - maps.reshape(-1, 5).mean(axis=0)) / np.sqrt(maps.reshape(-1, 5).var(axis=0) + 1e-6)
@@ -33,7 +33,7 @@ def test_an_image_has_the_log_mean_exp_of_the_log_odds_of_its_places(classes: in
 
 
 def test_statistics_are_those_of_all_parts_together() -> None:
-    head = CellHead(7, 0.0).build(MAPS, 2, 1, seed=0)
+    head = CellHead(7, 0.0).build(MAPS, 2, [1], seed=0)
     whole = features(50)
     fit_statistics(head, [whole[:7], whole[7:8], whole[8:]])
     mean, variance = head.get_layer(STANDARDISE).get_weights()
@@ -47,13 +47,13 @@ def test_a_head_without_statistics_asks_for_no_embeddings() -> None:
         raise AssertionError
         yield
 
-    fit_statistics(PooledHead(0.3).build(MAPS, 2, 1, seed=0), never())
+    fit_statistics(PooledHead(0.3).build(MAPS, 2, [1], seed=0), never())
 
 
 @pytest.mark.parametrize("head", [PooledHead(0.3), CellHead(7, 0.3)])
 def test_the_whole_network_is_saved_read_and_computed_alike(head: PooledHead | CellHead, tmp_path: Path) -> None:
     backbone = SmallCNN([4, 8]).build(32, 0)
-    part = head.build(backbone.output_shape[1:], 2, 1, seed=0)
+    part = head.build(backbone.output_shape[1:], 2, [1], seed=0)
     images = np.random.default_rng(1).integers(0, 256, (5, 32, 32, 3)).astype(np.uint8)
     embedding = head.embedding(backbone)
     embedded = embedding.predict(images, verbose=0)
@@ -84,7 +84,7 @@ def test_feature_maps_of_a_layer_are_taken_with_the_weights_of_the_whole() -> No
 def test_training_leaves_the_last_layer_of_places_as_it_is() -> None:
     backbone = SmallCNN([4, 8]).build(32, 0)
     head = CellHead(7, 0.0)
-    whole = build_classifier(head.embedding(backbone), head.build(backbone.output_shape[1:], 2, 1, seed=0))
+    whole = build_classifier(head.embedding(backbone), head.build(backbone.output_shape[1:], 2, [1], seed=0))
     for first in (None, "pool"):
         unfreeze(whole, first)
         assert "place_scores/kernel" in [weight.path for weight in whole.trainable_weights]

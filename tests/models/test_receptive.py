@@ -29,7 +29,7 @@ def test_a_cell_looks_at_the_middle_of_the_pixels_that_move_it(name: str) -> Non
     cells = keras.Model(image, x)
     cells.set_weights([np.ones_like(weight) for weight in cells.get_weights()])
     pooled = layers.GlobalAveragePooling2D()(x)
-    gradcam = GradCam(keras.Model(image, layers.Dense(2, activation="softmax")(pooled)), 1)
+    gradcam = GradCam(keras.Model(image, layers.Dense(2, activation="softmax")(pooled)), [1])
 
     pixels = np.eye(height * width, dtype=np.float32).reshape(-1, height, width, 1)
     moved = cells.predict(pixels, batch_size=512, verbose=0)[..., 0] - cells.predict_on_batch(0 * pixels[:1])[..., 0]

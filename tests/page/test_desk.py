@@ -13,21 +13,21 @@ from nicegui import Client, ui
 from PIL import Image
 
 from crackexp.data.pixels import UnusableImageError, decode
-from crackexp.decisions import Thresholds
+from crackexp.decisions import Classes, Thresholds
 from crackexp.page.server import Desk
 from crackexp.page.session import SIDE, Limits, Session, develop, judge, photo_table, tile_table
 from crackexp.prediction.surveyor import Finding, Surveyor
 from crackexp.prediction.tiles import Tiling
 from crackexp.tracking.models import LoggedModel
 
+CLASSES = Classes(("Negative", "Positive"), ("Positive",))
+
 LIMITS = Limits(photos=4, megapixels=20, megabytes=1)
 
 
 @pytest.fixture
 def surveyor(classifier: keras.Model) -> Surveyor:
-    return Surveyor(
-        LoggedModel(classifier, ("Negative", "Positive"), "Positive", Thresholds(), {}, None), Tiling(50, 0.5)
-    )
+    return Surveyor(LoggedModel(classifier, CLASSES, Thresholds(), {}, None), Tiling(50, 0.5))
 
 
 def photo(shade: int, width: int = 300) -> bytes:
@@ -84,6 +84,8 @@ def test_the_shown_photo_is_judged_first() -> None:
         np.ones((2, 2)),
         10.0,
         Thresholds(),
+        np.zeros(1, bool),
+        False,
     )
     surveyor = type("Surveyor", (), {"look_at": lambda self, pixels, advance: finding})()
     for _ in range(3):

@@ -14,18 +14,20 @@ from PIL import Image
 
 from crackexp.data.decode import load_image
 from crackexp.data.pixels import resize
-from crackexp.decisions import Thresholds
+from crackexp.decisions import Classes, Thresholds
 from crackexp.prediction import predictor
 from crackexp.prediction.inputs import Input
 from crackexp.prediction.predictor import Predictor
 from crackexp.tracking.models import LoggedModel
+
+CLASSES = Classes(("Negative", "Positive"), ("Positive",))
 
 SHAPES = [(32, 32), (227, 227), (16, 300), (301, 97), (1200, 40), (33, 31)]
 
 
 @pytest.fixture
 def logged(classifier: keras.Model) -> LoggedModel:
-    return LoggedModel(classifier, ("Negative", "Positive"), "Positive", Thresholds(), {}, "a run")
+    return LoggedModel(classifier, CLASSES, Thresholds(), {}, "a run")
 
 
 def said(predictor: Predictor, files: list[Path]) -> pd.DataFrame:
@@ -160,7 +162,7 @@ def test_bad_files_get_a_reason_and_the_rest_is_done(logged: LoggedModel, photos
 
 
 def test_between_two_thresholds_the_decision_is_unsure(classifier: keras.Model, tmp_path: Path) -> None:
-    doubtful = LoggedModel(classifier, ("Negative", "Positive"), "Positive", Thresholds(0.9, 0.1), {}, None)
+    doubtful = LoggedModel(classifier, CLASSES, Thresholds(0.9, 0.1), {}, None)
     for shade in (40, 128, 220):
         cv2.imwrite(str(tmp_path / f"{shade}.png"), np.full((32, 32, 3), shade, np.uint8))
     files = [Input(str(tmp_path / f"{shade}.png"), None) for shade in (40, 128, 220)]

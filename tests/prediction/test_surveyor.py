@@ -12,17 +12,19 @@ from PIL import Image
 from crackexp.data.decode import ImageError, load_image
 from crackexp.data.pixels import resize
 from crackexp.data.synthetic import draw_patch
-from crackexp.decisions import Thresholds
+from crackexp.decisions import Classes, Thresholds
 from crackexp.prediction.overlay import MARK, overlay, shrunk
 from crackexp.prediction.place import gps
 from crackexp.prediction.surveyor import Surveyor
 from crackexp.prediction.tiles import Tiling
 from crackexp.tracking.models import LoggedModel
 
+CLASSES = Classes(("Negative", "Positive"), ("Positive",))
+
 
 @pytest.fixture
 def logged(classifier: keras.Model) -> LoggedModel:
-    return LoggedModel(classifier, ("Negative", "Positive"), "Positive", Thresholds(), {}, "a run")
+    return LoggedModel(classifier, CLASSES, Thresholds(), {}, "a run")
 
 
 def surveyor(logged: LoggedModel, side: int, overlap: float = 0.0) -> Surveyor:
@@ -110,7 +112,7 @@ def test_a_picture_shrinks_to_a_side_and_never_grows() -> None:
 
 
 def test_a_photo_between_two_thresholds_is_unsure(classifier: keras.Model, tmp_path: Path) -> None:
-    doubtful = LoggedModel(classifier, ("Negative", "Positive"), "Positive", Thresholds(0.9, 0.1), {}, None)
+    doubtful = LoggedModel(classifier, CLASSES, Thresholds(0.9, 0.1), {}, None)
     cv2.imwrite(str(tmp_path / "wall.png"), np.full((100, 100, 3), 128, np.uint8))
     found = surveyor(doubtful, 50).look(tmp_path / "wall.png")
     assert found.verdict(None)["decision"] == "unsure"

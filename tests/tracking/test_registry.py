@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+from crackexp.decisions import Classes
 from crackexp.evaluation.report import predictions_table
 from crackexp.evaluation.wording import p_text
 from crackexp.models.backbone import SmallCNN
@@ -74,7 +75,7 @@ def run(store: Path, classifier: keras.Model, name: str) -> Run:
         right = np.where(np.isin(tested, wrong), 1 - sure, sure)
         probabilities = np.where(np.eye(2, dtype=bool)[labels], right[:, None], 1 - right[:, None])
         digests = np.array([f"d{item}" for item in tested])
-        table = predictions_table(digests, digests, labels, probabilities, classes, 1)
+        table = predictions_table(digests, digests, labels, probabilities, Classes(tuple(classes), (classes[1],)))
         parts = [("test", item) for item in tested] + [("val" if item % 5 else "train", item) for item in seen]
         manifest = "".join(f"{part},{classes[item % 2]},{item}.jpg,d{item}\n" for part, item in parts)
 
@@ -114,7 +115,7 @@ def test_the_first_model_becomes_champion(run: Run, client: mlflow.MlflowClient,
     assert client.get_model_version(name, "1").run_id == run_id
     assert tagged(client, name, "1", run_id) == {said}
     found = load(f"models:/{name}@champion", client.tracking_uri, "model")
-    assert (found.run_id, found.class_names, found.positive) == (run_id, CLASSES, "Positive")
+    assert (found.run_id, found.classes) == (run_id, Classes(tuple(CLASSES), ("Positive",)))
 
 
 def test_a_better_model_takes_the_place_of_the_champion(run: Run, client: mlflow.MlflowClient, name: str) -> None:

@@ -219,7 +219,7 @@ def test_what_is_explained_is_the_classifier_as_it_was_trained(
     trainer = FrozenTrainer(epochs=1, **arguments) if kind == "head" else LiveTrainer(epochs=1, **live, **arguments)
     fit(trainer, module, data)
     images = np.concatenate(list(image_batches(data.test, 32, 8)))[:5]
-    gradcam = GradCam(module.classifier, data.index.positive_index)
+    gradcam = GradCam(module.classifier, data.index.classes.indices)
     _, expected = gradcam.network.predict_on_batch(images)
     maps = trainer.explain(images)
     assert maps.shape == (5, 32, 32)

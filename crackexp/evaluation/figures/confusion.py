@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix as count_pairs
 
-from crackexp.evaluation.figures.style import BLUE, INK, new_figure, percent, shortened, styled
+from crackexp.evaluation.figures.style import BLUE, INK, WIDTH, new_figure, percent, shortened, styled
 
 SHADES = LinearSegmentedColormap.from_list("shades", ["#f7f9fb", BLUE])
 ANNOTATED = 12
@@ -16,50 +17,67 @@ ANNOTATED = 12
 
 
 @styled
-def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, class_names: Sequence[str]) -> Figure:
+def confusion_matrix(
+    labels: np.ndarray, predictions: np.ndarray, class_names: Sequence[str], decisions: pd.DataFrame | None = None
+) -> Figure:
     """Draws how many images of each class were predicted to be of each, in counts and in shares of the row.
 
     Args:
         labels: (n,) int in [0, c).
         predictions: (n,) int in [0, c).
         class_names: of the c classes.
+        decisions: how many images of each class were decided on in which way, see `decisions_table`; they get a third
+            panel.
     """
     counts = count_pairs(labels, predictions, labels=range(len(class_names)))
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
     size = max(len(class_names), 2)
-    figure = new_figure(4.6 if size < 6 else 5.4)
-    left, right = figure.subplots(1, 2)
-    _matrix(left, counts / max(counts.max(), 1), [f"{n:,}" for n in counts.flat], class_names)
+    panels = 2 if decisions is None else 3
+    figure = new_figure(4.6 if size < 6 else 5.4, width=WIDTH * panels / 2)
+    left, right, *more = figure.subplots(1, panels, squeeze=False)[0]
+    _matrix(left, counts / max(counts.max(), 1), [f"{n:,}" for n in counts.flat], class_names, class_names)
     texts = [
         percent(share) if total else "no image"
         for share, total in zip(shares.flat, np.repeat(totals, len(class_names)), strict=True)
     ]
-    _matrix(right, shares, texts, class_names)
+    _matrix(right, shares, texts, class_names, class_names)
     left.set_title("Images")
     right.set_title("Share of the true class")
     left.set_ylabel("True class")
+    if decisions is not None:
+        (last,) = more
+        found = decisions.to_numpy()
+        _matrix(
+            last,
+            found / max(found.max(), 1),
+            [f"{n:,}" for n in found.flat],
+            list(decisions.index),
+            list(decisions.columns),
+        )
+        last.set_title("Decisions")
+        last.set_xlabel("Decision")
     return figure
 
 
-def _matrix(axes: Axes, shade: np.ndarray, texts: Sequence[str], names: Sequence[str]) -> None:
-    c = len(names)
+def _matrix(axes: Axes, shade: np.ndarray, texts: Sequence[str], rows: Sequence[str], columns: Sequence[str]) -> None:
+    c = len(rows)
     axes.imshow(shade, cmap=SHADES, vmin=0, vmax=1, aspect="equal")
-    short = [shortened(name, 14) for name in names]
-    long = c > 3 or max(map(len, short)) > 10
-    axes.set_xticks(range(c), short, rotation=30 if long else 0, ha="right" if long else "center")
-    axes.set_yticks(range(c), short)
+    short = [shortened(name, 14) for name in columns]
+    long = len(columns) > 3 or max(map(len, short)) > 10
+    axes.set_xticks(range(len(columns)), short, rotation=30 if long else 0, ha="right" if long else "center")
+    axes.set_yticks(range(c), [shortened(name, 14) for name in rows])
     axes.set_xlabel("Predicted class")
     axes.tick_params(length=0)
     axes.grid(False)
     axes.spines[:].set_visible(False)
-    axes.set_xticks(np.arange(1, c) - 0.5, minor=True)
+    axes.set_xticks(np.arange(1, len(columns)) - 0.5, minor=True)
     axes.set_yticks(np.arange(1, c) - 0.5, minor=True)
     axes.grid(which="minor", color="white", linewidth=3)
     axes.tick_params(which="minor", length=0)
     if c > ANNOTATED:
         return
     size = {2: 17, 3: 14, 4: 12, 5: 11}.get(c, 8)
-    for (row, column), text in zip(np.ndindex(c, c), texts, strict=True):
+    for (row, column), text in zip(np.ndindex(shade.shape), texts, strict=True):
         color = "white" if shade[row, column] > 0.5 else INK
         axes.text(column, row, text, ha="center", va="center", color=color, fontsize=size)
