@@ -120,7 +120,7 @@ def test_classes_that_do_not_match_are_refused(
 ) -> None:
     root = draw_tree(tmp_path / "three", {"crack": 1, "spall": 1, "sound": 1})
     with pytest.raises(DataError, match=r"three in mix: .*Received: crack, sound, spall"):
-        make_data(Mixed(folder(root, "three"), 1))
+        make_data(Mixed(folder(root, "three", "crack"), 1))
 
 
 def test_the_fingerprint_covers_the_content_of_all(

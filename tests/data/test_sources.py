@@ -73,8 +73,20 @@ def test_unicode_and_spaces(tmp_path: Path, draw_tree: DrawTree) -> None:
 
 @pytest.mark.parametrize("name", ["POSITIVE", "crack", "Cracked", "defect"])
 def test_the_positive_class_is_found_by_name(tmp_path: Path, draw_tree: DrawTree, name: str) -> None:
-    root = draw_tree(tmp_path / "a", {name: 1, "other": 1, "Zebra": 1})
+    root = draw_tree(tmp_path / "a", {name: 1, "Zebra": 1})
     assert _folder(root, tmp_path).prepare().positives == (name,)
+
+
+def test_of_more_than_two_classes_those_that_are_damage_are_typed(tmp_path: Path, draw_tree: DrawTree) -> None:
+    root = draw_tree(tmp_path / "a", {"crack": 1, "sound": 1, "spalling": 1})
+    words = r"classes crack, sound, spalling .*dataset\.positive=\[crack,spalling\].*Received: dataset\.positive=null"
+    _refused(root, tmp_path, words)
+    assert _folder(root, tmp_path, positive="crack").prepare().positives == ("crack",)
+    index = _folder(root, tmp_path, positive=["spalling", "crack"]).prepare()
+    assert index.positives == ("crack", "spalling")
+    assert index.damaged.tolist() == [True, False, True]
+    _refused(root, tmp_path, r"Did you mean spalling\?.*positive=spaling", positive=["crack", "spaling"])
+    _refused(root, tmp_path, "none is sound", positive=["crack", "sound", "spalling"])
 
 
 @pytest.mark.parametrize("names", [("a", "b"), ("crack", "defect")])

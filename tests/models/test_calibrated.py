@@ -24,7 +24,7 @@ def test_a_calibrated_network_says_what_calibration_makes_of_its_probabilities(
     head: PooledHead | CellHead, classes: int, tmp_path: Path
 ) -> None:
     backbone = SmallCNN([4, 8]).build(32, 0)
-    part = head.build(backbone.output_shape[1:], classes, 1, seed=0)
+    part = head.build(backbone.output_shape[1:], classes, [1], seed=0)
     images = np.random.default_rng(1).integers(0, 256, (5, 32, 32, 3)).astype(np.uint8)
     embedding = head.embedding(backbone)
     fit_statistics(part, [embedding.predict(images, verbose=0)])
@@ -33,7 +33,7 @@ def test_a_calibrated_network_says_what_calibration_makes_of_its_probabilities(
     said = classifier.predict(images, verbose=0)
 
     network = calibrated(classifier, CALIBRATION.scale, CALIBRATION.shift, positives=[1])
-    expected = CALIBRATION(said, 1)
+    expected = CALIBRATION(said, [1])
     assert np.abs(expected - said).max() > 0.05
     np.testing.assert_allclose(network.predict(images, verbose=0), expected, atol=1e-6)
     np.testing.assert_allclose(for_cpu(network).predict(images, verbose=0), expected, atol=1e-5)
@@ -53,7 +53,7 @@ def test_a_compiled_network_can_be_calibrated() -> None:
     network = keras.Model(image, layers.Dense(2, activation="softmax")(image))
     network.compile("adam", "sparse_categorical_crossentropy")
     said = network.predict(np.eye(8), verbose=0)
-    expected = CALIBRATION(said, 1)
+    expected = CALIBRATION(said, [1])
     found = calibrated(network, CALIBRATION.scale, CALIBRATION.shift, positives=[1]).predict(np.eye(8), verbose=0)
     np.testing.assert_allclose(found, expected, atol=1e-6)
 

@@ -274,7 +274,7 @@ def test_without_the_marked_pixels_the_score_falls_most(trained: tuple[Explainer
 def test_a_head_of_places_is_explained_where_it_looks() -> None:
     backbone = SmallCNN([4, 8]).build(32, 0)
     head = CellHead(8, 0.0)
-    classifier = build_classifier(head.embedding(backbone), head.build(backbone.output_shape[1:], 2, 1, seed=0))
+    classifier = build_classifier(head.embedding(backbone), head.build(backbone.output_shape[1:], 2, [1], seed=0))
     image = np.full((1, 32, 32, 3), 128, np.uint8)
     image[:, 4:8, 20:28] = 0
     gradcam = GradCam(classifier, [1])

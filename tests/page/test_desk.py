@@ -56,7 +56,7 @@ def test_a_photo_is_judged_at_a_threshold_as_the_surveyor_judges_it(surveyor: Su
     session.move(threshold)
     while stale := session.stale(None):
         session.judged(judge(stale, session.thresholds))
-    surveyor.thresholds = Thresholds.at(threshold)
+    surveyor.thresholds = Thresholds().moved(threshold)
     expected = surveyor.look_at(decode(photo(100)).pixels)
     kept = session.photos[1]
     assert kept.verdict == expected.verdict(None)
@@ -69,7 +69,7 @@ def test_a_photo_is_judged_at_a_threshold_as_the_surveyor_judges_it(surveyor: Su
 
 def test_a_table_at_a_threshold_does_not_wait_for_the_page(surveyor: Surveyor) -> None:
     session = developed(surveyor, photo(100))
-    (row,) = photo_table(session.photos.values(), [], Thresholds.at(0.99)).to_dict("records")
+    (row,) = photo_table(session.photos.values(), [], Thresholds().moved(0.99)).to_dict("records")
     assert row["decision"] == "sound"
     assert session.photos[1].verdict["decision"] == "crack"
 

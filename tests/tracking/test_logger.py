@@ -181,7 +181,7 @@ def test_a_logged_model_loads_in_a_clean_process_and_agrees(
 
     for name in (logger.run_id, uri, "models:/test-model/1"):
         found = load(name, logger.uri, "run")
-        assert found.class_names == ("Negative", "Positive")
+        assert found.classes.names == ("Negative", "Positive")
         assert (found.classes.positives, found.image_size, found.run_id) == (("Positive",), 32, logger.run_id)
     saved = Path(mlflow.artifacts.download_artifacts(uri)) / "artifacts"
     assert {file.name for file in saved.iterdir()} == {"model.keras", "model.h5", "pixels.py"}
