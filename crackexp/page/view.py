@@ -144,7 +144,7 @@ class View:
 
     def _draw_stage(self) -> None:
         defect = self._session.thresholds.defect
-        size = "the crack's width or depth" if defect == CRACK else "its size or depth"
+        size = "the crack's width or depth" if defect == CRACK else "its outline or depth"
         with ui.element("div").classes("verdict"):
             self._name = ui.label().classes("name")
             self._decision = ui.label()
