@@ -6,6 +6,8 @@ from enum import StrEnum
 
 import numpy as np
 
+from crackexp.errors import DataError
+
 UNSURE, SOUND = "unsure", "sound"
 
 
@@ -80,6 +82,30 @@ class Classes:
         if len(self.names) == 2:
             return np.zeros(len(probabilities), bool)
         return self.damaged(probabilities.argmax(axis=1))
+
+    def labels_in(self, model: "Classes") -> list[int]:
+        """Returns the label that a model of other classes has for each of these.
+
+        Classes of equal names are matched; else, of two classes, the damaged ones are.
+
+        Raises:
+            DataError: The classes cannot be matched, or the two do not agree about which are damage.
+        """
+        if set(self.names) <= set(model.names):
+            damage = [name for name in model.positives if name in self.names]
+            if len(model.names) > 2 and damage != list(self.positives):
+                raise DataError(
+                    f"The model takes {model.target} for damage. Type dataset.positive=[{','.join(damage)}]. "
+                    f"Received: dataset.positive=[{','.join(self.positives)}]"
+                )
+            return [model.names.index(name) for name in self.names]
+        if len(self.names) == len(model.names) == 2:
+            (crack,) = model.indices
+            return [crack if name in self.positives else 1 - crack for name in self.names]
+        raise DataError(
+            f"The model tells {', '.join(model.names)} apart. Rename the folders of the "
+            f"dataset to these. Received: {', '.join(self.names)}"
+        )
 
     def merge(self, probabilities: np.ndarray, into: "Classes") -> np.ndarray:
         """Returns `probabilities`, (n, c), as those of damage and of the rest, (n, 2), in the order of `into`."""

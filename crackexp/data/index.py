@@ -130,38 +130,20 @@ class ImageIndex:
     def relabel(self, classes: Classes) -> "ImageIndex":
         """Returns the index with the classes of a model that was trained on another dataset.
 
-        Classes of equal names are matched; else, of two classes, the damaged ones are.
-
         Raises:
-            DataError: The classes cannot be matched, or other ones of them are damage.
+            DataError: See `Classes.labels_in`.
         """
-        if set(self.class_names) <= set(classes.names):
-            damage = [name for name in classes.positives if name in self.class_names]
-            if len(classes.names) > 2 and damage != list(self.positives):
-                raise DataError(
-                    f"The model takes {classes.target} for damage. Type dataset.positive=[{','.join(damage)}]. "
-                    f"Received: dataset.positive=[{','.join(self.positives)}]"
-                )
-            mapping = [classes.names.index(name) for name in self.class_names]
-        elif len(classes.names) == len(self.class_names) == 2:
-            (crack,) = classes.indices
-            mapping = [crack if name in self.positives else 1 - crack for name in self.class_names]
-        else:
-            raise DataError(
-                f"The model tells {', '.join(classes.names)} apart. Rename the folders of the "
-                f"dataset to these. Received: {', '.join(self.class_names)}"
-            )
-        labels = np.asarray(mapping, np.int32)[self.labels]
+        labels = np.asarray(self.classes.labels_in(classes), np.int32)[self.labels]
         return replace(self, labels=labels, class_names=classes.names, positives=classes.positives)
 
     def judged_by(self, classes: Classes) -> "ImageIndex":
-        """Returns the index that a model of `classes` is judged on: see `relabel`.
+        """Returns the index that a model of `classes` is judged on.
 
-        Where a dataset of two classes has names that a model of more does not know, it stays as it is: what the model
-        says is then merged into damage and the rest, see `Classes.merge`.
+        It is that of `relabel`. But a dataset of two classes that a model of more does not know by name stays as it is:
+        what the model says is then merged into damage and the rest, see `Classes.merge`.
 
         Raises:
-            DataError: See `relabel`.
+            DataError: See `Classes.labels_in`.
         """
         merges = len(self.class_names) == 2 < len(classes.names) and not set(self.class_names) <= set(classes.names)
         return self if merges else self.relabel(classes)

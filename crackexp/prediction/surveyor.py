@@ -161,9 +161,7 @@ class Surveyor:
         heat = self.tiling.heat_map(boxes, probabilities, height, width)
         evidence = self.tiling.merge(boxes, self._evidence(probabilities, maps), height, width)
         evidence /= evidence.max() or 1
-        led = bool(
-            leads.any() and self.tiling.heat_map(boxes, leads.astype(np.float32), height, width).max() >= 0.5
-        )
+        led = bool(leads.any() and self.tiling.heat_map(boxes, leads.astype(np.float32), height, width).max() >= 0.5)
         return Finding(photo, boxes, probabilities, heat, evidence, self.tiling.cell, self.thresholds, leads, led)
 
     def _evidence(self, probabilities: np.ndarray, maps: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import pytest
 from keras import layers
 
 from crackexp.data.synthetic import draw_patch
-from crackexp.decisions import Thresholds
+from crackexp.decisions import Classes, Thresholds
 from crackexp.errors import UserError
 from crackexp.exchange import exporter
 from crackexp.exchange.exporter import export_model
@@ -23,7 +23,9 @@ from crackexp.training.programs import set_precision
 
 
 def logged(classifier: keras.Model, threshold: float = 0.5) -> LoggedModel:
-    return LoggedModel(classifier, ("Negative", "Positive"), "Positive", Thresholds.at(threshold), {}, "a run")
+    return LoggedModel(
+        classifier, Classes(("Negative", "Positive"), ("Positive",)), Thresholds().moved(threshold), {}, "a run"
+    )
 
 
 def contents(folder: Path) -> dict[str, bytes]:
