@@ -33,28 +33,23 @@ def confusion_matrix(
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
     size = max(len(class_names), 2)
+    short = [shortened(name, 14) for name in class_names]
     panels = 2 if decisions is None else 3
     figure = new_figure(4.6 if size < 6 else 5.4, width=WIDTH * panels / 2)
     left, right, *more = figure.subplots(1, panels, squeeze=False)[0]
-    _matrix(left, counts / max(counts.max(), 1), [f"{n:,}" for n in counts.flat], class_names, class_names)
+    _matrix(left, counts / max(counts.max(), 1), [f"{n:,}" for n in counts.flat], short, short)
     texts = [
         percent(share) if total else "no image"
         for share, total in zip(shares.flat, np.repeat(totals, len(class_names)), strict=True)
     ]
-    _matrix(right, shares, texts, class_names, class_names)
+    _matrix(right, shares, texts, short, short)
     left.set_title("Images")
     right.set_title("Share of the true class")
     left.set_ylabel("True class")
     if decisions is not None:
         (last,) = more
-        found = decisions.to_numpy()
-        _matrix(
-            last,
-            found / max(found.max(), 1),
-            [f"{n:,}" for n in found.flat],
-            list(decisions.index),
-            list(decisions.columns),
-        )
+        found, rows = decisions.to_numpy(), [shortened(name, 23) for name in decisions.index]
+        _matrix(last, found / max(found.max(), 1), [f"{n:,}" for n in found.flat], rows, list(decisions.columns))
         last.set_title("Decisions")
         last.set_xlabel("Decision")
     return figure
@@ -63,10 +58,9 @@ def confusion_matrix(
 def _matrix(axes: Axes, shade: np.ndarray, texts: Sequence[str], rows: Sequence[str], columns: Sequence[str]) -> None:
     c = len(rows)
     axes.imshow(shade, cmap=SHADES, vmin=0, vmax=1, aspect="equal")
-    short = [shortened(name, 14) for name in columns]
-    long = len(columns) > 3 or max(map(len, short)) > 10
-    axes.set_xticks(range(len(columns)), short, rotation=30 if long else 0, ha="right" if long else "center")
-    axes.set_yticks(range(c), [shortened(name, 14) for name in rows])
+    long = len(columns) > 3 or max(map(len, columns)) > 10
+    axes.set_xticks(range(len(columns)), columns, rotation=30 if long else 0, ha="right" if long else "center")
+    axes.set_yticks(range(c), rows)
     axes.set_xlabel("Predicted class")
     axes.tick_params(length=0)
     axes.grid(False)
