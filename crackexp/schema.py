@@ -6,7 +6,10 @@ to that class unchecked.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from crackexp.tracking.uri import uri_problem
 
 PositiveInt = Annotated[int, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
@@ -235,8 +238,14 @@ class Policy(Node):
     confidence: Share
 
 
+def _store(uri: str) -> str:
+    if problem := uri_problem(uri):
+        raise PydanticCustomError("store_uri", "{problem}", {"problem": problem})
+    return uri
+
+
 class MlflowLogger(Node):
-    uri: Annotated[str, Field(pattern=r"^(sqlite|postgresql|mysql|mssql|https?|databricks)\S*$")]
+    uri: Annotated[str, AfterValidator(_store)]
     artifacts: Name | None
     experiment: Name
     run_name: Name | None

@@ -2,7 +2,7 @@
 
 import contextlib
 import importlib.metadata
-import logging
+import shlex
 import signal
 import tempfile
 import traceback
@@ -17,7 +17,6 @@ from matplotlib.figure import Figure
 from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
-from sqlalchemy.exc import SQLAlchemyError
 
 from crackexp.data import pixels
 from crackexp.errors import UserError
@@ -25,6 +24,8 @@ from crackexp.quiet import quiet
 from crackexp.signals import answer, heed, uninterrupted
 from crackexp.tracking.dataset import ImageDataset
 from crackexp.tracking.logger import NoLogger
+from crackexp.tracking.store import answering, connect
+from crackexp.tracking.uri import database_file
 
 MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
 MODEL_PACKAGES = ("mlflow", "keras", "jax", "numpy", "opencv-python-headless", "pandas", "pi-heif", "pillow")
@@ -75,10 +76,11 @@ class MlflowLogger(NoLogger):
         experiment_id = self.open_store()
         if parent:
             tags = {**tags, "mlflow.parentRunId": parent}
-        if run_id:
-            active = self._reopen(run_id, tags)
-        else:
-            active = mlflow.start_run(experiment_id=experiment_id, run_name=self.run_name or name, tags=dict(tags))
+        with answering(self.uri):
+            if run_id:
+                active = self._reopen(run_id, tags)
+            else:
+                active = mlflow.start_run(experiment_id=experiment_id, run_name=self.run_name or name, tags=dict(tags))
         self.run_id = active.info.run_id
         self.experiment_id = active.info.experiment_id
         try:
@@ -168,25 +170,16 @@ class MlflowLogger(NoLogger):
         if self.uri.startswith("http"):
             page = f"#/experiments/{self.experiment_id}/runs/{self.run_id}?workflowType=machine_learning"
             return [*lines, f"Look at it  {self.uri.rstrip('/')}/{page}"]
-        return [*lines, f"Look at it  mlflow ui --backend-store-uri {self.uri}"]
+        return [*lines, f"Look at it  {shlex.join(['mlflow', 'ui', '--backend-store-uri', self.uri])}"]
 
     def open_store(self) -> str:
         """Returns the id of the experiment; the first of several processes makes store and experiment."""
-        for name in ("alembic", "mlflow.store"):
-            logging.getLogger(name).setLevel(logging.WARNING)
-        mlflow.set_tracking_uri(self.uri)
-        try:
-            with self.lock():
-                client = mlflow.MlflowClient()
-                found = client.get_experiment_by_name(self.experiment)
-                if found is None:
-                    artifacts = Path(self.artifacts).resolve().as_uri() if self.artifacts else None
-                    return client.create_experiment(self.experiment, artifacts, EXPERIMENT_TAGS)
-        except (mlflow.MlflowException, SQLAlchemyError, OSError, ImportError) as error:
-            raise UserError(
-                f"The MLflow store cannot be used: {error}. Start it, or type tracking=local. "
-                f"Received: tracking.uri={self.uri}"
-            ) from error
+        client = connect(self.uri, make=True)
+        with answering(self.uri), self.lock():
+            found = client.get_experiment_by_name(self.experiment)
+            if found is None:
+                artifacts = Path(self.artifacts).resolve().as_uri() if self.artifacts else None
+                return client.create_experiment(self.experiment, artifacts, EXPERIMENT_TAGS)
         if found.lifecycle_stage == "deleted":
             raise UserError(
                 f"The MLflow experiment was deleted. Type tracking.experiment=ANOTHER_NAME. "
@@ -209,11 +202,8 @@ class MlflowLogger(NoLogger):
         Args:
             part: such as ".registry"; "": the tables themselves.
         """
-        if not self.uri.startswith("sqlite:///"):
-            return contextlib.nullcontext()
-        database = Path(self.uri.removeprefix("sqlite:///"))
-        database.parent.mkdir(parents=True, exist_ok=True)
-        return FileLock(f"{database}{part}.lock")
+        file = database_file(self.uri)
+        return FileLock(f"{file}{part}.lock") if file else contextlib.nullcontext()
 
 
 @contextlib.contextmanager

@@ -10,10 +10,12 @@ import keras
 import mlflow
 from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
 from mlflow.models import Model
+from sqlalchemy.exc import SQLAlchemyError
 
 from crackexp.data.folder import likely_damage
 from crackexp.decisions import Classes, Thresholds, positives_of
 from crackexp.errors import UserError
+from crackexp.tracking.store import NoStoreError, connect, unusable
 
 
 @dataclass(frozen=True)
@@ -63,17 +65,20 @@ def load(name: str, uri: str | None, key: str) -> LoggedModel:
             f"tracking=none has no store to find a model in. Type tracking=local, or {key}=FOLDER of a logged model. "
             f"Received: {key}={name}"
         )
-    mlflow.set_tracking_uri(uri)
     MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
     with tempfile.TemporaryDirectory() as folder:
         try:
+            connect(uri)
             mlflow.artifacts.download_artifacts(name if ":/" in name else f"runs:/{name}/model", dst_path=folder)
-        except mlflow.MlflowException as error:
+        except (mlflow.MlflowException, NoStoreError) as error:
+            reason = error.message if isinstance(error, mlflow.MlflowException) else "it is not there"
             raise UserError(
-                f"The store at {uri} holds no such model: {error.message}. Type {key}=RUN_ID as printed at the end of "
+                f"The store at {uri} holds no such model: {reason}. Type {key}=RUN_ID as printed at the end of "
                 f"a training run, {key}=models:/NAME/VERSION, {key}=models:/NAME@champion, or {key}=FOLDER of a logged "
                 f"model. Received: {key}={name}"
             ) from error
+        except (SQLAlchemyError, OSError) as error:
+            raise unusable(uri, error) from error
         (file,) = Path(folder).rglob("MLmodel")
         return _read(file.parent, Model.load(file.parent).run_id, f"{key}={name}")
 

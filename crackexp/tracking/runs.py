@@ -3,12 +3,12 @@
 import csv
 from dataclasses import dataclass
 from io import StringIO
-from pathlib import Path
 
 import mlflow
 from sqlalchemy.exc import SQLAlchemyError
 
 from crackexp.errors import UserError
+from crackexp.tracking.store import NoStoreError, connect, unusable
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,12 @@ def training_digests(run_id: str | None, uri: str | None) -> set[str] | None:
     """
     if run_id is None or uri is None:
         return None
-    mlflow.set_tracking_uri(uri)
     try:
-        folder = mlflow.MlflowClient().get_run(run_id).info.artifact_uri
+        folder = connect(uri).get_run(run_id).info.artifact_uri
         manifest = mlflow.artifacts.load_text(f"{folder}/data/manifest.csv")
         mixed = mlflow.artifacts.list_artifacts(run_id=run_id, artifact_path="data/mixed")
         tables = [manifest, *(mlflow.artifacts.load_text(f"{folder}/{file.path}") for file in mixed)]
-    except (mlflow.MlflowException, OSError):
+    except (mlflow.MlflowException, NoStoreError, OSError):
         return None
     rows = (row for table in tables for row in csv.DictReader(StringIO(table)))
     return {row["digest"] for row in rows if row.get("split") != "test"}
@@ -58,18 +57,17 @@ def find_run(run_id: str, uri: str) -> LoggedRun:
         f"The store at {uri} holds no such run. Type resume=RUN_ID as printed when the run was interrupted, in the "
         f"folder where it was started, or add tracking.uri=URI. Received: resume={run_id}"
     )
-    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
-        raise UserError(unknown)
-    mlflow.set_tracking_uri(uri)
     try:
-        info = mlflow.MlflowClient().get_run(run_id).info
+        info = connect(uri).get_run(run_id).info
         files = mlflow.artifacts.list_artifacts(run_id=run_id, artifact_path="config")
         found = "config/config.yaml" in [file.path for file in files]
         config = mlflow.artifacts.load_text(f"{info.artifact_uri}/config/config.yaml") if found else None
+    except NoStoreError as error:
+        raise UserError(unknown) from error
     except mlflow.MlflowException as error:
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise UserError(unknown) from error
-        raise UserError(f"The MLflow store cannot be used: {error}. Received: tracking.uri={uri}") from error
+        raise unusable(uri, error) from error
     except (SQLAlchemyError, OSError) as error:
-        raise UserError(f"The MLflow store cannot be used: {error}. Received: tracking.uri={uri}") from error
+        raise unusable(uri, error) from error
     return LoggedRun(info.status, config)

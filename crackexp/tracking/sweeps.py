@@ -3,6 +3,7 @@
 import getpass
 import json
 import math
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,10 +87,10 @@ class SweepStore:
 
     def find_parent(self, sweep_dir: str) -> Parent | None:
         """Returns the parent of the sweep that was launched with the folder `sweep_dir`."""
-        found = self._search(f"tags.`sweep.dir` = '{sweep_dir}'")
-        if not found:
-            return None
-        return Parent(found[0].info.run_id, tuple(json.loads(found[0].data.tags["sweep.varies"])))
+        for run in self._search("tags.`sweep.dir` != ''"):  # MLflow's filters have no way to write a quote
+            if run.data.tags["sweep.dir"] == sweep_dir:
+                return Parent(run.info.run_id, tuple(json.loads(run.data.tags["sweep.varies"])))
+        return None
 
     def children(self, parent: str) -> list[Run]:
         """Returns the child runs of a sweep, the newest first; no judgement of a trained model is among them."""
@@ -223,7 +224,8 @@ class SweepStore:
     def where(self, parent: str, view: View) -> list[str]:
         """Returns lines that tell where the sweep lies and how to open it."""
         local = not self.uri.startswith("http")
-        serve = [f"Open it     mlflow ui --backend-store-uri {self.uri}"] if local else []
+        ui = shlex.join(["mlflow", "ui", "--backend-store-uri", self.uri])
+        serve = [f"Open it     {ui}"] if local else []
         address = "http://127.0.0.1:5000" if local else self.uri.rstrip("/")
         return [
             *serve,

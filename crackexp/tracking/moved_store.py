@@ -1,0 +1,158 @@
+"""A local store that was copied or moved: its database is made to name the artifacts beside it, and no others.
+
+MLflow keeps the places of artifacts as absolute paths. So the database also keeps the folder that it lies in, in a
+table of its own. Where that is another folder than the one it is opened in, the paths are rewritten.
+"""
+
+import shlex
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from filelock import FileLock
+
+from crackexp.errors import UserError
+
+TABLE = "crackexp_place"
+PLACES = (
+    ("experiments", "artifact_location", "TRUE"),
+    ("runs", "artifact_uri", "TRUE"),
+    ("logged_models", "artifact_location", "TRUE"),
+    ("model_versions", "source", "TRUE"),
+    ("model_versions", "storage_location", "TRUE"),
+    ("trace_tags", "value", "key = 'mlflow.artifactLocation'"),
+)
+"""Where MLflow keeps places of artifacts: table, column and condition."""
+
+
+@dataclass(frozen=True)
+class Move:
+    """The way of a store from the folder `there` to the folder `here`."""
+
+    there: Path
+    here: Path
+
+    def __call__(self, path: Path) -> Path | None:
+        """Returns where the file or folder `path` is after the move, or None where it took no part in it.
+
+        What lay below `there` has moved. Of the rest, what has a counterpart below the folder that was copied as a
+        whole: ``/old/results`` where ``/old/mlruns`` became ``/new/mlruns`` and ``/new/results`` exists.
+        """
+        if path.is_relative_to(self.there):
+            return self.here / path.relative_to(self.there)
+        there, here = self.there, self.here
+        while there.name and there.name == here.name:
+            there, here = there.parent, here.parent
+        if path.is_relative_to(there):
+            counterpart = here / path.relative_to(there)
+            return counterpart if counterpart.exists() else None
+        return None
+
+    def text(self, place: str) -> str | None:
+        """Returns a place as MLflow writes it, a path or a ``file:`` URI, after the move; None where it stays."""
+        path = local_path(place)
+        moved = self(path) if path else None
+        if moved is None:
+            return None
+        return moved.as_uri() if place.startswith("file:") else str(moved)
+
+
+def local_path(place: str) -> Path | None:
+    """Returns the path of a place as MLflow writes it; None where it is on no local disk."""
+    if place.startswith("file:"):
+        return Path(url2pathname(urlsplit(place).path))
+    return Path(place) if place.startswith("/") else None
+
+
+def follow(file: Path, write: bool) -> None:
+    """Makes the database `file` name the artifacts beside it, where it was copied or moved.
+
+    Args:
+        file: database of a local store.
+        write: notes the folder of a database that does not know its own yet.
+
+    Raises:
+        UserError: the artifacts were left behind, or the database cannot be written.
+    """
+    here = file.resolve().parent
+    with closing(_open(file)) as connection:
+        there = _origin(connection, here)
+        if there == here or (there is None and not write) or (there and _is_same(there, here)):
+            return
+        if there:
+            _require_artifacts(connection, Move(there, here), file)
+    try:
+        with FileLock(f"{file}.lock"), closing(_open(file)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            there = _origin(connection, here)
+            if there not in (None, here):
+                _rewrite(connection, Move(there, here))
+            connection.execute(f"CREATE TABLE IF NOT EXISTS {TABLE} (folder TEXT NOT NULL)")
+            connection.execute(f"DELETE FROM {TABLE}")
+            connection.execute(f"INSERT INTO {TABLE} VALUES (?)", (str(here),))
+            connection.execute("COMMIT")
+    except (PermissionError, sqlite3.OperationalError) as error:
+        if there is None or there == here:
+            raise
+        raise UserError(
+            f"The MLflow store in {here} is a copy of the one in {there} and still names the files there. That could "
+            f"not be mended, since the copy cannot be written ({error}). Type "
+            f"{shlex.join(['chmod', '-R', 'u+w', str(here)])} or copy it to a folder where you may write. "
+            f"Received: tracking.uri=sqlite:///{file}"
+        ) from error
+
+
+def _open(file: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{file.absolute().as_uri()}?mode=rw", uri=True, timeout=20, isolation_level=None)
+
+
+def _origin(connection: sqlite3.Connection, here: Path) -> Path | None:
+    """Returns the folder that the places in the database belong to; None where it is not known to have moved.
+
+    A database that does not know its folder, of an earlier version, has moved where it names another folder for runs
+    whose artifacts stand beside it.
+    """
+    with suppress(sqlite3.OperationalError):  # there is no such table
+        for (folder,) in connection.execute(f"SELECT folder FROM {TABLE}"):
+            return Path(folder)
+    runs = "SELECT artifact_location, run_uuid FROM experiments JOIN runs USING (experiment_id)"
+    for place, run_id in connection.execute(runs):
+        path = local_path(place or "")
+        if path and path.parent != here and (here / path.name / run_id).is_dir():
+            return path.parent
+    return None
+
+
+def _is_same(there: Path, here: Path) -> bool:
+    """Returns whether the folders are one, seen through two mounts."""
+    try:
+        return there.samefile(here)
+    except OSError:
+        return False
+
+
+def _require_artifacts(connection: sqlite3.Connection, move: Move, file: Path) -> None:
+    for (place,) in connection.execute("SELECT artifact_location FROM experiments"):
+        path = local_path(place or "")
+        moved = move(path) if path else None
+        if path and moved and path.is_dir() and not moved.exists() and any(path.iterdir()):
+            raise UserError(
+                f"The MLflow store in {move.here} was copied from {move.there} without its artifacts. Type "
+                f"{shlex.join(['cp', '-r', str(path), str(moved)])} Received: tracking.uri=sqlite:///{file}"
+            )
+
+
+def _rewrite(connection: sqlite3.Connection, move: Move) -> None:
+    for table, column, condition in PLACES:
+        rows = connection.execute(f"SELECT rowid, {column} FROM {table} WHERE {column} IS NOT NULL AND {condition}")
+        connection.executemany(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", list(_changes(rows, move)))
+
+
+def _changes(rows: sqlite3.Cursor, move: Move) -> Iterator[tuple[str, int]]:
+    for row, place in rows:
+        if (moved := move.text(place)) is not None:
+            yield moved, row

@@ -1,0 +1,135 @@
+"""How every command opens an MLflow store: a local database is made whole or not at all, and checked before MLflow is.
+
+MLflow tries a database that it cannot open again for minutes, leaves a half-made one where it is killed, and reads the
+places of artifacts from the database, wherever that has been copied to.
+"""
+
+import logging
+import shlex
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import mlflow
+from alembic.script import ScriptDirectory
+from filelock import FileLock
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from sqlalchemy.exc import SQLAlchemyError
+
+from crackexp.errors import UserError
+from crackexp.files import replacing
+from crackexp.tracking.moved_store import follow
+from crackexp.tracking.uri import SQLITE, database_file, uri_problem
+
+ARTIFACTS = "artifacts"
+"""Folder beside the database, for experiments that are made without a folder of their own."""
+
+
+class NoStoreError(UserError):
+    """There is no database at the place where one is to be read."""
+
+
+def connect(uri: str, make: bool = False) -> mlflow.MlflowClient:
+    """Opens the store at `uri`, which MLflow's functions use from then on.
+
+    Args:
+        uri: of the store; see `crackexp.tracking.uri`.
+        make: makes a local store that is not there yet, and requires that it can be written.
+
+    Raises:
+        NoStoreError: there is no local store, and none is to be made.
+        UserError: the local store cannot be used. A server is not asked.
+    """
+    if problem := uri_problem(uri):
+        raise UserError(f"tracking.uri {problem}. Received: tracking.uri={uri}")
+    for name in ("alembic", "mlflow.store"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    if file := database_file(uri):
+        logging.getLogger("mlflow.store.db").setLevel(logging.CRITICAL)  # what it logs, it raises too
+        with answering(uri):
+            _ready(file, make)
+    mlflow.set_tracking_uri(uri)
+    return mlflow.MlflowClient()
+
+
+@contextmanager
+def answering(uri: str) -> Iterator[None]:
+    """Turns what MLflow raises in the `with` block into the error that says why the store cannot be used.
+
+    Raises:
+        UserError: the store cannot be reached, read or written.
+    """
+    try:
+        yield
+    except (mlflow.MlflowException, SQLAlchemyError, OSError, ImportError) as error:
+        raise unusable(uri, error) from error
+
+
+def unusable(uri: str, reason: object) -> UserError:
+    """Returns the error that says why a store cannot be used."""
+    other = "Mend that, or type tracking.uri=sqlite:///FILE" if database_file(uri) else "Start it, or type tracking=local"
+    return UserError(f"The MLflow store cannot be used: {reason}. {other}. Received: tracking.uri={uri}")
+
+
+def _ready(file: Path, make: bool) -> None:
+    if make:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{file}.lock"):
+            if not _is_there(file):
+                _make(file)
+    elif not _is_there(file):
+        raise NoStoreError(
+            f"There is no MLflow store at {file}. Stand in the folder where the model was trained, or type "
+            f"tracking.uri=URI. Received: tracking.uri={SQLITE}{file}"
+        )
+    with file.open("rb+" if make else "rb"):
+        _check_schema(file)
+    follow(file, make)
+
+
+def _is_there(file: Path) -> bool:
+    return file.exists() and (not file.is_file() or file.stat().st_size > 0)
+
+
+def _make(file: Path) -> None:
+    """Makes the database under another name and renames it, so that a process killed meanwhile leaves no broken one."""
+    for left in file.parent.iterdir():
+        if left.name.startswith(f"{file.name}.") and ".tmp" in left.suffixes[-1]:
+            left.unlink()
+    with replacing(file, lasting=True) as temporary:
+        temporary.touch()
+        store = SqlAlchemyStore(f"{SQLITE}{temporary}", (file.absolute().parent / ARTIFACTS).as_uri())
+        store.engine.dispose()
+
+
+def _check_schema(file: Path) -> None:
+    """Raises UserError where this version of MLflow cannot use the tables of the database as they are."""
+    uri = f"{SQLITE}{file}"
+    with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=rw", uri=True, timeout=10)) as connection:
+        try:
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        except sqlite3.Error as error:
+            raise unusable(uri, error) from error
+        used = "experiments" in tables and connection.execute("SELECT count(*) FROM experiments").fetchone()[0]
+        found = (
+            connection.execute("SELECT version_num FROM alembic_version").fetchone()
+            if "alembic_version" in tables
+            else None
+        )
+    scripts = ScriptDirectory(str(Path(mlflow.__file__).parent / "store" / "db_migrations"))
+    if found and found[0] == scripts.get_current_head():
+        return
+    if not used:
+        command = shlex.join(["rm", str(file)])
+        raise unusable(uri, f"the process that was making it was killed, and nothing is in it. Type {command}")
+    if found and found[0] in {script.revision for script in scripts.walk_revisions()}:
+        command = shlex.join(["mlflow", "db", "upgrade", uri])
+        raise UserError(
+            f"The MLflow store was made by an older version of MLflow than {mlflow.__version__}. Copy {file} to a safe "
+            f"place, then type {command} Received: tracking.uri={uri}"
+        )
+    raise UserError(
+        f"The MLflow store was made by a newer version of MLflow than {mlflow.__version__}. Install that version, or "
+        f"name another store. Received: tracking.uri={uri}"
+    )

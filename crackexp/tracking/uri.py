@@ -1,0 +1,48 @@
+"""Addresses of MLflow stores: which of them can be used, and the file behind a local one."""
+
+import re
+from pathlib import Path
+from urllib.parse import unquote
+
+SQLITE = "sqlite:///"
+SERVER = re.compile(r"https?://[^\s/]\S*|(postgresql|mysql|mssql)(\+\w+)?://\S+|databricks(://\S+)?")
+FORMS = "sqlite:///FILE, http://HOST:PORT, https://HOST, postgresql://, mysql://, mssql:// or databricks"
+
+
+def database_file(uri: str) -> Path | None:
+    """Returns the file of a local store, or None where a server or another database keeps the store."""
+    return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
+
+
+def uri_problem(uri: str) -> str | None:
+    """Returns why MLflow cannot use the store at `uri`, as the predicate of a sentence; None where it can."""
+    file = database_file(uri)
+    if file is None:
+        return None if SERVER.fullmatch(uri) else f"must be {FORMS}"
+    if uri == SQLITE or file.name in ("", ":memory:"):
+        return f"must name a file: a store in memory is lost. It must be {FORMS}"
+    return path_problem(file)
+
+
+def path_problem(file: Path) -> str | None:
+    """Returns why the address of a SQLite file cannot be written; None where it can.
+
+    SQLAlchemy decodes the address that MLflow hands to it, while MLflow takes it as it stands for the folder that it
+    makes. So no encoding suits both, and a name that decoding would change is left to be renamed.
+    """
+    for part in file.absolute().parts:
+        if "?" in part:
+            return _cannot(part, "?", "the beginning of options")
+        if escape := re.search(r"%[0-9A-Fa-f]{2}", part):
+            return _cannot(part, escape.group(), repr(unquote(escape.group())))
+        if not part.isprintable() and re.search("[\ud800-\udfff]", part):
+            return _cannot(part, "bytes that are no UTF-8", "another name")
+    return None
+
+
+def _cannot(part: str, character: str, meaning: str) -> str:
+    shown = part.encode(errors="backslashreplace").decode()
+    return (
+        f"cannot lie in or be '{shown}': MLflow reads {character} in it as {meaning}. "
+        "Rename it, or keep the store elsewhere"
+    )
