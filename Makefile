@@ -27,12 +27,12 @@ test-all: install ## Run all tests, slow and browser ones too
 	$(BIN)/python -m pytest
 
 ui: install ## Open the MLflow UI on http://127.0.0.1:5000
-	$(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/mlruns/mlflow.db
+	$(BIN)/python -m crackexp.ui
 
 lint: install ## Check style, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/python -m mypy
 
 format: install ## Mend style and format
 	$(BIN)/ruff check --fix .

@@ -4,13 +4,16 @@ import logging
 import os
 import re
 import select
+import shlex
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, MissingConfigException
+from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -37,6 +40,10 @@ def run(task: Callable[[DictConfig], float | None], config_name: str) -> None:
         refuse(
             "crackexp computes on JAX. Type KERAS_BACKEND=jax, or unset it. "
             f"Received: KERAS_BACKEND={os.environ['KERAS_BACKEND']}"
+        )
+    if "${" in str(Path.cwd()):
+        refuse(
+            f"Hydra takes '${{' in the name of a folder for an interpolation. Rename the folder. Received: {Path.cwd()}"
         )
     os.environ["HYDRA_FULL_ERROR"] = "1"
     listen()
@@ -104,7 +111,17 @@ def _explain(error: Exception) -> str:
         where = parent or "the config"
         return f"'{leaf}' is no key of {where}.{hint} Received: {_override(key.group(1))}"
     cause = f" {error.__cause__}" if error.__cause__ else ""
-    return f"The command line cannot be composed: {text}{cause}"
+    hint = _quoted(error.override) if isinstance(error, OverrideParseException) else ""
+    return f"The command line cannot be composed: {text}{cause}{hint}"
+
+
+def _quoted(override: str) -> str:
+    """Says how to type a value with characters that mean something in Hydra's grammar, as the name of a folder may."""
+    key, equals, value = override.partition("=")
+    if not equals:
+        return ""
+    quoted = QuotedString(value, Quote.double).with_quotes()
+    return f"\nWhere the value is meant as it stands, type {shlex.quote(f'{key}={quoted}')} Received: {override}"
 
 
 def _explain_missing(error: MissingConfigException) -> str:

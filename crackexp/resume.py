@@ -5,7 +5,7 @@ import logging
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from crackexp.config import check
 from crackexp.errors import ConfigError, UserError
 from crackexp.roots import TrainRoot
+from crackexp.tracking.uri import database_file
 
 if TYPE_CHECKING:
     from crackexp.tracking.logger import NoLogger
@@ -58,13 +59,41 @@ def own_config(cfg: DictConfig) -> DictConfig:
             "The run is no training run, or it was interrupted before it had logged its config. Type the command that "
             f"began it. Received: resume={run_id}"
         )
-    own.tracking.uri = cfg.tracking.uri
+    own = _moved(own, cfg.tracking.uri)
     if run.status == "RUNNING" and not (Path(own.paths.cache) / "states" / run_id).is_dir():
         raise ConfigError(
             f"The run is marked as running, and {own.paths.cache} keeps nothing of it: it runs on another machine. "
             f"Resume it there. Received: resume={run_id}"
         )
     return check(own, TrainRoot)
+
+
+def _moved(own: DictConfig, uri: str) -> DictConfig:
+    """Returns the config `own` of a run with the store at `uri`, and with the folders of where it lies now.
+
+    Where the project was copied or moved, what the run named below its old root is looked for and written below the new
+    one, so that a copy never touches the original.
+    """
+    begun_in, found_in = database_file(own.tracking.uri), database_file(uri)
+    own.tracking.uri = uri
+    begun_in = begun_in and Path(own.paths.root, begun_in)
+    if not begun_in or not found_in or not begun_in.is_relative_to(own.paths.root):
+        return own
+    below = begun_in.relative_to(own.paths.root).parts
+    place = found_in.resolve()
+    root = Path(*place.parts[: -len(below)])
+    if place.parts[-len(below) :] != below or root == Path(own.paths.root).resolve():
+        return own
+    return DictConfig(OmegaConf.create(_replaced(OmegaConf.to_container(own), str(own.paths.root), str(root))))
+
+
+def _replaced(value: Any, old: str, new: str) -> Any:
+    """Returns a config with the folder `new` in place of `old` in all of its paths."""
+    if isinstance(value, dict):
+        return {key: _replaced(one, old, new) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_replaced(one, old, new) for one in value]
+    return new + value[len(old) :] if isinstance(value, str) and f"{value}/".startswith(f"{old}/") else value
 
 
 @contextlib.contextmanager

@@ -149,6 +149,12 @@ class CompareRoot(Job):
     html: Name | None
 
 
+class UiRoot(Strict):
+    """The scalars of ``conf/ui.yaml``."""
+
+    port: Annotated[int, Field(ge=1, le=65535)]
+
+
 class CacheRoot(Job):
     """The scalars of ``conf/cache.yaml``."""
 

@@ -22,6 +22,7 @@ from crackexp.roots import (
     PredictRoot,
     SurveyRoot,
     TrainRoot,
+    UiRoot,
 )
 from crackexp.train import train
 from tests.conftest import TINY, write_patches
@@ -29,7 +30,7 @@ from tests.conftest import TINY, write_patches
 Compose = Callable[..., DictConfig]
 
 ADDED = ("experiment", "debug", "sweep")
-ROOTS = {"train", "audit", "evaluate", "calibrate", "predict", "survey", "explain", "app", "export", "compare", "cache"}
+ROOTS = {"train", "audit", "evaluate", "calibrate", "predict", "survey", "explain", "app", "export", "compare", "cache", "ui"}
 OPTIONS = sorted(f"{file.parent.relative_to(conf_dir())}={file.stem}" for file in conf_dir().glob("*/*.yaml"))
 SWEEPS = sorted(file.stem for file in conf_dir().glob("sweep/*.yaml") if file.stem != "search")
 """Grids; the search is run by tests/sweep/test_search.py."""

@@ -60,6 +60,7 @@ class MlflowLogger(NoLogger):
         self.experiment = experiment
         self.run_name = run_name
         self.models = log_model
+        self._params: set[str] = set()
         self._logged: set[tuple[str, int]] = set()
 
     @contextlib.contextmanager
@@ -106,7 +107,7 @@ class MlflowLogger(NoLogger):
 
     @uninterrupted()
     def log_params(self, params: Mapping[str, Any]) -> None:
-        mlflow.log_params(dict(params))
+        mlflow.log_params({name: value for name, value in params.items() if name not in self._params})
 
     @uninterrupted()
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
@@ -192,6 +193,7 @@ class MlflowLogger(NoLogger):
         client = mlflow.MlflowClient()
         if "error" in active.data.tags:
             client.delete_tag(run_id, "error")
+        self._params = set(active.data.params)  # a copied run has other places, and params never change
         for name in active.data.metrics:
             self._logged |= {(name, metric.step) for metric in client.get_metric_history(run_id, name)}
         return active

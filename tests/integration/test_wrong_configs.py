@@ -158,6 +158,7 @@ def test_another_backend_of_keras_is_refused(command: Command) -> None:
         ("compare", "runs:"),
         ("export", "formats:"),
         ("cache", "clear:"),
+        ("ui", "port:"),
     ],
 )
 def test_every_entry_point_shows_its_help_and_its_config(command: Command, entry: str, key: str) -> None:

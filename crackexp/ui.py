@@ -1,0 +1,38 @@
+"""Opens MLflow's pages on the store of the folder where you stand: ``python -m crackexp.ui``."""
+
+import os
+import sys
+
+from omegaconf import DictConfig
+
+from crackexp.cli import run
+from crackexp.config import check
+from crackexp.errors import ConfigError
+from crackexp.roots import UiRoot
+
+
+def ui(composed: DictConfig) -> None:
+    """Becomes ``mlflow ui`` on a store that was made to name the artifacts beside it, wherever it was copied to.
+
+    Args:
+        composed: what Hydra composed from ``conf/ui.yaml``.
+
+    Raises:
+        UserError: a mistake in the config, or a store that cannot be used.
+    """
+    cfg = check(composed, UiRoot)
+    uri = cfg.tracking.get("uri")
+    if uri is None:
+        raise ConfigError("Without a store there is nothing to show. Type tracking=local. Received: tracking=none")
+    if uri.startswith("http"):
+        raise ConfigError(f"A tracking server shows its own pages. Open {uri} Received: tracking.uri={uri}")
+    from crackexp.tracking.store import connect
+
+    connect(uri)
+    sys.stdout.flush()
+    words = ["-m", "mlflow", "ui", "--backend-store-uri", uri, "--port", str(cfg.port)]
+    os.execv(sys.executable, [sys.executable, *words])
+
+
+if __name__ == "__main__":
+    run(ui, "ui")

@@ -1,0 +1,42 @@
+"""A database of MLflow that is made once; making one takes seconds."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from crackexp.tracking.mlflow_logger import MlflowLogger
+
+Store = Callable[[Path], MlflowLogger]
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of a store without experiments; not to be changed."""
+    root = tmp_path_factory.mktemp("made")
+    logger_at(root).open_store()
+    return root / "mlruns" / "mlflow.db"
+
+
+@pytest.fixture
+def store_at(empty_database: Path) -> Store:
+    """Puts a new store below a folder, and returns its logger."""
+
+    def put(root: Path) -> MlflowLogger:
+        (root / "mlruns").mkdir(parents=True)
+        shutil.copy(empty_database, root / "mlruns" / "mlflow.db")
+        return logger_at(root)
+
+    return put
+
+
+def logger_at(root: Path) -> MlflowLogger:
+    """Returns a logger to the store below the folder `root`, as ``tracking=local`` has it."""
+    return MlflowLogger(
+        uri=f"sqlite:///{root}/mlruns/mlflow.db",
+        artifacts=f"{root}/mlruns/artifacts",
+        experiment="test",
+        run_name=None,
+        log_model=True,
+    )
