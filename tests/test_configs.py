@@ -30,7 +30,8 @@ from tests.conftest import TINY, write_patches
 Compose = Callable[..., DictConfig]
 
 ADDED = ("experiment", "debug", "sweep")
-ROOTS = {"train", "audit", "evaluate", "calibrate", "predict", "survey", "explain", "app", "export", "compare", "cache", "ui"}
+ROOTS = {"train", "audit", "evaluate", "calibrate", "predict", "survey", "explain", "app", "export", "compare", "cache"}
+ROOTS |= {"ui"}
 OPTIONS = sorted(f"{file.parent.relative_to(conf_dir())}={file.stem}" for file in conf_dir().glob("*/*.yaml"))
 SWEEPS = sorted(file.stem for file in conf_dir().glob("sweep/*.yaml") if file.stem != "search")
 """Grids; the search is run by tests/sweep/test_search.py."""
@@ -135,6 +136,7 @@ def test_every_root_composes_and_passes_the_check(compose_config: Compose) -> No
     check(compose_config("runs=[abc]", root="compare"), CompareRoot)
     check(compose_config("model=abc", root="export"), ExportRoot)
     check(compose_config(root="cache"), CacheRoot)
+    check(compose_config(root="ui"), UiRoot)
 
 
 @pytest.mark.parametrize("name", SWEEPS)

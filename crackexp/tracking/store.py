@@ -68,8 +68,9 @@ def answering(uri: str) -> Iterator[None]:
 
 def unusable(uri: str, reason: object) -> UserError:
     """Returns the error that says why a store cannot be used."""
-    other = "Mend that, or type tracking.uri=sqlite:///FILE" if database_file(uri) else "Start it, or type tracking=local"
-    return UserError(f"The MLflow store cannot be used: {reason}. {other}. Received: tracking.uri={uri}")
+    local = database_file(uri) is not None
+    advice = "Mend that, or type tracking.uri=sqlite:///FILE" if local else "Start it, or type tracking=local"
+    return UserError(f"The MLflow store cannot be used: {reason}. {advice}. Received: tracking.uri={uri}")
 
 
 def _ready(file: Path, make: bool) -> None:
