@@ -27,22 +27,19 @@ def uri_problem(uri: str) -> str | None:
 def path_problem(file: Path) -> str | None:
     """Returns why the address of a SQLite file cannot be written; None where it can.
 
-    SQLAlchemy decodes the address that MLflow hands to it, while MLflow takes it as it stands for the folder that it
-    makes. So no encoding suits both, and a name that decoding would change is left to be renamed.
+    SQLAlchemy decodes the address that MLflow hands to it, while MLflow itself takes it as it stands, for the folder
+    that it makes. So no encoding suits both, and a name that decoding would change is refused.
     """
     for part in file.absolute().parts:
         if "?" in part:
             return _cannot(part, "?", "the beginning of options")
         if escape := re.search(r"%[0-9A-Fa-f]{2}", part):
             return _cannot(part, escape.group(), repr(unquote(escape.group())))
-        if not part.isprintable() and re.search("[\ud800-\udfff]", part):
+        if re.search("[\ud800-\udfff]", part):
             return _cannot(part, "bytes that are no UTF-8", "another name")
     return None
 
 
 def _cannot(part: str, character: str, meaning: str) -> str:
     shown = part.encode(errors="backslashreplace").decode()
-    return (
-        f"cannot lie in or be '{shown}': MLflow reads {character} in it as {meaning}. "
-        "Rename it, or keep the store elsewhere"
-    )
+    return f"cannot be in or be '{shown}': {character} in it is read as {meaning}. Rename it, or name another place"

@@ -20,6 +20,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from crackexp.errors import ConfigError
+from crackexp.tracking.uri import database_file, path_problem
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -107,14 +108,15 @@ class OptunaSweeper(Sweeper):
         import optuna
         from optuna.distributions import distribution_to_json
         from optuna.trial import TrialState
-        from sqlalchemy import make_url
 
         from crackexp.seeds import derive
         from crackexp.sweep.identity import code_digest, digest
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        if self.storage and (file := make_url(self.storage).database):
-            Path(file).parent.mkdir(parents=True, exist_ok=True)
+        if file := database_file(self.storage or ""):
+            if problem := path_problem(file):
+                raise ConfigError(f"hydra.sweeper.storage {problem}. Received: hydra.sweeper.storage={self.storage}")
+            file.parent.mkdir(parents=True, exist_ok=True)
         written = {key: distribution_to_json(distribution) for key, distribution in space.items()}
         study = optuna.create_study(
             study_name=self.study_name or digest(fixed, written, self.direction, code_digest()),

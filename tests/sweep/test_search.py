@@ -176,3 +176,11 @@ def test_a_search_that_cannot_be_is_refused(search: Search, arguments: list[str]
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_database_in_a_folder_that_would_be_read_as_another_is_refused(search: Search, tmp_path: Path) -> None:
+    storage = f"hydra.sweeper.storage=sqlite:///{tmp_path}/100%20/search.db"
+    refused = search("hydra.sweeper.n_trials=2", storage, "search.x=interval(0.0,1.0)")
+    assert refused.returncode == 2, refused.stderr
+    assert "'100%20'" in refused.stderr
+    assert storage in refused.stderr

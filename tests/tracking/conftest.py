@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from crackexp.tracking.mlflow_logger import MlflowLogger
+from tests.tracking.test_logger import make_logger
 
 Store = Callable[[Path], MlflowLogger]
 
@@ -15,7 +16,7 @@ Store = Callable[[Path], MlflowLogger]
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The database of a store without experiments; not to be changed."""
     root = tmp_path_factory.mktemp("made")
-    logger_at(root).open_store()
+    make_logger(root).open_store()
     return root / "mlruns" / "mlflow.db"
 
 
@@ -26,17 +27,6 @@ def store_at(empty_database: Path) -> Store:
     def put(root: Path) -> MlflowLogger:
         (root / "mlruns").mkdir(parents=True)
         shutil.copy(empty_database, root / "mlruns" / "mlflow.db")
-        return logger_at(root)
+        return make_logger(root)
 
     return put
-
-
-def logger_at(root: Path) -> MlflowLogger:
-    """Returns a logger to the store below the folder `root`, as ``tracking=local`` has it."""
-    return MlflowLogger(
-        uri=f"sqlite:///{root}/mlruns/mlflow.db",
-        artifacts=f"{root}/mlruns/artifacts",
-        experiment="test",
-        run_name=None,
-        log_model=True,
-    )

@@ -11,7 +11,8 @@ from crackexp.errors import UserError
 from crackexp.schema import MlflowLogger as Schema
 from crackexp.tracking.sweeps import SweepStore
 from crackexp.tracking.uri import uri_problem
-from tests.tracking.conftest import Store, logger_at
+from tests.tracking.conftest import Store
+from tests.tracking.test_logger import make_logger
 
 NAMES = [
     "my project",
@@ -66,7 +67,7 @@ def test_a_cell_finds_its_sweep_in_a_folder_of_any_name(tmp_path: Path, store_at
 @pytest.mark.parametrize(("name", "character"), REFUSED)
 def test_a_folder_that_mlflow_would_take_for_another_is_refused(tmp_path: Path, name: str, character: str) -> None:
     with pytest.raises(UserError) as refused:
-        logger_at(tmp_path / name).open_store()
+        make_logger(tmp_path / name).open_store()
     assert name.encode(errors="backslashreplace").decode() in str(refused.value)
     assert character in str(refused.value)
     assert not list(tmp_path.iterdir())

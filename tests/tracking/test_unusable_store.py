@@ -12,7 +12,8 @@ import pytest
 
 from crackexp.errors import UserError
 from crackexp.tracking.models import load
-from tests.tracking.conftest import Store, logger_at
+from tests.tracking.conftest import Store
+from tests.tracking.test_logger import make_logger
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +32,7 @@ def execute(root: Path, *statements: str) -> None:
 
 def refusal(root: Path) -> str:
     """What a command that reads and one that writes say of the store."""
-    logger, said = logger_at(root), []
+    logger, said = make_logger(root), []
     for command in (logger.open_store, lambda: load("0" * 32, logger.uri, "model")):
         with pytest.raises(UserError) as refused:
             command()
@@ -55,14 +56,14 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
 def test_a_file_in_place_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / "mlruns").write_text("")
     with pytest.raises(UserError, match="cannot be used"):
-        logger_at(tmp_path).open_store()
+        make_logger(tmp_path).open_store()
 
 
 def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:
     (tmp_path / "mlruns").mkdir()
     (tmp_path / "mlruns" / "mlflow.db").touch()
     (tmp_path / "mlruns" / f"mlflow.db.{'0' * 32}.tmp-journal").touch()
-    logger = logger_at(tmp_path)
+    logger = make_logger(tmp_path)
     with logger.run("a run", {}):
         logger.log_text("hello", "a.txt")
     assert {file.name for file in (tmp_path / "mlruns").iterdir()} == {"mlflow.db", "mlflow.db.lock", "artifacts"}
@@ -89,7 +90,7 @@ def test_a_database_that_was_left_half_made(tmp_path: Path) -> None:
 
 def test_a_full_disk_while_the_store_is_made(tmp_path: Path) -> None:
     with at_most(200_000), pytest.raises(UserError, match="cannot be used"):
-        logger_at(tmp_path).open_store()
+        make_logger(tmp_path).open_store()
     assert [file.name for file in (tmp_path / "mlruns").iterdir() if "lock" not in file.name] == []
 
 
