@@ -17,11 +17,13 @@ from matplotlib.figure import Figure
 from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+from sqlalchemy.exc import SQLAlchemyError
 
 from crackexp.data import pixels
 from crackexp.errors import UserError
 from crackexp.quiet import quiet
 from crackexp.signals import answer, heed, uninterrupted
+from crackexp.tracking.alive import Alive
 from crackexp.tracking.dataset import ImageDataset
 from crackexp.tracking.logger import NoLogger
 from crackexp.tracking.store import answering, connect
@@ -77,29 +79,39 @@ class MlflowLogger(NoLogger):
         experiment_id = self.open_store()
         if parent:
             tags = {**tags, "mlflow.parentRunId": parent}
-        with answering(self.uri):
-            if run_id:
-                active = self._reopen(run_id, tags)
-            else:
-                active = mlflow.start_run(experiment_id=experiment_id, run_name=self.run_name or name, tags=dict(tags))
-        self.run_id = active.info.run_id
-        self.experiment_id = active.info.experiment_id
-        try:
-            yield
-            heed()
-        except BaseException as error:
-            stop = answer()
-            killed = stop is not None or isinstance(error, (KeyboardInterrupt, SystemExit))
-            with uninterrupted():
-                with contextlib.suppress(mlflow.MlflowException):
-                    mlflow.set_tag("error", f"{type(error).__name__}: {error}"[:5000])
-                    mlflow.log_text(traceback.format_exc(), "error.txt")
-                mlflow.end_run("KILLED" if killed else "FAILED")
-            if stop and isinstance(error, Exception):
-                signal.raise_signal(stop)
-            raise
-        with uninterrupted():
-            mlflow.end_run("FINISHED")
+        alive = Alive(self.uri)
+        with alive.held() as mark:
+            with answering(self.uri):
+                alive.mark_killed(mlflow.MlflowClient(), experiment_id)
+                active = self._open(run_id, name, {**tags, **mark}, experiment_id)
+            self.run_id = active.info.run_id
+            self.experiment_id = active.info.experiment_id
+            try:
+                yield
+                heed()
+            except BaseException as error:
+                stop = answer()
+                killed = stop is not None or isinstance(error, (KeyboardInterrupt, SystemExit))
+                self._fail("KILLED" if killed else "FAILED", error)
+                if stop and isinstance(error, Exception):
+                    signal.raise_signal(stop)
+                raise
+            with uninterrupted(), answering(self.uri):
+                mlflow.end_run("FINISHED")
+
+    @uninterrupted()
+    def _fail(self, status: str, error: BaseException) -> None:
+        """Ends the run with the error in it, as far as the store, which may be the cause, can still be written."""
+        with contextlib.suppress(mlflow.MlflowException, SQLAlchemyError, OSError):
+            mlflow.set_tag("error", f"{type(error).__name__}: {error}"[:5000])
+            mlflow.log_text(traceback.format_exc(), "error.txt")
+        with contextlib.suppress(mlflow.MlflowException, SQLAlchemyError, OSError):
+            mlflow.end_run(status)
+
+    def _open(self, run_id: str | None, name: str, tags: Mapping[str, str], experiment_id: str) -> mlflow.ActiveRun:
+        if run_id:
+            return self._reopen(run_id, tags)
+        return mlflow.start_run(experiment_id=experiment_id, run_name=self.run_name or name, tags=dict(tags))
 
     @uninterrupted()
     def set_tags(self, tags: Mapping[str, str]) -> None:

@@ -1,5 +1,6 @@
 """Sweeps in an MLflow store: a parent run, a child run a cell, and which cells need no second run."""
 
+import contextlib
 import getpass
 import json
 import math
@@ -18,12 +19,12 @@ from mlflow.utils.time import get_current_time_millis
 from crackexp.errors import DataError
 from crackexp.evaluation.comparison import Cell
 from crackexp.evaluation.items import read_predictions
+from crackexp.tracking.alive import STOPPED, Alive
 from crackexp.tracking.mlflow_logger import PNG, MlflowLogger
 from crackexp.tracking.view import View
 
 PARENT_TAG = "mlflow.parentRunId"
 REUSED_TAG = "sweep.reused_from"
-STOPPED = "Stopped from outside before its end."
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class SweepStore:
         self.lock = logger.lock
         self.experiment_id = logger.open_store()
         self.client = mlflow.MlflowClient(logger.uri)
+        self._held = contextlib.ExitStack()
 
     def open_parent(self, name: str, tags: Mapping[str, str], rerun: bool) -> str:
         """Opens the parent run of a sweep: the one of the same ``sweep.key`` where it exists, else a new one.
@@ -69,6 +71,9 @@ class SweepStore:
         Returns:
             The parent's run id.
         """
+        alive = Alive(self.uri)
+        alive.mark_killed(self.client, self.experiment_id)
+        tags = {**tags, **self._held.enter_context(alive.held())}
         found = self._search(f"tags.`sweep.key` = '{tags['sweep.key']}'")
         if found and not (rerun and found[0].info.status == "FINISHED"):
             run_id = found[0].info.run_id
@@ -84,6 +89,7 @@ class SweepStore:
         """Ends a parent run as FINISHED, FAILED or KILLED, and what still runs under it as KILLED."""
         self._mark_stopped(parent)
         self.client.set_terminated(parent, status)
+        self._held.close()
 
     def find_parent(self, sweep_dir: str) -> Parent | None:
         """Returns the parent of the sweep that was launched with the folder `sweep_dir`."""

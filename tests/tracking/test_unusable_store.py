@@ -66,7 +66,8 @@ def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:
     logger = make_logger(tmp_path)
     with logger.run("a run", {}):
         logger.log_text("hello", "a.txt")
-    assert {file.name for file in (tmp_path / "mlruns").iterdir()} == {"mlflow.db", "mlflow.db.lock", "artifacts"}
+    names = {file.name for file in (tmp_path / "mlruns").iterdir()}
+    assert names == {"mlflow.db", "mlflow.db.lock", "mlflow.db.running", "artifacts"}
 
 
 def test_a_newer_schema(tmp_path: Path, store_at: Store) -> None:

@@ -1,0 +1,65 @@
+"""Which runs of a local store are alive: a run that was killed does not stay RUNNING for ever.
+
+A process that is killed cannot tell MLflow so. Therefore each run carries the name of a lock, which its process holds
+while the run is open, and which the operating system frees however the process ends. The next run that is opened in the
+store marks those as KILLED whose lock is free.
+"""
+
+import contextlib
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+from filelock import FileLock, Timeout
+
+from crackexp.tracking.uri import database_file
+
+LOCK_TAG = "process.lock"
+STOPPED = "Stopped from outside before its end."
+
+
+class Alive:
+    """The locks of the runs of one store; a store that a server keeps has none.
+
+    Args:
+        uri: The address of the store.
+    """
+
+    def __init__(self, uri: str) -> None:
+        file = database_file(uri)
+        self.folder = None if file is None else Path(f"{file}.running")
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[dict[str, str]]:
+        """Holds a lock for the `with` block, and yields the tags of the run that is alive as long as it is held."""
+        if self.folder is None:
+            yield {}
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        name = uuid.uuid4().hex
+        lock = self._lock(name)
+        with lock:
+            yield {LOCK_TAG: name}
+        Path(lock.lock_file).unlink(missing_ok=True)
+
+    def mark_killed(self, client: mlflow.MlflowClient, experiment_id: str) -> None:
+        """Marks as KILLED what is RUNNING in an experiment though its process has ended."""
+        if self.folder is None:
+            return
+        condition = f"attributes.status = 'RUNNING' and tags.`{LOCK_TAG}` != ''"
+        for run in client.search_runs([experiment_id], condition, max_results=1000):
+            lock = self._lock(run.data.tags[LOCK_TAG])
+            self.folder.mkdir(parents=True, exist_ok=True)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                continue
+            client.set_tag(run.info.run_id, "error", STOPPED)
+            client.set_terminated(run.info.run_id, "KILLED")
+            lock.release()
+            Path(lock.lock_file).unlink(missing_ok=True)
+
+    def _lock(self, name: str) -> FileLock:
+        assert self.folder is not None
+        return FileLock(self.folder / f"{name}.lock", thread_local=False)
