@@ -54,7 +54,7 @@ def arguments(words: list[str]) -> list[str]:
         words: of the command line.
     """
     values = [word for option, word in pairwise(words) if option in VALUED]
-    ids = [word for word in words if "=" not in word and not word.startswith("-") and word not in values]
+    ids = [word for word in words if "=" not in word and not word.startswith(("-", "~")) and word not in values]
     rest = [word for word in words if word not in ids]
     rest = ["html=comparison.html" if word == "--html" else word for word in rest]
     rest = [word.removeprefix("--") if word.startswith("--html=") else word for word in rest]

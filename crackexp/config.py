@@ -2,28 +2,33 @@
 
 import importlib.util
 import re
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import hydra.utils
-from hydra.core.hydra_config import HydraConfig
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import ValidationError, create_model
+from pydantic import create_model
 
 from crackexp import schema
-from crackexp.errors import ConfigError
+from crackexp.consistency import check_across, check_place
+from crackexp.contracts import require_kept
+from crackexp.errors import ConfigError, UserError
+from crackexp.fields import OwnNode, Strict
+from crackexp.mistakes import source, validate
 from crackexp.options import compose_listed, suggest, typed
+from crackexp.overrides import sentence
+from crackexp.roots import Root
 
 
-def check(cfg: DictConfig, root: type[schema.Strict]) -> DictConfig:
+def check(cfg: DictConfig, root: type[Root]) -> DictConfig:
     """Resolves every interpolation of `cfg` once and checks it whole.
 
     The items of lists of options, `schema.LISTED`, become ``{OPTION: {key: value}}`` with all keys of the option.
 
     Args:
-        cfg: what Hydra composed, with the scalars of `root` and groups of `schema.GROUPS`.
+        cfg: what Hydra composed, with the scalars and the groups of `root`.
         root: schema of the scalars at the top, such as `roots.TrainRoot`.
 
     Returns:
@@ -32,14 +37,15 @@ def check(cfg: DictConfig, root: type[schema.Strict]) -> DictConfig:
     Raises:
         ConfigError: lists all mistakes, a line each.
     """
+    if problems := _check_choices(cfg, root, root.groups):
+        raise ConfigError("\n".join(problems))
     values = _resolve(compose_listed(cfg))
     problems = [problem for path in schema.LISTED for problem in _check_listed(path, values)]
-    scalars = {key: value for key, value in values.items() if key not in _groups()}
-    problems += _validate(root, scalars, prefix="")
-    for group in _groups() & values.keys():
-        problems += _check_group(group, values[group])
-    if not problems:
-        problems += _check_across(values)
+    problems += _check_scalars(root, values)
+    for group in root.groups:
+        if group in values:
+            problems += _check_group(group, values[group])
+    problems = problems or check_across(values)
     if problems:
         raise ConfigError("\n".join(problems))
     checked = OmegaConf.create(values)
@@ -47,36 +53,51 @@ def check(cfg: DictConfig, root: type[schema.Strict]) -> DictConfig:
     return checked
 
 
-def check_register(values: Mapping[str, Any]) -> list[str]:
-    """Returns what keeps a model that is to be registered from being so."""
-    if values.get("register") is None:
-        return []
-    received = f"Received: {_source('register', values['register'])}"
-    if values["tracking"]["_target_"].endswith(".NoLogger"):
-        return [f"tracking=none has no registry. Type tracking=local, or leave out register. {received} tracking=none"]
-    if values["tracking"].get("log_model") is False:
-        return [
-            "A model that is not logged cannot be registered. Type tracking.log_model=true, or leave out register. "
-            f"{received} tracking.log_model=False"
-        ]
-    return []
-
-
-def instantiate(node: Any, **kwargs: Any) -> Any:
-    """Builds the object that a config node describes: the one door to `hydra.utils.instantiate`.
+def check_part(cfg: DictConfig, root: type[Root], keys: Iterable[str]) -> None:
+    """Checks some of the keys and groups at the top of `cfg`, of which others may have no value yet.
 
     Raises:
-        ConfigError: what a UserError inside the target says, or that its arguments do not fit.
+        ConfigError: lists the mistakes in them, a line each.
     """
+    keys = set(keys)
+    problems = _check_choices(cfg, root, sorted(keys & set(root.groups)))
+    if not problems:
+        try:
+            values: dict[str, Any] = {**_raw(cfg), **{key: _plain(cfg[key]) for key in keys}}
+        except OmegaConfBaseException as error:
+            raise _unresolved(error) from error
+        if isinstance(values.get("paths"), dict):
+            values["paths"]["output"] = "."  # a job knows it once it runs
+        problems += _check_scalars(root, values, keys)
+        for group in sorted(keys & set(root.groups)):
+            problems += _check_group(group, values[group])
+    if problems:
+        raise ConfigError("\n".join(problems))
+
+
+def instantiate(node: Any, place: str | None = None, **kwargs: Any) -> Any:
+    """Builds the object that a config node describes: the one door to `hydra.utils.instantiate`.
+
+    Args:
+        node: of a group of `contracts.CONTRACTS`, or an entry of the group ``callbacks``.
+        place: where the node stands; None: where it stands in the config that it is a part of.
+        kwargs: further arguments of the class.
+
+    Raises:
+        ConfigError: a ``_target_`` names nothing that may be built there, the arguments of the class do not fit, or
+            what a UserError inside it says.
+    """
+    path = place or node._get_full_key(None)
+    group = "dataset" if path.startswith(tuple(schema.LISTED)) else path.partition(".")[0]
+    plain = _plain(node)
+    require_kept(plain, group, path)
     try:
         return hydra.utils.instantiate(node, **kwargs)
     except hydra.errors.InstantiationException as error:
-        if isinstance(error.__cause__, ConfigError):
+        if isinstance(error.__cause__, UserError):
             raise error.__cause__ from None
-        target = OmegaConf.select(node, "_target_") if OmegaConf.is_config(node) else None
         raise ConfigError(
-            f"{target} cannot be built from its config: {error.__cause__ or error}. "
-            f"Received: {dict(node) if node else node}"
+            f"{plain['_target_']} cannot be built from its config: {error.__cause__ or error}. Received: {plain}"
         ) from error
 
 
@@ -98,26 +119,65 @@ def listed(cfg: DictConfig, path: str) -> list[tuple[Any, dict[str, Any]]]:
     for option, node in [pair for item in OmegaConf.select(cfg, path) for pair in item.items()]:
         own = OmegaConf.create({key: value for key, value in node.items() if key not in beside})
         try:
-            built.append((instantiate(own), {key: node[key] for key in beside}))
+            built.append((instantiate(own, f"{path}.{option}"), {key: node[key] for key in beside}))
         except ConfigError as error:
             raise ConfigError(f"{option} in {path}: {error}") from error
     return built
 
 
-def _groups() -> set[str]:
-    return {*schema.GROUPS, "callbacks"}
+def _check_choices(cfg: DictConfig, root: type[Root], groups: Iterable[str]) -> list[str]:
+    """Returns which of `groups` are needed and not chosen, and which are chosen though `root` does not take them."""
+    raw = _raw(cfg)
+    missing = [group for group in groups if group not in root.optional and not _chosen(group, raw.get(group))]
+    foreign = [group for group in [*schema.GROUPS, "callbacks"] if group in raw and group not in root.groups]
+    return [
+        *(
+            f"{name} is not chosen. Type {name}=NAME.{_options(name)} Received: {source(name, None)}"
+            for name in missing
+        ),
+        *(f"{name} is no group of this command. Received: {source(name, raw[name])}" for name in foreign),
+    ]
+
+
+def _chosen(group: str, node: Any) -> bool:
+    """Says whether an option of `group` was chosen: more than a key or two that the config gives it by itself."""
+    targeted = "" not in schema.GROUPS.get(group, {"": None})
+    return node is not None and not (targeted and isinstance(node, Mapping) and "_target_" not in node)
+
+
+def _options(group: str) -> str:
+    if not GlobalHydra.instance().is_initialized():
+        return ""
+    return suggest("", GlobalHydra.instance().config_loader().get_group_options(group))
 
 
 def _resolve(cfg: DictConfig) -> dict[str, Any]:
-    missing = sorted(OmegaConf.missing_keys(cfg))
-    if missing:
-        raise ConfigError("\n".join(f"{key} has no value. Type {key}=VALUE." for key in missing))
     try:
-        container = OmegaConf.to_container(cfg, resolve=True)
+        if missing := sorted(OmegaConf.missing_keys(cfg)):
+            raise ConfigError("\n".join(f"{key} has no value. Type {key}=VALUE." for key in missing))
+        return {str(key): value for key, value in _plain(cfg).items()}
     except OmegaConfBaseException as error:
-        raise ConfigError(f"The config cannot be resolved: {error}") from error
-    assert isinstance(container, dict)
-    return {str(key): value for key, value in container.items()}
+        raise _unresolved(error) from error
+
+
+def _unresolved(error: OmegaConfBaseException) -> ConfigError:
+    received = ""
+    if error.full_key and isinstance(error.parent_node, DictConfig):
+        received = f" Received: {source(str(error.full_key), _raw(error.parent_node).get(str(error.key)))}"
+    return ConfigError(f"{error.full_key or 'The config'} cannot be resolved: {sentence(error)}.{received}")
+
+
+def _raw(cfg: DictConfig) -> dict[str, Any]:
+    raw: Any = OmegaConf.to_container(cfg, resolve=False)
+    return {str(key): value for key, value in raw.items()}
+
+
+def _plain(node: Any) -> Any:
+    return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+
+
+def _check_scalars(root: type[Root], values: Mapping[str, Any], keys: set[str] | None = None) -> list[str]:
+    return validate(root, {key: value for key, value in values.items() if key not in root.groups}, "", keys)
 
 
 def _check_listed(path: str, values: dict[str, Any]) -> list[str]:
@@ -134,16 +194,16 @@ def _check_listed(path: str, values: dict[str, Any]) -> list[str]:
     for option, node in [pair for item in items or [] for pair in item.items()]:
         prefix = f"{path}.{option}"
         beside = {key: node[key] for key in extra.model_fields if key in node}
-        wrong = _check_node(prefix, node, models) + _check_place(prefix, node)
+        wrong = _check_node(prefix, node, models) + check_place(prefix, node)
         if node.get("_target_") not in models:
-            wrong += _validate(extra, beside, prefix)
+            wrong += validate(extra, beside, prefix)
         if not wrong:
             node |= extra.model_validate(beside).model_dump()
         name = node.get("name")
         if name in names or not re.fullmatch(r"[\w.-]+", str(name)):
             wrong.append(
                 f"Each dataset in {path} has a name of its own, of letters, digits, dots and dashes. "
-                f"Type {typed(f'{prefix}.name')}. Received: {_source(f'{prefix}.name', name)}"
+                f"Type {typed(f'{prefix}.name')}. Received: {source(f'{prefix}.name', name)}"
             )
         problems += wrong
         names.append(name)
@@ -152,44 +212,39 @@ def _check_listed(path: str, values: dict[str, Any]) -> list[str]:
 
 def _check_group(group: str, node: Any) -> list[str]:
     if group == "callbacks":
-        if not isinstance(node, Mapping):
-            return [f"callbacks must be a table of named callbacks. Received: callbacks={node}"]
-        return [
-            problem
-            for name, callback in node.items()
-            if callback is not None
-            for problem in _check_node(f"callbacks.{name}", callback, schema.CALLBACKS)
-        ]
-    if group == "augmentation" and isinstance(node, Mapping):
-        transforms = node.get("transforms") or {}
-        problems = [
-            f"augmentation.transforms.{name} needs a _target_. Received: {transform}"
-            for name, transform in transforms.items()
-            if transform is not None and "_target_" not in transform
-        ]
-        if problems:
-            return problems
-    return _check_node(group, node, schema.GROUPS[group])
+        return _check_named(group, node, schema.CALLBACKS)
+    problems = _check_node(group, node, schema.GROUPS[group])
+    if group == "augmentation" and not problems:
+        problems += _check_named("augmentation.transforms", node.get("transforms"), {})
+    return problems
 
 
-def _check_node(path: str, node: Any, models: Mapping[str, type[schema.Strict]]) -> list[str]:
+def _check_named(path: str, table: Any, models: Mapping[str, type[Strict]]) -> list[str]:
+    """Checks a table of nodes by name, of which null switches one off."""
+    if not isinstance(table, Mapping):
+        return [f"{path} must be a table of named parts. Type {path}={{}} for none. Received: {source(path, table)}"]
+    nodes = [(f"{path}.{name}", node) for name, node in table.items() if node is not None]
+    return [problem for place, node in nodes for problem in _check_node(place, node, models)]
+
+
+def _check_node(path: str, node: Any, models: Mapping[str, type[Strict]]) -> list[str]:
+    group = path.split(".")[0]
     if not isinstance(node, Mapping):
-        choice = path.split(".")[0]
-        return [f"{path} must be a table, chosen by {choice}=NAME. Received: {path}={node}"]
+        return [f"{path} must be a table, chosen by {group}=NAME. Received: {source(path, node)}"]
     if "" in models:
-        return _validate(models[""], node, path)
+        return validate(models[""], node, path)
     target = node.get("_target_")
     if not isinstance(target, str):
-        return [f"{path} needs a _target_: the class to build. Received: {path}={dict(node)}"]
+        return [f"{path} needs a _target_: the class to build. Received: {source(path, node)}"]
     if target in models:
-        return _validate(models[target], node, path)
-    if target.startswith("crackexp.") or not _module_exists(target):
+        return validate(models[target], node, path)
+    if (models and target.startswith("crackexp.")) or not _module_exists(target):
         return [
             f"{path}._target_ names no class that can be imported.{suggest(target, models)} "
             f"A class of your own must be importable from where you stand. "
-            f"Received: {path}._target_={target}"
+            f"Received: {source(f'{path}._target_', target)}"
         ]
-    return _validate(schema.OwnNode, node, path)
+    return validate(schema.OWN.get(group, OwnNode), node, path)
 
 
 def _module_exists(target: str) -> bool:
@@ -198,121 +253,3 @@ def _module_exists(target: str) -> bool:
         return bool(module) and importlib.util.find_spec(module.split(".")[0]) is not None
     except (ImportError, ValueError):
         return False
-
-
-def _validate(model: type[schema.Strict], node: Mapping[str, Any], prefix: str) -> list[str]:
-    try:
-        model.model_validate(dict(node))
-    except ValidationError as errors:
-        return [_explain(error, model, prefix) for error in errors.errors()]
-    return []
-
-
-def _explain(error: Any, model: type[schema.Strict], prefix: str) -> str:
-    key = ".".join(str(part) for part in ([prefix] if prefix else []) + list(error["loc"]))
-    value = error["input"]
-    if error["type"] == "extra_forbidden":
-        known = [field.alias or name for name, field in model.model_fields.items()]
-        known = [name for name in known if not name.startswith("_")]
-        hint = suggest(str(error["loc"][-1]), known)
-        return f"{key} is no key of {prefix or 'the config'}.{hint} Received: {_source(key, value)}"
-    if error["type"] == "missing":
-        return f"{key} has no value. Type {typed(key)}. Received: {_source(prefix or key, value)}"
-    hint = ""
-    if error["type"] == "literal_error" and isinstance(value, str):
-        choices = error["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
-        hint = suggest(value, choices)
-    message = error["msg"].replace("Input should", "must").replace("String should", "must")
-    return f"{key}: {message}.{hint} Type {typed(key)}. Received: {_source(key, value)}"
-
-
-def _source(key: str, value: Any) -> str:
-    """Says ``key=value`` and where it came from: an override, or the file of the chosen option."""
-    text = f"{key}={value}" if not isinstance(value, Mapping) else f"{key}={dict(value)}"
-    if not HydraConfig.initialized():
-        return text
-    hydra_config = HydraConfig.get()
-    whole = re.sub(r"(\.\d+)+$", "", key)
-    for override in hydra_config.overrides.task:
-        name = override.lstrip("+~").partition("=")[0]
-        if name == whole or (name in schema.LISTED and key.startswith(f"{name}.")):
-            return f"{text} (override {override})"
-    group = key.split(".")[0]
-    choice = hydra_config.runtime.choices.get(group)
-    file = f"{group}/{choice}.yaml" if choice else f"{hydra_config.job.config_name}.yaml"
-    return f"{text} (config {file}, or what it includes)"
-
-
-def _check_across(values: Mapping[str, Any]) -> list[str]:
-    """Returns what is wrong between keys that are each right on their own."""
-    problems: list[str] = []
-    if "split" in values and "ratio" in values["split"]:
-        ratio = values["split"]["ratio"]
-        if abs(sum(ratio) - 1) > 1e-6:
-            problems.append(
-                f"split.ratio must sum to 1, not {sum(ratio):g}. Type split.ratio=[0.7,0.2,0.1]. "
-                f"Received: {_source('split.ratio', ratio)}"
-            )
-        elif "batch_size" in values:
-            problems += _check_batch(values, ratio[0])
-    if "trainer" in values and "backbone" in values:
-        from_nothing = values["backbone"]["_target_"].endswith(".SmallCNN")
-        if from_nothing and values["trainer"]["_target_"].endswith(".FrozenTrainer"):
-            problems.append(
-                "backbone=small_cnn has no pretrained weights, so its frozen features mean nothing. "
-                "Type trainer=scratch. Received: backbone=small_cnn trainer=frozen"
-            )
-        cells = values["head"]["_target_"].endswith(".CellHead")
-        if cells and values["trainer"].get("head_epochs") == 0:
-            problems.append(
-                "head=cells standardises what a trained backbone sees, and is fitted before anything else. "
-                "Type trainer=frozen or trainer=finetune. Received: head=cells trainer.head_epochs=0"
-            )
-        problems += _check_weights(values["backbone"])
-    if "loss" in values and not values["loss"]["_target_"].rpartition(".")[2].startswith(
-        ("SparseCategorical", "Categorical")
-    ):
-        problems.append(
-            "The head gives one probability a class (softmax), which this loss does not fit. "
-            "Type loss=sparse_categorical_crossentropy. "
-            f"Received: {_source('loss._target_', values['loss']['_target_'])}"
-        )
-    problems += check_register(values)
-    return problems + _check_place("dataset", values.get("dataset", {}))
-
-
-def _check_place(prefix: str, dataset: Mapping[str, Any]) -> list[str]:
-    if dataset.get("path") and dataset.get("archive"):
-        return [
-            f"{prefix}.path and {prefix}.archive are two places for one dataset. Give one of them. "
-            f"Received: {prefix}.path={dataset['path']} {prefix}.archive={dataset['archive']}"
-        ]
-    return []
-
-
-def _check_weights(backbone: Mapping[str, Any]) -> list[str]:
-    weights, name, alpha = backbone.get("weights"), backbone.get("name"), backbone.get("alpha", 1.0)
-    if weights == "bundled" and (name, alpha) != ("mobilenet_v2", 1.0):
-        return [
-            "backbone.weights=bundled fits mobilenet_v2 with alpha 1 only. Type "
-            "backbone.weights=imagenet to download, or backbone.weights=FILE. "
-            f"Received: name={name} alpha={alpha}"
-        ]
-    if weights in (None, "bundled", "imagenet") or Path(weights).is_file():
-        return []
-    return [
-        "backbone.weights is none of bundled, imagenet and null, and no file either. "
-        f"Type backbone.weights=FILE. Received: {_source('backbone.weights', weights)}"
-    ]
-
-
-def _check_batch(values: Mapping[str, Any], train_share: float) -> list[str]:
-    dataset = values["dataset"]
-    known = [n for n in (dataset.get("count"), dataset.get("limit")) if n is not None]
-    if known and not values["mix"] and values["batch_size"] > int(min(known) * train_share):
-        return [
-            f"batch_size is larger than the {int(min(known) * train_share)} training images. "
-            f"Type a smaller batch_size, or a larger dataset.limit. "
-            f"Received: {_source('batch_size', values['batch_size'])}"
-        ]
-    return []

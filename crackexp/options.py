@@ -24,8 +24,10 @@ def conf_dir() -> Path:
 
 
 def suggest(word: str, choices: Any) -> str:
-    """Returns " Did you mean 'x'?" where a choice is close to `word`, else the list of choices."""
+    """Returns " Did you mean 'x'?" where a choice is close to `word`, else the list of choices; "" without any."""
     names = sorted(str(choice) for choice in choices)
+    if not names:
+        return ""
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     return f" Did you mean '{close[0]}'?" if close else f" Choose from: {', '.join(names)}."
 

@@ -31,6 +31,7 @@ from crackexp.evaluation.report import (
 from crackexp.evaluation.statistics import Interval
 from crackexp.files import write_text
 from crackexp.models.calibrated import calibrated
+from crackexp.overrides import task_overrides
 from crackexp.seeds import generator
 from crackexp.tracking.environment import git_state, hardware, packages
 from crackexp.tracking.logger import NoLogger
@@ -57,7 +58,7 @@ def log_run(logger: NoLogger, cfg: DictConfig, levels: Mapping[str, Any] | None 
     logger.log_params({key: value for key, value in params.items() if cfg.paths.output not in str(value)})
     logger.log_text(OmegaConf.to_yaml(cfg), "config/config.yaml")
     if HydraConfig.initialized():
-        overrides = list(HydraConfig.get().overrides.task)
+        overrides = task_overrides(HydraConfig.get())
         logger.log_text("\n".join(overrides) + "\n", "config/overrides.txt")
     logger.log_text("\n".join(packages()) + "\n", "environment/packages.txt")
     tags = {f"hardware.{key}": value for key, value in hardware().items()}

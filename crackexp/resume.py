@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
-from crackexp.config import check
+from crackexp.config import check, check_part
+from crackexp.contracts import require_trusted
 from crackexp.errors import ConfigError, UserError
+from crackexp.overrides import task_overrides
 from crackexp.roots import TrainRoot
 from crackexp.tracking.uri import database_file
 
@@ -51,21 +55,25 @@ def own_config(cfg: DictConfig) -> DictConfig:
     from crackexp.tracking.runs import find_run
 
     run = find_run(run_id, cfg.tracking.uri)
-    own = DictConfig(OmegaConf.create(run.config or ""))
     if run.status == "FINISHED":
         raise ConfigError(f"The run has finished; there is nothing to resume. Received: resume={run_id}")
+    own = _stored(run.config)
     if "trainer" not in own:
         raise ConfigError(
             "The run is no training run, or it was interrupted before it had logged its config. Type the command that "
             f"began it. Received: resume={run_id}"
         )
-    own = _moved(own, cfg.tracking.uri)
+    check_part(own, TrainRoot, ("paths", "tracking"))
+    if "uri" in own.tracking:
+        own = _moved(own, cfg.tracking.uri)
+    own = check(own, TrainRoot)
+    require_trusted(OmegaConf.to_container(own))
     if run.status == "RUNNING" and not (Path(own.paths.cache) / "states" / run_id).is_dir():
         raise ConfigError(
             f"The run is marked as running, and {own.paths.cache} keeps nothing of it: it runs on another machine. "
             f"Resume it there. Received: resume={run_id}"
         )
-    return check(own, TrainRoot)
+    return own
 
 
 def _moved(own: DictConfig, uri: str) -> DictConfig:
@@ -119,7 +127,16 @@ def command(run_id: str) -> str:
     return shlex.join(["python", "-m", "crackexp.train", f"resume={run_id}", *places])
 
 
+def _stored(text: str | None) -> DictConfig:
+    """Returns the config that a run logged as `text`; an empty one where that is no config."""
+    try:
+        config = OmegaConf.create(text or "")
+    except (YAMLError, OmegaConfBaseException):
+        config = None
+    return config if isinstance(config, DictConfig) else DictConfig({})
+
+
 def _typed() -> dict[str, str]:
     """Returns the overrides of this command line by their keys."""
-    overrides = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
+    overrides = task_overrides(HydraConfig.get()) if HydraConfig.initialized() else []
     return {override.partition("=")[0]: override for override in overrides}

@@ -1,25 +1,61 @@
 """What may stand at the top of each config: the scalars of ``conf/*.yaml``, beside the groups of `schema`."""
 
-from typing import Annotated, Any, Literal
+import re
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
-from crackexp.schema import Fraction, Name, PositiveFloat, PositiveInt, Seed, Strict
-
-METRIC = (
-    r"^((train|val)/(loss|accuracy)|test/(accuracy|precision|recall|f1|balanced_accuracy|roc_auc|average_precision"
-    r"|recall_at_fpr_5|fpr_at_recall_95|log_loss|brier|ece))$"
+from crackexp.fields import (
+    BatchSize,
+    Distinct,
+    Epochs,
+    FileName,
+    Fraction,
+    Gigabytes,
+    ImageSize,
+    Probability,
+    Seed,
+    Strict,
+    Tag,
+    Text,
+    text_ending,
 )
 
 
-class Job(Strict):
+def _metric(value: str) -> str:
+    if not re.fullmatch(rf"(train|val)/(loss|accuracy)|test/({'|'.join(TEST_METRICS)})", value):
+        raise PydanticCustomError("metric", "must be the name of a metric of a run, such as val/loss or test/f1")
+    return value
+
+
+TEST_METRICS = (
+    *("accuracy", "precision", "recall", "f1", "balanced_accuracy", "roc_auc", "average_precision"),
+    *("recall_at_fpr_5", "fpr_at_recall_95", "log_loss", "brier", "ece"),
+)
+"""What a run logs of its test images under ``test/``, and a sweeper may optimize."""
+
+
+class Root(Strict):
+    """The scalars of a config, and the groups that it has beside them.
+
+    Attributes:
+        groups: names of the groups, of which each must be chosen.
+        optional: those of the groups that may be left out.
+    """
+
+    groups: ClassVar[tuple[str, ...]] = ()
+    optional: ClassVar[tuple[str, ...]] = ()
+
+
+class Job(Root):
     """What has an output folder of its own."""
 
-    task_name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+    task_name: FileName
 
 
 class Sweep(Strict):
-    name: Name | None
+    name: Text | None
     metric: Literal["accuracy", "log_loss", "brier"]
     level: Annotated[float, Field(gt=0.5, lt=1)]
     rerun: bool
@@ -28,44 +64,62 @@ class Sweep(Strict):
 class TrainRoot(Job):
     """The scalars of ``conf/train.yaml``."""
 
+    groups: ClassVar = (
+        "paths",
+        "dataset",
+        "split",
+        "augmentation",
+        "backbone",
+        "head",
+        "loss",
+        "optimizer",
+        "trainer",
+        "callbacks",
+        "evaluation",
+        "policy",
+        "tracking",
+    )
     seed: Seed
-    image_size: Annotated[int, Field(ge=32, le=2048)]
-    batch_size: PositiveInt
-    epochs: PositiveInt
+    image_size: ImageSize
+    batch_size: BatchSize
+    epochs: Epochs
     dropout: Fraction
     mix: list[Any]
-    tags: list[str]
-    register_as: Annotated[str, Field(pattern=r"^\w[^/:@'\"]*$")] | None = Field(alias="register")
-    optimized_metric: Annotated[str, Field(pattern=METRIC)]
-    profile: Name | None
-    resume: Name | None
+    tags: list[Tag]
+    register_as: Annotated[Text, Field(pattern=r"^\w[^/:@'\"]*$")] | None = Field(alias="register")
+    optimized_metric: Annotated[str, AfterValidator(_metric)]
+    profile: Text | None
+    resume: Text | None
     sweep: Sweep
 
 
 class EvaluateRoot(Job):
     """The scalars of ``conf/evaluate.yaml``."""
 
-    run: Name
+    groups: ClassVar = ("paths", "dataset", "evaluation", "tracking")
+    run: Text
     seed: Seed
-    batch_size: PositiveInt | None
+    batch_size: BatchSize | None
 
 
 class CalibrateRoot(Job):
     """The scalars of ``conf/calibrate.yaml``."""
 
-    model: Name
+    groups: ClassVar = ("paths", "dataset", "policy", "tracking")
+    model: Text
     seed: Seed
-    batch_size: PositiveInt | None
+    batch_size: BatchSize | None
 
 
 class PredictRoot(Job):
     """The scalars of ``conf/predict.yaml``."""
 
-    model: Name
-    input: Name | Annotated[list[Name], Field(min_length=1)]
-    out: Annotated[str, Field(pattern=r"\.(csv|jsonl|parquet)$")]
-    threshold: Annotated[float, Field(ge=0, le=1)] | None
-    batch_size: PositiveInt | None
+    groups: ClassVar = ("paths", "tracking")
+    model: Text
+    input: Text | Annotated[list[Text], Field(min_length=1)]
+    out: Annotated[str, text_ending(".csv", ".jsonl", ".parquet")]
+    threshold: Probability | None
+    batch_size: BatchSize | None
 
 
 class Tile(Strict):
@@ -77,24 +131,27 @@ class Tile(Strict):
 class SurveyRoot(Job):
     """The scalars of ``conf/survey.yaml``."""
 
-    model: Name
-    input: Name | Annotated[list[Name], Field(min_length=1)]
-    out: Name
+    groups: ClassVar = ("paths", "tracking")
+    model: Text
+    input: Text | Annotated[list[Text], Field(min_length=1)]
+    out: Text
     tile: Tile
     threshold: Annotated[float, Field(gt=0, le=1)] | None
-    mm_per_px: PositiveFloat | None
+    mm_per_px: Annotated[float, Field(gt=0, le=10_000)] | None
     gps: bool
-    batch_size: PositiveInt | None
+    batch_size: BatchSize | None
 
 
 class AuditRoot(Job):
     """The scalars of ``conf/audit.yaml``."""
 
+    groups: ClassVar = ("paths", "dataset", "split", "backbone", "tracking")
+    optional: ClassVar = ("split",)
     seed: Annotated[int, Field(ge=0, lt=2**32)]
-    image_size: Annotated[int, Field(ge=32, le=2048)]
-    out: Name
+    image_size: ImageSize
+    out: Text
     shown: Annotated[int, Field(ge=1, le=500)]
-    embeddings_gb: Annotated[float, Field(gt=0)]
+    embeddings_gb: Gigabytes
 
 
 class AppLimits(Strict):
@@ -103,59 +160,65 @@ class AppLimits(Strict):
     megabytes: Annotated[float, Field(gt=0, le=2000)]
 
 
-class AppRoot(Strict):
+class AppRoot(Root):
     """The scalars of ``conf/app.yaml``."""
 
-    model: Name
-    host: Name
+    groups: ClassVar = ("paths", "tracking")
+    model: Text
+    host: Text
     port: Annotated[int, Field(ge=0, le=65535)]
     open_browser: bool
     tile: Tile
     threshold: Annotated[float, Field(gt=0, le=1)] | None
-    mm_per_px: PositiveFloat | None
+    mm_per_px: Annotated[float, Field(gt=0, le=10_000)] | None
     limits: AppLimits
-    batch_size: PositiveInt | None
+    batch_size: BatchSize | None
 
 
 class ExplainRoot(Job):
     """The scalars of ``conf/explain.yaml``."""
 
-    model: Name
-    input: Name | Annotated[list[Name], Field(min_length=1)]
-    out: Name
-    target: Name | None
-    layer: Name | None
-    threshold: Annotated[float, Field(ge=0, le=1)] | None
-    batch_size: PositiveInt | None
+    groups: ClassVar = ("paths", "tracking")
+    model: Text
+    input: Text | Annotated[list[Text], Field(min_length=1)]
+    out: Text
+    target: Text | None
+    layer: Text | None
+    threshold: Probability | None
+    batch_size: BatchSize | None
 
 
 class ExportRoot(Job):
     """The scalars of ``conf/export.yaml``."""
 
-    model: Name
-    formats: Annotated[list[Literal["onnx", "stablehlo", "keras", "h5"]], Field(min_length=1)]
-    out: Name
+    groups: ClassVar = ("paths", "tracking")
+    model: Text
+    formats: Annotated[list[Literal["onnx", "stablehlo", "keras", "h5"]], Field(min_length=1), Distinct]
+    out: Text
     log: bool
 
 
 class CompareRoot(Job):
     """The scalars of ``conf/compare.yaml``."""
 
-    runs: Annotated[list[Name], Field(min_length=1)]
+    groups: ClassVar = ("paths", "tracking")
+    runs: Annotated[list[Text], Field(min_length=1)]
     metric: Literal["accuracy", "log_loss", "brier"]
     level: Annotated[float, Field(gt=0.5, lt=1)]
     resamples: Annotated[int, Field(ge=100, le=1_000_000)]
     seed: Seed
-    html: Name | None
+    html: Text | None
 
 
-class UiRoot(Strict):
+class UiRoot(Root):
     """The scalars of ``conf/ui.yaml``."""
 
+    groups: ClassVar = ("paths", "tracking")
     port: Annotated[int, Field(ge=1, le=65535)]
 
 
 class CacheRoot(Job):
     """The scalars of ``conf/cache.yaml``."""
 
-    clear: Name | None
+    groups: ClassVar = ("paths",)
+    clear: Text | None

@@ -6,81 +6,78 @@ to that class unchecked.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
-from crackexp.tracking.uri import uri_problem
-
-PositiveInt = Annotated[int, Field(gt=0)]
-Count = Annotated[int, Field(ge=0)]
-PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Fraction = Annotated[float, Field(ge=0, lt=1)]
-Share = Annotated[float, Field(gt=0, lt=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
-Ratio = Annotated[list[PositiveFloat], Field(min_length=3, max_length=3)]
-Name = Annotated[str, Field(min_length=1)]
-Monitor = Literal["val_loss", "val_accuracy", "loss", "accuracy"]
-Precision = Literal["float32", "tensorfloat32", "mixed_bfloat16", "mixed_float16"]
-
-
-class Strict(BaseModel):
-    """A table of keys; any other key is refused."""
-
-    model_config = ConfigDict(extra="forbid", protected_namespaces=())
-
-
-class Node(Strict):
-    """A table of keys that instantiates the class ``_target_``."""
-
-    target: str = Field(alias="_target_")
-    recursive: bool = Field(True, alias="_recursive_")
-    convert: str = Field("none", alias="_convert_")
+from crackexp.fields import (
+    BatchSize,
+    Count,
+    Distinct,
+    Epochs,
+    FileName,
+    Fraction,
+    Gigabytes,
+    ImageSize,
+    LearningRate,
+    Monitor,
+    Node,
+    NonNegativeFloat,
+    OwnNode,
+    Positive,
+    PositiveFloat,
+    Precision,
+    Ratio,
+    Seed,
+    Share,
+    StoreUri,
+    Strict,
+    Text,
+    text_ending,
+)
 
 
-class OwnNode(Node):
-    """A node of a class of the user's own: its keys are that class' business."""
+class OwnDataset(OwnNode):
+    """A dataset of the user's own, which names what is drawn and stored of it."""
 
-    model_config = ConfigDict(extra="allow")
+    name: FileName
 
 
 class Paths(Strict):
-    root: Name
-    cache: Name
-    output: Name
+    root: Text
+    cache: Text
+    output: Text
 
 
 class Dataset(Node):
-    name: Name
-    positive: Name | Annotated[list[Name], Field(min_length=1)] | None
-    limit: PositiveInt | None
+    name: FileName
+    positive: Text | Annotated[list[Text], Field(min_length=1), Distinct] | None
+    limit: Annotated[int, Field(gt=0, le=1_000_000_000)] | None
     on_bad_file: Literal["error", "skip"]
-    cache: Name
+    cache: Text
 
 
 class Synthetic(Dataset):
-    count: Annotated[int, Field(ge=2, le=10_000_000)]
-    size: Annotated[int, Field(ge=32, le=2048)]
+    count: Annotated[int, Field(ge=2, le=1_000_000)]
+    size: ImageSize
     draw_seed: Seed
     cracks: Literal["plain", "thin"] = "plain"
 
 
 class ImageFolder(Dataset):
-    path: Name
-    classes: Annotated[list[Name], Field(min_length=2)] | None = None
+    path: Text
+    classes: Annotated[list[Text], Field(min_length=2), Distinct] | None = None
 
 
 class Mendeley(Dataset):
-    url: Name
+    url: Text
     archive_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None
-    path: Name | None
-    archive: Name | None
+    path: Text | None
+    archive: Text | None
 
 
 class Sdnet2018(Dataset):
-    path: Name | None
-    archive: Name | None
-    surfaces: Annotated[list[Literal["decks", "pavements", "walls"]], Field(min_length=1)]
+    path: Text | None
+    archive: Text | None
+    surfaces: Annotated[list[Literal["decks", "pavements", "walls"]], Field(min_length=1), Distinct]
 
 
 class Mixed(Strict):
@@ -97,28 +94,28 @@ class RatioSplit(Node):
     ratio: Ratio
     seed: Seed
     check_leaks: bool
-    cache: Name
+    cache: Text
 
 
 class GroupedSplit(RatioSplit):
-    by: Annotated[list[Literal["copies", "photos"]], Field(min_length=1)]
+    by: Annotated[list[Literal["copies", "photos"]], Field(min_length=1), Distinct]
 
 
 class Augmentation(Node):
-    views: PositiveInt | None
-    transforms: dict[str, dict[str, Any] | None]
+    views: Positive | None
+    transforms: dict[str, Any]
 
 
 class Application(Node):
     name: Literal["mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "efficientnet_b0", "resnet50"]
     alpha: Annotated[float, Field(gt=0, le=2)] = 1.0
-    weights: Name | None
-    finetune_from: Name | None
-    output_layer: Name | None = None
+    weights: Text | None
+    finetune_from: Text | None
+    output_layer: Text | None = None
 
 
 class SmallCNN(Node):
-    widths: Annotated[list[PositiveInt], Field(min_length=1, max_length=5)]
+    widths: Annotated[list[Annotated[int, Field(gt=0, le=8192)]], Field(min_length=1, max_length=5)]
     finetune_from: None
 
 
@@ -127,7 +124,7 @@ class PooledHead(Node):
 
 
 class CellHead(PooledHead):
-    hidden: PositiveInt
+    hidden: Annotated[int, Field(gt=0, le=65_536)]
 
 
 class Loss(Node):
@@ -137,7 +134,7 @@ class Loss(Node):
 
 class FocalLoss(Loss):
     alpha: PositiveFloat = 0.25
-    gamma: NonNegativeFloat = 2.0
+    gamma: Annotated[float, Field(ge=0, le=100)] = 2.0
 
 
 class SparseLoss(Node):
@@ -147,11 +144,11 @@ class SparseLoss(Node):
 class Optimizer(Node):
     """The arguments of Keras' optimizers; each class takes some of them."""
 
-    learning_rate: PositiveFloat
+    learning_rate: LearningRate
     weight_decay: NonNegativeFloat | None = None
     beta_1: Fraction | None = None
     beta_2: Fraction | None = None
-    epsilon: PositiveFloat | None = None
+    epsilon: Annotated[float, Field(gt=0, le=1)] | None = None
     amsgrad: bool | None = None
     momentum: Fraction | None = None
     nesterov: bool | None = None
@@ -162,25 +159,25 @@ class Optimizer(Node):
     global_clipnorm: PositiveFloat | None = None
     use_ema: bool | None = None
     ema_momentum: Fraction | None = None
-    gradient_accumulation_steps: PositiveInt | None = None
+    gradient_accumulation_steps: Positive | None = None
 
 
 class Trainer(Node):
-    epochs: PositiveInt
-    batch_size: PositiveInt
+    epochs: Epochs
+    batch_size: BatchSize
     seed: Seed
     precision: Precision
     class_weight: Literal["balanced"] | None
-    devices: PositiveInt | Literal["auto"]
-    embed_batch_size: PositiveInt | None
-    embeddings_gb: Annotated[float, Field(gt=0)]
-    cache: Name
+    devices: Annotated[int, Field(gt=0, le=4096)] | Literal["auto"]
+    embed_batch_size: BatchSize | None
+    embeddings_gb: Gigabytes
+    cache: Text
 
 
 class LiveTrainer(Trainer):
-    head_epochs: Count
-    learning_rate: PositiveFloat
-    unfreeze_from: Name | None
+    head_epochs: Annotated[int, Field(ge=0, le=100_000)]
+    learning_rate: LearningRate
+    unfreeze_from: Text | None
     freeze_batch_norm: bool
 
 
@@ -189,14 +186,14 @@ class EarlyStopping(Node):
     patience: Count = 0
     min_delta: NonNegativeFloat = 0
     mode: Literal["auto", "min", "max"] = "auto"
-    baseline: float | None = None
+    baseline: Annotated[float, Field(ge=-1e6, le=1e6)] | None = None
     restore_best_weights: bool = False
     start_from_epoch: Count = 0
     verbose: Literal[0, 1] = 0
 
 
 class ModelCheckpoint(Node):
-    filepath: Annotated[str, Field(pattern=r"\.weights\.h5$")]
+    filepath: Annotated[str, text_ending(".weights.h5")]
     monitor: Monitor = "val_loss"
     save_best_only: bool = False
     save_weights_only: bool = False
@@ -206,17 +203,17 @@ class ModelCheckpoint(Node):
 
 class ReduceLROnPlateau(Node):
     monitor: Monitor
-    factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    factor: Share = 0.1
     patience: Count = 10
     min_delta: NonNegativeFloat = 1e-4
     mode: Literal["auto", "min", "max"] = "auto"
     cooldown: Count = 0
-    min_lr: NonNegativeFloat = 0
+    min_lr: Annotated[float, Field(ge=0, le=1000)] = 0
     verbose: Literal[0, 1] = 0
 
 
 class TensorBoard(Node):
-    log_dir: Name
+    log_dir: Text
 
 
 class EpochSchedule(Node):
@@ -224,11 +221,13 @@ class EpochSchedule(Node):
 
 
 class Evaluation(Strict):
-    level: Annotated[float, Field(gt=0, lt=1)]
+    level: Share
     resamples: Annotated[int, Field(ge=10, le=100_000)]
     gallery: Annotated[int, Field(ge=1, le=100)]
     also: list[dict[str, Any]]
-    corruptions: list[Literal["blur", "noise", "jpeg", "dark", "bright", "far", "near", "rotation", "shadow", "joint"]]
+    corruptions: Annotated[
+        list[Literal["blur", "noise", "jpeg", "dark", "bright", "far", "near", "rotation", "shadow", "joint"]], Distinct
+    ]
 
 
 class Policy(Node):
@@ -238,20 +237,15 @@ class Policy(Node):
     confidence: Share
 
 
-def _store(uri: str) -> str:
-    if problem := uri_problem(uri):
-        raise PydanticCustomError("store_uri", "{problem}", {"problem": problem})
-    return uri
-
-
 class MlflowLogger(Node):
-    uri: Annotated[str, AfterValidator(_store)]
-    artifacts: Name | None
-    experiment: Name
-    run_name: Name | None
+    uri: StoreUri
+    artifacts: Text | None
+    experiment: Text
+    run_name: Text | None
     log_model: bool
 
 
+OPTIMIZERS = ("Adam", "AdamW", "SGD", "RMSprop", "Nadam", "Adamax", "Lion", "Adagrad")
 GROUPS: dict[str, dict[str, type[Strict]]] = {
     "paths": {"": Paths},
     "dataset": {
@@ -269,22 +263,13 @@ GROUPS: dict[str, dict[str, type[Strict]]] = {
         "crackexp.models.backbone.Application": Application,
         "crackexp.models.backbone.SmallCNN": SmallCNN,
     },
-    "head": {
-        "crackexp.models.heads.PooledHead": PooledHead,
-        "crackexp.models.heads.CellHead": CellHead,
-    },
+    "head": {"crackexp.models.heads.PooledHead": PooledHead, "crackexp.models.heads.CellHead": CellHead},
     "loss": {
         "keras.losses.SparseCategoricalCrossentropy": SparseLoss,
         "keras.losses.CategoricalCrossentropy": Loss,
         "keras.losses.CategoricalFocalCrossentropy": FocalLoss,
     },
-    "optimizer": dict.fromkeys(
-        (
-            f"keras.optimizers.{name}"
-            for name in ("Adam", "AdamW", "SGD", "RMSprop", "Nadam", "Adamax", "Lion", "Adagrad")
-        ),
-        Optimizer,
-    ),
+    "optimizer": {f"keras.optimizers.{name}": Optimizer for name in OPTIMIZERS},
     "trainer": {
         "crackexp.training.trainer.FrozenTrainer": Trainer,
         "crackexp.training.live.LiveTrainer": LiveTrainer,
@@ -310,3 +295,6 @@ CALLBACKS: dict[str, type[Strict]] = {
     "crackexp.training.callbacks.EpochSchedule": EpochSchedule,
 }
 """The schema of one callback of the group ``callbacks`` by its ``_target_``."""
+
+OWN: dict[str, type[OwnNode]] = {"dataset": OwnDataset}
+"""The schema of a class of the user's own by its group, where that is more than `OwnNode`."""

@@ -7,6 +7,7 @@ from omegaconf import DictConfig
 from crackexp.budget import TimeBudget
 from crackexp.cli import leave, run
 from crackexp.config import check, instantiate, listed
+from crackexp.contracts import require_all_kept
 from crackexp.data.accounting import Account
 from crackexp.resume import own_config, resumable
 from crackexp.roots import TrainRoot
@@ -77,6 +78,7 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
         from crackexp.training.build import build_module, profiled
         from crackexp.training.state import TrainingStates
 
+        require_all_kept(cfg)
         trainer = instantiate(cfg.trainer)
         logger = instantiate(cfg.tracking) if is_first() else NoLogger()
         report.write_config(output, cfg)

@@ -1,11 +1,16 @@
 """Fixtures: small drawn image folders, composed configs, and commands as users type them."""
 
+import logging
 import os
+import runpy
+import signal
 import socket
 import subprocess
 import sys
 import time
+import traceback
 import urllib.request
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +23,7 @@ from omegaconf import DictConfig, open_dict
 
 from crackexp.data.synthetic import draw_patch
 from crackexp.options import conf_dir
+from crackexp.signals import STOPS
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 TINY = [
@@ -104,6 +110,55 @@ def command(tmp_path: Path, cache: Path) -> Command:
         )
 
     return run
+
+
+@pytest.fixture
+def command_here(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Command]:
+    """Runs what ``python -m crackexp.NAME ARGUMENTS`` runs, in this process: `command` without the 1.5 s of imports.
+
+    Its own are, as in a process: the working folder, where modules are found too, the environment, the signal
+    handlers, Hydra's singletons and the handlers of the root logger.
+    """
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("CRACKEXP_CACHE", str(cache))
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")  # crackexp sets it
+    monkeypatch.setattr(logging, "_handlerList", [])  # Hydra's logging closes all in it, and absl's closes its stream
+    root, listeners = logging.getLogger(), {number: signal.getsignal(number) for number in STOPS}
+    handlers, level = list(root.handlers), root.level
+
+    def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        words = ["python", "-m", f"crackexp.{name}", *arguments]
+        monkeypatch.setattr(sys, "argv", [name, *arguments])
+        capsys.readouterr()
+        code = 0
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "'crackexp.* found in sys.modules", RuntimeWarning)
+                runpy.run_module(f"crackexp.{name}", run_name="__main__", alter_sys=True)
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        except Exception:  # as an interpreter ends by it
+            traceback.print_exc()
+            code = 1
+        finally:
+            HydraConfig.instance().cfg = None
+            GlobalHydra.instance().clear()
+            for handler in [handler for handler in root.handlers if handler not in handlers]:
+                handler.close()
+            root.handlers, root.level = list(handlers), level
+        out, err = capsys.readouterr()
+        return subprocess.CompletedProcess(words, code, out, err)
+
+    known = set(sys.modules)
+    yield run
+    for number, listener in listeners.items():
+        signal.signal(number, listener)
+    for module in set(sys.modules) - known:
+        if Path(getattr(sys.modules[module], "__file__", None) or "/").is_relative_to(tmp_path):
+            del sys.modules[module]
 
 
 @pytest.fixture(scope="module")

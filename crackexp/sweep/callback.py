@@ -11,12 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from crackexp.config import check_register, instantiate
+from crackexp.config import check_part, instantiate
+from crackexp.consistency import check_register
 from crackexp.data.accounting import INCOMPLETE
 from crackexp.errors import ConfigError, UserError, refuse
+from crackexp.overrides import explain, task_overrides
+from crackexp.roots import TrainRoot
 from crackexp.signals import stops
 from crackexp.sweep import grid
 from crackexp.sweep.identity import code_digest, digest
@@ -52,7 +57,7 @@ class Sweep:
             raise ConfigError("\n".join(problems))
         sweeper = config.hydra.sweeper
         asked = OmegaConf.to_container(OmegaConf.masked_copy(sweeper, [key for key in sweeper if key not in PACE]))
-        self.key = digest(config.hydra.job.config_name, list(config.hydra.overrides.task), asked, code_digest())
+        self.key = digest(config.hydra.job.config_name, task_overrides(config.hydra), asked, code_digest())
         self.folder = str(config.hydra.sweep.dir)
         place = digest(self.key, str(config.paths.root))
         self.lock = FileLock(Path(config.paths.cache) / "sweeps" / f"{place}.lock")
@@ -135,11 +140,15 @@ class SweepCallback(Callback):
         HydraConfig.instance().set_config(config)
         try:
             check_plugins(config.hydra)
+            check_part(config, TrainRoot, ("paths", "tracking", "sweep", "register"))
             _sweep = Sweep(config)
             _sweep.start()
         except UserError as error:
             _sweep = None
             refuse(str(error))
+        except (HydraException, OmegaConfBaseException) as error:
+            _sweep = None
+            refuse(explain(error))
         except Exception:  # Hydra warns of what a callback raises, and goes on
             _sweep = None
             traceback.print_exc()
@@ -147,6 +156,11 @@ class SweepCallback(Callback):
 
 
 _sweep: Sweep | None = None
+
+
+def sweeping() -> bool:
+    """Says whether a sweep is open in this process."""
+    return _sweep is not None
 
 
 @contextlib.contextmanager

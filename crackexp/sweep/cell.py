@@ -19,6 +19,7 @@ from omegaconf import DictConfig
 from crackexp.config import instantiate
 from crackexp.data.accounting import Account
 from crackexp.files import write_text
+from crackexp.overrides import task_overrides
 from crackexp.signals import heed
 from crackexp.sweep import grid
 from crackexp.sweep.resources import share_machine
@@ -121,7 +122,7 @@ def job(composed: DictConfig, account: Account) -> Iterator[None]:
         return
     output = Path(hydra_config.runtime.output_dir)
     started = time.perf_counter()
-    outcome: dict[str, Any] = {"overrides": list(hydra_config.overrides.task)}
+    outcome: dict[str, Any] = {"overrides": task_overrides(hydra_config)}
     with _console_to(output / "console.log"):
         try:
             share_machine(hydra_config)
@@ -154,7 +155,7 @@ def _find(composed: DictConfig, hydra_config: HydraConf) -> Alone:
     parent = store.find_parent(hydra_config.sweep.dir)
     if parent is None:
         return Alone()
-    levels = grid.settings(parent.keys, hydra_config.overrides.task)
+    levels = grid.settings(parent.keys, task_overrides(hydra_config))
     return SweepCell(store, parent.run_id, levels, composed.sweep.rerun)
 
 

@@ -8,6 +8,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 
+from crackexp.overrides import task_overrides
+
 
 def swept(config: DictConfig) -> dict[str, int | None]:
     """Returns the swept keys of a multirun's config with their number of levels, None for an interval.
@@ -16,7 +18,7 @@ def swept(config: DictConfig) -> dict[str, int | None]:
         config: as Hydra hands it to `on_multirun_start`, with the node `hydra`.
     """
     params = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
-    overrides = _parse([*params, *config.hydra.overrides.task])
+    overrides = _parse([*params, *task_overrides(config.hydra)])
     last = {override.get_key_element(): override for override in overrides}
     return {key.lstrip("+~"): _levels(override) for key, override in last.items() if override.is_sweep_override()}
 

@@ -2,8 +2,9 @@
 
 import warnings
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
+from crackexp.errors import ConfigError
 from crackexp.extras import require_extra
 
 NEEDS = {
@@ -25,9 +26,13 @@ def check_plugins(hydra: DictConfig) -> None:
         hydra: node of a multirun's config, with `launcher` and `sweeper`.
 
     Raises:
-        ConfigError: with what to install.
+        ConfigError: What to install, or that there is no plugin at all.
     """
     for part in ("launcher", "sweeper"):
+        if not OmegaConf.is_dict(hydra[part]) or not hydra[part].get("_target_"):
+            raise ConfigError(
+                f"hydra.{part} must be a table with a _target_. Type hydra/{part}=NAME. Received: {hydra[part]}"
+            )
         target = str(hydra[part]._target_)
         for start, (module, extra) in NEEDS.items():
             if target.startswith(start):

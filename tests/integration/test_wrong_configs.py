@@ -6,8 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from omegaconf import DictConfig, OmegaConf
 
+from crackexp.options import conf_dir
 from tests.conftest import Command
+from tests.faults.test_random_overrides import NEEDS, ROOTS
 
 WRONG = [
     # argument(s), words that the refusal must hold
@@ -106,21 +109,161 @@ WRONG = [
     ("bakbone=resnet50", ["bakbone", "backbone"]),
     ("+colour=red", ["colour", "red"]),
     ("image_size=${imagesize}", ["imagesize", "image_size"]),
-    ("dropout", ["dropout", "EQUAL"]),
+    ("dropout", ["dropout", "'='", "dropout=VALUE"]),
+    # a group or a key that is gone, and values of another kind
+    ("dataset=null", ["dataset=NAME", "synthetic", "dataset=null"]),
+    ("callbacks=1", ["callbacks=NAME", "minimal", "callbacks=1"]),
+    ("dataset=[1]", ["dataset=NAME", "dataset=[1]"]),
+    ("+sweep=null", ["sweep=NAME", "seeds", "+sweep=null"]),
+    ("~dataset", ["dataset is not chosen", "dataset=NAME", "mendeley"]),
+    ("~head", ["head is not chosen", "cells, pooled"]),
+    ("~paths", ["paths is not chosen", "~paths"]),
+    ("~image_size", ["image_size has no value", "image_size=VALUE", "~image_size"]),
+    ("~split.ratio", ["split.ratio has no value", "~split.ratio"]),
+    ("~dataset.cache", ["dataset.cache=VALUE", "without"]),
+    ("sweep.name=[1]", ["sweep.name", "string", "[1]"]),
+    ("augmentation.transforms=1", ["augmentation.transforms", "table", "augmentation.transforms=1"]),
+    ("augmentation.transforms=null", ["augmentation.transforms", "table"]),
+    ("augmentation.transforms.flip=1", ["augmentation.transforms.flip", "table"]),
+    ("callbacks.early_stopping=[1]", ["callbacks.early_stopping", "table"]),
+    ("backbone._target_=null", ["backbone needs a _target_"]),
+    ("backbone.weights=[1]", ["backbone.weights", "string"]),
+    ("paths.root=null", ["paths.root", "string"]),
+    ("mix=null", ["mix is a list"]),
+    ("evaluation.also=[null]", ["evaluation.also is a list"]),
+    ("image_size={a:1}", ["image_size", "integer"]),
+    ("seed.x=1", ["'x' is no key of seed"]),
+    ("tracking=none tracking.artifacts=x", ["'artifacts' is no key of tracking"]),
+    ("hydra.run.dir=null", ["hydra.run.dir", "not Optional"]),
+    ("hydra.run.dir=/proc/nothing", ["/proc/nothing", "No such file"]),
+    ("hydra.verbose=[1]", ["hydra.verbose=[1]", "string"]),
+    ("hydra.job_logging.handlers=1", ["hydra.job_logging.handlers=1"]),
+    ("hydra.job.env_copy=[NOTHING]", ["NOTHING"]),
+    ("hydra/launcher=nope", ["nope", "joblib"]),
+    ("--resolve", ["--resolve", "--cfg"]),
+    ("--config-dir nowhere", ["nowhere", "not found"]),
+    ("-m tracking=null dropout=0.1,0.2", ["tracking=NAME", "tracking=null"]),
+    ("-m ~tracking dropout=0.1,0.2", ["tracking is not chosen"]),
+    ("-m sweep.level=nan dropout=0.1,0.2", ["sweep.level", "finite"]),
+    ("-m tracking.log_model=yes dropout=0.1,0.2", ["tracking.log_model", "boolean"]),
+    ("-m sweep.name=${nothing} dropout=0.1,0.2", ["sweep.name", "nothing"]),
+    ("-m hydra.launcher=null dropout=0.1,0.2", ["hydra.launcher", "hydra/launcher=NAME"]),
+    # nonsense
+    ("optimizer.learning_rate=true", ["optimizer.learning_rate", "number"]),
+    ("optimizer.learning_rate=1e300", ["optimizer.learning_rate", "1000"]),
+    ("optimizer.learning_rate=nan", ["optimizer.learning_rate", "finite"]),
+    ("seed=true", ["seed", "integer"]),
+    ("image_size=true", ["image_size", "integer"]),
+    ("epochs=5.0", ["epochs", "integer", "epochs=5.0"]),
+    ("epochs=1e21", ["epochs", "integer"]),
+    ("epochs=1000000000", ["epochs", "less than or equal to 100000"]),
+    ("batch_size=1000000000", ["batch_size", "less than or equal to 65536"]),
+    ("dataset.size=99999", ["dataset.size", "less than or equal to 2048"]),
+    ("evaluation.resamples=true", ["evaluation.resamples", "integer"]),
+    ("evaluation.resamples=10000000", ["evaluation.resamples", "100000"]),
+    ("evaluation.corruptions=[blur,blur]", ["evaluation.corruptions", "twice"]),
+    ("trainer.embeddings_gb=inf", ["trainer.embeddings_gb", "finite"]),
+    ("trainer.devices=x", ["trainer.devices", "integer or 'auto'", "trainer.devices=x"]),
+    ("split.check_leaks=yes", ["split.check_leaks", "boolean"]),
+    ("dataset.name=../x", ["dataset.name", "letters, digits"]),
+    ("dataset.name=", ["dataset.name", "letters, digits"]),
+    ("task_name=..", ["task_name", "letters, digits"]),
+    ("tracking.experiment='a\tb'", ["tracking.experiment", "control characters", r"a\tb"]),
+    ("tags=[a/../b]", ["tags.0", "MLflow"]),
+    ("tags=[1]", ["tags.0", """Type 'tags=["1"]'"""]),
+    ("profile=2024", ["profile", "string", """Type 'profile="2024"'"""]),
 ]
 
 
 @pytest.mark.parametrize(("arguments", "words"), WRONG, ids=[row[0] for row in WRONG])
-def test_a_wrong_command_line_is_refused_in_a_sentence(command: Command, arguments: str, words: list[str]) -> None:
-    done = command("train", *arguments.split(" "))
+def test_a_wrong_command_line_is_refused_in_a_sentence(command_here: Command, arguments: str, words: list[str]) -> None:
+    done = command_here("train", *arguments.split(" "))
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     for word in words:
         assert word in done.stderr
 
 
-def test_all_mistakes_are_told_at_once(command: Command) -> None:
-    done = command("train", "dropout=2", "epochs=-3", "split.ratio=[1,1,1]")
+COMMANDS = (
+    *("dropuot=0.3", "dropout=1.0", "split=groupd", "dataset=folder", "mix=[sdnet2018]", "tracking=server", "dropout"),
+    *("+experiment=mobilnet", "image_size=${imagesize}", "~dataset", "hydra.verbose=[1]", "dataset.name=../x"),
+)
+"""Of the above, those that are also typed as commands, each in a process of its own."""
+
+
+@pytest.mark.parametrize("arguments", COMMANDS)
+def test_a_command_is_refused_in_the_same_sentence(command: Command, command_here: Command, arguments: str) -> None:
+    assert arguments in dict(WRONG)
+    done, here = command("train", arguments), command_here("train", arguments)
+    assert (done.returncode, done.stderr) == (here.returncode, here.stderr)
+    assert done.stderr.strip().startswith("crackexp: ")  # and no line of Hydra's above it
+
+
+def test_every_group_of_every_command_is_needed(command_here: Command) -> None:
+    for name, root in ROOTS.items():
+        for group in root.groups:
+            if group not in root.optional:
+                done = command_here(name, *NEEDS.get(name, []), f"~{group}")
+                assert done.returncode == 2, (name, group)
+                assert f"Type {group}=NAME. Choose from: " in done.stderr, (name, group)
+
+
+def test_groups_are_those_that_the_configs_choose() -> None:
+    for name, root in ROOTS.items():
+        defaults = OmegaConf.load(conf_dir() / f"{name}.yaml").defaults
+        chosen = {str(key) for entry in defaults if isinstance(entry, DictConfig) for key in entry}
+        assert {key for key in chosen if not key.startswith("override")} == set(root.groups)
+
+
+def test_a_group_of_another_command_is_refused(command_here: Command) -> None:
+    done = command_here("evaluate", "run=abc", "+head=pooled")
+    assert done.returncode == 2
+    assert "head is no group of this command" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "words"),
+    [
+        ("survey", ["model=x", "input=y", "tile=1"], ["tile: must be a table"]),
+        ("survey", ["model=x", "input=y", "tile.size=1000000"], ["tile.size", "4096"]),
+        ("survey", ["model=x", "input=[5]"], ["input.0", "string", """'input=["5"]'"""]),
+        ("predict", ["model=x", "input=5"], ["input: must be a valid string or a valid list", """'input="5"'"""]),
+        ("predict", ["model=x", "input=y", "out=x.txt"], ["out", ".csv or .jsonl or .parquet"]),
+        ("predict", ["model=x", "photo.jpg"], ["'photo.jpg' has no '='", "KEY=VALUE"]),
+        ("app", ["model=x", "port=true"], ["port", "integer"]),
+        ("app", ["model=x", "limits=[1]"], ["limits must be a table"]),
+        ("export", ["model=x", "formats=[onnx,onnx]"], ["formats", "onnx twice"]),
+        ("compare", ["a", "tracking=null"], ["tracking=NAME"]),
+        ("compare", ["a(b"], ["""'runs=["a(b"]'"""]),
+        ("cache", ["clear=5"], ["clear", "string"]),
+    ],
+)
+def test_other_commands_refuse_too(command_here: Command, name: str, arguments: list[str], words: list[str]) -> None:
+    done = command_here(name, *arguments)
+    assert done.returncode == 2, done.stdout + done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+def test_bytes_that_are_no_text_are_refused(command_here: Command) -> None:
+    done = command_here("predict", "model=x", os.fsdecode(b'input="\xff.jpg"'))
+    assert done.returncode == 2
+    assert "no UTF-8" in done.stderr
+
+
+def test_a_crash_keeps_its_traceback(command_here: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("crackexp.config.check", crash)
+    done = command_here("train")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "a bug" in done.stderr
+
+
+def test_all_mistakes_are_told_at_once(command_here: Command) -> None:
+    done = command_here("train", "dropout=2", "epochs=-3", "split.ratio=[1,1,1]")
     assert "dropout" in done.stderr
     assert "epochs" in done.stderr
 
@@ -138,8 +281,9 @@ def test_a_refusal_comes_before_anything_heavy_is_imported() -> None:
     assert done.stdout.splitlines()[-1] == "2 []"
 
 
-def test_another_backend_of_keras_is_refused(command: Command) -> None:
-    done = command("train", KERAS_BACKEND="tensorflow")
+def test_another_backend_of_keras_is_refused(command_here: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    done = command_here("train")
     assert done.returncode == 2
     assert "KERAS_BACKEND=jax" in done.stderr
 
@@ -161,11 +305,13 @@ def test_another_backend_of_keras_is_refused(command: Command) -> None:
         ("ui", "port:"),
     ],
 )
-def test_every_entry_point_shows_its_help_and_its_config(command: Command, entry: str, key: str) -> None:
+def test_every_entry_point_shows_its_help_and_its_config(
+    command: Command, command_here: Command, entry: str, key: str
+) -> None:
     helped = command(entry, "--help")
     assert helped.returncode == 0
     assert f"crackexp.{entry}" in helped.stdout
-    shown = command(entry, "--cfg", "job")
+    shown = command_here(entry, "--cfg", "job")
     assert shown.returncode == 0
     assert key in shown.stdout
 

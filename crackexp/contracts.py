@@ -1,0 +1,233 @@
+"""What each group may build: the class that a ``_target_`` names is looked at before it is called.
+
+Hydra calls whatever a ``_target_`` names, at any depth of a config. Here only a class that keeps the contract of its
+place is let through, wherever the config came from: the command line, a file, or a run of a shared store.
+"""
+
+import importlib.util
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import hydra.utils
+from omegaconf import DictConfig, OmegaConf
+
+from crackexp.errors import ConfigError
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+    from crackexp.data.index import ImageIndex
+    from crackexp.decisions import Classes, Defect
+    from crackexp.evaluation.policy import FittedPolicy
+
+
+@runtime_checkable
+class Dataset(Protocol):
+    """Labelled images; it also has a `name`."""
+
+    def prepare(self) -> "ImageIndex":
+        """Returns the checked images."""
+
+
+@runtime_checkable
+class Split(Protocol):
+    """Shares images out to train, val and test."""
+
+    def split(self, index: "ImageIndex") -> Any:
+        """Returns a `crackexp.data.split.Split`."""
+
+
+@runtime_checkable
+class Backbone(Protocol):
+    """Makes the network below the head."""
+
+    def build(self, image_size: int, seed: int) -> "keras.Model":
+        """Returns a network of uint8 pixels (B, S, S, 3) to feature maps (B, h, w, d)."""
+
+
+@runtime_checkable
+class Head(Protocol):
+    """Makes the layers that tell classes apart."""
+
+    def embedding(self, backbone: "keras.Model") -> "keras.Model":
+        """Returns the network whose outputs the head takes."""
+
+    def build(self, maps: tuple[int, ...], num_classes: int, positives: Sequence[int], seed: int) -> "keras.Model":
+        """Returns the network of embeddings to probabilities (B, c)."""
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """Makes decisions of probabilities."""
+
+    def require_enough(self, damaged: "np.ndarray", defect: "Defect") -> None:
+        """Raises DataError where images are too few to fit the policy on; see `crackexp.evaluation.policy`."""
+
+    def fit(self, labels: "np.ndarray", probabilities: "np.ndarray", classes: "Classes") -> "FittedPolicy":
+        """Returns the policy fitted on images with `labels` (n,) and `probabilities` (n, c)."""
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What a class must be.
+
+    Attributes:
+        noun: what its objects are called.
+        base: the class that it inherits, as a dotted name, or the methods that it has, as a protocol.
+    """
+
+    noun: str
+    base: str | type
+
+    def __str__(self) -> str:
+        if isinstance(self.base, str):
+            return f"a class that inherits {self.base}"
+        methods = [name for name, value in vars(self.base).items() if callable(value) and not name.startswith("_")]
+        return f"a class with the method{'s' if len(methods) > 1 else ''} {' and '.join(methods)}"
+
+    def kept_by(self, found: Any) -> bool:
+        """Says whether `found` is such a class."""
+        base = hydra.utils.get_class(self.base) if isinstance(self.base, str) else self.base
+        return isinstance(found, type) and issubclass(found, base)
+
+
+TRANSFORM = Contract("transform", "crackexp.data.transforms.Transform")
+CONTRACTS = {
+    "dataset": Contract("dataset", Dataset),
+    "split": Contract("split", Split),
+    "augmentation": Contract("augmentation", "crackexp.data.augmentation.Augmentation"),
+    "backbone": Contract("backbone", Backbone),
+    "head": Contract("head", Head),
+    "loss": Contract("loss", "keras.losses.Loss"),
+    "optimizer": Contract("optimizer", "keras.optimizers.Optimizer"),
+    "trainer": Contract("trainer", "crackexp.training.trainer.FrozenTrainer"),
+    "callbacks": Contract("callback", "keras.callbacks.Callback"),
+    "policy": Contract("policy", Policy),
+    "tracking": Contract("tracking", "crackexp.tracking.logger.NoLogger"),
+}
+"""What a group builds; of `callbacks`, each of its entries."""
+ARGUMENTS = tuple(
+    Contract("argument", f"keras.{name}")
+    for name in (
+        "optimizers.schedules.LearningRateSchedule",
+        "initializers.Initializer",
+        "regularizers.Regularizer",
+        "constraints.Constraint",
+        "losses.Loss",
+        "metrics.Metric",
+    )
+)
+"""What may stand, with a ``_target_`` of its own, in the arguments of any class."""
+
+
+def require_kept(node: Any, group: str, path: str) -> None:
+    """Raises ConfigError where building `node` would call anything that breaks the contract of its group.
+
+    Args:
+        node: plain values.
+        group: of `CONTRACTS`.
+        path: where `node` stands, such as ``callbacks.stop``.
+    """
+    if not isinstance(node, Mapping) or "_target_" not in node:
+        raise ConfigError(f"{path} needs a _target_: the class to build. Received: {path}={node}")
+    _require(node, (CONTRACTS[group],), path)
+
+
+def require_all_kept(cfg: DictConfig) -> None:
+    """Raises ConfigError where a class in the checked `cfg` breaks the contract of its group, before any is built."""
+    values: Any = OmegaConf.to_container(cfg)
+    for group in [group for group in CONTRACTS if group in values]:
+        nodes = values[group].items() if group == "callbacks" else [(None, values[group])]
+        for name, node in nodes:
+            if node is not None:
+                require_kept(node, group, f"{group}.{name}" if name else group)
+
+
+def require_trusted(node: Any) -> None:
+    """Raises ConfigError where a config out of a store names a class whose module is not to be imported for it.
+
+    To import a module is to run it. Besides crackexp's and Keras' classes, those are taken whose module lies in the
+    working folder or in a folder of PYTHONPATH, which the user chose; not just any that is installed.
+    """
+    for path, target in _targets(node, ""):
+        package = target.partition(".")[0]
+        if package not in ("crackexp", "keras") and not _lies_at_hand(package):
+            raise ConfigError(
+                f"A class that the stored config names is imported only from the folder where you stand or from one on "
+                f"PYTHONPATH. Stand there, or set PYTHONPATH=FOLDER. Received: {path}._target_={target}"
+            )
+
+
+def _require(node: Any, contracts: tuple[Contract, ...], path: str) -> None:
+    """Checks `node`, whose objects keep one of `contracts`, and what is built inside it."""
+    if isinstance(node, list):
+        for number, value in enumerate(node):
+            _require(value, contracts, f"{path}.{number}")
+    if not isinstance(node, Mapping):
+        return
+    inside = contracts
+    if "_target_" in node:
+        kept = _kept(node["_target_"], contracts, path)
+        if node.get("_partial_"):
+            raise ConfigError(f"Parts are built whole. Leave out _partial_. Received: {path}._partial_=true")
+        if node.get("_recursive_") is False:
+            return
+        inside = (TRANSFORM,) if kept is CONTRACTS["augmentation"] else (kept, *ARGUMENTS)
+    for key, value in node.items():
+        _require(value, inside, f"{path}.{key}")
+
+
+def _kept(target: Any, contracts: tuple[Contract, ...], path: str) -> Contract:
+    """Returns which of `contracts` the class named `target` keeps."""
+    received = f"Received: {path}._target_={target}"
+    if not isinstance(target, str):
+        raise ConfigError(f"{path}._target_ must be the dotted name of a class. {received}")
+    logger = hydra.utils.log
+    logger.disabled, before = True, logger.disabled  # what it would log is in the error
+    try:
+        found = hydra.utils.get_object(target)
+    except Exception as error:  # whatever the module raises where it is imported
+        raise ConfigError(
+            f"`{target}` cannot be imported: {error.__cause__ or error}. "
+            f"A class of your own must be importable from where you stand. {received}"
+        ) from error
+    finally:
+        logger.disabled = before
+    for contract in contracts:
+        if contract.kept_by(found):
+            return contract
+    if len(contracts) == 1:
+        raise ConfigError(f"`{target}` is no {contracts[0].noun}: that is {contracts[0]}. {received}")
+    raise ConfigError(
+        f"`{target}` may not be built inside a {contracts[0].noun}: a class there is a {contracts[0].noun} too, or a "
+        f"schedule, initializer, regularizer, constraint, loss or metric of Keras'. {received}"
+    )
+
+
+def _targets(node: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Yields all ``_target_``s of a config, with the paths of their nodes."""
+    items = node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in items:
+        if key == "_target_" and isinstance(value, str):
+            yield path, value
+        else:
+            yield from _targets(value, f"{path}.{key}" if path else str(key))
+
+
+def _lies_at_hand(package: str) -> bool:
+    """Says whether a top-level module lies in the working folder or in one of PYTHONPATH; does not import it."""
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError):
+        return False
+    if spec is None:
+        return False
+    files = [spec.origin] if spec.has_location and spec.origin else []
+    parents = {Path(place).resolve().parent for place in [*files, *(spec.submodule_search_locations or ())]}
+    named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    chosen = {Path(folder).resolve() for folder in [".", *filter(None, named)]}
+    return bool(parents & (chosen | {folder / package for folder in chosen}))

@@ -1,0 +1,119 @@
+"""The kinds of values that stand in a config: tables, numbers with their ranges, texts, and lists.
+
+The tables are strict: a number is not a bool and not a text, an integer is written without a
+fraction, and no number is infinite or NaN. What was checked is what runs, since nothing is converted.
+"""
+
+import re
+import unicodedata
+from posixpath import normpath
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from crackexp.tracking.uri import uri_problem
+
+
+class Strict(BaseModel):
+    """A table of keys; any other key, and any value of another type, is refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
+
+
+class Node(Strict):
+    """A table of keys that instantiates the class ``_target_``."""
+
+    target: str = Field(alias="_target_")
+    recursive: bool = Field(True, alias="_recursive_")
+    convert: Literal["none", "partial", "object", "all"] = Field("none", alias="_convert_")
+
+
+class OwnNode(Node):
+    """A node of a class of the user's own: its keys are that class' business."""
+
+    model_config = ConfigDict(extra="allow")
+    partial: Literal[False] = Field(False, alias="_partial_")
+
+
+UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}
+"""Unicode categories of control characters, of bytes that are no UTF-8, and of line and paragraph separators."""
+
+
+def _text(value: str) -> str:
+    if not value.strip():
+        raise PydanticCustomError("text", "must not be empty")
+    if any(unicodedata.category(character) in UNPRINTABLE for character in value):
+        raise PydanticCustomError("text", "must not contain control characters or line breaks")
+    return value
+
+
+def _file_name(value: str) -> str:
+    if not re.fullmatch(r"[\w.-]+", value) or not value.strip("."):
+        raise PydanticCustomError("file_name", "must be a name of letters, digits, dots, dashes and underscores")
+    return value
+
+
+def _tag(value: str) -> str:
+    if not re.fullmatch(r"[\w.\- :/]+", value) or normpath(value) != value or value.startswith((".", "/")):
+        raise PydanticCustomError(
+            "tag", "must be a tag that MLflow can keep: letters, digits, spaces, and any of . _ - : / inside"
+        )
+    return value
+
+
+def _distinct(values: list[str]) -> list[str]:
+    for value in values:
+        if values.count(value) > 1:
+            raise PydanticCustomError("distinct", "must not hold {value} twice", {"value": value})
+    return values
+
+
+Text = Annotated[str, Field(max_length=4096), AfterValidator(_text)]
+"""One line of text: a path, an address, an id."""
+FileName = Annotated[str, Field(max_length=100), AfterValidator(_file_name)]
+"""The name of something that files and folders are named after."""
+Tag = Annotated[str, Field(max_length=250), AfterValidator(_tag)]
+"""The key of a tag of an MLflow run."""
+
+
+def _store_uri(uri: str) -> str:
+    if problem := uri_problem(uri):
+        raise PydanticCustomError("store_uri", "{problem}", {"problem": problem})
+    return uri
+
+
+StoreUri = Annotated[Text, AfterValidator(_store_uri)]
+"""The address of an MLflow store."""
+
+
+def text_ending(*endings: str) -> AfterValidator:
+    """Marks a text that is a path with one of `endings`."""
+
+    def check(value: str) -> str:
+        if not _text(value).endswith(endings):
+            raise PydanticCustomError("ending", "must end with {endings}", {"endings": " or ".join(endings)})
+        return value
+
+    return AfterValidator(check)
+
+
+Distinct = AfterValidator(_distinct)
+"""Marks a list that holds nothing twice."""
+
+Positive = Annotated[int, Field(gt=0, le=1_000_000)]
+Count = Annotated[int, Field(ge=0, le=1_000_000)]
+Epochs = Annotated[int, Field(gt=0, le=100_000)]
+BatchSize = Annotated[int, Field(gt=0, le=65_536)]
+ImageSize = Annotated[int, Field(ge=32, le=2048)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+PositiveFloat = Annotated[float, Field(gt=0, le=1e6)]
+NonNegativeFloat = Annotated[float, Field(ge=0, le=1e6)]
+LearningRate = Annotated[float, Field(gt=0, le=1000)]
+Gigabytes = Annotated[float, Field(gt=0, le=1e6)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Ratio = Annotated[list[PositiveFloat], Field(min_length=3, max_length=3)]
+Precision = Literal["float32", "tensorfloat32", "mixed_bfloat16", "mixed_float16"]
+Monitor = Literal["val_loss", "val_accuracy", "loss", "accuracy"]

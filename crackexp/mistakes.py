@@ -1,0 +1,115 @@
+"""How a mistake in a config is told: the key, what is wrong with its value, what to type, where it came from."""
+
+import re
+import shlex
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from pydantic import ValidationError
+
+from crackexp.fields import Strict
+from crackexp.options import suggest, typed
+from crackexp.overrides import as_text, shown, task_overrides
+
+LONGEST = 300
+"""Characters of a value that are shown."""
+
+
+def validate(
+    model: type[Strict], node: Mapping[Any, Any], prefix: str, keys: Collection[str] | None = None
+) -> list[str]:
+    """Returns what is wrong with the keys and values of `node`, a sentence each.
+
+    Args:
+        model: says what they must be.
+        node: plain values.
+        prefix: where `node` stands, such as ``dataset``; "" for the top of the config.
+        keys: of `node` that are of interest; None: all.
+    """
+    try:
+        model.model_validate(dict(node))
+    except ValidationError as found:
+        errors = [dict(error) for error in found.errors() if keys is None or error["loc"][0] in keys]
+        return _tell(errors, model, node, prefix)
+    return []
+
+
+def source(key: str, value: Any) -> str:
+    """Says ``key=value`` and where it came from: an override, or the file of the chosen option."""
+    text = f"{key}={dict(value) if isinstance(value, Mapping) else value}"
+    text = shown(text if len(text) <= LONGEST else f"{text[:LONGEST]}...")
+    if not HydraConfig.initialized():
+        return text
+    if override := _override(key):
+        return f"{text} (override {shown(override)})"
+    group = key.split(".")[0]
+    choice = HydraConfig.get().runtime.choices.get(group)
+    file = f"{group}/{choice}.yaml" if choice else f"{HydraConfig.get().job.config_name}.yaml"
+    return f"{text} (config {file}, or what it includes)"
+
+
+def _override(key: str) -> str | None:
+    """Returns the last override that gave `key`, or the table or list that holds it, its value."""
+    if not HydraConfig.initialized():
+        return None
+    whole = re.sub(r"(\.\d+)+$", "", key)
+    for override in reversed(task_overrides(HydraConfig.get())):
+        name = override.lstrip("+~").partition("=")[0]
+        chosen = name in HydraConfig.get().runtime.choices
+        if name == whole or (not chosen and whole.startswith(f"{name}.")):
+            return override
+    return None
+
+
+def _tell(errors: Sequence[dict[str, Any]], model: type[Strict], node: Any, prefix: str) -> list[str]:
+    """Returns a sentence a key: what a union of types says of one value is one mistake."""
+    by_key: dict[str, list[dict[str, Any]]] = {}
+    for error in errors:
+        parts = [*([prefix] if prefix else []), *_place(error, node)]
+        by_key.setdefault(".".join(map(str, parts)), []).append(error)
+    deepest = {key: found for key, found in by_key.items() if not any(other.startswith(f"{key}.") for other in by_key)}
+    return [_sentence(key, found, model, prefix) for key, found in deepest.items()]
+
+
+def _place(error: dict[str, Any], node: Any) -> list[Any]:
+    """Returns the keys that lead to the value at fault, without the names of types that Pydantic puts between them."""
+    place: list[Any] = []
+    for part in error["loc"]:
+        inside = part in node if isinstance(node, Mapping) else isinstance(node, list) and isinstance(part, int)
+        if inside:
+            place.append(part)
+            node = node[part]
+        elif error["type"] == "missing":
+            place.append(part)
+    return place
+
+
+def _sentence(key: str, errors: list[dict[str, Any]], model: type[Strict], prefix: str) -> str:
+    error, value = errors[0], errors[0]["input"]
+    if error["type"] == "extra_forbidden":
+        parent, _, leaf = key.rpartition(".")
+        known = [field.alias or name for name, field in model.model_fields.items()] if parent == prefix else []
+        hint = suggest(leaf, [name for name in known if not name.startswith("_")]) if known else ""
+        return f"{key} is no key of {parent or 'the config'}.{hint} Received: {source(key, value)}"
+    if error["type"] == "missing":
+        received = _override(key) or (source(prefix, value) if prefix else "no value")
+        return f"{key} has no value. Type {typed(key)}. Received: {received}"
+    hint, whole = "", re.sub(r"(\.\d+)+$", "", key)
+    type_this = typed(whole)
+    if error["type"] == "literal_error" and isinstance(value, str):
+        choices = error["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
+        hint = suggest(value, choices)
+    if error["type"] == "string_type" and isinstance(value, (bool, int, float)) and type_this == f"{whole}=VALUE":
+        given = (_override(key) or f"={value}").partition("=")[2]
+        type_this = as_text(key, given) if key == whole else shlex.quote(f'{whole}=["{value}"]')
+    demands = list(dict.fromkeys(_demand(error) for error in errors))
+    demands[1:] = [demand.removeprefix("be ") for demand in demands[1:]]
+    return f"{key}: must {' or '.join(demands)}.{hint} Type {type_this}. Received: {source(key, value)}"
+
+
+def _demand(error: dict[str, Any]) -> str:
+    """Returns what a value must do or be, such as "be greater than 0"."""
+    message = re.sub(r"^(Input|String|List|Dictionary|Keys|Value) should ", "", error["msg"]).removeprefix("must ")
+    message = re.sub(r"a valid dictionary( or instance of \w+)?", "a table", message)
+    return message.replace("a valid boolean", "true or false, a boolean")

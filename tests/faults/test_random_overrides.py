@@ -1,0 +1,179 @@
+"""Random overrides, wrong ones above all: each is accepted, or refused in a sentence, and never ends in a traceback."""
+
+import math
+import os
+from collections.abc import Iterator
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from crackexp import roots, schema
+from crackexp.config import check
+from crackexp.errors import UserError
+from crackexp.fields import Strict
+from crackexp.options import conf_dir
+from crackexp.overrides import explain
+from crackexp.seeds import generator
+
+NEEDS = {
+    "evaluate": ["run=abc"],
+    "calibrate": ["model=abc", "dataset.path=abc"],
+    "predict": ["model=abc", "input=abc"],
+    "survey": ["model=abc", "input=abc"],
+    "explain": ["model=abc", "input=abc"],
+    "app": ["model=abc"],
+    "compare": ["runs=[abc]"],
+    "export": ["model=abc"],
+}
+"""What a command wants typed, by the name of its config."""
+ROOTS = {file.stem: getattr(roots, f"{file.stem.title()}Root") for file in sorted(conf_dir().glob("*.yaml"))}
+OPTIONS = {group: sorted(file.stem for file in (conf_dir() / group).glob("*.yaml")) for group in roots.TrainRoot.groups}
+
+SCALARS = [
+    *("null", "true", "False", "0", "-1", "1", "7", "5.0", "0.5", "1e300", "-1e300", "1e21", "1e-400", "inf", "-inf"),
+    *("nan", "9" * 25, "9" * 5000, "0x10", "1_000", "abc", "a/b", "../x", "..", ".", "/", "C:\\x", "2024-01-01", "???"),
+    *("", '""', '" "', '"\t"', '"a\x07b"', '"a\nb"', "x" * 5000, '"裂縫"', "裂縫", "a#b", "it's", "(", "a(1)", "a=b"),
+    *(
+        "a,b",
+        "1,2",
+        "range(3)",
+        "choice(1,2)",
+        "glob(*)",
+        "${nope}",
+        "${seed}",
+        "${paths}",
+        "${",
+        "$x",
+        "%",
+        "a b",
+        "'",
+    ),
+    *("\\", '"', "a\\", "@", "a@b", "~", "!!python/object:os.system"),
+]
+NESTED = [
+    *("[]", "[1]", "[null]", "[[]]", "[a,a]", "[a=b]", "[1,2", "[0.7,0.2,0.1]", "[nan,nan,nan]", "[true,true,true]"),
+    *("[{}]", "[{a:1}]", "[synthetic]", "[{synthetic:1}]", "[{synthetic:{name:../x}}]", "[{folder:{path:1}}]"),
+    *("[{synthetic:{_target_:1}}]", "[{null:{}}]", "[{1:2}]", "[{synthetic:{count:nan,weight:true}}]"),
+    *("{}", "{a:1}", "{1:2}", "{a:{b:{c:[]}}}", "{_target_:1}", "{_target_:null}", "{_target_:[a]}", "{_target_:x.y}"),
+    *("{_target_:''}", "{_target_:'..'}", "{_target_:'a b'}", "{_target_:keras}", "{_target_:os.system,_args_:[x]}"),
+    *("{_target_:keras.losses.Loss,_partial_:true}", "{_recursive_:1}", "{a:'${b}'}", "{a}", "{a:1,a:2}", "{}}"),
+]
+FORMS = ["{key}={value}"] * 6 + ["+{key}={value}", "++{key}={value}", "~{key}", "~{key}={value}", "{key}", "+{key}"]
+
+
+def fields(model: type[Strict], prefix: str) -> Iterator[str]:
+    """Yields the dotted keys of a model, with those of the tables in it."""
+    for name, field in model.model_fields.items():
+        key = f"{prefix}{field.alias or name}"
+        yield key
+        for kind in (field.annotation, *get_args(field.annotation)):
+            if isinstance(kind, type) and issubclass(kind, Strict):
+                yield from fields(kind, f"{key}.")
+
+
+def keys(root: type[roots.Root]) -> list[str]:
+    """Returns the keys that a config of `root` may have, and some that it has not."""
+    found = {
+        *fields(root, ""),
+        *root.groups,
+        "hydra",
+        "hydra.run.dir",
+        "hydra.job.chdir",
+        "hydra/launcher",
+        "hydra.mode",
+    }
+    for group in set(root.groups) - {"callbacks"}:
+        found |= {key for model in schema.GROUPS[group].values() for key in fields(model, f"{group}.")}
+        found |= {f"{group}.nothing", f"{group}.nothing.below", f"{group}@x", f"{group}/x"}
+    if "callbacks" in root.groups:
+        found |= {"callbacks.mine", *fields(schema.EarlyStopping, "callbacks.early_stopping.")}
+        found |= {"augmentation.transforms.flip", "augmentation.transforms.flip.mode", "augmentation.transforms.mine"}
+        found |= {"experiment", "debug", "sweep", "mix.0", "mix.0.synthetic"}
+    return sorted(found | {"größe", "a b", "", ".", "1", "_target_", "seed.x", "*"})
+
+
+def draw(rng: np.random.Generator) -> tuple[str, list[str]]:
+    """Returns the name of a config, and random overrides for it."""
+    name = str(rng.choice(list(ROOTS)))
+    root = ROOTS[name]
+    drawn = [f"{group}={rng.choice(OPTIONS[group])}" for group in root.groups if rng.random() < 0.5 / len(root.groups)]
+    known = keys(root)
+    for _ in range(rng.integers(1, 3)):
+        values = SCALARS if rng.random() < 0.6 else NESTED
+        form = FORMS[rng.integers(len(FORMS))]
+        drawn.append(form.format(key=known[rng.integers(len(known))], value=values[rng.integers(len(values))]))
+    return name, drawn
+
+
+def outcome(name: str, overrides: list[str]) -> DictConfig | str:
+    """Returns the checked config, or the sentence that refuses it, as the command line tells it."""
+    HydraConfig.instance().cfg = None
+    try:
+        cfg = compose(name, [*NEEDS.get(name, []), *overrides], return_hydra_config=True)
+    except Exception as error:  # of whatever kind, as in crackexp.cli
+        return explain(error)
+    if "hydra" not in cfg or cfg.hydra is None:
+        return "Hydra itself is gone."
+    HydraConfig.instance().set_config(cfg)
+    with open_dict(cfg):
+        del cfg["hydra"]
+        if OmegaConf.is_dict(cfg.get("paths")):
+            cfg.paths.output = "output"
+    try:
+        return check(cfg, ROOTS[name])
+    except UserError as error:
+        return str(error)
+
+
+def numbers(node: Any) -> Iterator[float]:
+    """Yields the floats of a config, but for those of classes that check their arguments themselves."""
+    if isinstance(node, float):
+        yield node
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            yield from numbers(value) if key != "transforms" else ()
+    elif isinstance(node, list):
+        for value in node:
+            yield from numbers(value)
+
+
+@pytest.fixture(autouse=True)
+def hydra() -> Iterator[None]:
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        yield
+    HydraConfig.instance().cfg = None
+
+
+COUNTS = [300, pytest.param(3000, marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize(
+    "count", [int(os.environ["CRACKEXP_RANDOM_OVERRIDES"])] if "CRACKEXP_RANDOM_OVERRIDES" in os.environ else COUNTS
+)
+def test_random_overrides_are_accepted_or_refused_in_a_sentence(count: int, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = generator(count, "overrides")
+    failed, accepted = [], 0
+    for _ in range(count):
+        name, overrides = draw(rng)
+        try:
+            found = outcome(name, overrides)
+            if isinstance(found, str):
+                assert len(found.split()) > 3
+                assert "Traceback" not in found
+            else:
+                accepted += 1
+                plain = OmegaConf.to_container(found)
+                assert all(math.isfinite(number) for number in numbers(plain))
+                assert OmegaConf.to_container(check(OmegaConf.create(plain), ROOTS[name])) == plain
+        except Exception as error:
+            failed.append(f"{name} {overrides}: {type(error).__name__}: {error}")
+    with capsys.disabled():
+        print(f"\nRandom overrides: tried {count}, held {count - len(failed)}")
+    assert not failed, "\n".join(failed)
+    assert 0 < accepted < count / 2
