@@ -1,21 +1,25 @@
 """Unpacks zip and rar archives that were made by someone else."""
 
 import hashlib
+import lzma
 import os
+import re
 import secrets
 import shutil
 import stat
+import struct
 import subprocess
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path, PureWindowsPath
+from collections.abc import Sequence
+from pathlib import Path
 
 from filelock import FileLock
 
+from crackexp.data.archive_members import BY_HAND, Member, check_members, encrypted
 from crackexp.errors import DataError
+from crackexp.names import file_stem, on_one_line
 from crackexp.progress import progress
 
 _RAR_MAGIC = b"Rar!\x1a\x07"
@@ -24,14 +28,8 @@ _SPARE = 256 * 2**20
 _BOMB_RATIO = 200
 _BOMB_SIZE = 2**30
 """More than both of these, times the archive's size and bytes, is no archive of images."""
-
-
-@dataclass(frozen=True)
-class _Member:
-    name: str
-    size: int
-    encrypted: bool
-    link: bool
+_BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, RuntimeError, ValueError)
+"""What zipfile raises on damaged archives, and on ways to compress that this Python cannot undo."""
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -42,8 +40,9 @@ def unpack(archive: Path, folder: Path) -> None:
         folder: must not exist yet.
 
     Raises:
-        DataError: no archive, encrypted, damaged, with a member that would land outside `folder`,
-            with a link, larger than the free disk, or a decompression bomb.
+        DataError: no archive, encrypted, damaged, larger than the free disk, a decompression bomb, or with a member
+            that cannot be unpacked alike everywhere: one that would land outside `folder`, a link, a device, a name
+            that is too long, too deep in folders, or stands there twice.
     """
     temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     try:
@@ -80,7 +79,7 @@ def unpack_once(archive: Path, cache: Path) -> Path:
     status = archive.stat()
     stamp = f"{archive.resolve()}\n{status.st_size}\n{status.st_mtime_ns}"
     key = hashlib.blake2b(os.fsencode(stamp), digest_size=8).hexdigest()
-    folder = cache / "datasets" / f"{archive.stem}-{key}"
+    folder = cache / "datasets" / f"{file_stem(archive.name)}-{key}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.parent / f".{folder.name}.lock"):
         if not folder.is_dir():
@@ -119,25 +118,27 @@ def _unpack_zip(archive: Path, folder: Path) -> None:
     try:
         with zipfile.ZipFile(archive) as source:
             infos = source.infolist()
-            _check(
-                archive,
-                folder,
-                (
-                    _Member(
-                        info.filename,
-                        info.file_size,
-                        encrypted=bool(info.flag_bits & 1),
-                        link=stat.S_ISLNK(info.external_attr >> 16),
-                    )
-                    for info in infos
-                ),
-            )
-            with progress(f"Unpacking {archive.name}", len(infos)) as advance:
+            _check(archive, folder, [_zip_member(info) for info in infos])
+            with progress(f"Unpacking {on_one_line(archive.name)}", len(infos)) as advance:
                 for info in infos:
                     source.extract(info, folder)
                     advance(1)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
+    except UnicodeDecodeError as error:
+        raise _damaged(archive, "the name of a file in it is no UTF-8 though it is marked as such") from error
+    except _BROKEN as error:
         raise _damaged(archive, str(error)) from error
+
+
+def _zip_member(info: zipfile.ZipInfo) -> Member:
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    return Member(
+        info.filename,
+        info.file_size,
+        encrypted=bool(info.flag_bits & 1),
+        folder=info.is_dir(),
+        link=kind == stat.S_IFLNK,
+        special=kind not in (0, stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK),
+    )
 
 
 def _unpack_rar(archive: Path, folder: Path) -> None:
@@ -145,8 +146,8 @@ def _unpack_rar(archive: Path, folder: Path) -> None:
     _check(archive, folder, _rar_members(listing))
     _run_7zip(archive, "x", "-y", f"-o{folder}")
     for path in folder.rglob("*"):
-        if path.is_symlink():
-            raise DataError(f"The archive holds a link, {path.name}. Received: {archive}")
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            raise DataError(f"The archive holds a link or a device, {path.name}. Received: {archive}")
 
 
 def _run_7zip(archive: Path, command: str, *options: str) -> str:
@@ -179,47 +180,38 @@ def _run_7zip(archive: Path, command: str, *options: str) -> str:
     if done.returncode == 0:
         return done.stdout
     if "encrypted" in done.stderr.lower() or "password" in done.stderr.lower():
-        raise _encrypted(archive)
+        raise encrypted(archive)
     lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
     raise _damaged(archive, "; ".join(lines[:5]))
 
 
-def _rar_members(listing: str) -> list[_Member]:
+def _rar_members(listing: str) -> list[Member]:
     _, _, blocks = listing.partition("\n----------\n")
     members = []
     for block in blocks.strip().split("\n\n"):
         fields = dict(line.split(" = ", 1) for line in block.splitlines() if " = " in line)
         if "Path" in fields:
             members.append(
-                _Member(
+                Member(
                     fields["Path"],
                     int(fields.get("Size") or 0),
                     encrypted=fields.get("Encrypted") == "+",
+                    folder=fields.get("Folder") == "+",
                     link=any(fields.get(key) for key in ("Symbolic Link", "Hard Link", "Copy Link")),
+                    special=bool(re.search(r"(?:^| )[bcps](?:[r-][w-][a-zA-Z-]){3}$", fields.get("Attributes", ""))),
                 )
             )
     return members
 
 
-def _check(archive: Path, folder: Path, members: Iterable[_Member]) -> None:
-    total = 0
-    for member in members:
-        as_windows = PureWindowsPath(member.name)  # takes / and \\ as separators
-        if as_windows.drive or as_windows.root or ".." in as_windows.parts:
-            raise DataError(
-                f"The archive would write outside its folder, to {member.name}. It is not safe to "
-                f"unpack. Received: {archive}"
-            )
-        if member.link:
-            raise DataError(f"The archive holds a link, {member.name}. It is not safe to unpack. Received: {archive}")
-        if member.encrypted:
-            raise _encrypted(archive)
-        total += member.size
+def _check(archive: Path, folder: Path, members: Sequence[Member]) -> None:
+    check_members(archive, folder, members)
+    total = sum(member.size for member in members)
     packed = archive.stat().st_size
     if total > _BOMB_SIZE and total > _BOMB_RATIO * packed:
         raise DataError(
-            f"The archive of {packed:,} bytes would unpack to {total:,}: that is no archive of "
-            f"images. Received: {archive}"
+            f"The archive of {packed:,} bytes would unpack to {total:,}, more than {_BOMB_RATIO} times as much: that "
+            f"is no archive of images. {BY_HAND} if it is. Received: {archive}"
         )
     free = shutil.disk_usage(folder).free
     if total + _SPARE > free:
@@ -227,12 +219,6 @@ def _check(archive: Path, folder: Path, members: Iterable[_Member]) -> None:
             f"The archive unpacks to {total:,} bytes and {free:,} are free at {folder.parent}. "
             f"Free some, or choose another disk with paths.cache=FOLDER. Received: {archive}"
         )
-
-
-def _encrypted(archive: Path) -> DataError:
-    return DataError(
-        f"The archive is encrypted. Unpack it by hand and give its folder as dataset.path. Received: {archive}"
-    )
 
 
 def _damaged(archive: Path, reason: str) -> DataError:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from crackexp.data import archive as archive_module
@@ -75,6 +76,104 @@ def test_no_member_leaves_the_folder(tmp_path: Path, write: WriteRar, name: str)
     assert str(archive) in str(caught.value)
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["a.bin"]
     assert not (tmp_path / "deep" / "out").exists()
+
+
+UNSAFE = [
+    (["a/" * 2000 + "1.jpg"], "2,000 folders deep"),
+    (["x" * 256 + ".jpg"], "may have 255 bytes and has 260"),
+    (["\u00e9" * 128 + ".jpg"], "has 260"),
+    (["/".join(["f" * 200] * 30) + "/1.jpg"], "path may have 4,095"),
+    (["Positive/1.jpg", "Positive/1.JPG"], "take for one name"),
+    (["Positive/1.jpg", "positive/2.jpg"], "take for one name"),
+    (["P/\u00e9.jpg", "P/e\u0301.jpg"], "take for one name"),
+    (["P", "P/1.jpg"], "as a file and as a folder"),
+    (["P/1.jpg", "P"], "as a file and as a folder"),
+]
+
+
+@pytest.mark.parametrize(
+    ("names", "words"), UNSAFE, ids=[f"{words} {number}" for number, (_, words) in enumerate(UNSAFE)]
+)
+def test_what_cannot_be_unpacked_alike_everywhere_is_refused_in_a_sentence(
+    tmp_path: Path, write: WriteRar, names: list[str], words: str
+) -> None:
+    archive = write(tmp_path / "a.bin", {"Negative/0.jpg": b"good", **dict.fromkeys(names, b"bad")})
+    with pytest.raises(DataError, match=words) as caught:
+        unpack(archive, tmp_path / "out")
+    assert len(str(caught.value)) < 600 + len(str(archive))
+    assert list(tmp_path.iterdir()) == [archive]
+
+
+def test_a_name_that_stands_twice_in_a_zip_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as target:
+        target.writestr("P/1.jpg", "one")
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            target.writestr("P/1.jpg", "other")
+    with pytest.raises(DataError, match=r"holds P/1\.jpg twice"):
+        unpack(tmp_path / "a.zip", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_folders_named_like_images_and_folders_named_twice_are_unpacked(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as target:
+        target.mkdir("P")
+        target.writestr("P/1.jpg/2.jpg", "two")
+        target.mkdir("P/1.jpg")
+        target.writestr("./P//3.jpg", "three")
+    unpack(tmp_path / "a.zip", tmp_path / "out")
+    assert _files(tmp_path / "out") == {"P/1.jpg/2.jpg": b"two", "P/3.jpg": b"three"}
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFIFO, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFSOCK])
+def test_devices_in_a_zip_are_refused(tmp_path: Path, kind: int) -> None:
+    info = zipfile.ZipInfo("Positive/pipe.jpg")
+    info.external_attr = (kind | 0o644) << 16
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as target:
+        target.writestr(info, b"")
+    with pytest.raises(DataError, match=r"device, a pipe or a socket, Positive/pipe\.jpg"):
+        unpack(tmp_path / "a.zip", tmp_path / "out")
+
+
+def test_names_that_are_no_utf8_are_refused_where_they_claim_to_be_and_kept_where_not(tmp_path: Path) -> None:
+    archive = _zip(tmp_path / "a.zip", {"caf\u00e9.jpg": b"one"})
+    data = archive.read_bytes()
+    archive.write_bytes(data.replace("caf\u00e9.jpg".encode(), b"caf\xe9\xe9.jpg"))
+    with pytest.raises(DataError, match="no UTF-8"):
+        unpack(archive, tmp_path / "out")
+    plain = _zip(tmp_path / "b.zip", {"cafee.jpg": b"one"})
+    plain.write_bytes(plain.read_bytes().replace(b"cafee.jpg", b"caf\xe9\xe9.jpg"))
+    unpack(plain, tmp_path / "out")
+    assert list(_files(tmp_path / "out").values()) == [b"one"]
+
+
+def test_a_thousand_damaged_zips_are_unpacked_or_refused_in_a_sentence(tmp_path: Path) -> None:
+    """What zipfile raises on them is of many kinds."""
+    rng, archive = np.random.default_rng(0), tmp_path / "a.zip"
+    whole = []
+    for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        with zipfile.ZipFile(archive, "w", method) as target:
+            for name, data in FILES.items():
+                target.writestr(name, data)
+        whole.append(archive.read_bytes())
+    refused = 0
+    for turn in range(1000):
+        data = bytearray(whole[turn % 4])
+        for place in rng.integers(0, len(data), rng.integers(1, 6)):
+            data[place] = rng.integers(256)
+        archive.write_bytes(data)
+        try:
+            unpack(archive, tmp_path / "out")
+        except DataError:
+            refused += 1
+            assert not (tmp_path / "out").exists()
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+        assert list(tmp_path.iterdir()) == [archive]
+    assert 500 < refused < 1000
+
+
+def test_an_archive_with_a_long_name_is_unpacked(tmp_path: Path) -> None:
+    archive = _zip(tmp_path / f"{'n' * 251}.zip", FILES)
+    assert _files(unpack_once(archive, tmp_path / "cache")) == FILES
 
 
 def test_links_in_a_zip_are_refused(tmp_path: Path) -> None:

@@ -1,0 +1,139 @@
+"""Refuses archives whose members cannot be unpacked safely, or not alike on every computer."""
+
+import os
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from crackexp.errors import DataError
+from crackexp.names import on_one_line
+
+MOST_MEMBERS = 2_000_000
+DEEPEST = 64
+"""Folders in one another; the largest published sets of images need six."""
+LONGEST_NAME = 255
+LONGEST_PATH = 4095
+"""Bytes that Linux takes."""
+BY_HAND = "Unpack it by hand and give its folder as dataset.path"
+_SHOWN = 60
+"""Characters at either end of a long name in a message."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """What an archive says of a file or folder in it.
+
+    Attributes:
+        name: The path in the archive.
+        size: Bytes once unpacked.
+        encrypted: Whether it takes a password.
+        folder: Whether it is a folder.
+        link: Whether it is a link.
+        special: Whether it is a device, a pipe or a socket.
+    """
+
+    name: str
+    size: int
+    encrypted: bool
+    folder: bool
+    link: bool
+    special: bool
+
+
+def check_members(archive: Path, folder: Path, members: Sequence[Member]) -> None:
+    """Checks what is to be unpacked before anything is.
+
+    Args:
+        archive: The archive, for messages.
+        folder: Where it is to be unpacked.
+        members: All that it holds.
+
+    Raises:
+        DataError: A member would land outside `folder`, is a link or a device, is encrypted, has too long a name,
+            stands too deep in folders, or would replace another member, also where upper and lower case are one; or
+            there are too many members.
+    """
+    if len(members) > MOST_MEMBERS:
+        raise DataError(
+            f"The archive holds {len(members):,} files, and {MOST_MEMBERS:,} is the limit. {BY_HAND}. "
+            f"Received: {archive}"
+        )
+    for member in members:
+        _check_alone(archive, folder, member)
+    known: dict[str, tuple[str, bool]] = {}
+    for member in members:
+        _check_beside(archive, member, known)
+
+
+def encrypted(archive: Path) -> DataError:
+    """Returns the error that refuses an archive which takes a password."""
+    return DataError(f"The archive is encrypted. {BY_HAND}. Received: {archive}")
+
+
+def _check_alone(archive: Path, folder: Path, member: Member) -> None:
+    """Raises DataError where a member cannot be unpacked safely, whatever stands beside it."""
+    shown = _shown(member.name)
+    as_windows = PureWindowsPath(member.name)  # takes / and \ as separators
+    parts = as_windows.parts
+    if as_windows.drive or as_windows.root or ".." in parts:
+        raise DataError(
+            f"The archive would write outside its folder, to {shown}. It is not safe to unpack. Received: {archive}"
+        )
+    if member.link:
+        raise DataError(f"The archive holds a link, {shown}. It is not safe to unpack. Received: {archive}")
+    if member.special:
+        raise DataError(
+            f"The archive holds a device, a pipe or a socket, {shown}. It is not safe to unpack. Received: {archive}"
+        )
+    if member.encrypted:
+        raise encrypted(archive)
+    if len(parts) > DEEPEST:
+        raise DataError(
+            f"The archive holds {shown}, which is {len(parts) - 1:,} folders deep, and {DEEPEST - 1} is the limit. "
+            f"{BY_HAND}. Received: {archive}"
+        )
+    name = max((len(os.fsencode(part)) for part in parts), default=0)
+    path = len(os.fsencode(folder / member.name))
+    if name > LONGEST_NAME or path > LONGEST_PATH:
+        raise DataError(
+            f"The archive holds {shown}, which is too long to unpack: a name may have {LONGEST_NAME} bytes and has "
+            f"{name:,}, a path may have {LONGEST_PATH:,} and has {path:,}. {BY_HAND}. Received: {archive}"
+        )
+
+
+def _check_beside(archive: Path, member: Member, known: dict[str, tuple[str, bool]]) -> None:
+    """Raises DataError where a member would replace another one.
+
+    Args:
+        archive: The archive, for messages.
+        member: The member to check.
+        known: The path of each file and folder so far, and whether it is a file, by the path where case does not
+            count; those of `member` are added.
+    """
+    for place, is_file in _places(member):
+        key = unicodedata.normalize("NFC", place).casefold()
+        other, was_file = known.get(key, (place, None))
+        known[key] = place, is_file
+        if other != place:
+            problem = f"{_shown(other)} and {_shown(place)}, which many computers take for one name"
+        elif was_file and is_file:
+            problem = f"{_shown(place)} twice"
+        elif was_file is not None and was_file != is_file:
+            problem = f"{_shown(place)} as a file and as a folder"
+        else:
+            continue
+        raise DataError(f"The archive holds {problem}. {BY_HAND}. Received: {archive}")
+
+
+def _places(member: Member) -> Iterator[tuple[str, bool]]:
+    """Yields the folders that a member stands in, the outermost first, and then itself; and whether each is a file."""
+    path = PurePosixPath(member.name)
+    for parent in reversed(path.parents[:-1]):
+        yield str(parent), False
+    yield str(path), not member.folder
+
+
+def _shown(name: str) -> str:
+    text = on_one_line(name)
+    return text if len(text) <= 2 * _SHOWN else f"{text[:_SHOWN]}...{text[-_SHOWN:]}"
