@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from crackexp.data.accounting import Account
 from crackexp.errors import ConfigError, UserError, refuse
 from crackexp.faults import explain_fault
+from crackexp.names import set_up_streams
 from crackexp.options import conf_dir
 from crackexp.overrides import explain
 from crackexp.signals import answer, heed, listen, stops
@@ -48,6 +49,7 @@ def run(task: Task, config_name: str) -> None:
         " ".join(sys.argv).encode()
     except UnicodeEncodeError:
         refuse(f"The command line holds bytes that are no UTF-8 text. Received: {sys.argv[1:]!a}")
+    set_up_streams()
     os.environ["HYDRA_FULL_ERROR"] = "1"
     listen()
     logging.getLogger("jax").setLevel(logging.WARNING)

@@ -19,6 +19,7 @@ from crackexp.evaluation.policy import decisions_text
 from crackexp.evaluation.sets import COMPARED, photos_note, score_text
 from crackexp.evaluation.statistics import Interval
 from crackexp.exchange.formats import FORMATS
+from crackexp.names import on_one_line
 from crackexp.tracking.logger import NoLogger
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ WIDE = 110
 """Characters a line that the whole table of a comparison takes."""
 LISTED = 50
 """Photos on the terminal; the page has more, the table all."""
-console = Console(soft_wrap=False)
+console = Console(soft_wrap=False, markup=False, emoji=False)
+"""Names of files and classes go through it, so brackets and colons in a text mean themselves."""
 
 
 def print_config(cfg: DictConfig) -> None:
@@ -80,7 +82,7 @@ def print_leaks(leaks: "Leaks") -> None:
             f"Of {leaks.tested:,} test images {' and '.join(seen)}: their score says how well training is remembered. "
             "Type split=grouped to keep them apart."
         )
-        console.print(text, style="yellow", soft_wrap=True, highlight=False, markup=False)
+        console.print(text, style="yellow", soft_wrap=True, highlight=False)
 
 
 def print_seen(name: str, index: "ImageIndex", seen: Collection[str] | None) -> None:
@@ -187,21 +189,21 @@ def print_comparison(comparison: "Comparison", failures: Sequence["Failure"]) ->
         claim = "matters" if effect.matters else "no difference shown"
         print_plain(f"{effect.name}: {claim} (p {effect.p:.3f}); {scores}")
     print_failures(failures)
-    console.print(f"\n{comparison.sentence}\n", style="bold", soft_wrap=True, highlight=False, markup=False)
+    console.print(f"\n{comparison.sentence}\n", style="bold", soft_wrap=True, highlight=False)
     for note in comparison.notes:
         print_plain(f"- {note}")
 
 
 def print_plain(text: str) -> None:
     """Prints lines as they are, never wrapped."""
-    console.print(text, soft_wrap=True, highlight=False, markup=False)
+    console.print(text, soft_wrap=True, highlight=False)
 
 
 def print_failures(failures: Sequence["Failure"]) -> None:
     """Prints the cells that have no result, each with its error."""
     for failure in failures:
         text = f"{failure.status}  {failure.name}: {failure.error}"
-        console.print(text, style="red", soft_wrap=True, highlight=False, markup=False)
+        console.print(text, style="red", soft_wrap=True, highlight=False)
 
 
 def print_predictions(counts: Mapping[str, int], account: Account, table: Path) -> None:
@@ -215,17 +217,17 @@ def print_account(account: Account) -> None:
     first, *others = account.text().splitlines()
     print_plain(first)
     if others:
-        console.print("\n".join(others), style="yellow", soft_wrap=True, highlight=False, markup=False)
+        console.print("\n".join(others), style="yellow", soft_wrap=True, highlight=False)
 
 
 def print_survey(verdicts: "pd.DataFrame", account: Account, page: Path) -> None:
     """Prints the verdict on each photo, the most severe first, what could not be read, and where the report lies."""
     folder = os.path.commonpath([Path(name).absolute().parent for name in verdicts["photo"]])
-    table = Table(title=f"Survey of {folder}", title_justify="left", title_style="bold")
+    table = Table(title=f"Survey of {on_one_line(folder)}", title_justify="left", title_style="bold")
     for column in ("photo", "decision", "marked", "regions", "longest extent"):
         table.add_column(column, justify="left" if column in ("photo", "decision") else "right", overflow="fold")
     for row in verdicts.dropna(subset="decision")[:LISTED].itertuples():
-        name, extent = os.path.relpath(row.photo, folder), f"{row.longest_extent_px:,.0f} px"
+        name, extent = on_one_line(os.path.relpath(row.photo, folder)), f"{row.longest_extent_px:,.0f} px"
         table.add_row(name, row.decision, f"{row.cracked_share:.1%}", f"{row.regions:.0f}", extent)
     console.print(table)
     print_account(account)
@@ -253,7 +255,7 @@ def print_place(place: "Place") -> None:
         console.print(
             f"Anybody who reaches this computer over the network can use the page: it asks for no password. "
             f"Type host=127.0.0.1 for yourself alone. Received: host={place.host}",
-            style="red", soft_wrap=True, highlight=False, markup=False,
+            style="red", soft_wrap=True, highlight=False,
         )  # fmt: skip
     print_plain(f"Open        {place.address}\nEnd         Ctrl-C")
 

@@ -6,6 +6,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from crackexp.names import visible
+
 
 @contextlib.contextmanager
 def replacing(file: Path, lasting: bool = False) -> Iterator[Path]:
@@ -16,7 +18,7 @@ def replacing(file: Path, lasting: bool = False) -> Iterator[Path]:
         lasting: waits for the disk, so that a power failure leaves the new file or the one before.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f"{file.name}.{uuid.uuid4().hex}.tmp")
+    temporary = file.with_name(f"{uuid.uuid4().hex}.tmp")
     try:
         yield temporary
         if lasting:
@@ -28,6 +30,6 @@ def replacing(file: Path, lasting: bool = False) -> Iterator[Path]:
 
 
 def write_text(file: Path, text: str) -> None:
-    """Writes `text` to `file`, whole or not at all; makes the folder."""
+    """Writes `text` to `file` in UTF-8, whole or not at all, with names made `visible`; makes the folder."""
     with replacing(file) as temporary:
-        temporary.write_text(text)
+        temporary.write_text(visible(text), encoding="utf-8")

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
 from crackexp import report
+from crackexp.csv_text import csv_text
 from crackexp.data.augmentation import View
 from crackexp.data.corruptions import corruptions
 from crackexp.data.decode import load_image
@@ -180,17 +181,15 @@ def log_judgement(
         report.log_predictions(logger, judged, judgement.policy, settings, image_size, explain)
         if judged.groups:
             photos = [part for part in judged.groups if part.kind == "photo"]
-            logger.log_text(
-                parts_table([judged.whole, *judged.groups]).to_csv(index=False), f"{judged.prefix}/groups.csv"
-            )
+            logger.log_text(csv_text(parts_table([judged.whole, *judged.groups])), f"{judged.prefix}/groups.csv")
             title = f"{judged.whole.name} by surface and photo"
             figure = figures.part_scores(judged.rows, title, settings.level, photos)
             logger.log_figure(figure, f"{judged.prefix}/groups.png")
     if judgement.others:
-        logger.log_text(parts_table(judgement.rows).to_csv(index=False), "also/sets.csv")
+        logger.log_text(csv_text(parts_table(judgement.rows)), "also/sets.csv")
         logger.log_figure(figures.part_scores(judgement.rows, "Sets side by side", settings.level), "also/sets.png")
     if judgement.robustness:
-        logger.log_text(judgement.robustness.table().to_csv(index=False), "corruption/scores.csv")
+        logger.log_text(csv_text(judgement.robustness.table()), "corruption/scores.csv")
         figure = figures.robustness_curves(judgement.robustness, settings.level)
         logger.log_figure(figure, "corruption/accuracy.png")
         logger.log_figure(_sheet(judgement.test.index, settings, image_size), "corruption/sheet.png")

@@ -13,6 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from crackexp import __version__
+from crackexp.csv_text import csv_text
 from crackexp.data.accounting import Account
 from crackexp.data.datamodule import DataModule
 from crackexp.data.decode import load_image
@@ -31,6 +32,7 @@ from crackexp.evaluation.report import (
 from crackexp.evaluation.statistics import Interval
 from crackexp.files import write_text
 from crackexp.models.calibrated import calibrated
+from crackexp.names import visible
 from crackexp.overrides import task_overrides
 from crackexp.seeds import generator
 from crackexp.tracking.environment import git_state, hardware, packages
@@ -77,8 +79,8 @@ def log_data(logger: NoLogger, datamodule: DataModule) -> None:
     for mixed in datamodule.mix:
         log_dataset(logger, mixed.name, mixed.index, "mixed")
         logger.log_params({f"data.mixed_images.{mixed.name}": len(mixed.train)})
-        rows = {"file": mixed.train.files, "digest": mixed.train.digests}
-        logger.log_text(pd.DataFrame(rows).to_csv(index=False), f"data/mixed/{mixed.name}.csv")
+        rows = {"file": map(visible, mixed.train.files.tolist()), "digest": mixed.train.digests}
+        logger.log_text(csv_text(pd.DataFrame(rows)), f"data/mixed/{mixed.name}.csv")
     logger.log_file(datamodule.split.manifest, "data")
     sizes = {part: len(getattr(datamodule, part)) for part in ("train", "val", "test")}
     logger.log_params({f"data.{part}_images": count for part, count in sizes.items()})
@@ -107,15 +109,16 @@ def log_account(logger: NoLogger, account: Account) -> None:
     """Logs how many files were used, left out, doubted and ignored, and a table of those left out and doubted."""
     logger.log_params({f"data.files_{name}": count for name, count in account.counts.items()})
     if account.left_out or account.doubts:
-        logger.log_text(account.table().to_csv(index=False), "data/files.csv")
+        logger.log_text(csv_text(account.table()), "data/files.csv")
 
 
 def log_leaks(logger: NoLogger, leaks: Leaks) -> None:
     """Logs how many test images training has seen, and which."""
     counts = {"data.test_copies_in_train": leaks.copies, "data.test_photos_in_train": leaks.photos}
     logger.log_params({name: count for name, count in counts.items() if count is not None})
-    table = pd.DataFrame(leaks.rows, columns=["file", "mate", "kind", "similarity"])
-    logger.log_text(table.to_csv(index=False), "data/leaks.csv")
+    rows = [(visible(file), visible(mate), kind, similarity) for file, mate, kind, similarity in leaks.rows]
+    table = pd.DataFrame(rows, columns=["file", "mate", "kind", "similarity"])
+    logger.log_text(csv_text(table), "data/leaks.csv")
 
 
 def log_dataset(logger: NoLogger, name: str, index: ImageIndex, context: str) -> None:
@@ -197,14 +200,14 @@ def log_predictions(
     predictions = probabilities.argmax(axis=1)
     decided = judged.decisions if len(policy.classes.names) > 2 else None
     scores = judged.whole.scores if decided is None else {**judged.whole.scores, **judged.decided}
-    logger.log_text(metrics_table(scores).to_csv(), f"{prefix}/metrics.csv")
+    logger.log_text(csv_text(metrics_table(scores), index=True), f"{prefix}/metrics.csv")
     text, counts = classification_report_text(labels, predictions, names), None
     if decided is not None:
         counts = decisions_table(labels, decided, index.classes, policy.thresholds.defect)
         text += f"\nDecisions, {policy}\n{counts.to_string()}\n"
     logger.log_text(text, f"{prefix}/classification_report.txt")
     table = predictions_table(index.files, index.digests, labels, probabilities, index.classes, index.groups, decided)
-    logger.log_text(table.to_csv(index=False), f"{prefix}/predictions.csv")
+    logger.log_text(csv_text(table), f"{prefix}/predictions.csv")
 
     for name, figure in {
         "confusion_matrix": figures.confusion_matrix(labels, predictions, names, counts),

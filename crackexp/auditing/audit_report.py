@@ -12,11 +12,13 @@ from matplotlib.figure import Figure
 
 from crackexp import __version__
 from crackexp.auditing.findings import Audit
+from crackexp.csv_text import csv_text
 from crackexp.data.decode import load_image
 from crackexp.data.index import ImageIndex
 from crackexp.data.pixels import resize
 from crackexp.evaluation import figures
 from crackexp.files import write_text
+from crackexp.names import visible
 from crackexp.prediction.overlay import jpeg, shrunk
 
 SIDE = 240
@@ -65,7 +67,7 @@ class Report:
         self.files: list[Path] = []
         self.sections = [section for section in _sections(audit, shown) if section.cards]
         self._index, self._audit = index, audit
-        self._row_of = {file: row for row, file in enumerate(index.files.tolist())}
+        self._row_of = {visible(file): row for row, file in enumerate(index.files.tolist())}
 
     def write(self, title: str, how: str) -> None:
         """Writes all tables and the page.
@@ -84,7 +86,7 @@ class Report:
             "doubts": audit.doubts,
         }
         for name, table in tables.items():
-            self._write(self.folder / f"{name}.csv", table.to_csv(index=False))
+            self._write(self.folder / f"{name}.csv", csv_text(table))
         environment = Environment(
             loader=PackageLoader("crackexp.auditing", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
         )

@@ -11,6 +11,7 @@ from crackexp.data.grouped_split import together
 from crackexp.data.index import ImageIndex
 from crackexp.data.split import PARTS, Split
 from crackexp.data.thumbnails import Thumbnails
+from crackexp.names import visible
 
 RARE = 0.2
 """Share of the images of a class, relative to the largest, from which down it is called rare."""
@@ -96,15 +97,18 @@ def audit_images(
         images.loc[found, "suspected"] = np.asarray(index.class_names)[probabilities[found].argmax(axis=1)]
         images.loc[found, "suspect_rank"] = np.arange(1, len(found) + 1)
     pairs = _pairs(index, copies, images)
-    left_out = pd.DataFrame([(one.file, one.reason) for one in index.account.left_out], columns=["file", "reason"])
-    doubts = pd.DataFrame([(one.file, one.reason) for one in index.account.doubts], columns=["file", "reason"])
+    left_out, doubts = (
+        pd.DataFrame([(visible(one.file), visible(one.reason)) for one in remarks], columns=["file", "reason"])
+        for remarks in (index.account.left_out, index.account.doubts)
+    )
     audit = Audit(images, pairs, left_out, doubts, [], probabilities is not None)
     audit.findings.extend(_findings(index, audit, split))
     return audit
 
 
 def _images(index: ImageIndex, looks: Thumbnails, copies: Duplicates, split: Split | None) -> pd.DataFrame:
-    images = pd.DataFrame({"file": index.files, "class": np.asarray(index.class_names)[index.labels]})
+    files = _shown(index)
+    images = pd.DataFrame({"file": files, "class": np.asarray(index.class_names)[index.labels]})
     if split is not None:
         part_of = {file: part for part in PARTS for file in getattr(split, part).files.tolist()}
         images["part"] = [part_of[file] for file in index.files.tolist()]
@@ -114,13 +118,19 @@ def _images(index: ImageIndex, looks: Thumbnails, copies: Duplicates, split: Spl
     images["brightness"] = [picture.mean() for picture in looks.pictures]
     images["contrast"] = [picture.std() for picture in looks.pictures]
     images["sharpness"] = looks.sharpness
-    images["copy_of"], images["copies"] = index.files[copies.groups], copies.sizes
+    images["copy_of"], images["copies"] = files[copies.groups], copies.sizes
     return images
+
+
+def _shown(index: ImageIndex) -> np.ndarray:
+    """Returns the files of `index` as they stand in tables."""
+    return np.array([visible(file) for file in index.files.tolist()])
 
 
 def _pairs(index: ImageIndex, copies: Duplicates, images: pd.DataFrame) -> pd.DataFrame:
     first, second = copies.pairs.T
-    pairs = pd.DataFrame({"file": index.files[first], "mate": index.files[second]})
+    files = _shown(index)
+    pairs = pd.DataFrame({"file": files[first], "mate": files[second]})
     for column in ("class", "part"):
         if column in images:
             pairs[column] = images[column].to_numpy()[first]

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
+from crackexp.names import on_one_line, visible
+
 INCOMPLETE = 3
 """The exit status of a command that left out a file which may be an image."""
 
@@ -112,8 +114,8 @@ class Account:
         """Returns a row for each file that was left out or is doubted, with the columns file, fate and reason."""
         import pandas as pd  # takes half a second, which --help and refusals do not wait for
 
-        rows = [(one.file, LEFT_OUT, one.reason) for one in self.left_out]
-        rows += [(one.file, DOUBTED, one.reason) for one in self.doubts]
+        rows = [(visible(one.file), LEFT_OUT, visible(one.reason)) for one in self.left_out]
+        rows += [(visible(one.file), DOUBTED, visible(one.reason)) for one in self.doubts]
         return pd.DataFrame(rows, columns=["file", "fate", "reason"])
 
     def text(self) -> str:
@@ -126,7 +128,7 @@ class Account:
             line += f"; {counts['ignored']:,} others ignored ({kinds})"
         lines = [line]
         for fate, remarks in ((LEFT_OUT, self.left_out), (DOUBTED, self.doubts)):
-            lines += [f"  {fate}: {one.file}: {one.reason}" for one in remarks[:SHOWN]]
+            lines += [f"  {fate}: {on_one_line(f'{one.file}: {one.reason}')}" for one in remarks[:SHOWN]]
             if len(remarks) > SHOWN:
                 lines.append(f"  {fate}: and {len(remarks) - SHOWN:,} more")
         return "\n".join(lines)

@@ -11,6 +11,7 @@ from crackexp.data.index import ImageIndex, OnBadFile, build_index
 from crackexp.data.listing import is_image, is_litter, list_images, without_links
 from crackexp.decisions import positives_of
 from crackexp.errors import DataError
+from crackexp.names import visible
 
 _POSITIVE_NAMES = frozenset({"positive", "crack", "cracks", "cracked", "defect"})
 _SOUND_NAMES = frozenset({"negative", "sound", "intact", "good", "ok", "none", "background", "uncracked", "undamaged"})
@@ -114,7 +115,9 @@ def class_members(
         raise _too_few_classes(root, folders, list(found))
     if account is not None:
         account.add(noted.renamed(lambda file: os.path.relpath(file, root)))
-    return sorted((image.path.relative_to(root).as_posix(), name) for name, images in found.items() for image in images)
+    return sorted(
+        (image.path.relative_to(root).as_posix(), visible(name)) for name, images in found.items() for image in images
+    )
 
 
 def _class_folders(root: Path, classes: Sequence[str] | None, account: Account) -> list[str]:

@@ -1,6 +1,5 @@
 """The list of a dataset's images: files, labels, content digests, source photos."""
 
-import csv
 import hashlib
 import logging
 import os
@@ -13,12 +12,14 @@ from typing import Literal
 
 import numpy as np
 
+from crackexp.csv_text import csv_text
 from crackexp.data.accounting import Account
 from crackexp.data.decode import CheckedFile, check_file
 from crackexp.data.digests import DigestCache, root_key
 from crackexp.decisions import Classes, positives_of
 from crackexp.errors import ConfigError, DataError
-from crackexp.files import replacing
+from crackexp.files import write_text
+from crackexp.names import on_one_line, visible
 from crackexp.progress import progress
 
 OnBadFile = Literal["error", "skip"]
@@ -276,17 +277,16 @@ def _check(root: Path, files: np.ndarray, folder: Path) -> list[CheckedFile]:
 def _report_bad_files(root: Path, account: Account, folder: Path, on_bad_file: str) -> None:
     bad = sorted((one.file, one.reason) for one in account.left_out if one.may_be_image)
     report = folder / f"bad-files-{root_key(root)}.csv"
-    with (
-        replacing(report) as temporary,
-        temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as stream,
-    ):
-        csv.writer(stream).writerows([("file", "reason"), *bad])
+    import pandas as pd  # takes half a second, which --help and refusals do not wait for
+
+    rows = [(visible(file), visible(reason)) for file, reason in bad]
+    write_text(report, csv_text(pd.DataFrame(rows, columns=["file", "reason"])))
 
     count = f"{len(bad)} image file{'s' if len(bad) > 1 else ''}"
     if on_bad_file == "skip":
-        _log.warning("left out %s of %s that cannot be used, listed in %s", count, root, report)
+        _log.warning("left out %s of %s that cannot be used, listed in %s", count, visible(str(root)), report)
         return
-    lines = [f"  {file}: {reason}" for file, reason in bad[:_SHOWN]]
+    lines = [f"  {on_one_line(f'{file}: {reason}')}" for file, reason in bad[:_SHOWN]]
     if len(bad) > _SHOWN:
         lines.append(f"  and {len(bad) - _SHOWN} more")
     listing = "\n".join(lines)

@@ -14,12 +14,17 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
+from crackexp.csv_text import csv_text, escaped
 from crackexp.data.duplicates import find_duplicates
 from crackexp.data.index import ImageIndex
 from crackexp.data.leaks import Leaks, find_leaks
 from crackexp.errors import ConfigError, DataError
+from crackexp.files import write_text
+from crackexp.names import visible
 
 PARTS = ("train", "val", "test")
+_STEM_BYTES = 200
+"""Bytes of a file's stem that stand in the name of its link: file systems take 255 for the whole."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class Split:
     Attributes:
         train, val, test: the parts.
         folder: holds `train/CLASS`, `val/CLASS`, `test/CLASS` with symbolic links to the images.
-        manifest: csv in `folder` with the columns split, class, file, digest.
+        manifest: csv in `folder` with the columns split, class, file, digest; see `csv_text` for how texts stand in it.
         name: readable, such as `ratio-0.7-0.2-0.1-seed-1337`.
         key: 16 hex digits over the dataset's fingerprint and what made the split; the same on
             every machine.
@@ -192,7 +197,8 @@ def _link_names(index: ImageIndex) -> list[str]:
     for file, name in zip(files, classes, strict=True):
         path = Path(file)
         mark = hashlib.blake2b(os.fsencode(file), digest_size=8).hexdigest()
-        links.append(f"{name}/{path.stem}.{mark}{path.suffix}")
+        stem = os.fsdecode(os.fsencode(path.stem)[:_STEM_BYTES])
+        links.append(f"{name}/{stem}.{mark}{path.suffix}")
     return links
 
 
@@ -208,12 +214,18 @@ def _placed(folder: Path, index: ImageIndex) -> set[tuple[str, str]]:
 
 
 def _write_manifest(folder: Path, index: ImageIndex, links: list[str]) -> None:
+    import pandas as pd  # takes half a second, which --help and refusals do not wait for
+
     part_of = dict(_placed(folder, index))
-    names = [index.class_names[label] for label in index.labels]
-    rows = zip((part_of[link] for link in links), names, index.files, index.digests, strict=True)
-    manifest = folder / "manifest.csv"
-    with manifest.open("w", newline="", encoding="utf-8", errors="surrogateescape") as stream:
-        csv.writer(stream).writerows([("split", "class", "file", "digest"), *rows])
+    table = pd.DataFrame(
+        {
+            "split": [part_of[link] for link in links],
+            "class": [index.class_names[label] for label in index.labels],
+            "file": [visible(file) for file in index.files.tolist()],
+            "digest": index.digests,
+        }
+    )
+    write_text(folder / "manifest.csv", csv_text(table))
 
 
 def _read_parts(folder: Path, index: ImageIndex, links: list[str]) -> np.ndarray | None:
@@ -223,7 +235,7 @@ def _read_parts(folder: Path, index: ImageIndex, links: list[str]) -> np.ndarray
         return None
     with manifest.open(newline="", encoding="utf-8", errors="surrogateescape") as stream:
         part_of = {row["file"]: row["split"] for row in csv.DictReader(stream)}
-    parts = [part_of.get(str(file), "") for file in index.files]
+    parts = [part_of.get(escaped(file), "") for file in index.files.tolist()]
     if _placed(folder, index) != set(zip(links, parts, strict=True)):
         return None
     return np.array([PARTS.index(part) for part in parts])

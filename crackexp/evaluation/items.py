@@ -8,6 +8,7 @@ from typing import IO
 import numpy as np
 import pandas as pd
 
+from crackexp.csv_text import unescaped
 from crackexp.errors import DataError
 
 LOSSES = ("accuracy", "log_loss", "brier")
@@ -49,9 +50,10 @@ class SharedItems:
 
 
 def read_predictions(file: str | Path | IO[str]) -> pd.DataFrame:
-    """Reads the CSV of a `predictions_table`; classes called "NA" or "001" stay texts."""
+    """Reads the CSV of a `predictions_table` as it was; classes called "NA", "001" or "=1" stay texts."""
     texts = dict.fromkeys(("path", "digest", "group", "label", "prediction"), str)
-    return pd.read_csv(file, dtype=texts, keep_default_na=False)
+    table = pd.read_csv(file, dtype=texts, keep_default_na=False)
+    return table.assign(**{name: table[name].map(unescaped) for name in texts if name in table})
 
 
 def item_losses(predictions: pd.DataFrame, metric: str) -> np.ndarray:

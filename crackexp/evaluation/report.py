@@ -8,6 +8,7 @@ from sklearn.metrics import classification_report
 
 from crackexp.decisions import SOUND, UNSURE, Classes, Defect
 from crackexp.evaluation.statistics import Interval
+from crackexp.names import visible
 
 
 def predictions_table(
@@ -39,7 +40,7 @@ def predictions_table(
     predictions = probabilities.argmax(axis=1)
     table = pd.DataFrame(
         {
-            "path": files,
+            "path": [visible(file) for file in files.tolist()],
             "digest": digests,
             "label": names[labels],
             "prediction": names[predictions],

@@ -15,6 +15,7 @@ from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
 
+from crackexp.csv_text import csv_text
 from crackexp.data.pixels import UnusableImageError
 from crackexp.page.listening import Place
 from crackexp.page.session import Limits, Session, Stopped, develop, photo_table, tile_table
@@ -181,7 +182,7 @@ def routes(desk: Desk, names: list[str]) -> FastAPI:
 
 
 async def _csv(table: Callable[..., pd.DataFrame], *arguments: object) -> Response:
-    text = await asyncio.to_thread(lambda: table(*arguments).to_csv(index=False))
+    text = await asyncio.to_thread(lambda: csv_text(table(*arguments)))
     return Response(text, media_type="text/csv", headers={"Content-Disposition": "attachment"})
 
 

@@ -13,6 +13,7 @@ from crackexp.data.decode import load_image
 from crackexp.decisions import Defect
 from crackexp.evaluation.figures.evidence import evidence
 from crackexp.files import replacing, write_text
+from crackexp.names import file_stem
 from crackexp.prediction.inputs import Input
 from crackexp.prediction.overlay import jpeg
 from crackexp.progress import progress
@@ -57,7 +58,7 @@ class Explanations:
         with progress("Drawing", len(rows)) as advance:
             for one, row, cells in zip(inputs, rows.itertuples(), maps, strict=True):
                 self._count += 1
-                name = f"images/{self._count:05}_{Path(one.name).stem}.jpg" if pd.isna(row.reason) else None
+                name = f"images/{self._count:05}_{file_stem(one.name)}.jpg" if pd.isna(row.reason) else None
                 if name:
                     with replacing(self.folder / name) as temporary:
                         temporary.write_bytes(jpeg(self._picture(one, cells), 90))

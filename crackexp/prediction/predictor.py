@@ -11,6 +11,7 @@ from crackexp.data.accounting import Account
 from crackexp.data.pipeline import ReadResult, readable_batches
 from crackexp.decisions import SOUND, UNSURE
 from crackexp.errors import ConfigError
+from crackexp.names import visible
 from crackexp.prediction.inputs import Input
 from crackexp.progress import progress
 from crackexp.tracking.models import LoggedModel
@@ -142,11 +143,11 @@ class Predictor:
         decided = self.thresholds.decide(probability, classes.leads(outputs))
         table = pd.DataFrame(
             {
-                "path": pd.array([one.name for one in inputs], "string"),
+                "path": pd.Series([one.name for one in inputs], dtype=object),
                 "label": pd.array(names[outputs.argmax(axis=1)].tolist(), "string"),
                 "probability": pd.array(probability, "Float32"),
                 "decision": pd.array(decided.tolist(), "string"),
-                "reason": pd.array([one.reason for one in results], "string"),
+                "reason": pd.array([one.reason and visible(one.reason) for one in results], "string"),
                 "doubt": pd.array(["; ".join(one.doubts) or None for one in results], "string"),
             }
         )

@@ -10,9 +10,11 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader
 
 from crackexp import __version__
+from crackexp.csv_text import csv_text
 from crackexp.data.accounting import Account, Remark
 from crackexp.decisions import Defect
 from crackexp.files import replacing, write_text
+from crackexp.names import file_stem, visible
 from crackexp.prediction.inputs import Input
 from crackexp.prediction.overlay import heat_layer, jpeg, overlay, shrunk
 from crackexp.prediction.place import gps
@@ -40,7 +42,7 @@ def by_severity(rows: Sequence[Mapping[str, Any]], left_out: Sequence[Remark]) -
         rows: `photo`, and what `Finding.verdict` says of it.
         left_out: The files without a photo; the column `reason` says why.
     """
-    table = pd.DataFrame([*rows, *({"photo": one.file, "reason": one.reason} for one in left_out)])
+    table = pd.DataFrame([*rows, *({"photo": visible(one.file), "reason": visible(one.reason)} for one in left_out)])
     return table.sort_values(SEVERITY, ascending=False, kind="stable") if rows else table
 
 
@@ -70,8 +72,8 @@ class Survey:
 
     def add(self, one: Input, found: Finding) -> None:
         """Writes the overlays, the tiles and the outlines of one photo, and keeps what the page shows of it."""
-        name = one.name
-        stem = f"{len(self._rows) + 1:04}_{Path(name).stem}"
+        name = visible(one.name)
+        stem = f"{len(self._rows) + 1:04}_{file_stem(one.name)}"
         row = {"photo": name, **found.verdict(self._mm_per_px), "files": f"photos/{stem}"}
         if found.doubts:
             row["doubt"] = "; ".join(found.doubts)
@@ -83,7 +85,7 @@ class Survey:
         for suffix, heat, regions in (("jpg", found.heat, found.regions), ("gradcam.jpg", found.evidence, [])):
             picture = overlay(found.photo, heat, found.cell, regions)
             self._write(base.with_name(f"{stem}.{suffix}"), jpeg(picture, 90))
-        self._write(base.with_name(f"{stem}.tiles.csv"), found.tiles().to_csv(index=False).encode())
+        self._write(base.with_name(f"{stem}.tiles.csv"), csv_text(found.tiles()).encode())
         self._write(base.with_name(f"{stem}.geojson"), found.geojson(name, self._mm_per_px).encode())
         self._rows.append(row)
         self._show(stem, found)
@@ -111,7 +113,7 @@ class Survey:
             how: the model, the tiles and the threshold, in a line.
         """
         table = self.table()
-        self._write(self.folder / "photos.csv", table.to_csv(index=False).encode())
+        self._write(self.folder / "photos.csv", csv_text(table).encode())
         read = table[table["files"].notna()] if self._rows else table[:0]
         environment = Environment(
             loader=PackageLoader("crackexp.prediction", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True

@@ -1,4 +1,7 @@
-"""Tables that are written part by part, and are there whole or not at all: CSV, JSON lines or Parquet."""
+"""Tables that are written part by part, and are there whole or not at all: CSV, JSON lines or Parquet.
+
+Texts in them are valid Unicode, see `visible`; in CSV none is a formula, see `csv_text`.
+"""
 
 import contextlib
 import json
@@ -7,7 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from crackexp.csv_text import csv_text
 from crackexp.files import replacing
+from crackexp.names import visible
 
 Write = Callable[[pd.DataFrame], None]
 
@@ -30,13 +35,18 @@ def writing(file: Path) -> Iterator[Write]:
 
 
 def _csv(file: Path) -> Write:
-    return lambda rows: rows.to_csv(file, mode="a", header=not file.exists(), index=False)
+    def write(rows: pd.DataFrame) -> None:
+        text = csv_text(rows, header=not file.exists())
+        with file.open("a", encoding="utf-8", newline="") as stream:
+            stream.write(text)
+
+    return write
 
 
 def _json_lines(file: Path) -> Write:
     def write(rows: pd.DataFrame) -> None:
         with file.open("a", encoding="utf-8") as stream:
-            for row in rows.astype(object).where(rows.notna(), None).to_dict("records"):
+            for row in _visible(rows).astype(object).where(rows.notna(), None).to_dict("records"):
                 stream.write(json.dumps(row, ensure_ascii=False) + "\n")
 
     return write
@@ -49,9 +59,15 @@ def _parquet(file: Path, stack: contextlib.ExitStack) -> Write:
     writer: list[pq.ParquetWriter] = []
 
     def write(rows: pd.DataFrame) -> None:
-        table = pa.Table.from_pandas(rows, preserve_index=False)
+        table = pa.Table.from_pandas(_visible(rows), preserve_index=False)
         if not writer:
             writer.append(stack.enter_context(pq.ParquetWriter(file, table.schema)))
         writer[0].write_table(table)
 
     return write
+
+
+def _visible(rows: pd.DataFrame) -> pd.DataFrame:
+    """Returns `rows` with valid texts; only columns of Python objects can hold others."""
+    objects = rows.select_dtypes("object")
+    return rows.assign(**objects.map(lambda cell: visible(cell) if isinstance(cell, str) else cell))

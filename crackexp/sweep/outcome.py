@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
 from crackexp import console
+from crackexp.csv_text import csv_text
 from crackexp.errors import DataError
 from crackexp.evaluation.comparison import Comparison, compare
 from crackexp.evaluation.figures.sweep import sweep_figures
@@ -55,8 +56,8 @@ def report(
         parent,
         texts={
             "sweep/report.html": html_of(found, name, figures, failures, command),
-            "sweep/cells.csv": found.cells.to_csv(index=False),
-            "sweep/settings.csv": found.table.to_csv(index=False),
+            "sweep/cells.csv": csv_text(found.cells),
+            "sweep/settings.csv": csv_text(found.table),
         },
         figures={f"sweep/{title}.png": figure for title, figure in figures.items()},
     )

@@ -8,6 +8,8 @@ from typing import Any
 from mlflow.data.dataset_source_registry import get_dataset_source_from_json
 from mlflow.data.meta_dataset import MetaDataset
 
+from crackexp.names import visible
+
 
 class ImageDataset(MetaDataset):
     """Images on disk.
@@ -21,7 +23,7 @@ class ImageDataset(MetaDataset):
 
     def __init__(self, name: str, root: Path, digest: str, profile: Mapping[str, Any]) -> None:
         self._profile = dict(profile)
-        source = get_dataset_source_from_json(json.dumps({"uri": str(root)}), source_type="local")
+        source = get_dataset_source_from_json(json.dumps({"uri": visible(str(root))}), source_type="local")
         super().__init__(source, name=name, digest=digest)
 
     @property

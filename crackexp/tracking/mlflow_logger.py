@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from crackexp.data import pixels
 from crackexp.errors import UserError
+from crackexp.names import visible
 from crackexp.quiet import quiet
 from crackexp.signals import answer, heed, uninterrupted
 from crackexp.tracking.alive import Alive
@@ -77,6 +78,7 @@ class MlflowLogger(NoLogger):
             UserError: the store cannot be reached.
         """
         experiment_id = self.open_store()
+        tags = {key: visible(value) for key, value in tags.items()}
         if parent:
             tags = {**tags, "mlflow.parentRunId": parent}
         alive = Alive(self.uri)
@@ -103,23 +105,25 @@ class MlflowLogger(NoLogger):
     def _fail(self, status: str, error: BaseException) -> None:
         """Ends the run with the error in it, as far as the store, which may be the cause, can still be written."""
         with contextlib.suppress(mlflow.MlflowException, SQLAlchemyError, OSError):
-            mlflow.set_tag("error", f"{type(error).__name__}: {error}"[:5000])
-            mlflow.log_text(traceback.format_exc(), "error.txt")
+            mlflow.set_tag("error", visible(f"{type(error).__name__}: {error}")[:5000])
+            mlflow.log_text(visible(traceback.format_exc()), "error.txt")
         with contextlib.suppress(mlflow.MlflowException, SQLAlchemyError, OSError):
             mlflow.end_run(status)
 
     def _open(self, run_id: str | None, name: str, tags: Mapping[str, str], experiment_id: str) -> mlflow.ActiveRun:
         if run_id:
             return self._reopen(run_id, tags)
-        return mlflow.start_run(experiment_id=experiment_id, run_name=self.run_name or name, tags=dict(tags))
+        run_name = visible(self.run_name or name)
+        return mlflow.start_run(experiment_id=experiment_id, run_name=run_name, tags=dict(tags))
 
     @uninterrupted()
     def set_tags(self, tags: Mapping[str, str]) -> None:
-        mlflow.set_tags(dict(tags))
+        mlflow.set_tags({key: visible(value) for key, value in tags.items()})
 
     @uninterrupted()
     def log_params(self, params: Mapping[str, Any]) -> None:
-        mlflow.log_params({name: value for name, value in params.items() if name not in self._params})
+        new = {name: visible(str(value)) for name, value in params.items() if name not in self._params}
+        mlflow.log_params(new)
 
     @uninterrupted()
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
@@ -132,7 +136,7 @@ class MlflowLogger(NoLogger):
 
     @uninterrupted()
     def log_text(self, text: str, path: str) -> None:
-        mlflow.log_text(text, path)
+        mlflow.log_text(visible(text), path)
 
     @uninterrupted()
     def log_file(self, file: Path, folder: str) -> None:

@@ -19,6 +19,7 @@ from mlflow.utils.time import get_current_time_millis
 from crackexp.errors import DataError
 from crackexp.evaluation.comparison import Cell
 from crackexp.evaluation.items import read_predictions
+from crackexp.names import visible
 from crackexp.tracking.alive import STOPPED, Alive
 from crackexp.tracking.mlflow_logger import PNG, MlflowLogger
 from crackexp.tracking.view import View
@@ -140,7 +141,7 @@ class SweepStore:
         """
         if any(run.info.run_name == name and run.info.start_time >= begun for run in self.children(parent)):
             return
-        text = f"{type(error).__name__}: {error}"[:5000]
+        text = visible(f"{type(error).__name__}: {error}")[:5000]
         every = {**tags, PARENT_TAG: parent, "error": text}
         child = self.client.create_run(self.experiment_id, tags=every, run_name=name).info.run_id
         self.client.set_terminated(child, "FAILED")
