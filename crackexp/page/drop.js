@@ -33,7 +33,7 @@ export default {
       <p v-for="line in notes" class="note" role="status">{{ line }}</p>
     </div>`,
   props: { url: String, suffixes: Array, megabytes: Number, room: Number, share: Number },
-  data: () => ({ over: false, queue: [], total: 0, done: 0, name: "", notes: [] }),
+  data: () => ({ over: false, queue: [], total: 0, done: 0, name: "", notes: [], halted: false }),
   mounted() {
     window.addEventListener("pagehide", () => navigator.sendBeacon(`${this.url}/forget`));
     this.listeners = { dragover: this.hover, dragleave: this.leave, drop: this.drop };
@@ -80,6 +80,7 @@ export default {
           `${wanted.length - room} of ${wanted.length} photos were left out: there is room for ${room}. ` +
             "Clear the page first; python -m crackexp.survey takes any number.",
         );
+      this.halted = false;
       this.queue.push(...wanted.slice(0, room));
       this.total += Math.min(wanted.length, room);
       if (!this.sending) this.send();
@@ -107,7 +108,12 @@ export default {
         return;
       }
       try {
-        const answer = await fetch(`${this.url}?name=${encodeURIComponent(name)}`, { method: "POST", body: file });
+        let answer;
+        while (!answer || answer.status === 503) {
+          if (answer) await new Promise((resolve) => setTimeout(resolve, 1000 * (answer.headers.get("Retry-After") ?? 3)));
+          if (this.halted) return;
+          answer = await fetch(`${this.url}?name=${encodeURIComponent(name)}`, { method: "POST", body: file });
+        }
         if (answer.status >= 500) this.$emit("refused", name, "the program failed at it: its terminal says why");
         else if (!answer.ok) this.give(`${name} was not taken: ${await answer.text()}`);
       } catch (error) {
@@ -119,6 +125,7 @@ export default {
       this.halt();
     },
     halt() {
+      this.halted = true;
       this.total -= this.queue.length;
       this.queue = [];
     },

@@ -4,7 +4,7 @@ What belongs to a tab of a browser has the random id of NiceGUI's client in its 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 
 import numpy as np
 import pandas as pd
@@ -17,16 +17,28 @@ from starlette.requests import ClientDisconnect
 
 from crackexp.csv_text import csv_text
 from crackexp.data.pixels import UnusableImageError
+from crackexp.page.guard import (
+    BODY_RATE,
+    BODY_WINDOW,
+    CONNECTIONS,
+    HEAD_BYTES,
+    RequestProtocol,
+    ResponseHeadersMiddleware,
+    SameOriginMiddleware,
+    SlowBodyMiddleware,
+)
 from crackexp.page.listening import Place
 from crackexp.page.session import Limits, Session, Stopped, develop, photo_table, tile_table
 from crackexp.page.view import View
 from crackexp.prediction.predictor import MIN_SIDE
 from crackexp.prediction.surveyor import Surveyor
 
-RECEIVING = 4
-"""Files that are in memory at once, from all tabs; others wait in their browsers."""
-PATIENCE = 300
-"""Seconds in which a file must have arrived."""
+HELD = 8
+"""Files of the largest size whose bytes are in memory at once, from all tabs; of more, a browser sends again later."""
+QUEUED = 8
+"""Files that a tab may send at once; the page sends one after the other."""
+RETRY = 3
+"""Seconds after which a browser sends a file again that there was no memory for."""
 RECONNECT = 60
 """Seconds after which a tab that is gone is forgotten."""
 GRACE = 2
@@ -62,7 +74,7 @@ class Desk:
         self.stopping: Callable[[], bool] = lambda: False
         self._mm_per_px = mm_per_px
         self._sessions: dict[str, Session] = {}
-        self._receiving = asyncio.Semaphore(RECEIVING)
+        self._held = 0
         self._looking = asyncio.Lock()
 
     def warm_up(self) -> None:
@@ -91,23 +103,39 @@ class Desk:
         return self._sessions[tab]
 
     async def take(self, session: Session, name: str, chunks: AsyncIterator[bytes]) -> None:
-        """Receives a file, and has it looked at when its turn has come.
+        """Receives a file, and has it looked at when its turn has come; of each tab one at a time.
 
         Raises:
-            HTTPException: the session is full, or the file takes too long to arrive; status 409 and 408.
-            ClientDisconnect: the browser has given up.
+            HTTPException: The session is full (status 409), sends too many files at once (429), or there is no memory
+                for more files (503).
+            ClientDisconnect: The browser has given up.
         """
         going = session.going()
-        async with self._receiving:
-            if not session.room:
-                raise HTTPException(409, f"{self.limits.photos} photos are kept at once.")
-            try:
-                async with asyncio.timeout(PATIENCE):
-                    data = b"".join([chunk async for chunk in chunks])
-            except TimeoutError:
-                raise HTTPException(408, f"The file did not arrive within {PATIENCE} seconds.") from None
+        if session.sending >= QUEUED:
+            raise HTTPException(429, f"A page sends at most {QUEUED} photos at once.")
+        session.sending += 1
+        try:
+            async with session.receiving:
+                if not session.room:
+                    raise HTTPException(409, f"{self.limits.photos} photos are kept at once.")
+                await self._receive(session, name, chunks, going)
+        finally:
+            session.sending -= 1
+
+    async def _receive(
+        self, session: Session, name: str, chunks: AsyncIterator[bytes], going: Callable[[], bool]
+    ) -> None:
+        data = bytearray()
+        try:
+            async for chunk in chunks:
+                data += chunk
+                self._held += len(chunk)
+                if self._held > HELD * self.limits.bytes:
+                    raise HTTPException(503, "Too many photos arrive at once.", {"Retry-After": str(RETRY)})
             async with self._looking:
-                await self._look(session, name, data, going)
+                await self._look(session, name, bytes(data), going)
+        finally:
+            self._held -= len(data)
 
     async def _look(self, session: Session, name: str, data: bytes, going: Callable[[], bool]) -> None:
         loop = asyncio.get_running_loop()
@@ -139,14 +167,11 @@ def routes(desk: Desk, names: list[str]) -> FastAPI:
         names: see `Place.names`.
     """
     app = FastAPI(openapi_url=None)
+    app.add_middleware(SlowBodyMiddleware, rate=BODY_RATE, window=BODY_WINDOW)
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=desk.limits.bytes)
+    app.add_middleware(SameOriginMiddleware)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=names, www_redirect=False)
-
-    @app.middleware("http")
-    async def harden(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = await call_next(request)
-        response.headers.update(HEADERS)
-        return response
+    app.add_middleware(ResponseHeadersMiddleware, headers=HEADERS)
 
     @app.post("/tabs/{tab}/photos")
     async def take(tab: str, name: str, request: Request) -> Response:
@@ -204,7 +229,8 @@ def serve(desk: Desk, place: Place, how: str) -> None:
     app = routes(desk, place.names)
     ui.run_with(app, tailwind=False, reconnect_timeout=RECONNECT, show_welcome_message=False)
     config = uvicorn.Config(
-        app, log_config=None, log_level="warning", access_log=False, server_header=False,
+        app, log_config=None, log_level="error", access_log=False, server_header=False, http=RequestProtocol,
+        h11_max_incomplete_event_size=HEAD_BYTES, limit_concurrency=CONNECTIONS,
         ws="wsproto", ws_max_size=MESSAGE, timeout_graceful_shutdown=GRACE,
     )  # fmt: skip
     server = uvicorn.Server(config)

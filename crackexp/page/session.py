@@ -1,5 +1,6 @@
 """The photos of one tab of the page: judged anew at any threshold, kept in memory alone, and only so many."""
 
+import asyncio
 import itertools
 import time
 from collections.abc import Callable, Iterable
@@ -140,6 +141,8 @@ class Session:
         unread: names without a photo, with the reason.
         changed: called after each change of the two.
         told: called with the share of the photo in work that is done.
+        sending: how many files the tab is sending, those that wait for their turn among them.
+        receiving: held while one of them is received and looked at.
     """
 
     def __init__(self, thresholds: Thresholds, limits: Limits) -> None:
@@ -148,6 +151,8 @@ class Session:
         self.unread: list[Remark] = []
         self.changed: Callable[[], None] = lambda: None
         self.told: Callable[[float], None] = lambda share: None
+        self.sending = 0
+        self.receiving = asyncio.Lock()
         self._limits = limits
         self._numbers = itertools.count(1)
         self._stops = 0
