@@ -9,6 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from pydantic import ValidationError
 
 from crackexp.fields import Strict
+from crackexp.names import visible
 from crackexp.options import suggest, typed
 from crackexp.overrides import as_text, shown, task_overrides
 
@@ -28,11 +29,20 @@ def validate(
         keys: of `node` that are of interest; None: all.
     """
     try:
-        model.model_validate(dict(node))
+        model.model_validate(_as_text(dict(node)))
     except ValidationError as found:
         errors = [dict(error) for error in found.errors() if keys is None or error["loc"][0] in keys]
         return _tell(errors, model, node, prefix)
     return []
+
+
+def _as_text(value: Any) -> Any:
+    """Returns a copy whose texts pydantic takes: the path of a file may hold bytes that are no UTF-8."""
+    if isinstance(value, Mapping):
+        return {key: _as_text(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_as_text(item) for item in value]
+    return visible(value) if isinstance(value, str) else value
 
 
 def source(key: str, value: Any) -> str:
