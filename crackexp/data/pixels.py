@@ -4,6 +4,7 @@ This file is copied beside logged models, so that they read images as training d
 """
 
 import io
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ pi_heif.register_heif_opener()
 # Pillow warns above this number and refuses above twice as much: its default warns at half of what
 # is read here without complaint.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+# Of damaged metadata, which says neither which file it is about nor anything that a user could mend.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class UnusableImageError(Exception):

@@ -269,4 +269,4 @@ def test_slow_and_many_clients_of_the_page_do_not_hold_up_another_tab(page_serve
         plain = {"Content-Type": "multipart/form-data"}
         wrong = requests.post(f"{tab.address}/photos?name=a.png", b"no form", headers=plain, timeout=20)
         assert wrong.status_code == 204
-        assert tab.table("photos")["reason"].tolist()[1] == "not a JPEG, PNG, BMP, TIFF or WebP image"
+        assert tab.table("photos")["reason"].tolist()[1].startswith("not a JPEG")

@@ -1,0 +1,119 @@
+"""Names with HTML in them run nothing, and stand as they are, on every page that the program makes."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from crackexp.auditing.audit_report import Report
+from crackexp.auditing.findings import audit_images
+from crackexp.data.accounting import Account
+from crackexp.data.duplicates import find_duplicates
+from crackexp.data.folder import ImageFolder
+from crackexp.data.thumbnails import thumbnails
+from crackexp.decisions import Thresholds
+from crackexp.evaluation.comparison import compare
+from crackexp.evaluation.figures.sweep import sweep_figures
+from crackexp.evaluation.sweep_report import html
+from crackexp.files import write_text
+from crackexp.prediction.explanations import Explanations
+from crackexp.prediction.inputs import Input
+from crackexp.prediction.predictor import Predictor
+from crackexp.prediction.survey_report import Survey
+from crackexp.prediction.surveyor import Surveyor
+from crackexp.prediction.tiles import Tiling
+from crackexp.tracking.models import LoggedModel
+from tests.browser.conftest import Page
+from tests.evaluation.cells import drawn_cells, grid
+from tests.odd_names import ODD, SCRIPT, draw_oddly_named
+from tests.page.running import served
+
+pytestmark = pytest.mark.browser
+QUOTED = "'\"><svg onload=document.title='pwned'>"
+Build = Callable[[Path, keras.Model], Path]
+
+
+def logged(classifier: keras.Model) -> LoggedModel:
+    return LoggedModel(classifier, ("Negative", "Positive"), "Positive", Thresholds(), {}, None)
+
+
+def survey(folder: Path, classifier: keras.Model) -> Path:
+    account = Account()
+    made = Survey(folder / "out", mm_per_px=None, gps=False, account=account)
+    surveyor = Surveyor(logged(classifier), Tiling(40, 0.5))
+    for file in draw_oddly_named(folder / QUOTED):
+        made.add(Input(str(file)), surveyor.look(file))
+    account.leave_out(f"{SCRIPT}.jpg", f"a link to {SCRIPT}")
+    made.finish(f"model {SCRIPT}")
+    return made.page
+
+
+def explanations(folder: Path, classifier: keras.Model) -> Path:
+    predictor = Predictor(logged(classifier))
+    made = Explanations(folder / "out", predictor.target, predictor.enlarge)
+    inputs = [Input(str(file)) for file in draw_oddly_named(folder / QUOTED)]
+    for part, rows, maps in predictor.explained(inputs):
+        made.add(part, rows, maps)
+    made.finish(f"model {SCRIPT}", predictor.counts)
+    return made.page
+
+
+def audit(folder: Path, classifier: keras.Model) -> Path:
+    for number, name in enumerate((SCRIPT, QUOTED)):
+        draw_oddly_named(folder / "data" / name, side=40 + 8 * number)
+    (folder / "data" / SCRIPT / f"bad {SCRIPT}.png").write_text("no image")
+    cache = folder / "cache"
+    dataset = ImageFolder(
+        name=SCRIPT, path=folder / "data", positive=SCRIPT, limit=None, on_bad_file="skip", cache=cache
+    )
+    index = dataset.prepare()
+    copies, looks = find_duplicates(index, cache), thumbnails(index, cache)
+    embeddings = looks.pictures.reshape(len(index), -1).astype(np.float32)
+    found = audit_images(index, looks, copies, None, embeddings, seed=0)
+    report = Report(folder / "audit", index, found, shown=40)
+    report.write(SCRIPT, f"by hand {SCRIPT}")
+    return report.page
+
+
+def sweep(folder: Path, classifier: keras.Model) -> Path:
+    cells = drawn_cells(grid(loss=[SCRIPT, QUOTED], dropout=[0.1, 0.3]), 0.1)
+    found = compare(cells)
+    text = html(found, f"sweep {SCRIPT}", sweep_figures(found), [(SCRIPT, f"ValueError: {SCRIPT}")], f"python {SCRIPT}")
+    write_text(folder / "sweep.html", text)
+    return folder / "sweep.html"
+
+
+@pytest.mark.parametrize("build", [survey, explanations, audit, sweep])
+def test_names_on_a_report_are_text(page: Page, classifier: keras.Model, tmp_path: Path, build: Build) -> None:
+    report = build(tmp_path, classifier)
+    page.open(report.as_uri())
+    page.shows(SCRIPT)
+    for button in page.all("button")[:30]:
+        page.chrome.execute_script("arguments[0].click()", button)
+    assert page.chrome.title != "pwned"
+    assert not page.all("img[onerror], svg[onload], [src=x]")
+    assert (
+        page.chrome.execute_script("return [...document.scripts].filter(one => one.text.includes('pwned')).length") == 0
+    )
+    assert not [entry for entry in page.chrome.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+def test_names_in_the_app_are_text(page: Page, model: str, cache: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "served"
+    folder.mkdir()
+    typeable = tuple(name for name in ODD if "\n" not in name and "\udce9" not in name)
+    files = draw_oddly_named(tmp_path / "site", typeable)
+    bad = tmp_path / "site" / f"bad {SCRIPT}.png"
+    bad.write_text("no image")
+    with served(folder, cache, f"model={model}", "tile.size=40") as running:
+        page.open(running.address)
+        page.shows("Drop photos or a folder here")
+        page.all("input[type=file]")[0].send_keys("\n".join(map(str, [*files, bad])))
+        page.shows(f"of {len(files)} photos", f"bad {SCRIPT}.png", f"{SCRIPT}.png")
+        page.wait(lambda: len(page.all(".photos tbody tr")) == len(files), "all photos")
+        for row in range(len(files)):
+            page.all(".photos tbody tr")[row].click()
+        assert page.chrome.title == "Cracks in photos"
+        assert not page.all("img[onerror], svg[onload], [src=x]")
