@@ -45,10 +45,6 @@ def run(task: Task, config_name: str) -> None:
         refuse(
             f"Hydra takes '${{' in the name of a folder for an interpolation. Rename the folder. Received: {Path.cwd()}"
         )
-    try:
-        " ".join(sys.argv).encode()
-    except UnicodeEncodeError:
-        refuse(f"The command line holds bytes that are no UTF-8 text. Received: {sys.argv[1:]!a}")
     set_up_streams()
     os.environ["HYDRA_FULL_ERROR"] = "1"
     listen()

@@ -13,7 +13,7 @@ from crackexp.data.accounting import Account
 from crackexp.data.duplicates import find_duplicates
 from crackexp.data.folder import ImageFolder
 from crackexp.data.thumbnails import thumbnails
-from crackexp.decisions import Thresholds
+from crackexp.decisions import Classes, Thresholds
 from crackexp.evaluation.comparison import compare
 from crackexp.evaluation.figures.sweep import sweep_figures
 from crackexp.evaluation.sweep_report import html
@@ -36,7 +36,7 @@ Build = Callable[[Path, keras.Model], Path]
 
 
 def logged(classifier: keras.Model) -> LoggedModel:
-    return LoggedModel(classifier, ("Negative", "Positive"), "Positive", Thresholds(), {}, None)
+    return LoggedModel(classifier, Classes(("Negative", "Positive"), ("Positive",)), Thresholds(), {}, None)
 
 
 def survey(folder: Path, classifier: keras.Model) -> Path:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from crackexp.data.accounting import Account
 from crackexp.data.synthetic import draw_patch
-from crackexp.decisions import Thresholds
+from crackexp.decisions import Classes, Thresholds
 from crackexp.prediction.inputs import find
 from crackexp.prediction.predictor import Predictor
 from crackexp.tracking.models import LoggedModel
@@ -98,7 +98,7 @@ def test_mutated_images_are_read_or_left_out_with_a_reason(
     classifier: keras.Model, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     files = write_mutated(tmp_path)
-    logged = LoggedModel(classifier, ("Negative", "Positive"), "Positive", Thresholds(), {}, None)
+    logged = LoggedModel(classifier, Classes(("Negative", "Positive"), ("Positive",)), Thresholds(), {}, None)
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         inputs = find([str(file) for file in files], [], Account())

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from crackexp.csv_text import unescaped
-from crackexp.decisions import Thresholds
+from crackexp.decisions import Classes, Thresholds
 from crackexp.names import visible
 from crackexp.prediction.explanations import Explanations
 from crackexp.prediction.inputs import Input
@@ -29,7 +29,7 @@ READ = {
 @pytest.mark.parametrize("suffix", READ)
 def test_a_table_names_every_file(classifier: object, tmp_path: Path, suffix: str) -> None:
     files = draw_oddly_named(tmp_path / "odd")
-    logged = LoggedModel(classifier, ("Negative", "Positive"), "Positive", Thresholds(), {}, None)
+    logged = LoggedModel(classifier, Classes(("Negative", "Positive"), ("Positive",)), Thresholds(), {}, None)
     predictor = Predictor(logged)
     missing = Input("caf\udcea.png", "no file caf\udcea.png")
     made = Explanations(tmp_path / "explained", predictor.target, predictor.enlarge)
