@@ -28,14 +28,17 @@ def audit(composed: DictConfig, account: Account | None = None) -> dict[str, flo
 
     from crackexp import console
     from crackexp.data.duplicates import find_duplicates
+    from crackexp.data.given_split import check_split
     from crackexp.data.thumbnails import thumbnails
 
     cache = Path(cfg.paths.cache)
     dataset = instantiate(cfg.dataset)
+    splitter = instantiate(cfg.split) if "split" in cfg else None
+    check_split(dataset, splitter)
     index = dataset.prepare()
     account.add(index.account)
     console.print_account(account)
-    split = instantiate(cfg.split).split(index) if "split" in cfg else None
+    split = splitter.split(index) if splitter else None
     copies = find_duplicates(index, cache)
     looks = thumbnails(index, cache)
 

@@ -30,6 +30,7 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
         raise ConfigError("The model is logged anew, which takes a store. Type tracking=local. Received: tracking=none")
 
     from crackexp import console, report
+    from crackexp.data.given_split import only_part
     from crackexp.data.pipeline import image_batches
     from crackexp.evaluation.site import fit_to_site, require_site, require_two
     from crackexp.models.calibrated import calibrated, check_calibratable
@@ -38,7 +39,7 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
     from crackexp.training.inference import Inference, computing
 
     dataset = instantiate(cfg.dataset)
-    index = dataset.prepare()
+    index = only_part(dataset.prepare(), "val", dataset.name)
     account.add(index.account)
     console.print_account(account)
     model = open_model(cfg)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from crackexp.mistakes import source
+from crackexp.schema import GROUPS
 
 APPLICATION = "crackexp.models.backbone.Application"
 
@@ -16,7 +17,8 @@ def check_across(values: Mapping[str, Any]) -> list[str]:
         values: checked key by key. The keys of classes of the user's own may be anything.
     """
     problems: list[str] = []
-    if "split" in values and values["split"]["_target_"].startswith("crackexp."):
+    split = values.get("split", {})
+    if split.get("_target_", "").startswith("crackexp.") and "ratio" in split:
         ratio = values["split"]["ratio"]
         if abs(sum(ratio) - 1) > 1e-6:
             problems.append(
@@ -48,7 +50,7 @@ def check_across(values: Mapping[str, Any]) -> list[str]:
             "Type loss=sparse_categorical_crossentropy. "
             f"Received: {source('loss._target_', values['loss']['_target_'])}"
         )
-    problems += check_register(values)
+    problems += _check_given(values) + check_register(values)
     return problems + check_place("dataset", values.get("dataset", {}))
 
 
@@ -65,6 +67,19 @@ def check_register(values: Mapping[str, Any]) -> list[str]:
             f"{received} tracking.log_model=False"
         ]
     return []
+
+
+def _check_given(values: Mapping[str, Any]) -> list[str]:
+    """Returns what is wrong where a dataset that is known to come without a split is to keep its own."""
+    target = values.get("dataset", {}).get("_target_")
+    own = target not in GROUPS["dataset"] or target.endswith(".ImageFolder")
+    if own or not values.get("split", {}).get("_target_", "").endswith(".GivenSplit"):
+        return []
+    name = values["dataset"]["name"]
+    return [
+        f"{name} comes without a split; folders and tables may have one (dataset=folder). Type split=ratio or "
+        f"split=grouped. Received: dataset={name} split=given"
+    ]
 
 
 def check_place(prefix: str, dataset: Mapping[str, Any]) -> list[str]:

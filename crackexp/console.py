@@ -14,6 +14,7 @@ from rich.tree import Tree
 
 from crackexp.data.accounting import Account
 from crackexp.data.datamodule import DataModule
+from crackexp.data.split import apart
 from crackexp.evaluation.layout import level_text
 from crackexp.evaluation.policy import decisions_text
 from crackexp.evaluation.sets import COMPARED, photos_note, score_text
@@ -70,17 +71,22 @@ def print_data(datamodule: DataModule) -> None:
         table.add_row(part, *(str(count) for count in counts))
     console.print(table)
     if datamodule.split.leaks:
-        print_leaks(datamodule.split.leaks)
+        print_leaks(datamodule.split.leaks, apart(index))
 
 
-def print_leaks(leaks: "Leaks") -> None:
-    """Warns of test images that training has seen, in a sentence; of none it says nothing."""
+def print_leaks(leaks: "Leaks", advice: str) -> None:
+    """Warns of test images that training has seen, in a sentence; of none it says nothing.
+
+    Args:
+        leaks: What was found.
+        advice: What to type so that there are none.
+    """
     seen = [f"{leaks.copies:,} have a copy in train"] if leaks.copies else []
     seen += [f"{leaks.photos:,} are patches of a photo that is in train too"] if leaks.photos else []
     if seen:
         text = (
             f"Of {leaks.tested:,} test images {' and '.join(seen)}: their score says how well training is remembered. "
-            "Type split=grouped to keep them apart."
+            f"Type {advice} to keep them apart."
         )
         console.print(text, style="yellow", soft_wrap=True, highlight=False)
 

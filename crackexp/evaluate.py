@@ -37,12 +37,13 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
 
     with budget.section("data"):
         from crackexp import console
+        from crackexp.data.given_split import only_part
         from crackexp.other_sets import OtherSets
 
         console.print_config(cfg)
         others = OtherSets(cfg)
         dataset = instantiate(cfg.dataset)
-        index = dataset.prepare()
+        index = only_part(dataset.prepare(), "test", dataset.name)
         account.add(index.account)
         console.print_account(account)
 

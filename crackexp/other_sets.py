@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 from crackexp.config import listed
 from crackexp.data.accounting import Account
 from crackexp.data.folder import require_places
+from crackexp.data.given_split import only_part
 from crackexp.data.index import ImageIndex
 from crackexp.decisions import Classes
 from crackexp.errors import DataError, UserError
@@ -39,6 +40,8 @@ class OtherSets:
     def prepare(self, classes: Classes, seen: Collection[str]) -> None:
         """Indexes the images, and matches their classes with those of the classifier, see `ImageIndex.judged_by`.
 
+        Of a dataset that comes with a split, its test is taken.
+
         Args:
             classes: of the classifier.
             seen: digests of the images that it was trained on or chosen by; those are left out, and counted.
@@ -48,7 +51,7 @@ class OtherSets:
         """
         for name, source in self.sources.items():
             with _about(name):
-                index = source.prepare().judged_by(classes)
+                index = only_part(source.prepare(), "test", name).judged_by(classes)
                 unseen = ~np.isin(index.digests, list(seen))
                 if not unseen.any():
                     raise DataError(f"All images stand in train or val. Received: {index.root}")

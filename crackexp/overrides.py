@@ -3,6 +3,7 @@
 import re
 import shlex
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -96,6 +97,19 @@ def as_text(key: str, value: str) -> str:
     return shlex.quote(f"{key}={_in_quotes(value)}")
 
 
+def as_typed(key: str, value: str | Sequence[str]) -> str:
+    """Returns the override that gives `key` a text or a list of texts, with quotes only where it takes them.
+
+    Example:
+
+    >>> as_typed("dataset.positive", "crack"), as_typed("dataset.positive", "1")
+    ('dataset.positive=crack', '\'dataset.positive="1"\'')
+    """
+    texts = [value] if isinstance(value, str) else list(value)
+    parsed = [text if _parses(f"{key}={text}") and _read(text) == text else _in_quotes(text) for text in texts]
+    return shlex.quote(f"{key}={parsed[0]}" if isinstance(value, str) else f"{key}=[{','.join(parsed)}]")
+
+
 def _explain_syntax(override: str) -> str:
     key, equals, _ = override.partition("=")
     received = f"Received: {shown(override)}"
@@ -157,6 +171,11 @@ def _parses(override: str) -> bool:
     except (HydraException, ValueError):
         return False
     return True
+
+
+def _read(value: str) -> Any:
+    """Returns what Hydra makes of a value."""
+    return OverridesParser.create().parse_override(f"key={value}").value()
 
 
 def _sweeps(value: str) -> bool:

@@ -65,6 +65,7 @@ class Synthetic(Dataset):
 class ImageFolder(Dataset):
     path: Text
     classes: Annotated[list[Text], Field(min_length=2), Distinct] | None = None
+    merge_parts: bool = False
 
 
 class Mendeley(Dataset):
@@ -99,6 +100,14 @@ class RatioSplit(Node):
 
 class GroupedSplit(RatioSplit):
     by: Annotated[list[Literal["copies", "photos"]], Field(min_length=1), Distinct]
+
+
+class GivenSplit(Node):
+    val: Share | None
+    test: Share | None
+    seed: Seed | None
+    check_leaks: bool
+    cache: Text
 
 
 class Augmentation(Node):
@@ -257,6 +266,7 @@ GROUPS: dict[str, dict[str, type[Strict]]] = {
     "split": {
         "crackexp.data.split.RatioSplit": RatioSplit,
         "crackexp.data.grouped_split.GroupedSplit": GroupedSplit,
+        "crackexp.data.given_split.GivenSplit": GivenSplit,
     },
     "augmentation": {"crackexp.data.augmentation.Augmentation": Augmentation},
     "backbone": {

@@ -38,6 +38,7 @@ SWEEPS = sorted(file.stem for file in conf_dir().glob("sweep/*.yaml") if file.st
 NEEDS = {
     "dataset=folder": ["dataset.path=PATCHES"],
     "dataset=sdnet2018": ["dataset.path=PATCHES"],
+    "split=given": ["dataset=folder", "dataset.path=PATCHES"],
     "backbone=small_cnn": ["trainer=scratch"],
     "tracking=server": ["tracking.uri=http://127.0.0.1:5000"],
 }
@@ -76,6 +77,7 @@ RUNS = {
         "+debug=profile",
         "dataset.limit=40",
     ],
+    "a given split": ["dataset=folder", "split=given", "backbone=small_cnn", "backbone.widths=[4]", "trainer=scratch"],
     "under corruptions": ["evaluation=robust"],
     "one batch": ["+debug=one_batch", "+sweep=seeds"],
     "limit": ["+debug=limit", "dataset.limit=40"],
@@ -164,7 +166,13 @@ def trees(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("trees")
     write_patches(root / "mendeley", ("Negative", "Positive"), 20)
     write_patches(root / "sdnet2018" / "D", ("UD", "CD"), 20)
-    return {"mendeley": root / "mendeley", "sdnet2018": root / "sdnet2018"}
+    for part, each in (("train", 10), ("val", 3), ("test", 3)):
+        write_patches(root / "given" / part, ("Negative", "Positive"), each)
+    return {
+        "dataset=mendeley": root / "mendeley",
+        "dataset=sdnet2018": root / "sdnet2018",
+        "split=given": root / "given",
+    }
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in RUNS])
@@ -177,7 +185,7 @@ def test_every_option_runs_for_a_step(
 ) -> None:
     overrides = RUNS[name]
     text = " ".join(overrides)
-    where = next((trees[key] for key in trees if f"dataset={key}" in text), patches)
+    where = next((trees[key] for key in trees if key in text), patches)
     dataset = [] if "dataset=" in text else ["dataset=folder"]
     if "dataset=synthetic" not in text:
         dataset.append(f"dataset.path={where}")

@@ -9,14 +9,13 @@ from crackexp.auditing.labels import distances, far_out, out_of_fold, suspects
 from crackexp.data.duplicates import IDENTICAL, Duplicates
 from crackexp.data.grouped_split import together
 from crackexp.data.index import ImageIndex
-from crackexp.data.split import PARTS, Split
+from crackexp.data.parts import PARTS
+from crackexp.data.split import Split, apart
 from crackexp.data.thumbnails import Thumbnails
 from crackexp.names import visible
 
 RARE = 0.2
 """Share of the images of a class, relative to the largest, from which down it is called rare."""
-
-_APART = "train with split=grouped"
 
 
 @dataclass(frozen=True)
@@ -142,6 +141,7 @@ def _pairs(index: ImageIndex, copies: Duplicates, images: pd.DataFrame) -> pd.Da
 
 def _findings(index: ImageIndex, audit: Audit, split: Split | None) -> list[Finding]:
     count, images, pairs = len(index), audit.images, audit.pairs
+    advised = f"train with {apart(index)}"
     copied = int((images["copies"] > 1).sum())
     contradicting, doubted = int(pairs["contradicting"].sum()), index.account.counts["doubted"]
     unreadable = sum(one.may_be_image for one in index.account.left_out)
@@ -174,15 +174,15 @@ def _findings(index: ImageIndex, audit: Audit, split: Split | None) -> list[Find
         seen = max(leaks.copies, leaks.photos or 0)
         photos = f", and {leaks.photos:,} are patches of a photo that is in train too" if leaks.photos else ""
         text = f"Of {leaks.tested:,} test images of this split {leaks.copies:,} have a copy in train{photos}."
-        found.append(Finding("leaks", "test images seen in training", seen, text, _APART))
+        found.append(Finding("leaks", "test images seen in training", seen, text, advised))
     text = (
         f"Of {count:,} images {copied:,} ({copied / count:.1%}) have a copy; to the byte: {_some(identical, 'file')}."
     )
-    found.append(Finding("copies", "images with a copy", copied, text, _APART))
+    found.append(Finding("copies", "images with a copy", copied, text, advised))
     if index.groups is not None:
         sizes = images["photo"].value_counts()
         text = f"Cut from {_some(len(sizes), 'photo')}, the largest into {_some(int(sizes.iloc[0]), 'patch', 'es')}."
-        found.append(Finding("photos", "photos that patches share", int((sizes > 1).sum()), text, _APART))
+        found.append(Finding("photos", "photos that patches share", int((sizes > 1).sum()), text, advised))
     suspected, strangers = len(audit.suspects), len(audit.outliers)
     text = f"Doubted by the images around them: {_some(suspected, 'label')} ({suspected / count:.1%})."
     if not audit.labels_judged:

@@ -8,6 +8,7 @@ import numpy as np
 
 from crackexp.data.accounting import Account
 from crackexp.data.augmentation import Augmentation, View
+from crackexp.data.given_split import check_split
 from crackexp.data.index import ImageIndex
 from crackexp.data.mix import Dataset, Mixed
 from crackexp.data.pipeline import Transform, image_batches, training_batches
@@ -61,8 +62,9 @@ class DataModule:
         """Indexes the images of all datasets.
 
         Raises:
-            DataError: Images cannot be used.
+            DataError: Images cannot be used, or the dataset does not fit its split.
         """
+        check_split(self.dataset, self.splitter)
         self.index = self.dataset.prepare()
         for mixed in self.mix:
             mixed.prepare()

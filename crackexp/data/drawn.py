@@ -6,7 +6,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from crackexp.data.folder import ImageFolder
+from crackexp.data.image_folder import ImageFolder
 from crackexp.data.index import ImageIndex, OnBadFile
 from crackexp.data.synthetic import draw_dataset, draw_patch
 from crackexp.data.synthetic_crack import Cracks

@@ -1,75 +1,18 @@
-"""A dataset as people keep it: one folder for each class."""
+"""The places of datasets: whether they are there, and the class folders in them."""
 
-import difflib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from crackexp.data.accounting import Account
-from crackexp.data.index import ImageIndex, OnBadFile, build_index
 from crackexp.data.listing import is_image, is_litter, list_images, without_links
-from crackexp.decisions import positives_of
 from crackexp.errors import DataError
 from crackexp.names import visible
+from crackexp.overrides import as_typed
 
-_POSITIVE_NAMES = frozenset({"positive", "crack", "cracks", "cracked", "defect"})
-_SOUND_NAMES = frozenset({"negative", "sound", "intact", "good", "ok", "none", "background", "uncracked", "undamaged"})
-_PART_NAMES = frozenset({"train", "val", "valid", "validation", "test"})
-
-
-class ImageFolder:
-    """Images in one folder for each class, at any depth below it.
-
-    Args:
-        name: of the dataset, for logs and runs.
-        path: folder that holds the class folders.
-        positive: the class that is damage, or several of them; None: of two classes the one named positive, crack,
-            cracks, cracked or defect.
-        limit: at most this many images, in turn from each class; None: all.
-        on_bad_file: "error" lists them and stops, "skip" leaves them out.
-        cache: folder for digests.
-        classes: The folders that are classes; None: all that hold images.
-    """
-
-    def __init__(
-        self,
-        *,
-        name: str,
-        path: str | Path,
-        positive: str | Sequence[str] | None,
-        limit: int | None,
-        on_bad_file: OnBadFile,
-        cache: str | Path,
-        classes: Sequence[str] | None = None,
-    ) -> None:
-        self.name = name
-        self.path = Path(path).expanduser()
-        self.positive = positive
-        self.limit = limit
-        self.on_bad_file = on_bad_file
-        self.cache = Path(cache)
-        self.classes = classes
-
-    def prepare(self) -> ImageIndex:
-        """Checks and lists the images.
-
-        Raises:
-            DataError: no such folder, no class folders, an empty class, an unknown positive class,
-                bad files.
-        """
-        account = Account()
-        members = class_members(self.path, account, self.classes)
-        names = sorted({name for _, name in members})
-        return build_index(
-            self.path,
-            members,
-            positive=choose_positive(names, self.positive, self.path),
-            cache=self.cache,
-            on_bad_file=self.on_bad_file,
-            limit=self.limit,
-            account=account,
-        )
+TABLE_SUFFIXES = frozenset({".csv", ".tsv"})
+"""Lower-case suffixes of the files that are read as tables of labels."""
 
 
 def class_members(
@@ -95,12 +38,6 @@ def class_members(
     require_folder(root)
     noted = Account()
     folders = _class_folders(root, classes, noted)
-    if classes is None and len(folders) > 1 and _PART_NAMES.issuperset(name.lower() for name in folders):
-        raise DataError(
-            f"{root} is split already into {', '.join(folders)}. Give the folder of images before "
-            f"the split, or one part: dataset.path={root / folders[0]}. "
-            f"Received: dataset.path={root}"
-        )
     inside = {os.path.realpath(root / name) for name in folders}
     found = without_links({name: list_images(root / name, noted, inside) for name in folders}, noted)
     for name in [name for name, images in found.items() if not images]:
@@ -146,7 +83,7 @@ def _class_folders(root: Path, classes: Sequence[str] | None, account: Account) 
     if loose:
         raise DataError(
             f"{len(loose)} images stand in {root} itself, such as {loose[0]}. Put each image into "
-            f"a folder named after its class, such as Positive/ and Negative/. "
+            f"a folder named after its class, such as Positive/ and Negative/{_table_hint(root)}. "
             f"Received: dataset.path={root}"
         )
     if not folders:
@@ -165,6 +102,12 @@ def _class_folders(root: Path, classes: Sequence[str] | None, account: Account) 
         if name not in classes:
             account.leave_out(str(root / name), "a folder that is not in dataset.classes", may_be_image=False)
     return [name for name in folders if name in classes]
+
+
+def _table_hint(root: Path) -> str:
+    """Returns what to type where a table beside the images may hold their labels."""
+    table = next((child for child in sorted(root.iterdir()) if is_table(child)), None)
+    return f", or type {as_typed('dataset.path', str(table))} if that table holds the labels" if table else ""
 
 
 def _too_few_classes(root: Path, folders: Sequence[str], classes: Sequence[str]) -> DataError:
@@ -186,52 +129,9 @@ def _too_few_classes(root: Path, folders: Sequence[str], classes: Sequence[str])
     return DataError(f"{root} holds only one class, {only}. {hint}Received: dataset.path={root}")
 
 
-def choose_positive(names: list[str], positive: str | Sequence[str] | None, root: Path) -> tuple[str, ...]:
-    """Returns the classes that are damage.
-
-    Args:
-        names: the classes found.
-        positive: what the user typed; None: of two classes, the one is found by its name.
-        root: for the message.
-
-    Raises:
-        DataError: One is not among the classes, none is left that is sound, or it was not typed and cannot be told.
-    """
-    listed = ", ".join(names)
-    if positive is not None:
-        typed = positives_of(positive)
-        for wrong in (name for name in typed if name not in names):
-            lower = {name.lower(): name for name in names}
-            close = difflib.get_close_matches(wrong.lower(), list(lower), n=1)
-            hint = f" Did you mean {lower[close[0]]}?" if close else ""
-            raise DataError(
-                f"The positive class is not among the classes {listed} of {root}.{hint} "
-                f"Received: dataset.positive={wrong}"
-            )
-        if set(typed) == set(names):
-            raise DataError(
-                f"If all classes of {root} are damage, none is sound. Leave the sound ones out of dataset.positive. "
-                f"Received: dataset.positive=[{','.join(typed)}]"
-            )
-        return typed
-    if len(names) > 2:
-        raise DataError(
-            f"Which of the classes {listed} of {root} are damage? The others are called sound. Type them, such as "
-            f"dataset.positive=[{','.join(likely_damage(names))}]. Received: dataset.positive=null"
-        )
-    candidates = [name for name in names if name.lower() in _POSITIVE_NAMES]
-    if len(candidates) != 1:
-        raise DataError(
-            f"Which of the classes {listed} of {root} means a crack? Type "
-            f"dataset.positive={names[-1]}, or another of them. Received: dataset.positive=null"
-        )
-    return (candidates[0],)
-
-
-def likely_damage(names: Sequence[str]) -> list[str]:
-    """Returns those of `names` that a message proposes as damage: all but the ones that sound like sound concrete."""
-    likely = [name for name in names if name.lower() not in _SOUND_NAMES]
-    return likely if len(likely) < len(names) else likely[:-1]
+def is_table(path: Path) -> bool:
+    """Whether a path is a file that is read as a table of labels, see `read_labels`."""
+    return path.suffix.lower() in TABLE_SUFFIXES and path.is_file()
 
 
 def require_folder(path: Path) -> None:
@@ -250,15 +150,17 @@ def require_folder(path: Path) -> None:
 
 
 def require_places(options: Iterable[Mapping[str, Any]], where: str) -> None:
-    """Raises DataError where a dataset of a list of options names a folder that is not there.
+    """Raises DataError where a dataset of a list of options names a folder or a table that is not there.
 
     Args:
         options: items of a checked list of datasets, option to keys.
         where: the list, such as "mix".
     """
     for node in (node for item in options for node in item.values() if node.get("path")):
+        place = Path(node["path"]).expanduser()
         try:
-            require_folder(Path(node["path"]).expanduser())
+            if not is_table(place):
+                require_folder(place)
         except DataError as error:
             raise DataError(f"{node['name']} in {where}: {error}") from error
 

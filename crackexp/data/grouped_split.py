@@ -9,7 +9,8 @@ from scipy.sparse.csgraph import connected_components
 
 from crackexp.data.duplicates import Duplicates, find_duplicates
 from crackexp.data.index import ImageIndex
-from crackexp.data.split import PARTS, Split, checked_ratio, kept, ratio_name
+from crackexp.data.parts import PARTS
+from crackexp.data.split import Split, checked_ratio, kept, link_parts, ratio_name, require_unsplit
 from crackexp.errors import DataError
 from crackexp.seeds import generator
 
@@ -60,25 +61,20 @@ class GroupedSplit:
         """Splits a dataset, or reads the split that stands in the cache.
 
         Raises:
-            DataError: too few groups for three parts with every class, or no photos known where they alone count.
+            DataError: too few groups for three parts with every class, no photos known where they alone count, or a
+                dataset that comes with a split.
         """
+        require_unsplit(index)
         groups = self._groups(index)
-        parts = _parts(groups, index.labels, self.ratio, self.seed)
+        parts = cut_groups(groups, index.labels, self.ratio, self.seed)
         for label, class_name in enumerate(index.class_names):
             for part, part_name in enumerate(PARTS):
                 if not np.any((parts == part) & (index.labels == label)):
                     raise DataError(self._too_few(index, groups, class_name, part_name))
 
-        def build(folder: Path, index: ImageIndex, links: list[str]) -> None:
-            for part in PARTS:
-                for name in index.class_names:
-                    (folder / part / name).mkdir(parents=True)
-            for i, link in enumerate(links):
-                (folder / PARTS[parts[i]] / link).symlink_to(index.path(i).absolute())
-
         members = ",".join(map(str, groups.tolist()))
         text = f"{index.fingerprint}\n{self.ratio!r}\n{self.seed}\n{members}"
-        return kept(index, self.cache, self.name, text, build, self.check_leaks)
+        return kept(index, self.cache, self.name, text, link_parts(parts), self.check_leaks)
 
     def _groups(self, index: ImageIndex) -> np.ndarray:
         """Returns a number in [0, g) for each image, (n,) int, equal where two belong together."""
@@ -118,8 +114,15 @@ def together(index: ImageIndex, copies: Duplicates | None, photos: bool) -> np.n
     return np.asarray(connected_components(graph, directed=False)[1])
 
 
-def _parts(groups: np.ndarray, labels: np.ndarray, ratio: Sequence[float], seed: int) -> np.ndarray:
-    """Returns the part of each image, (n,) int: 0 train, 1 val, 2 test."""
+def cut_groups(groups: np.ndarray, labels: np.ndarray, ratio: Sequence[float], seed: int) -> np.ndarray:
+    """Returns the part of each image, (n,) int: 0 train, 1 val, 2 test; no group stands in two parts.
+
+    Args:
+        groups: (n,) int in [0, g), the group of each image.
+        labels: (n,) int, which the parts hold in equal shares as well as whole groups can.
+        ratio: The shares of train, val and test. The sum is 1; val or test may be 0.
+        seed: Of the order of the groups.
+    """
     counts = np.zeros((groups.max() + 1, labels.max() + 1), np.int64)
     np.add.at(counts, (groups, labels), 1)
     order = _order(counts, seed)

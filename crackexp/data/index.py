@@ -42,6 +42,7 @@ class ImageIndex:
         positives: the classes that are damage, in the order of `class_names`.
         groups: (n,) str, the photo that each patch was cut from; None where unknown.
         roots: (n,) Path, the folder that each file is relative to; None: all to `root`.
+        parts: (n,) str, "train", "val" or "test", where each image stands in a given split; None: there is none.
         account: What became of every file of the dataset, by its path relative to `root`; parts of an index have that
             of the whole.
     """
@@ -54,6 +55,7 @@ class ImageIndex:
     positives: tuple[str, ...]
     groups: np.ndarray | None = None
     roots: np.ndarray | None = None
+    parts: np.ndarray | None = None
     account: Account = field(default_factory=Account)
 
     def __len__(self) -> int:
@@ -71,10 +73,10 @@ class ImageIndex:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits over class names, files, labels, digests and groups; not over places."""
+        """16 hex digits over class names, files, labels, digests, groups and given parts; not over places."""
         hasher = hashlib.blake2b(digest_size=8)
-        columns = [self.class_names, self.files, self.labels, self.digests]
-        for column in [*columns, () if self.groups is None else self.groups]:
+        columns = [self.class_names, self.files, self.labels, self.digests, () if self.groups is None else self.groups]
+        for column in columns if self.parts is None else [*columns, self.parts]:
             text = "\n".join(str(value) for value in column)
             hasher.update(os.fsencode(f"{len(column)}\n{text}\n"))
         return hasher.hexdigest()
@@ -98,12 +100,14 @@ class ImageIndex:
             digests=self.digests[chosen],
             groups=None if self.groups is None else self.groups[chosen],
             roots=None if self.roots is None else self.roots[chosen],
+            parts=None if self.parts is None else self.parts[chosen],
         )
 
     def join(self, *others: "ImageIndex") -> "ImageIndex":
         """Returns the index of these images and then those of `others`, each where it lies.
 
-        Where some groups are known, an image whose photo is unknown is a group of its own, named by its digest.
+        Where some groups are known, an image whose photo is unknown is a group of its own, named by its digest. Parts
+        are known where all are.
 
         Args:
             others: of the same classes, see `relabel`.
@@ -118,6 +122,7 @@ class ImageIndex:
             raise ValueError(f"indexes of other classes: {[part.class_names for part in parts]}")
         known = any(part.groups is not None for part in parts)
         groups = [part.digests if part.groups is None else part.groups for part in parts]
+        given = [part.parts for part in parts if part.parts is not None]
         roots = [np.full(len(part), part.root, object) if part.roots is None else part.roots for part in parts]
         return replace(
             self,
@@ -126,6 +131,7 @@ class ImageIndex:
             digests=np.concatenate([part.digests for part in parts]),
             groups=np.concatenate(groups) if known else None,
             roots=np.concatenate(roots),
+            parts=np.concatenate(given) if len(given) == len(parts) else None,
         )
 
     def relabel(self, classes: Classes) -> "ImageIndex":
@@ -159,22 +165,21 @@ def build_index(
     groups: Sequence[str] | None = None,
     limit: int | None = None,
     account: Account | None = None,
+    parts: Sequence[str] | None = None,
 ) -> ImageIndex:
-    """Decodes and digests every image once and lists them.
-
-    A file is decoded again only when its size or its time of change differ from the last time.
+    """Decodes and digests every image, unless its size and time of change are those of the last time, and lists them.
 
     Args:
         root: folder that the paths are relative to.
         members: (POSIX path relative to `root`, class name) of each image.
         positive: the class that is damage, or several.
         cache: folder; digests are kept in `cache/index`.
-        on_bad_file: "error" refuses the dataset, "skip" leaves bad files out. Either way a table
-            of them is written and named.
+        on_bad_file: "error" refuses bad files, "skip" leaves them out; either way a table of them is written and named.
         groups: source photo of each member.
-        limit: at most this many images, in turn from each class, by a hash of their paths: the
-            same on every machine, and a larger limit keeps the images of a smaller one.
+        limit: At most this many images, in turn from each class, one of each given part first, by a hash of their
+            paths: the same on every machine, and a larger limit keeps the images of a smaller one.
         account: The files that were left out when the members were listed. Those that may be images are bad files.
+        parts: "train", "val" or "test" of each member, where the dataset comes with a split.
 
     Raises:
         ConfigError: `on_bad_file` is neither.
@@ -185,16 +190,17 @@ def build_index(
     account = Account() if account is None else account
     order = sorted(range(len(members)), key=lambda i: members[i][0])
     class_names = tuple(sorted({name for _, name in members}))
-    row_of = {name: row for row, name in enumerate(class_names)}
     files = np.array([members[i][0] for i in order], dtype=str)
-    labels = np.array([row_of[members[i][1]] for i in order], dtype=np.int32)
+    labels = np.array([class_names.index(members[i][1]) for i in order], dtype=np.int32)
     photos = None if groups is None else np.array([groups[i] for i in order], dtype=str)
+    given = None if parts is None else np.array([parts[i] for i in order], dtype=str)
 
     if limit is not None:
-        rows = _limited(files, labels, class_names, limit)
+        rows = _limited(files, labels, class_names, limit, given)
         account.ignored.update({"beyond dataset.limit": len(files) - len(rows)})
         files, labels = files[rows], labels[rows]
         photos = None if photos is None else photos[rows]
+        given = None if given is None else given[rows]
 
     positives = tuple(name for name in class_names if name in positives_of(positive))
     if not positives:
@@ -219,6 +225,7 @@ def build_index(
         class_names=class_names,
         positives=positives,
         groups=None if photos is None else photos[good],
+        parts=None if given is None else given[good],
         account=account,
     )
     account.used = len(index)
@@ -239,17 +246,24 @@ def _contradictions(index: ImageIndex) -> list[tuple[str, str]]:
     return found
 
 
-def _limited(files: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...], limit: int) -> np.ndarray:
-    if limit < len(class_names):
+def _limited(
+    files: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...], limit: int, parts: np.ndarray | None
+) -> np.ndarray:
+    given = [] if parts is None else np.unique(parts).tolist()
+    if limit < (least := len(class_names) * max(len(given), 1)):
         raise DataError(
-            f"A limit leaves at least one image a class: type {len(class_names)} or more "
-            f"for {', '.join(class_names)}. Received: dataset.limit={limit}"
+            f"A limit leaves at least one image a class, and of each given part: type {least} or more for "
+            f"{', '.join([*class_names, *given])}. Received: dataset.limit={limit}"
         )
     hashes = np.array([hashlib.blake2b(os.fsencode(str(file))).hexdigest() for file in files])
     turn = np.empty(len(files), dtype=np.int64)
     for row in range(len(class_names)):
         mine = np.flatnonzero(labels == row)
-        turn[mine[np.argsort(hashes[mine])]] = np.arange(len(mine))
+        mine = mine[np.argsort(hashes[mine])]
+        if parts is not None:
+            first = mine[np.unique(parts[mine], return_index=True)[1]]
+            mine = np.concatenate([first, mine[~np.isin(mine, first)]])
+        turn[mine] = np.arange(len(mine))
     return np.sort(np.lexsort((labels, turn))[:limit])
 
 
@@ -289,8 +303,7 @@ def _report_bad_files(root: Path, account: Account, folder: Path, on_bad_file: s
     lines = [f"  {on_one_line(f'{file}: {reason}')}" for file, reason in bad[:_SHOWN]]
     if len(bad) > _SHOWN:
         lines.append(f"  and {len(bad) - _SHOWN} more")
-    listing = "\n".join(lines)
     raise DataError(
-        f"{count} cannot be used:\n{listing}\nAll of them are listed in {report}. Mend or delete "
+        "\n".join([f"{count} cannot be used:", *lines]) + f"\nAll of them are listed in {report}. Mend or delete "
         f"them, or leave them out with dataset.on_bad_file=skip. Received: {root}"
     )

@@ -7,7 +7,8 @@ from filelock import FileLock
 
 from crackexp.data.archive import unpack_once
 from crackexp.data.download import download
-from crackexp.data.folder import ImageFolder, require_folder
+from crackexp.data.folder import require_folder
+from crackexp.data.image_folder import ImageFolder
 from crackexp.data.index import ImageIndex, OnBadFile
 from crackexp.data.listing import nested_folders
 from crackexp.errors import DataError

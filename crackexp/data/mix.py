@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+from crackexp.data.given_split import only_part
 from crackexp.data.index import ImageIndex
 from crackexp.errors import DataError, UserError
 
@@ -27,7 +28,7 @@ class Mixed:
         weight: of each of its images in the loss; the main dataset's have 1.
 
     Attributes:
-        index: all its images, with its own classes.
+        index: all its images, with its own classes; of a dataset that comes with a split, those of its train.
         train: those that are added to train, with the classes of the main dataset.
     """
 
@@ -46,7 +47,7 @@ class Mixed:
             UserError: Images cannot be used.
         """
         with self._named():
-            self.index = self.dataset.prepare()
+            self.index = only_part(self.dataset.prepare(), "train", self.name)
 
     def setup(self, main: ImageIndex, held_out: Sequence[ImageIndex]) -> None:
         """Gives the images the classes of `main`, and leaves out those that judge the model.

@@ -1,26 +1,20 @@
 """SDNET2018 (Maguire, Dorafshan, Thomas 2018, doi 10.15142/T3TD19)."""
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
 
 from crackexp.data.accounting import Account
 from crackexp.data.archive import unpack_once
-from crackexp.data.folder import choose_positive, require_folder
+from crackexp.data.class_names import choose_positive
+from crackexp.data.folder import require_folder
 from crackexp.data.index import ImageIndex, OnBadFile, build_index
 from crackexp.data.listing import list_images, nested_folders
+from crackexp.data.sdnet_layout import SURFACES, class_folders
 from crackexp.errors import ConfigError, DataError
 
-SURFACES = ("decks", "pavements", "walls")
-
 _CLASSES = ["cracked", "uncracked"]
-_SURFACE_OF = {alias: surface for surface in SURFACES for alias in (surface[0], surface.removesuffix("s"), surface)}
-_CLASS_OF = {
-    **dict.fromkeys(("cracked", "c", "cd", "cp", "cw"), "cracked"),
-    **dict.fromkeys(("uncracked", "noncracked", "u", "ud", "up", "uw"), "uncracked"),
-}
 
 
 class Sdnet2018:
@@ -120,7 +114,7 @@ class Sdnet2018:
 
 def _surface_root(folder: Path) -> Path:
     for candidate in nested_folders(folder):
-        if any(_letters(child.name) in _CLASS_OF for child in _class_folders(candidate)):
+        if any(class_folders(candidate)):
             return candidate
     raise DataError(
         "The SDNET2018 set has the folders D, P, W or Decks, Pavements, Walls, each with cracked "
@@ -128,20 +122,8 @@ def _surface_root(folder: Path) -> Path:
     )
 
 
-def _class_folders(root: Path) -> Iterator[Path]:
-    for surface in root.iterdir():
-        if surface.is_dir() and _letters(surface.name) in _SURFACE_OF:
-            yield from (child for child in surface.iterdir() if child.is_dir())
-
-
 def _patches(root: Path, surfaces: Sequence[str], account: Account) -> Iterator[tuple[str, str, Path]]:
     """Yields (surface, class name, file) of each patch of the chosen surfaces, and notes the other files."""
-    for child in _class_folders(root):
-        surface = _SURFACE_OF[_letters(child.parent.name)]
-        name = _CLASS_OF.get(_letters(child.name))
-        if surface in surfaces and name is not None:
-            yield from ((surface, name, image.path) for image in list_images(child, account))
-
-
-def _letters(name: str) -> str:
-    return re.sub("[^a-z]", "", name.lower())
+    for surface, name, folder in class_folders(root):
+        if surface in surfaces:
+            yield from ((surface, name, image.path) for image in list_images(folder, account))

@@ -18,11 +18,11 @@ from crackexp.csv_text import csv_text, escaped
 from crackexp.data.duplicates import find_duplicates
 from crackexp.data.index import ImageIndex
 from crackexp.data.leaks import Leaks, find_leaks
+from crackexp.data.parts import PARTS
 from crackexp.errors import ConfigError, DataError
 from crackexp.files import write_text
 from crackexp.names import visible
 
-PARTS = ("train", "val", "test")
 _STEM_BYTES = 200
 """Bytes of a file's stem that stand in the name of its link: file systems take 255 for the whole."""
 
@@ -85,8 +85,9 @@ class RatioSplit:
         """Splits a dataset, or reads the split that stands in the cache.
 
         Raises:
-            DataError: a class has too few images for three parts.
+            DataError: a class has too few images for three parts, or the dataset comes with a split.
         """
+        require_unsplit(index)
         self._require_enough(index)
         text = f"{index.fingerprint}\n{self.ratio!r}\n{self.seed}"
         return kept(index, self.cache, self.name, text, self._build, self.check_leaks)
@@ -116,6 +117,30 @@ class RatioSplit:
                 splitfolders.ratio(source, folder, seed=self.seed, ratio=self.ratio, move="symlink")
         finally:
             shutil.rmtree(source, ignore_errors=True)
+
+
+def require_unsplit(index: ImageIndex) -> None:
+    """Raises DataError where a dataset comes with a split, which would be lost."""
+    if index.parts is not None:
+        raise split_already(index.root, [part for part in PARTS if part in index.parts])
+
+
+def split_already(place: Path, parts: Sequence[str]) -> DataError:
+    """Returns the error of a dataset that comes with a split and was to be split anew.
+
+    Args:
+        place: The folder or table of the dataset.
+        parts: Those that it has.
+    """
+    return DataError(
+        f"{place} is split already into {', '.join(parts)}. Type split=given to use that split, or "
+        f"dataset.merge_parts=true to put the parts together and split anew. Received: dataset.path={place}"
+    )
+
+
+def apart(index: ImageIndex) -> str:
+    """Returns what to type so that copies and patches of one photo stand in one part."""
+    return "split=grouped" if index.parts is None else "split=grouped dataset.merge_parts=true"
 
 
 def checked_ratio(ratio: Sequence[float]) -> tuple[float, ...]:
@@ -185,6 +210,23 @@ def kept(index: ImageIndex, cache: Path, name: str, text: str, build: Build, che
         key=key,
         leaks=find_leaks(index, parts, find_duplicates(index, cache)) if check_leaks else None,
     )
+
+
+def link_parts(parts: np.ndarray) -> Build:
+    """Returns what builds the folder of a split whose parts are known, see `kept`.
+
+    Args:
+        parts: (n,) int, the part of each image: 0 train, 1 val, 2 test.
+    """
+
+    def build(folder: Path, index: ImageIndex, links: list[str]) -> None:
+        for part in PARTS:
+            for name in index.class_names:
+                (folder / part / name).mkdir(parents=True)
+        for i, link in enumerate(links):
+            (folder / PARTS[parts[i]] / link).symlink_to(index.path(i).absolute())
+
+    return build
 
 
 def _link_names(index: ImageIndex) -> list[str]:

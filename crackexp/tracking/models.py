@@ -12,7 +12,7 @@ from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
 from mlflow.models import Model
 from sqlalchemy.exc import SQLAlchemyError
 
-from crackexp.data.folder import likely_damage
+from crackexp.data.class_names import proposal
 from crackexp.decisions import Classes, Thresholds, positives_of
 from crackexp.errors import UserError
 from crackexp.tracking.store import NoStoreError, connect, unusable
@@ -94,8 +94,8 @@ def _read(folder: Path, run_id: str | None, received: str) -> LoggedModel:
     if len(names) > 2 and isinstance(positive, str):
         raise UserError(
             f"The model was logged before it was asked which of its classes {', '.join(names)} are damage: whatever is "
-            f"not {positive} would be called sound. Train it again with dataset.positive="
-            f"[{','.join(likely_damage(names))}], or those of them that are damage. Received: {received}"
+            f"not {positive} would be called sound. Train it again with {proposal(names)}, "
+            f"or those of them that are damage. Received: {received}"
         )
     classes = Classes(names, positives_of(positive))
     classifier = keras.saving.load_model(file, compile=False)

@@ -146,7 +146,8 @@ class Registry:
         cell, split = self.store.cell(run), self.store.split(run)
         facts = mlflow.models.get_model_info(uri).metadata or {}
         params = run.data.params
-        typed = [f"{key}={params[key]}".replace(" ", "") for key in ("split.ratio", "split.seed") if key in params]
+        keys = [key for key in ("split.ratio", "split.seed") if params.get(key, "None") != "None"]
+        typed = [f"{key}={params[key]}".replace(" ", "") for key in keys] or ["its own split"]
         return Contender(
             run_id=self.store.original(run),
             cell=cell,

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from crackexp.data.decode import load_image
-from crackexp.data.folder import ImageFolder
+from crackexp.data.image_folder import ImageFolder
 from tests.conftest import Command, write_patches
 
 

@@ -89,10 +89,10 @@ def test_of_more_than_two_classes_those_that_are_damage_are_typed(tmp_path: Path
     _refused(root, tmp_path, "none is sound", positive=["crack", "sound", "spalling"])
 
 
-@pytest.mark.parametrize("names", [("a", "b"), ("crack", "defect")])
-def test_or_asked_for(tmp_path: Path, draw_tree: DrawTree, names: tuple[str, str]) -> None:
+@pytest.mark.parametrize(("names", "proposed"), [(("a", "b"), "NAME"), (("crack", "defect"), "crack")])
+def test_or_asked_for(tmp_path: Path, draw_tree: DrawTree, names: tuple[str, str], proposed: str) -> None:
     root = draw_tree(tmp_path / "a", dict.fromkeys(names, 1))
-    _refused(root, tmp_path, f"classes {', '.join(names)} .*dataset.positive={names[1]}")
+    _refused(root, tmp_path, f"classes {', '.join(names)} .*dataset.positive={proposed}")
 
 
 def test_a_slip_in_the_positive_class(tmp_path: Path, draw_tree: DrawTree) -> None:
@@ -122,11 +122,6 @@ def test_what_is_no_tree_of_classes(tmp_path: Path, draw_tree: DrawTree) -> None
 def test_a_wrapped_tree_is_named(tmp_path: Path, draw_tree: DrawTree) -> None:
     root = draw_tree(tmp_path / "a", {"set/Positive": 1, "set/Negative": 1})
     _refused(root, tmp_path, f"Negative, Positive are the classes.*dataset.path={root}/set")
-
-
-def test_a_split_tree_is_no_dataset(tmp_path: Path, draw_tree: DrawTree) -> None:
-    root = draw_tree(tmp_path / "a", {f"{part}/crack": 1 for part in ("train", "val", "test")})
-    _refused(root, tmp_path, "split already into test, train, val")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads every folder")
