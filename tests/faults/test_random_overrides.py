@@ -7,31 +7,15 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import OmegaConf
 
 from crackexp import roots, schema
 from crackexp.config import check
-from crackexp.errors import UserError
 from crackexp.fields import Strict
 from crackexp.options import conf_dir
-from crackexp.overrides import explain
 from crackexp.seeds import generator
+from tests.composing import NEEDS, ROOTS, outcome
 
-NEEDS = {
-    "evaluate": ["run=abc"],
-    "calibrate": ["model=abc", "dataset.path=abc"],
-    "predict": ["model=abc", "input=abc"],
-    "survey": ["model=abc", "input=abc"],
-    "explain": ["model=abc", "input=abc"],
-    "app": ["model=abc"],
-    "compare": ["runs=[abc]"],
-    "export": ["model=abc"],
-}
-"""What a command wants typed, by the name of its config."""
-ROOTS = {file.stem: getattr(roots, f"{file.stem.title()}Root") for file in sorted(conf_dir().glob("*.yaml"))}
 OPTIONS = {group: sorted(file.stem for file in (conf_dir() / group).glob("*.yaml")) for group in roots.TrainRoot.groups}
 
 SCALARS = [
@@ -110,26 +94,6 @@ def draw(rng: np.random.Generator) -> tuple[str, list[str]]:
     return name, drawn
 
 
-def outcome(name: str, overrides: list[str]) -> DictConfig | str:
-    """Returns the checked config, or the sentence that refuses it, as the command line tells it."""
-    HydraConfig.instance().cfg = None
-    try:
-        cfg = compose(name, [*NEEDS.get(name, []), *overrides], return_hydra_config=True)
-    except Exception as error:  # of whatever kind, as in crackexp.cli
-        return explain(error)
-    if "hydra" not in cfg or cfg.hydra is None:
-        return "Hydra itself is gone."
-    HydraConfig.instance().set_config(cfg)
-    with open_dict(cfg):
-        del cfg["hydra"]
-        if OmegaConf.is_dict(cfg.get("paths")):
-            cfg.paths.output = "output"
-    try:
-        return check(cfg, ROOTS[name])
-    except UserError as error:
-        return str(error)
-
-
 def numbers(node: Any) -> Iterator[float]:
     """Yields the floats of a config, but for those of classes that check their arguments themselves."""
     if isinstance(node, float):
@@ -140,14 +104,6 @@ def numbers(node: Any) -> Iterator[float]:
     elif isinstance(node, list):
         for value in node:
             yield from numbers(value)
-
-
-@pytest.fixture(autouse=True)
-def hydra() -> Iterator[None]:
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        yield
-    HydraConfig.instance().cfg = None
 
 
 COUNTS = [300, pytest.param(3000, marks=pytest.mark.slow)]
@@ -162,7 +118,7 @@ def test_random_overrides_are_accepted_or_refused_in_a_sentence(count: int, caps
     for _ in range(count):
         name, overrides = draw(rng)
         try:
-            found = outcome(name, overrides)
+            found = outcome(name, [*NEEDS.get(name, []), *overrides])
             if isinstance(found, str):
                 assert len(found.split()) > 3
                 assert "Traceback" not in found

@@ -1,0 +1,59 @@
+"""Command lines composed and checked in this process, as `crackexp.cli` does, without the command behind them."""
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from crackexp import roots
+from crackexp.config import check
+from crackexp.errors import UserError
+from crackexp.options import conf_dir
+from crackexp.overrides import explain
+
+NEEDS = {
+    "evaluate": ["run=abc"],
+    "calibrate": ["model=abc", "dataset.path=abc"],
+    "predict": ["model=abc", "input=abc"],
+    "survey": ["model=abc", "input=abc"],
+    "explain": ["model=abc", "input=abc"],
+    "app": ["model=abc"],
+    "compare": ["runs=[abc]"],
+    "export": ["model=abc"],
+}
+"""What a command wants typed, by the name of its config."""
+ROOTS = {file.stem: getattr(roots, f"{file.stem.title()}Root") for file in sorted(conf_dir().glob("*.yaml"))}
+
+
+def outcome(name: str, overrides: list[str]) -> DictConfig | str:
+    """Returns the checked config of a command line, or the sentence that refuses it, without running the command.
+
+    Args:
+        name: of the config.
+        overrides: as typed; `sys.argv` holds them too where the sentence is to show them.
+    """
+    GlobalHydra.instance().clear()
+    HydraConfig.instance().cfg = None
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        try:
+            return _checked(name, overrides)
+        finally:
+            HydraConfig.instance().cfg = None
+
+
+def _checked(name: str, overrides: list[str]) -> DictConfig | str:
+    try:
+        cfg = compose(name, overrides, return_hydra_config=True)
+    except Exception as error:  # of whatever kind, as in crackexp.cli
+        return explain(error)
+    if "hydra" not in cfg or cfg.hydra is None:
+        return "Hydra itself is gone."
+    HydraConfig.instance().set_config(cfg)
+    with open_dict(cfg):
+        del cfg["hydra"]
+        if OmegaConf.is_dict(cfg.get("paths")):
+            cfg.paths.output = "output"
+    try:
+        return check(cfg, ROOTS[name])
+    except UserError as error:
+        return str(error)
