@@ -4,6 +4,7 @@ import base64
 import binascii
 import importlib.util
 import os
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -40,6 +41,7 @@ class CrackClassifier(PythonModel):
         names, positive = context.model_config["class_names"], context.model_config["positive"]
         self.class_names = np.array(names)
         self.positives = [names.index(name) for name in ([positive] if isinstance(positive, str) else positive)]
+        self.lock = threading.Lock()
         self._predict(np.zeros((1, *self.model.input_shape[1:]), np.uint8))
 
     # MLflow would take a wider hint for a schema.
@@ -92,7 +94,8 @@ class CrackClassifier(PythonModel):
     def _predict(self, images: np.ndarray) -> np.ndarray:
         batch = np.zeros((1 << (len(images) - 1).bit_length(), *images.shape[1:]), np.uint8)
         batch[: len(images)] = images
-        return np.asarray(self.model.predict_on_batch(batch), np.float32)[: len(images)]
+        with self.lock:  # two requests at once would give the same buffers to JAX, which deletes them
+            return np.asarray(self.model.predict_on_batch(batch), np.float32)[: len(images)]
 
 
 def _listed(model_input: Any) -> Sequence[Any]:
