@@ -252,10 +252,13 @@ def test_other_commands_refuse_too(command_here: Command, name: str, arguments: 
         assert word in done.stderr
 
 
-def test_a_path_of_bytes_that_are_no_text_is_shown_escaped(command_here: Command) -> None:
+def test_bytes_that_are_no_text_name_a_file_where_they_are_quoted(command_here: Command) -> None:
     done = command_here("predict", "model=x", os.fsdecode(b'input="\xff.jpg"'))
     assert done.returncode == 2
-    assert "\\xff.jpg: there is no such file" in done.stderr
+    assert "Received: \\xff.jpg: there is no such file" in done.stderr
+    done = command_here("predict", "model=x", os.fsdecode(b"input=\xff.jpg"))
+    assert done.returncode == 2
+    assert "quotes of its own" in done.stderr
 
 
 def test_a_crash_keeps_its_traceback(command_here: Command, monkeypatch: pytest.MonkeyPatch) -> None:
