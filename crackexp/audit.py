@@ -46,6 +46,7 @@ def audit(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     from crackexp.auditing.audit_report import Report
     from crackexp.auditing.findings import audit_images
     from crackexp.data.pipeline import image_batches
+    from crackexp.sources import source_digest
     from crackexp.training.embeddings import Embedder
     from crackexp.training.inference import fastest_batch
     from crackexp.training.programs import keep_programs, set_precision
@@ -54,9 +55,12 @@ def audit(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     keep_programs(cache)
     logger = instantiate(cfg.tracking)
     size = cfg.image_size
-    backbone = instantiate(cfg.backbone).build(size, cfg.seed)
+    builder = instantiate(cfg.backbone)
+    backbone = builder.build(size, cfg.seed)
     backbone.trainable = False
-    embedder = Embedder(backbone, size, fastest_batch(size), cache, cfg.embeddings_gb * 1e9)
+    embedder = Embedder(
+        backbone, size, fastest_batch(size), cache, cfg.embeddings_gb * 1e9, source=source_digest(builder)
+    )
 
     with logger.run(f"audit-{dataset.name}", tags={}):
         report.log_run(logger, cfg)

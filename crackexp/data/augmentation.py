@@ -5,12 +5,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 
 from crackexp.data.transforms import Transform
 from crackexp.errors import ConfigError
 from crackexp.seeds import generator
+from crackexp.sources import source_digest
 
 
 class Augmentation:
@@ -48,10 +50,10 @@ class Augmentation:
                     f"Received: {name}={transform!r}"
                 )
             self.transforms[str(name)] = transform
-        self._description = json.dumps(
-            [[name, transform.describe()] for name, transform in self.transforms.items()],
-            sort_keys=True,
-        )
+        described: list[Any] = [[name, transform.describe()] for name, transform in self.transforms.items()]
+        if source := source_digest(self):
+            described.append(source)
+        self._description = json.dumps(described, sort_keys=True)
 
     def view_key(self, seed: int, epoch: int) -> str:
         """Returns the name of the views of `epoch`: equal keys, equal pixels.

@@ -2,7 +2,6 @@
 
 import hashlib
 import importlib.metadata
-import importlib.util
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -12,8 +11,13 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from crackexp import schema
+from crackexp.sources import PACKAGE, digest_of, find_module
+
 UNRELATED = ("paths", "tracking", "task_name", "tags", "register", "optimized_metric", "profile", "resume", "sweep")
 """Keys of the root config that no result depends on."""
+NO_NUMBERS = ("cli", "console", "evaluation.figures", "progress", "quiet", "sweep", "tracking")
+"""What a training imports of crackexp and no number depends on: it prints, draws, logs, or frames a sweep."""
 LIBRARIES = (
     "faiss-cpu",
     "grain",
@@ -31,7 +35,8 @@ def cell_id(cfg: DictConfig, fingerprint: str, others: Mapping[str, str] = Mappi
     """Returns 32 hex digits that two trainings share where one's result is the other's.
 
     They cover the resolved config but for keys that change no number, the content of the datasets instead of their
-    places, the source of crackexp and of classes that the config names, versions of libraries, and the devices.
+    places, the code of crackexp that a training runs, the source of the user's own classes that the config names with
+    what these import, versions of libraries, and the devices.
 
     Args:
         cfg: checked config of a training run.
@@ -51,18 +56,27 @@ def cell_id(cfg: DictConfig, fingerprint: str, others: Mapping[str, str] = Mappi
     for folder in (cfg.paths.output, cfg.paths.cache, cfg.paths.root):
         text = text.replace(json.dumps(str(folder))[1:-1], "")
     devices = [device.device_kind for device in jax.devices()]
-    named = {file for value in _leaves(values) for file in _sources(value)}
-    files = sorted(file for file in named if not file.is_relative_to(cfg.paths.output))
-    return digest(text, code_digest(), devices, [_file_digest(file) for file in files])
+    texts = {value for value in _leaves(values) if isinstance(value, str)}
+    files = sorted(file for file in map(Path, texts) if file.is_file() and not file.is_relative_to(cfg.paths.output))
+    own = digest_of(module for text in texts if (module := _own_module(text)))
+    return digest(text, code_digest(), devices, [_file_digest(file) for file in files], own)
 
 
 @cache
 def code_digest() -> str:
-    """Returns 32 hex digits over the source of crackexp and the versions of the libraries it computes with."""
-    package = Path(__file__).parent.parent
-    files = sorted(package.rglob("*.py"))
-    sources = [(file.relative_to(package).as_posix(), _file_digest(file)) for file in files]
-    return digest(sources, [(name, importlib.metadata.version(name)) for name in LIBRARIES])
+    """Returns 32 hex digits over the code that a training runs and the versions of the libraries it computes with.
+
+    The code is all of crackexp that `crackexp.train`, or a class that a config may name, imports, directly or by way
+    of others, but for `NO_NUMBERS`. So an edit of a page or of a figure, of a comment or a docstring leaves results
+    as they are, and a new module that a training imports counts without being listed anywhere.
+    """
+    targets = [target for group in (*schema.GROUPS.values(), schema.CALLBACKS) for target in group]
+    modules = ["crackexp.train", *(target.rpartition(".")[0] for target in targets)]
+    code = digest_of(
+        [module for module in modules if module.startswith(f"{PACKAGE.name}.")],
+        leave_out=[f"{PACKAGE.name}.{name}" for name in NO_NUMBERS],
+    )
+    return digest(code, [(name, importlib.metadata.version(name)) for name in LIBRARIES])
 
 
 def digest(*parts: Any) -> str:
@@ -81,22 +95,14 @@ def _leaves(node: Any) -> Iterator[Any]:
         yield node
 
 
-def _sources(value: Any) -> Iterator[Path]:
-    """Yields the file that `value` names: weights, or the module of a class outside this package and its libraries."""
-    if not isinstance(value, str):
-        return
-    if Path(value).is_file():
-        yield Path(value)
-    top, dot, _ = value.partition(".")
-    module = value.rpartition(".")[0]
-    if not dot or top in ("crackexp", "keras") or not all(part.isidentifier() for part in value.split(".")):
-        return
-    try:
-        spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError):
-        return
-    if spec and spec.origin and Path(spec.origin).is_file():
-        yield Path(spec.origin)
+def _own_module(text: str) -> str | None:
+    """Returns the module of the class outside crackexp and Keras that `text` names, where it names one."""
+    module, dot, _ = text.rpartition(".")
+    if not dot or text.partition(".")[0] in (PACKAGE.name, "keras"):
+        return None
+    if not all(part.isidentifier() for part in text.split(".")):
+        return None
+    return module if find_module(module) else None
 
 
 def _file_digest(file: Path) -> str:

@@ -6,6 +6,7 @@ from omegaconf import DictConfig
 
 from crackexp.config import instantiate
 from crackexp.decisions import Classes
+from crackexp.sources import source_digest
 from crackexp.training.module import CrackModule
 
 
@@ -19,11 +20,19 @@ def build_module(cfg: DictConfig, classes: Classes) -> CrackModule:
     Raises:
         ConfigError: weights or sizes that the backbone cannot take.
     """
-    backbone = instantiate(cfg.backbone).build(cfg.image_size, cfg.seed)
+    builder = instantiate(cfg.backbone)
+    backbone = builder.build(cfg.image_size, cfg.seed)
     head = instantiate(cfg.head)
     network = head.build(backbone.output_shape[1:], len(classes.names), classes.indices, cfg.seed)
+    embedding = head.embedding(backbone)
+    parts = [builder] if embedding is backbone else [builder, head]
+    sources = [found for part in parts if (found := source_digest(part))]
     return CrackModule(
-        head.embedding(backbone), network, instantiate(cfg.loss), instantiate(cfg.optimizer, _partial_=True)
+        embedding,
+        network,
+        instantiate(cfg.loss),
+        instantiate(cfg.optimizer, _partial_=True),
+        " ".join(sources) or None,
     )
 
 

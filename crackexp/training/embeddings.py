@@ -19,6 +19,7 @@ from crackexp.errors import DataError
 from crackexp.models.classifier import embedding_model
 from crackexp.models.weights import weights_digest
 from crackexp.progress import progress
+from crackexp.sources import source_digest
 from crackexp.training.inference import Inference, computing
 from crackexp.training.store import Store, Table, bucket_of
 
@@ -56,6 +57,7 @@ class Embedder:
         cache: folder that holds ``embeddings/``.
         budget: bytes that all stored embeddings may take.
         devices: see `Inference`.
+        source: of the part of the user's own that built the backbone, see `source_digest`; None where crackexp did.
 
     Attributes:
         computed: images embedded so far.
@@ -71,6 +73,7 @@ class Embedder:
         cache: Path,
         budget: float,
         devices: Sequence[Any] | None = None,
+        source: str | None = None,
     ) -> None:
         model = embedding_model(backbone)
         self.batch_size = batch_size
@@ -79,7 +82,7 @@ class Embedder:
         self.seconds = 0.0
         self.saved = 0.0
         about = {"backbone": backbone.name, "image_size": image_size, "device": jax.default_backend()}
-        self.store = Store(cache, self._key(model, image_size), about, budget)
+        self.store = Store(cache, self._key(model, image_size, source), about, budget)
         self._asked: set[tuple[str, int]] = set()
         self.inference = Inference(computing(model), batch_size, devices)
 
@@ -168,7 +171,7 @@ class Embedder:
             self.computed += len(shard)
             self.seconds += seconds
 
-    def _key(self, model: keras.Model, image_size: int) -> str:
+    def _key(self, model: keras.Model, image_size: int, source: str | None) -> str:
         """Returns 16 hex digits over all that an embedding depends on besides the image and its view."""
         parts = [
             weights_digest(model),
@@ -179,6 +182,8 @@ class Embedder:
             jax.default_backend(),
             jax.config.values["jax_default_matmul_precision"],
         ]
+        computing_parts = [part for layer in model.layers for part in (layer, getattr(layer, "function", None))]
+        parts += [found for found in (source, *map(source_digest, filter(None, computing_parts))) if found]
         return hashlib.blake2b(json.dumps(parts, default=str).encode(), digest_size=8).hexdigest()
 
 

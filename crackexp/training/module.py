@@ -20,12 +20,14 @@ class CrackModule:
         head: (B, d) embeddings to (B, c) probabilities.
         loss: takes integer labels, or one-hot ones where its class is a categorical loss.
         optimizer: makes a new optimizer.
+        source: of the parts of the user's own that made `backbone`, see `source_digest`; None where crackexp did.
     """
 
     backbone: keras.Model
     head: keras.Model
     loss: keras.Loss
     optimizer: Callable[..., keras.Optimizer]
+    source: str | None = None
 
     @cached_property
     def classifier(self) -> keras.Model:

@@ -121,7 +121,7 @@ class FrozenTrainer:
         self.module = module
         size, budget = datamodule.image_size, self.embeddings_gb * 1e9
         batch = self.embed_batch_size or fastest_batch(size)
-        self.embedder = Embedder(module.backbone, size, batch, self.cache, budget, self.devices.local)
+        self.embedder = Embedder(module.backbone, size, batch, self.cache, budget, self.devices.local, module.source)
         self.scorer = Inference(module.head, HEAD_BATCH)
 
     def first_view(self) -> Iterator[np.ndarray]:

@@ -1,5 +1,6 @@
 """What makes two trainings the same."""
 
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from crackexp import sources
 from crackexp.config import check
 from crackexp.roots import TrainRoot
 from crackexp.sweep.identity import cell_id, code_digest
@@ -65,9 +67,86 @@ def test_the_source_of_an_own_class_counts(
     assert "my_transforms" not in sys.modules
 
 
-def test_the_code_has_one_digest() -> None:
-    assert code_digest() == code_digest()
-    assert len(code_digest()) == 32
+def test_what_an_own_class_imports_counts_and_its_comments_do_not(
+    compose_config: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    helper = tmp_path / "own_light.py"
+    helper.write_text("FACTOR = 0.5\n")
+    (tmp_path / "own_dim.py").write_text("class Dim:\n    def __call__(self):\n        from own_light import FACTOR\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    cfg = compose_config()
+    with open_dict(cfg):
+        cfg.augmentation.transforms.dim = OmegaConf.create({"_target_": "own_dim.Dim"})
+    before = cell_id(cfg, "data")
+    helper.write_text('"""How much light."""\n\nFACTOR = 0.5  # a half\n')
+    assert cell_id(cfg, "data") == before
+    helper.write_text("FACTOR = 0.6\n")
+    assert cell_id(cfg, "data") != before
+
+
+@pytest.fixture
+def edited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str, str], str]:
+    """Returns the digest of the code of a copy of crackexp, of which a text in a file was replaced."""
+    copy = shutil.copytree(sources.PACKAGE, tmp_path / "crackexp", ignore=shutil.ignore_patterns("__pycache__", "conf"))
+    find = sources.find_module
+
+    def find_in_copy(name: str) -> Path | None:
+        file = find(name)
+        inside = file and file.resolve().is_relative_to(package)
+        return copy / file.resolve().relative_to(package) if file and inside else file
+
+    package = sources.PACKAGE
+    code_digest()  # that of the package itself is kept from here on
+    monkeypatch.setattr(sources, "PACKAGE", copy)
+    monkeypatch.setattr(sources, "find_module", find_in_copy)
+
+    def edit(name: str, old: str, new: str) -> str:
+        file = copy / name
+        text = file.read_text()
+        assert old in text
+        file.write_text(text.replace(old, new, 1))
+        return code_digest.__wrapped__()
+
+    return edit
+
+
+KEEPS = [
+    ("data/transforms/geometric.py", "import math", "# another comment\nimport math"),
+    ("data/transforms/geometric.py", "Mirrors every second image", "Flips every second image"),
+    ("training/trainer.py", "HEAD_BATCH = 512", "HEAD_BATCH = (\n    512\n)"),
+    ("page/view.py", "import", "import abc\nimport"),
+    ("console.py", "import", "import abc\nimport"),
+    ("evaluation/figures/style.py", "import", "import abc\nimport"),
+    ("tracking/view.py", "import", "import abc\nimport"),
+    ("prediction/surveyor.py", "import", "import abc\nimport"),
+    ("exchange/card.py", "import", "import abc\nimport"),
+]
+CHANGES = [
+    ("data/transforms/geometric.py", "rng.random() < 0.5", "rng.random() < 0.4"),
+    ("data/synthetic_camera.py", "return", "pass\n    return"),
+    ("data/grouped_split.py", "_DRAWS = 100", "_DRAWS = 101"),
+    ("training/trainer.py", "HEAD_BATCH = 512", "HEAD_BATCH = 256"),
+    ("training/live.py", "class LiveTrainer", "LATER = 1\n\n\nclass LiveTrainer"),
+    ("models/heads.py", "class PooledHead", "LATER = 1\n\n\nclass PooledHead"),
+    ("evaluation/metrics.py", "import numpy", "import abc\nimport numpy"),
+    ("evaluation/policy.py", "import numpy", "import abc\nimport numpy"),
+    ("seeds.py", "digest_size=8", "digest_size=7"),
+    ("train.py", "budget = TimeBudget()", "budget = TimeBudget()\n    budget = budget"),
+]
+
+
+@pytest.mark.parametrize(("name", "old", "new"), KEEPS)
+def test_an_edit_that_changes_no_number_keeps_the_digest_of_the_code(
+    edited: Callable[[str, str, str], str], name: str, old: str, new: str
+) -> None:
+    assert edited(name, old, new) == code_digest()
+
+
+@pytest.mark.parametrize(("name", "old", "new"), CHANGES)
+def test_an_edit_of_what_computes_changes_the_digest_of_the_code(
+    edited: Callable[[str, str, str], str], name: str, old: str, new: str
+) -> None:
+    assert edited(name, old, new) != code_digest()
 
 
 def test_weights_of_datasets_mixed_in_count_and_their_places_do_not(compose_config: Compose, patches: Path) -> None:

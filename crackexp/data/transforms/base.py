@@ -1,14 +1,17 @@
 """What every transform is: a function of an image and a generator that can describe itself."""
 
+import hashlib
 import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from crackexp.errors import ConfigError
+from crackexp.sources import source_digest
 
 Range = tuple[float, float]
 
@@ -20,8 +23,9 @@ class Transform(ABC):
     are its description, and the description names what is stored of its views.
 
     Attributes:
-        version: raised by one whenever the same arguments begin to give other pixels, so that
-            stored embeddings of the old pixels are not taken for the new.
+        version: of crackexp's own transforms, raised by one whenever the same arguments begin to give other
+            pixels, so that stored embeddings of the old pixels are not taken for the new. Of a transform of your
+            own the source itself tells, see `source_digest`.
     """
 
     version: int = 1
@@ -39,7 +43,7 @@ class Transform(ABC):
         """
 
     def describe(self) -> dict[str, Any]:
-        """Returns class path, version and arguments as plain JSON values.
+        """Returns class path, version and arguments as plain JSON values; of a class of your own its source too.
 
         Raises:
             ConfigError: an attribute has no plain JSON value.
@@ -47,6 +51,10 @@ class Transform(ABC):
         kind = type(self)
         target = f"{kind.__module__}.{kind.__qualname__}"
         description = {"_target_": target, "version": self.version, **vars(self)}
+        if source := source_digest(self):
+            files = {name: Path(value) for name, value in vars(self).items() if isinstance(value, str | Path)}
+            read = {name: _digest(file) for name, file in files.items() if file.is_file()}
+            description = {**description, "source": source, "files": read}
         try:
             return json.loads(json.dumps(description, default=_plain, allow_nan=False))
         except (TypeError, ValueError) as error:
@@ -138,7 +146,14 @@ def _interval(low: float, high: float, open_low: bool) -> str:
     return f"in {'(' if open_low else '['}{low:g}, {high:g}]"
 
 
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "blake2b").hexdigest()
+
+
 def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, Sequence):
