@@ -82,7 +82,7 @@ def entries(root: Path) -> Iterator[Entry]:
     """Yields what the cache holds; the embeddings by backbone."""
     for model in sorted((root / "embeddings").glob("[!.]*/")):
         about = "embeddings"
-        with suppress(FileNotFoundError, ValueError, KeyError):
+        with suppress(FileNotFoundError, ValueError, KeyError, TypeError):
             facts = json.loads((model / "about.json").read_bytes())
             about += f" by {facts['backbone']}, {facts['image_size']} px, {facts['device']}"
         views = len(list(model.glob("*/")))

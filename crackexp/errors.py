@@ -20,6 +20,10 @@ class DataError(UserError):
     """A dataset, an archive or an image is wrong."""
 
 
+class DamagedFileError(DataError):
+    """A file that crackexp wrote does not hold any more what was written to it."""
+
+
 def refuse(message: str) -> NoReturn:
     """Ends the program with a sentence on stderr and exit status 2."""
     sys.stdout.flush()

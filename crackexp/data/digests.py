@@ -1,20 +1,17 @@
 """Remembers the digests of checked files, so that only new and changed files are read again."""
 
 import hashlib
-import logging
 import os
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from crackexp.arrays import load_kept, save_kept
 from crackexp.data.decode import CheckedFile
-from crackexp.files import replacing
-
-_log = logging.getLogger(__name__)
 
 _RULES = 2
 """Raised when what counts as a usable image changes: every file is then checked anew."""
+_LAYOUT = {"files": ("U", ("n",)), "stamps": ("i", ("n", 2)), "digests": ("U", ("n",)), "doubts": ("U", ("n",))}
 
 
 def root_key(root: Path) -> str:
@@ -61,35 +58,22 @@ class DigestCache:
         """Writes the digests where something was put."""
         if not self._changed:
             return
-        with replacing(self.path) as temporary, temporary.open("wb") as file:
-            np.savez(
-                file,
-                rules=_RULES,
-                files=np.array(list(self._known), dtype=str),
-                stamps=np.array([row[:2] for row in self._known.values()], dtype=np.int64),
-                digests=np.array([row[2].digest for row in self._known.values()], dtype=str),
-                doubts=np.array(["\n".join(row[2].doubts) for row in self._known.values()], dtype=str),
-            )
+        rows = self._known.values()
+        arrays = {
+            "files": np.array(list(self._known), dtype=str),
+            "stamps": np.array([row[:2] for row in rows], dtype=np.int64).reshape(-1, 2),
+            "digests": np.array([row[2].digest for row in rows], dtype=str),
+            "doubts": np.array(["\n".join(row[2].doubts) for row in rows], dtype=str),
+        }
+        save_kept(self.path, _RULES, arrays)
         self._changed = False
 
     def _read(self) -> dict[str, tuple[int, int, CheckedFile]]:
-        if not self.path.exists():
+        table = load_kept(self.path, _RULES, _LAYOUT, "every image is checked anew")
+        if table is None:
             return {}
-        try:
-            with self.path.open("rb") as stream, np.load(stream) as table:
-                if table["rules"] != _RULES:
-                    return {}
-                rows = zip(
-                    table["files"].tolist(),
-                    table["stamps"].tolist(),
-                    table["digests"].tolist(),
-                    table["doubts"].tolist(),
-                    strict=True,
-                )
-                return {
-                    file: (size, time, CheckedFile(digest, None, tuple(filter(None, doubts.split("\n")))))
-                    for file, (size, time), digest, doubts in rows
-                }
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            _log.warning("%s is damaged (%s); every image is checked anew", self.path, error)
-            return {}
+        rows = zip(*(table[name].tolist() for name in _LAYOUT), strict=True)
+        return {
+            file: (size, time, CheckedFile(digest, None, tuple(filter(None, doubts.split("\n")))))
+            for file, (size, time), digest, doubts in rows
+        }

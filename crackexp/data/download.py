@@ -52,7 +52,7 @@ class _Part:
             note = json.loads(self.note.read_text())
         except (OSError, ValueError):
             return None
-        return note.get("validator") if note.get("url") == url else None
+        return note.get("validator") if isinstance(note, dict) and note.get("url") == url else None
 
     def begin(self, url: str, response: requests.Response) -> None:
         """Forgets the bytes so far and notes the version that `response` brings."""

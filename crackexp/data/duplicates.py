@@ -7,8 +7,6 @@ copies was 0.79 and more, that of other pictures 0.61 at most; among 40,000 draw
 """
 
 import hashlib
-import logging
-import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,10 +19,10 @@ import scipy.fft
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from crackexp.arrays import load_kept, save_kept
 from crackexp.data.index import ImageIndex
 from crackexp.data.neighbours import nearest
 from crackexp.data.thumbnails import SIDE, thumbnails
-from crackexp.files import replacing
 from crackexp.progress import progress
 
 SIMILAR = 0.77
@@ -35,6 +33,7 @@ IDENTICAL = "identical"
 
 _RULES = 1
 """Raised when other pairs are found: all are then looked for anew."""
+_LAYOUT = {"pairs": ("i", ("m", 2)), "kinds": ("U", ("m",)), "similarity": ("f", ("m",))}
 _FREQUENCIES = 12
 _CANDIDATE = 0.5
 """Cosine of two spectra; of copies it is 0.6 and more."""
@@ -47,7 +46,6 @@ _PLAIN = 4.0
 _LIT, _MOVED = 10.0, 2
 """Grey levels and pixels of a thumbnail from which on a copy is told to be of other light, or shifted."""
 _ORIENTATIONS = ("", "mirrored left-right", "mirrored up-down", "turned")
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -101,20 +99,14 @@ def _kept(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns pairs of `digests`, (m, 2) int64, their kinds and similarities; read where they were found before."""
     key = hashlib.blake2b("".join(digests.tolist()).encode(), digest_size=8).hexdigest()
-    file = cache / "duplicates" / f"pairs-{_RULES}-{key}.npz"
-    try:
-        with file.open("rb") as stream, np.load(stream) as table:
-            return table["pairs"], table["kinds"], table["similarity"]
-    except FileNotFoundError:
-        pass
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        _log.warning("%s is damaged (%s); copies are looked for anew", file, error)
-    place_of = np.argsort(first)  # `subset` keeps the order of the index
-    pairs, kinds, similarity = _search(thumbnails(pictures, cache).pictures)
-    pairs = place_of[pairs]
-    with replacing(file) as temporary, temporary.open("wb") as target:
-        np.savez(target, pairs=pairs, kinds=kinds, similarity=similarity)
-    return pairs, kinds, similarity
+    file = cache / "duplicates" / f"pairs-{key}.npz"
+    table = load_kept(file, _RULES, _LAYOUT, "copies are looked for anew")
+    if table is None:
+        place_of = np.argsort(first)  # `subset` keeps the order of the index
+        pairs, kinds, similarity = _search(thumbnails(pictures, cache).pictures)
+        table = {"pairs": place_of[pairs], "kinds": kinds, "similarity": similarity}
+        save_kept(file, _RULES, table)
+    return table["pairs"], table["kinds"], table["similarity"]
 
 
 def _search(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

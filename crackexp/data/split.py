@@ -1,7 +1,7 @@
 """Splits a dataset into train, val and test by split-folders."""
 
-import csv
 import hashlib
+import logging
 import os
 import random
 import secrets
@@ -14,15 +14,16 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
-from crackexp.csv_text import csv_text, escaped
+from crackexp.csv_text import csv_text
 from crackexp.data.duplicates import find_duplicates
 from crackexp.data.index import ImageIndex
 from crackexp.data.leaks import Leaks, find_leaks
 from crackexp.data.parts import PARTS
 from crackexp.errors import ConfigError, DataError
 from crackexp.files import write_text
-from crackexp.names import visible
+from crackexp.sources import source_digest
 
+_log = logging.getLogger(__name__)
 _STEM_BYTES = 200
 """Bytes of a file's stem that stand in the name of its link: file systems take 255 for the whole."""
 
@@ -170,7 +171,7 @@ def kept(index: ImageIndex, cache: Path, name: str, text: str, build: Build, che
         index: of the dataset.
         cache: folder; the split lands below its `splits`.
         name: readable, of the split.
-        text: all that the split depends on.
+        text: all that the split depends on, besides the source of a `build` that is not crackexp's.
         build: fills a folder with `train/CLASS`, `val/CLASS` and `test/CLASS`; takes the folder, the index and the
             link `CLASS/FILE` of each image.
         check_leaks: whether to look for test images that train has seen.
@@ -178,6 +179,7 @@ def kept(index: ImageIndex, cache: Path, name: str, text: str, build: Build, che
     Raises:
         DataError: the folder cannot be built whole.
     """
+    text = "\n".join([text, *filter(None, [source_digest(build)])])
     key = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
     place = hashlib.blake2b(os.fsencode(index.root.resolve()), digest_size=4).hexdigest()
     folder = cache / "splits" / f"{name}-{key}-{place}"
@@ -186,6 +188,8 @@ def kept(index: ImageIndex, cache: Path, name: str, text: str, build: Build, che
     with FileLock(folder.parent / f".{folder.name}.lock"):
         parts = _read_parts(folder, index, links)
         if parts is None:
+            if folder.exists():
+                _log.warning("The split in %s is damaged, and is made anew", folder)
             shutil.rmtree(folder, ignore_errors=True)
             temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
             try:
@@ -244,41 +248,49 @@ def _link_names(index: ImageIndex) -> list[str]:
     return links
 
 
-def _placed(folder: Path, index: ImageIndex) -> set[tuple[str, str]]:
-    """Returns (link, part) of every link that stands in `folder`."""
-    return {
-        (f"{name}/{entry.name}", part)
-        for part in PARTS
-        for name in index.class_names
-        if (folder / part / name).is_dir()
-        for entry in os.scandir(folder / part / name)
-    }
+def _placed(folder: Path, index: ImageIndex) -> dict[str, str]:
+    """Returns the part of every link that stands in `folder`; a link in two parts has none."""
+    part_of: dict[str, str] = {}
+    for part in PARTS:
+        for name in index.class_names:
+            if (folder / part / name).is_dir():
+                for entry in os.scandir(folder / part / name):
+                    link = f"{name}/{entry.name}"
+                    part_of[link] = "" if link in part_of else part
+    return part_of
 
 
-def _write_manifest(folder: Path, index: ImageIndex, links: list[str]) -> None:
+def _manifest(index: ImageIndex, parts: Sequence[str]) -> str:
+    """Returns the content of ``manifest.csv``."""
     import pandas as pd  # takes half a second, which --help and refusals do not wait for
 
-    part_of = dict(_placed(folder, index))
     table = pd.DataFrame(
         {
-            "split": [part_of[link] for link in links],
+            "split": list(parts),
             "class": [index.class_names[label] for label in index.labels],
-            "file": [visible(file) for file in index.files.tolist()],
+            "file": index.files.tolist(),
             "digest": index.digests,
         }
     )
-    write_text(folder / "manifest.csv", csv_text(table))
+    return csv_text(table)
+
+
+def _write_manifest(folder: Path, index: ImageIndex, links: list[str]) -> None:
+    part_of = _placed(folder, index)
+    write_text(folder / "manifest.csv", _manifest(index, [part_of[link] for link in links]))
 
 
 def _read_parts(folder: Path, index: ImageIndex, links: list[str]) -> np.ndarray | None:
-    """Returns the part of each image, (n,) int; None where the split is not there or not whole."""
+    """Returns the part of each image, (n,) int; None where the split is not there or not whole.
+
+    The links say which part an image stands in, and the manifest must say the same, to the byte.
+    """
     manifest = folder / "manifest.csv"
     if not manifest.is_file():
         return None
-    with manifest.open(newline="", encoding="utf-8", errors="surrogateescape") as stream:
-        part_of = {row["file"]: row["split"] for row in csv.DictReader(stream)}
-    parts = [part_of.get(escaped(file), "") for file in index.files.tolist()]
-    if _placed(folder, index) != set(zip(links, parts, strict=True)):
+    part_of = _placed(folder, index)
+    parts = [part_of.get(link, "") for link in links]
+    if len(part_of) != len(links) or "" in parts or manifest.read_bytes() != _manifest(index, parts).encode():
         return None
     return np.array([PARTS.index(part) for part in parts])
 

@@ -1,7 +1,5 @@
 """Small grey pictures of images, kept by content digest: enough to tell copies, blur and light."""
 
-import logging
-import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +8,10 @@ import cv2
 import joblib
 import numpy as np
 
+from crackexp.arrays import load_kept, save_kept
 from crackexp.data.decode import PIXELS_VERSION, load_image
 from crackexp.data.digests import root_key
 from crackexp.data.index import ImageIndex
-from crackexp.files import replacing
 from crackexp.progress import progress
 
 SIDE = 64
@@ -21,7 +19,12 @@ SIDE = 64
 _CHUNK = 64
 _RULES = 1000 + PIXELS_VERSION
 """Raised when other thumbnails are made: all are then made anew."""
-_log = logging.getLogger(__name__)
+_LAYOUT = {
+    "digests": ("U", ("n",)),
+    "pictures": ("u", ("n", SIDE, SIDE)),
+    "sharpness": ("f", ("n",)),
+    "shapes": ("i", ("n", 2)),
+}
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,7 @@ def thumbnails(index: ImageIndex, cache: Path) -> Thumbnails:
         made = _make(index, first[missing])
         held = held.and_(made) if len(known) else made
         known = np.concatenate([known, digests[missing]])
-        with replacing(file) as temporary, temporary.open("wb") as stream:
-            np.savez(stream, rules=_RULES, digests=known, **vars(held))
+        save_kept(file, _RULES, {"digests": known, **vars(held)})
     order = np.argsort(known)
     return held[order[np.searchsorted(known, digests, sorter=order)][rows]]
 
@@ -96,11 +98,7 @@ def _empty(count: int) -> Thumbnails:
 
 def _read(file: Path) -> tuple[np.ndarray, Thumbnails]:
     """Returns the digests of the pictures that are kept, (m,) str, and their thumbnails."""
-    if file.exists():
-        try:
-            with file.open("rb") as stream, np.load(stream) as table:
-                if table["rules"] == _RULES:
-                    return table["digests"], Thumbnails(table["pictures"], table["sharpness"], table["shapes"])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            _log.warning("%s is damaged (%s); every thumbnail is made anew", file, error)
-    return np.empty(0, "<U32"), _empty(0)
+    table = load_kept(file, _RULES, _LAYOUT, "every thumbnail is made anew")
+    if table is None:
+        return np.empty(0, "<U32"), _empty(0)
+    return table.pop("digests"), Thumbnails(**table)

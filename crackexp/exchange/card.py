@@ -56,11 +56,12 @@ def clear_others(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
     try:
         before = json.loads((folder / CARD).read_text())
         files: dict[str, Any] = before.pop("files")
-    except (OSError, ValueError, KeyError):
+        names = files.keys() & {one.file for one in FORMATS.values()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
     if before == facts:
         return files
-    for name in files.keys() & {one.file for one in FORMATS.values()}:
+    for name in names:
         (folder / name).unlink(missing_ok=True)
     return {}
 

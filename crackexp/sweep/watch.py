@@ -1,14 +1,14 @@
 """Tells how far a sweep is and when it ends, from the files that its cells leave when they end."""
 
-import json
 import sys
 import threading
 import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from pydantic import BaseModel
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -17,6 +17,16 @@ from crackexp.sweep.cell import OUTCOME
 
 POLL_SECONDS = 0.5
 WORDS = {"finished": "", "kept": "kept from before", "failed": "FAILED"}
+
+
+class _Outcome(BaseModel):
+    """What a cell says of its end, see `crackexp.sweep.cell.job`."""
+
+    overrides: list[str] = []
+    state: Literal["finished", "kept", "failed"]
+    accuracy: float | None = None
+    error: str = ""
+    seconds: float
 
 
 class Watch:
@@ -61,7 +71,7 @@ class Watch:
     def _look(self) -> None:
         for file in sorted(self.folder.glob(f"*/{OUTCOME}")):
             if file not in self.ended:
-                outcome = self.ended[file] = json.loads(file.read_text())
+                outcome = self.ended[file] = _read(file)
                 self.bar.update(self.task, completed=len(self.ended), description=f"Sweep, {self._left()}")
                 self.console.print(self._line(outcome), soft_wrap=True)
 
@@ -81,3 +91,11 @@ class Watch:
             return ""
         seconds = (time.monotonic() - self.begun) / computed * (self.total - len(self.ended))
         return f"ends about {datetime.now() + timedelta(seconds=seconds):%H:%M}"
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """Returns how a cell ended; as failed where its file cannot be read."""
+    try:
+        return _Outcome.model_validate_json(file.read_bytes()).model_dump()
+    except ValueError:
+        return _Outcome(state="failed", seconds=0, error=f"{file} is damaged").model_dump()

@@ -49,7 +49,7 @@ class InUse:
                 try:
                     lock.acquire(timeout=0)
                 except Timeout:
-                    used |= {self.root / name for name in names.read_text("utf-8").splitlines()}
+                    used |= {self.root / name for name in names.read_text("utf-8", "surrogateescape").splitlines()}
                 else:
                     _leave(names, lock, os.getpid())
             yield used

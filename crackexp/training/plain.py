@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from crackexp.files import replacing
+from crackexp.arrays import load_arrays, save_arrays
+from crackexp.errors import DamagedFileError
 
 _ARRAY = "__array__"
 
@@ -42,23 +43,25 @@ def save(file: Path, data: dict[str, Any]) -> None:
         return value
 
     text = json.dumps(pack(data))
-    with replacing(file, lasting=True) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, allow_pickle=False, text=np.array(text), **arrays)
+    save_arrays(file, {"text": np.array(text), **arrays}, lasting=True)
 
 
 def load(file: Path) -> dict[str, Any]:
     """Reads what `save` wrote.
 
     Raises:
-        OSError, ValueError, KeyError, zipfile.BadZipFile: the file is damaged or not one of `save`.
+        FileNotFoundError: there is no such file.
+        DamagedFileError: the file is damaged or was not written by `save`.
     """
-    with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-        arrays = {name: archive[name] for name in archive.files}
+    arrays = load_arrays(file)
 
     def unpack(value: Any) -> Any:
         if isinstance(value, dict):
             return arrays[str(value[_ARRAY])] if _ARRAY in value else {k: unpack(part) for k, part in value.items()}
         return [unpack(part) for part in value] if isinstance(value, list) else value
 
-    data: dict[str, Any] = unpack(json.loads(str(arrays["text"])))
+    try:
+        data: dict[str, Any] = unpack(json.loads(str(arrays["text"])))
+    except (KeyError, ValueError) as error:
+        raise DamagedFileError(f"{file} is damaged ({error})") from error
     return data

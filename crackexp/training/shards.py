@@ -4,7 +4,6 @@ A shard is three files of one name: ``<id>.rows.npy`` (n, d) float32, ``<id>.key
 ``<id>.json`` with the CRC-32 of both. Each is renamed into place, the last one last: a shard without it does not count.
 """
 
-import json
 import logging
 import time
 import uuid
@@ -12,8 +11,10 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
 
 from crackexp.files import replacing, write_text
 
@@ -39,6 +40,16 @@ class Shard:
     seconds: float
 
 
+class _Info(BaseModel):
+    """What ``<id>.json`` holds: the CRC-32 of both arrays, and the seconds that computing them took."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    rows: int
+    keys: int
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
 def keys_of(digests: np.ndarray) -> np.ndarray:
     """Returns digests, (n,) str of hex digits, as (n,) S32."""
     points = np.ascontiguousarray(digests, "U32").view(np.uint32)
@@ -55,14 +66,14 @@ def write_shard(folder: Path, digests: np.ndarray, rows: np.ndarray, seconds: fl
         seconds: that they took.
     """
     name = uuid.uuid4().hex
-    info: dict[str, float] = {"seconds": seconds}
+    checksums = {}
     for kind, array in (("rows", rows), ("keys", keys_of(digests))):
         part = folder / f"{name}.{kind}.npy"
         with replacing(part) as temporary, temporary.open("wb") as stream:
             np.save(stream, array)
-        info[kind] = _checksum(part)
+        checksums[kind] = _checksum(part)
     place = folder / f"{name}.json"
-    write_text(place, json.dumps(info))
+    write_text(place, _Info(seconds=seconds, **checksums).model_dump_json())
     _sound.add(place)
 
 
@@ -73,8 +84,12 @@ def read_shards(folder: Path) -> Iterator[Shard]:
             yield _read(place)
         except FileNotFoundError:
             continue
-        except (ValueError, KeyError, TypeError, EOFError) as error:
-            _log.warning("Stored embeddings are damaged and will be computed again: %s (%s)", place, error)
+        except (ValueError, EOFError) as error:
+            _log.warning(
+                "Stored embeddings are damaged and will be computed again: %s (%s)",
+                place,
+                str(error).partition("\n")[0],
+            )
             for part in folder.glob(f"{place.stem}.*"):
                 part.unlink(missing_ok=True)
 
@@ -96,13 +111,13 @@ def modified(path: Path) -> float:
 
 
 def _read(place: Path) -> Shard:
-    info = json.loads(place.read_bytes())
+    info = _Info.model_validate_json(place.read_bytes())
     parts = {kind: place.with_name(f"{place.stem}.{kind}.npy") for kind in ("rows", "keys")}
     if place not in _sound:
         for kind, part in parts.items():
-            if _checksum(part) != info[kind]:
+            if _checksum(part) != getattr(info, kind):
                 raise ValueError(f"the checksum of {part.name} is wrong")
-    shard = Shard(np.load(parts["keys"]), np.load(parts["rows"], mmap_mode="r"), float(info["seconds"]))
+    shard = Shard(np.load(parts["keys"]), np.load(parts["rows"], mmap_mode="r"), info.seconds)
     _sound.add(place)
     return shard
 

@@ -3,17 +3,17 @@
 import contextlib
 import inspect
 import shutil
-import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import keras
 import numpy as np
 from filelock import FileLock, Timeout
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from crackexp.errors import DataError
+from crackexp.errors import DamagedFileError, DataError
 from crackexp.training import plain
 from crackexp.training.processes import is_first
 
@@ -39,10 +39,12 @@ class TrainingState:
         callbacks: their `callback_state`, in order.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+
     dataset: str
     identity: str
     phase: str
-    batch: int
+    batch: Annotated[int, Field(ge=0)]
     stopped: bool
     phases: list[int]
     before: dict[str, float]
@@ -164,13 +166,19 @@ class TrainingStates:
         file = folder / "state.npz"
         if not file.exists():
             return None
+        anew = f"Type rm -r {folder} and the same command again: the run then starts from its beginning."
         try:
-            state = TrainingState(**plain.load(file))
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-            raise DataError(
-                f"The saved state {file} cannot be read: {error}. Type rm -r {folder} and the same command "
-                f"again: the run then starts from its beginning. Received: resume={run_id}"
+            state = TypeAdapter(TrainingState).validate_python(plain.load(file))
+        except DamagedFileError as error:
+            raise DamagedFileError(
+                f"The saved state of the run cannot be read: {error}. {anew} Received: resume={run_id}"
             ) from error
+        except ValidationError as errors:
+            problems = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in errors.errors()[:3])
+            raise DataError(
+                f"The saved state {file} was written by another version of crackexp ({problems}). Go on with that "
+                f"version, or start over. {anew} Received: resume={run_id}"
+            ) from errors
         if state.dataset != self.dataset:
             raise DataError(
                 "The images are not those that the run began with. Bring them back, or start a new run. "

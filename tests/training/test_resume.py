@@ -295,6 +295,17 @@ def test_a_damaged_state_is_told(frozen: Training, tmp_path: Path) -> None:
         TrainingStates(str(tmp_path), RUN, "images", "code")
 
 
+def test_a_state_of_another_version_is_told(frozen: Training, tmp_path: Path) -> None:
+    frozen.run(tmp_path)
+    (file,) = tmp_path.glob("states/*/state.npz")
+    for change in ({"phase": None}, {"batch": -1}, {"later": 1}):
+        whole = plain.load(file)
+        plain.save(file, {key: value for key, value in {**whole, **change}.items() if value is not None})
+        with pytest.raises(DataError, match=r"another version.*rm -r .*Received: resume="):
+            TrainingStates(str(tmp_path), RUN, "images", "code")
+        plain.save(file, whole)
+
+
 def test_a_callbacks_arguments_and_helpers_are_no_state() -> None:
     stopping = keras.callbacks.EarlyStopping("val_loss", patience=7)
     stopping.on_train_begin()
