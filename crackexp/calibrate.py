@@ -65,7 +65,8 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
         logger.set_tags({"mlflow.note.content": site.markdown(dataset.name)})
         calibration, positives = fitted.calibration, model.classes.indices
         network = calibrated(model.classifier, calibration.scale, calibration.shift, positives)
-        model_uri = logger.log_model(network, {**model.facts, **site.facts(dataset.name, index.fingerprint, model)})
+        facts = model.facts.inherited() | site.facts(dataset.name, index.fingerprint, model)
+        model_uri = logger.log_model(network, facts)
         report.write_result(Path(cfg.paths.output), logger, model_uri, site.metrics(), {})
     console.print_plain(site.text(dataset.name))
     console.print_where(logger, Path(cfg.paths.output), model_uri)

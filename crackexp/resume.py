@@ -73,6 +73,13 @@ def own_config(cfg: DictConfig) -> DictConfig:
             f"The run is marked as running, and {own.paths.cache} keeps nothing of it: it runs on another machine. "
             f"Resume it there. Received: resume={run_id}"
         )
+    state = Path(own.paths.cache) / "states" / run_id / "state.npz"
+    if run.trained and not state.is_file():
+        _log.warning(
+            "The run logged epochs, but there is no state of it in %s: it was trained on another machine, or its state "
+            "was removed. It starts from its beginning.",
+            state.parent,
+        )
     return own
 
 

@@ -16,6 +16,8 @@ LOSSES = ("accuracy", "log_loss", "brier")
 
 COLUMNS = ("digest", "label", "prediction", "correct", "confidence")
 SMALLEST = float(np.finfo(np.float32).eps)
+ROUNDED = 1 + 1e-5
+"""The most that a probability is which float32 rounded."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,20 @@ class SharedItems:
     errors: np.ndarray
 
 
-def read_predictions(file: str | Path | IO[str]) -> pd.DataFrame:
-    """Reads the CSV of a `predictions_table` as it was; classes called "NA", "001" or "=1" stay texts."""
+def read_predictions(file: str | Path | IO[str] | IO[bytes]) -> pd.DataFrame:
+    """Reads the CSV of a `predictions_table` as it was; classes called "NA", "001" or "=1" stay texts.
+
+    Raises:
+        ValueError: it is no such table.
+    """
     texts = dict.fromkeys(("path", "digest", "group", "label", "prediction"), str)
     table = pd.read_csv(file, dtype=texts, keep_default_na=False)
+    shares = [name for name in table if name == "confidence" or name.startswith("probability_")]
+    wrong = [name for name in shares if table[name].dtype.kind not in "fi" or not table[name].between(0, ROUNDED).all()]
+    wrong += [name for name in ("correct",) if name in table and table[name].dtype != bool]
+    if wrong and len(table):
+        kind = "true and false" if wrong[0] == "correct" else "probabilities"
+        raise ValueError(f"the column {wrong[0]} does not hold {kind}")
     return table.assign(**{name: table[name].map(unescaped) for name in texts if name in table})
 
 

@@ -54,7 +54,7 @@ class Site:
             "threshold": self.fitted.thresholds.crack,
             "unsure_from": self.fitted.thresholds.unsure,
             "trained_in": model.trained_in,
-            "calibrations": [*model.facts.get("calibrations", []), step],
+            "calibrations": [*model.facts.calibrations, step],
         }
 
     def rows(self) -> list[tuple[str, str, str]]:

@@ -24,14 +24,27 @@ from crackexp.errors import UserError
 from crackexp.names import visible
 from crackexp.quiet import quiet
 from crackexp.signals import answer, heed, uninterrupted
+from crackexp.tracking import model_facts
 from crackexp.tracking.alive import Alive
+from crackexp.tracking.artifacts import digest_tag
 from crackexp.tracking.dataset import ImageDataset
 from crackexp.tracking.logger import NoLogger
+from crackexp.tracking.model_facts import ModelFacts
 from crackexp.tracking.store import answering, connect
 from crackexp.tracking.uri import database_file
 
 MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
-MODEL_PACKAGES = ("mlflow", "keras", "jax", "numpy", "opencv-python-headless", "pandas", "pi-heif", "pillow")
+MODEL_PACKAGES = (
+    "mlflow",
+    "keras",
+    "jax",
+    "numpy",
+    "opencv-python-headless",
+    "pandas",
+    "pi-heif",
+    "pillow",
+    "pydantic",
+)
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 """Opens the experiment on the pages for training, not on those for language models."""
 
@@ -136,11 +149,14 @@ class MlflowLogger(NoLogger):
 
     @uninterrupted()
     def log_text(self, text: str, path: str) -> None:
-        mlflow.log_text(visible(text), path)
+        text = visible(text)
+        mlflow.log_text(text, path)
+        mlflow.set_tags(digest_tag(path, text.encode()))
 
     @uninterrupted()
     def log_file(self, file: Path, folder: str) -> None:
         mlflow.log_artifact(str(file), folder)
+        mlflow.set_tags(digest_tag(f"{folder}/{file.name}", file.read_bytes()))
 
     @uninterrupted()
     def log_dataset(self, name: str, root: Path, digest: str, profile: Mapping[str, Any], context: str) -> None:
@@ -154,24 +170,24 @@ class MlflowLogger(NoLogger):
     def log_model(self, classifier: Any, metadata: Mapping[str, Any]) -> str | None:
         if not self.models:
             return None
-        config = {key: metadata[key] for key in ("class_names", "positive", "threshold", "unsure_from")}
+        facts = ModelFacts.read(metadata)
         answer = {"label": "string", "probability": "double", "decision": "string"}
         signature = ModelSignature(  # no inputs: a schema has room for base64 or for arrays, and not for both
             outputs=Schema([ColSpec(kind, name) for name, kind in answer.items()]),
-            params=ParamSchema([ParamSpec("threshold", "double", config["threshold"])]),
+            params=ParamSchema([ParamSpec("threshold", "double", facts.threshold)]),
         )
         with tempfile.TemporaryDirectory() as folder, _quiet():
-            keras_file, h5_file = Path(folder) / "model.keras", Path(folder) / "model.h5"
-            classifier.save(keras_file)
-            classifier.save(h5_file)
+            artifacts = {"model": Path(folder) / "model.keras", "h5": Path(folder) / "model.h5"}
+            for file in artifacts.values():
+                classifier.save(file)
+            artifacts |= {"pixels": Path(pixels.__file__), "facts": Path(model_facts.__file__)}
             info = mlflow.pyfunc.log_model(
                 name="model",
                 python_model=str(Path(__file__).with_name("pyfunc_model.py")),
-                artifacts={"model": str(keras_file), "h5": str(h5_file), "pixels": pixels.__file__},
-                model_config=config,
+                artifacts={name: str(file) for name, file in artifacts.items()},
                 signature=signature,
                 pip_requirements=[f"{package}=={importlib.metadata.version(package)}" for package in MODEL_PACKAGES],
-                metadata=dict(metadata),
+                metadata=facts.seal(artifacts.values()),
             )
         return info.model_uri
 

@@ -1,20 +1,20 @@
 """Logged models, found again by run id, model URI or folder."""
 
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import keras
 import mlflow
+import yaml
 from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
 from mlflow.models import Model
 from sqlalchemy.exc import SQLAlchemyError
 
 from crackexp.data.class_names import proposal
-from crackexp.decisions import Classes, Thresholds, positives_of
-from crackexp.errors import UserError
+from crackexp.decisions import Classes, Thresholds
+from crackexp.errors import DamagedFileError, UserError
+from crackexp.tracking.model_facts import ModelFacts
 from crackexp.tracking.store import NoStoreError, connect, unusable
 
 
@@ -26,14 +26,14 @@ class LoggedModel:
         classifier: uint8 pixels (n, S, S, 3) to probabilities (n, c).
         classes: the c classes of the outputs.
         thresholds: of the probability of damage, where decisions change.
-        facts: all that was logged with it, JSON-able.
+        facts: all that was logged with it.
         run_id: the run that logged it; None where it was loaded from a folder.
     """
 
     classifier: keras.Model
     classes: Classes
     thresholds: Thresholds
-    facts: Mapping[str, Any]
+    facts: ModelFacts
     run_id: str | None
 
     @property
@@ -43,7 +43,7 @@ class LoggedModel:
     @property
     def trained_in(self) -> str | None:
         """The training run, where another run, which calibrated the model, has logged it."""
-        return self.facts.get("trained_in", self.run_id)
+        return self.facts.trained_in if "trained_in" in self.facts.model_fields_set else self.run_id
 
 
 def load(name: str, uri: str | None, key: str) -> LoggedModel:
@@ -55,11 +55,11 @@ def load(name: str, uri: str | None, key: str) -> LoggedModel:
         key: of the config, which `name` is the value of.
 
     Raises:
-        UserError: the store holds no such run or model, the model was not logged by crackexp, or it does not tell which
-            of its classes are damage.
+        UserError: the store holds no such run or model, the model was not logged by crackexp, it does not tell which of
+            its classes are damage, or its files are not those that were logged.
     """
     if Path(name, "MLmodel").is_file():
-        return _read(Path(name), None, f"{key}={name}")
+        return replace(_read(Path(name), f"{key}={name}"), run_id=None)
     if uri is None:
         raise UserError(
             f"tracking=none has no store to find a model in. Type tracking=local, or {key}=FOLDER of a logged model. "
@@ -70,8 +70,8 @@ def load(name: str, uri: str | None, key: str) -> LoggedModel:
         try:
             connect(uri)
             mlflow.artifacts.download_artifacts(name if ":/" in name else f"runs:/{name}/model", dst_path=folder)
-        except (mlflow.MlflowException, NoStoreError) as error:
-            reason = error.message if isinstance(error, mlflow.MlflowException) else "it is not there"
+        except (mlflow.MlflowException, NoStoreError, FileNotFoundError) as error:
+            reason = "it is not there" if isinstance(error, NoStoreError) else getattr(error, "message", error)
             raise UserError(
                 f"The store at {uri} holds no such model: {reason}. Type {key}=RUN_ID as printed at the end of "
                 f"a training run, {key}=models:/NAME/VERSION, {key}=models:/NAME@champion, or {key}=FOLDER of a logged "
@@ -79,26 +79,72 @@ def load(name: str, uri: str | None, key: str) -> LoggedModel:
             ) from error
         except (SQLAlchemyError, OSError) as error:
             raise unusable(uri, error) from error
-        (file,) = Path(folder).rglob("MLmodel")
-        return _read(file.parent, Model.load(file.parent).run_id, f"{key}={name}")
+        file = next(Path(folder).rglob("MLmodel"), None)
+        if file is None:
+            raise _damaged("it has no file MLmodel", f"{key}={name}")
+        return _read(file.parent, f"{key}={name}")
 
 
-def _read(folder: Path, run_id: str | None, received: str) -> LoggedModel:
-    facts: dict[str, Any] = Model.load(folder).metadata or {}
-    file = folder / "artifacts" / "model.keras"
-    if "class_names" not in facts or not file.is_file():
-        raise UserError(
+def read_facts(model: Model, received: str) -> ModelFacts:
+    """Returns what was logged with a model.
+
+    Args:
+        model: as MLflow read it.
+        received: what the user typed, for the message.
+
+    Raises:
+        DamagedFileError: it is not what crackexp logs, or was changed since.
+    """
+    if not isinstance(model.metadata, dict) or "class_names" not in model.metadata:
+        raise DamagedFileError(
             f"The model was not logged by crackexp.train, so its classes are not known. Received: {received}"
         )
-    names, positive = tuple(facts["class_names"]), facts["positive"]
-    if len(names) > 2 and isinstance(positive, str):
+    try:
+        return ModelFacts.read(model.metadata)
+    except ValueError as error:
+        raise _damaged(f"its metadata are wrong: {error}", received) from error
+
+
+def read_model(place: str, received: str) -> Model:
+    """Returns what MLflow keeps of the model at `place`, a folder or a URI.
+
+    Raises:
+        MlflowException: there is no such model.
+        DamagedFileError: its file ``MLmodel`` cannot be read.
+    """
+    try:
+        return Model.load(place)
+    except (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise _damaged(f"its file MLmodel cannot be read: {error}", received) from error
+
+
+def _read(folder: Path, received: str) -> LoggedModel:
+    model = read_model(str(folder), received)
+    facts = read_facts(model, received)
+    names = tuple(facts.class_names)
+    if len(names) > 2 and isinstance(facts.positive, str):
         raise UserError(
             f"The model was logged before it was asked which of its classes {', '.join(names)} are damage: whatever is "
-            f"not {positive} would be called sound. Train it again with {proposal(names)}, "
+            f"not {facts.positive} would be called sound. Train it again with {proposal(names)}, "
             f"or those of them that are damage. Received: {received}"
         )
-    classes = Classes(names, positives_of(positive))
-    classifier = keras.saving.load_model(file, compile=False)
-    crack = float(facts.get("threshold", 0.5))
-    thresholds = Thresholds(crack, float(facts.get("unsure_from", crack)), classes.defect)
-    return LoggedModel(classifier, classes, thresholds, facts, run_id)
+    classes = Classes(names, facts.positives)
+    file = folder / "artifacts" / "model.keras"
+    if not file.is_file():
+        raise _damaged(f"it has no file artifacts/{file.name}", received)
+    try:
+        facts.check_file(file)
+        classifier = keras.saving.load_model(file, compile=False)
+        facts.check_network(classifier.input_shape, classifier.output_shape)
+    except Exception as error:  # Keras raises a dozen types on a damaged file
+        raise _damaged(str(error), received) from error
+    thresholds = Thresholds(facts.threshold, facts.unsure_from, classes.defect)
+    return LoggedModel(classifier, classes, thresholds, facts, model.run_id)
+
+
+def _damaged(problem: str, received: str) -> DamagedFileError:
+    line = " ".join(problem.split())
+    return DamagedFileError(
+        f"The model is not as it was logged: {line[:500]}. Get it back from a copy, or log it anew by crackexp.train "
+        f"or crackexp.calibrate. Received: {received}"
+    )

@@ -2,16 +2,18 @@
 
 import base64
 import binascii
+import hashlib
 import importlib.util
 import os
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from mlflow import MlflowException
-from mlflow.models import set_model
+from mlflow.models import Model, set_model
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc import PythonModel
 
@@ -29,18 +31,28 @@ class CrackClassifier(PythonModel):
     """
 
     def load_context(self, context: Any) -> None:
+        """Loads the network, once its files and metadata were found to be those that were logged.
+
+        Raises:
+            MlflowException: they are not.
+        """
         os.environ.setdefault("KERAS_BACKEND", "jax")
         import keras
 
-        self.model = keras.saving.load_model(context.artifacts["model"], compile=False)
-        spec = importlib.util.spec_from_file_location("crackexp_pixels", context.artifacts["pixels"])
-        assert spec, context.artifacts
-        assert spec.loader, context.artifacts
-        self.pixels = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(self.pixels)
-        names, positive = context.model_config["class_names"], context.model_config["positive"]
-        self.class_names = np.array(names)
-        self.positives = [names.index(name) for name in ([positive] if isinstance(positive, str) else positive)]
+        file = Path(context.artifacts["model"])
+        metadata = Model.load(file.parents[1]).metadata or {}
+        for name in map(Path, context.artifacts.values()):
+            if hashlib.sha256(name.read_bytes()).hexdigest() != metadata.get("sha256", {}).get(name.name):
+                raise MlflowException(f"{name} is not the file that was logged with the model. Log the model anew.")
+        self.pixels = _module(context.artifacts["pixels"])
+        try:
+            self.facts = _module(context.artifacts["facts"]).ModelFacts.read(metadata)
+            self.model = keras.saving.load_model(file, compile=False)
+            self.facts.check_network(self.model.input_shape, self.model.output_shape)
+        except ValueError as error:
+            raise MlflowException(f"The model in {file.parents[1]} cannot be used: {error}") from error
+        self.class_names = np.array(self.facts.class_names)
+        self.positives = [self.facts.class_names.index(name) for name in self.facts.positives]
         self.lock = threading.Lock()
         self._predict(np.zeros((1, *self.model.input_shape[1:]), np.uint8))
 
@@ -62,9 +74,9 @@ class CrackClassifier(PythonModel):
         Raises:
             MlflowException: an image cannot be used (HTTP status 400).
         """
-        own = context.model_config["threshold"]
+        own = self.facts.threshold
         threshold = (params or {}).get("threshold", own)
-        unsure_from = context.model_config["unsure_from"] if threshold == own else threshold
+        unsure_from = self.facts.unsure_from if threshold == own else threshold
         images = [self._image(value, number) for number, value in enumerate(_listed(model_input))]
         parts = [self._predict(np.stack(images[i : i + BATCH])) for i in range(0, len(images), BATCH)]
         outputs = np.concatenate([*parts, np.zeros((0, len(self.class_names)), np.float32)])
@@ -126,6 +138,16 @@ def _array(value: Any, number: int) -> np.ndarray:
     if not (image.min() >= 0 and image.max() <= 255):
         raise _refusal(f"Image {number} must have values from 0 to 255. Received: min={image.min()} max={image.max()}")
     return image.round().astype(np.uint8)
+
+
+def _module(file: str) -> Any:
+    """Returns the module in `file`, which was copied beside the model."""
+    spec = importlib.util.spec_from_file_location(f"crackexp_{Path(file).stem}", file)
+    assert spec, file
+    assert spec.loader, file
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def _refusal(message: str) -> MlflowException:

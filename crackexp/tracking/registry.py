@@ -1,15 +1,17 @@
 """The gate of the model registry: a model becomes champion only where it is shown better than the one that is."""
 
+import logging
 from collections.abc import Sequence
 
 import mlflow
 from mlflow.entities import Run
 
-from crackexp.decisions import Classes, positives_of
+from crackexp.decisions import Classes
 from crackexp.errors import DataError
 from crackexp.evaluation.contest import Contender, IncomparableError, best_of, contest
 from crackexp.signals import uninterrupted
 from crackexp.tracking.mlflow_logger import MlflowLogger
+from crackexp.tracking.models import read_facts, read_model
 from crackexp.tracking.sweeps import SweepStore
 
 CHAMPION = "champion"
@@ -17,6 +19,8 @@ CHAMPION = "champion"
 
 VERDICT_TAG = "registry.verdict"
 """Of a version, its run and its sweep: what came of it and why."""
+
+_log = logging.getLogger(__name__)
 
 
 def register_run(logger: MlflowLogger, name: str, metric: str, level: float) -> str:
@@ -129,22 +133,25 @@ class Registry:
         except (mlflow.MlflowException, DataError):
             pass
         raise IncomparableError(
-            f"the run of version {version} or a part of it is gone, and with it what to compare with; give the alias "
-            f"{CHAMPION} to a version by hand, or take it away so that the next model gets it"
+            f"the run of version {version} or a part of it is gone or damaged, and with it what to compare with; give "
+            f"the alias {CHAMPION} to a version by hand, or take it away so that the next model gets it"
         )
 
     def _contender(self, run_id: str) -> Contender | None:
-        """Returns the model of a run; None where it logged none."""
+        """Returns the model of a run; None where it logged none, or where a part of it is gone or damaged."""
         run = self.client.get_run(run_id)
         result = self.store.result(run)
         try:
             return self._read(run, result["model_uri"]) if result and result["model_uri"] else None
         except mlflow.MlflowException:
             return None
+        except DataError as error:
+            _log.warning("A run is not considered for %s: %s", self.name, error)
+            return None
 
     def _read(self, run: Run, uri: str) -> Contender:
         cell, split = self.store.cell(run), self.store.split(run)
-        facts = mlflow.models.get_model_info(uri).metadata or {}
+        facts = read_facts(read_model(uri, uri), uri)
         params = run.data.params
         keys = [key for key in ("split.ratio", "split.seed") if params.get(key, "None") != "None"]
         typed = [f"{key}={params[key]}".replace(" ", "") for key in keys] or ["its own split"]
@@ -152,7 +159,7 @@ class Registry:
             run_id=self.store.original(run),
             cell=cell,
             uri=uri,
-            classes=Classes(tuple(facts.get("class_names", ())), positives_of(facts.get("positive", ""))),
+            classes=Classes(tuple(facts.class_names), facts.positives),
             seen=frozenset(split["digest"][split["split"] != "test"]),
             recipe=f"the dataset {params.get('dataset.name')} with {' '.join(typed)}",
         )

@@ -2,12 +2,12 @@
 
 import contextlib
 import getpass
-import json
+import logging
 import math
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from io import BytesIO
 from typing import Any
 
 import mlflow
@@ -15,17 +15,30 @@ import pandas as pd
 from matplotlib.figure import Figure
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.utils.time import get_current_time_millis
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from crackexp.errors import DataError
+from crackexp.errors import DamagedFileError, DataError
 from crackexp.evaluation.comparison import Cell
 from crackexp.evaluation.items import read_predictions
 from crackexp.names import visible
 from crackexp.tracking.alive import STOPPED, Alive
+from crackexp.tracking.artifacts import damaged, read_again
 from crackexp.tracking.mlflow_logger import PNG, MlflowLogger
+from crackexp.tracking.runs import read_split
 from crackexp.tracking.view import View
 
 PARENT_TAG = "mlflow.parentRunId"
 REUSED_TAG = "sweep.reused_from"
+_log = logging.getLogger(__name__)
+
+
+class RunResult(BaseModel):
+    """What ``result.json`` of a run holds."""
+
+    run_id: str | None = None
+    model_uri: str | None = None
+    metrics: dict[str, float] = {}
+    seconds: dict[str, float] = {}
 
 
 @dataclass(frozen=True)
@@ -96,7 +109,7 @@ class SweepStore:
         """Returns the parent of the sweep that was launched with the folder `sweep_dir`."""
         for run in self._search("tags.`sweep.dir` != ''"):  # MLflow's filters have no way to write a quote
             if run.data.tags["sweep.dir"] == sweep_dir:
-                return Parent(run.info.run_id, tuple(json.loads(run.data.tags["sweep.varies"])))
+                return Parent(run.info.run_id, tuple(_tag(run, "sweep.varies", list[str])))
         return None
 
     def children(self, parent: str) -> list[Run]:
@@ -111,10 +124,15 @@ class SweepStore:
         return next(iter(originals or found), None)
 
     def result(self, run: Run) -> dict[str, Any] | None:
-        """Returns the ``result.json`` of a finished run, or None where its files are gone."""
+        """Returns the ``result.json`` of a finished run, None where it is gone or damaged; the latter is told."""
         try:
-            return json.loads(self._artifact(run, "result.json").read_text())
+            content = self._artifact(run, "result.json")
+            return RunResult.model_validate_json(content).model_dump()
         except (mlflow.MlflowException, OSError):
+            return None
+        except (DamagedFileError, ValidationError) as error:
+            reason = str(error).partition("\n")[0]
+            _log.warning("The result of the run %s is damaged, and counts as missing: %s", run.info.run_id, reason)
             return None
 
     def adopt(self, run: Run, parent: str, name: str, tags: Mapping[str, str]) -> None:
@@ -147,13 +165,16 @@ class SweepStore:
         self.client.set_terminated(child, "FAILED")
 
     def cells(self, parent: str) -> tuple[list[Cell], list[Failure]]:
-        """Returns the cells of a sweep by their newest finished run, and those that have none."""
+        """Returns the cells of a sweep by their newest finished run that can be read, and those that have none."""
         cells: dict[str, Cell] = {}
         failures: dict[str, Failure] = {}
         for run in self.children(parent):
-            key = run.data.tags["sweep.settings"]
+            key = run.data.tags.get("sweep.settings", run.info.run_id)
             if run.info.status == "FINISHED" and key not in cells:
-                cells[key] = self.cell(run)
+                try:
+                    cells[key] = self.cell(run, _tag(run, "sweep.settings", dict[str, Any]))
+                except DataError as error:
+                    failures.setdefault(key, Failure(run.info.run_name, "UNREADABLE", str(error)))
             elif run.info.status != "RUNNING" and key not in failures:
                 failures[key] = Failure(run.info.run_name, run.info.status, run.data.tags.get("error", ""))
         return list(cells.values()), [failure for key, failure in failures.items() if key not in cells]
@@ -166,13 +187,15 @@ class SweepStore:
             settings: what it varies; None: as its sweep says.
 
         Raises:
-            DataError: the run holds no predictions.
+            DataError: the run holds no predictions, or they are not those that were logged.
         """
-        tags = run.data.tags
         if settings is None:
-            settings = json.loads(tags.get("sweep.settings", "{}"))
+            settings = _tag(run, "sweep.settings", dict[str, Any]) if "sweep.settings" in run.data.tags else {}
+        path = "test/predictions.csv"
         try:
-            predictions = read_predictions(self._artifact(run, "test/predictions.csv"))
+            predictions = read_predictions(BytesIO(self._artifact(run, path)))
+        except ValueError as error:
+            raise damaged(run, path, str(error)) from error
         except (mlflow.MlflowException, OSError) as error:
             raise DataError(
                 f"The run holds no predictions, so it cannot be compared. Type the id of a run of "
@@ -197,12 +220,11 @@ class SweepStore:
         """Returns the images of a run, a row each: split ("train", "val" or "test") and digest.
 
         Raises:
-            DataError: the run holds no such table.
+            DataError: the run holds no such table, or it is not the one that was logged.
         """
-        columns = ["split", "digest"]
+        path = "data/manifest.csv"
         try:
-            file = self._artifact(run, "data/manifest.csv")
-            return pd.read_csv(file, usecols=columns, dtype=str, encoding_errors="surrogateescape")
+            return read_split(run, path, self._artifact(run, path))
         except (mlflow.MlflowException, OSError) as error:
             raise DataError(
                 f"The run does not say which images it was trained on. Received: {run.info.run_id}"
@@ -248,9 +270,10 @@ class SweepStore:
                 self.client.set_tag(child.info.run_id, "error", STOPPED)
                 self.client.set_terminated(child.info.run_id, "KILLED")
 
-    def _artifact(self, run: Run, path: str) -> Path:
-        name = f"runs:/{self.original(run)}/{path}"
-        return Path(mlflow.artifacts.download_artifacts(name, tracking_uri=self.uri))
+    def _artifact(self, run: Run, path: str) -> bytes:
+        original = self.original(run)
+        source = run if original == run.info.run_id else self.client.get_run(original)
+        return read_again(source, path, self.uri)
 
     def _search(self, condition: str) -> list[Run]:
         runs: list[Run] = []
@@ -263,3 +286,18 @@ class SweepStore:
             token = page.token
             if not token:
                 return runs
+
+
+def _tag(run: Run, key: str, kind: Any) -> Any:
+    """Returns the value of a tag that holds JSON.
+
+    Raises:
+        DataError: the run has no such tag, or it holds something else than `kind`.
+    """
+    try:
+        return TypeAdapter(kind).validate_json(run.data.tags.get(key, ""))
+    except ValidationError as error:
+        raise DataError(
+            f"The tag {key} of a run is not what crackexp wrote. Set it back on the page of the run, or run the sweep "
+            f"again with sweep.rerun=true. Received: {key}={run.data.tags.get(key)} of {run.info.run_id}"
+        ) from error

@@ -184,7 +184,7 @@ def test_a_logged_model_loads_in_a_clean_process_and_agrees(
         assert found.classes.names == ("Negative", "Positive")
         assert (found.classes.positives, found.image_size, found.run_id) == (("Positive",), 32, logger.run_id)
     saved = Path(mlflow.artifacts.download_artifacts(uri)) / "artifacts"
-    assert {file.name for file in saved.iterdir()} == {"model.keras", "model.h5", "pixels.py"}
+    assert {file.name for file in saved.iterdir()} == {"model.keras", "model.h5", "pixels.py", "model_facts.py"}
 
 
 def test_an_unknown_model_is_told(store: Path) -> None:
