@@ -12,7 +12,7 @@ _PATIENCE = 1.0
 
 
 @contextmanager
-def progress(description: str, total: int | None, unit: str = "") -> Iterator[Callable[[int], None]]:
+def progress(description: str, total: int | None, unit: str = "") -> Iterator[Callable[[float], None]]:
     """Shows a bar on a terminal once the work has lasted a second; nothing elsewhere.
 
     Args:
@@ -21,7 +21,7 @@ def progress(description: str, total: int | None, unit: str = "") -> Iterator[Ca
         unit: "bytes" shows sizes and speed; anything else counts.
 
     Yields:
-        A function that takes the number of units done since its last call.
+        A function that takes the number of units done since its last call; a part of a unit counts too.
     """
     if not sys.stderr.isatty():
         yield lambda done: heed()
@@ -50,7 +50,7 @@ def progress(description: str, total: int | None, unit: str = "") -> Iterator[Ca
     task = bar.add_task(description, total=total)
     begun, shown = time.monotonic(), False
 
-    def advance(done: int) -> None:
+    def advance(done: float) -> None:
         nonlocal shown
         heed()
         bar.update(task, advance=done)
@@ -63,3 +63,15 @@ def progress(description: str, total: int | None, unit: str = "") -> Iterator[Ca
     finally:
         if shown:
             bar.stop()
+
+
+def of_one(advance: Callable[[float], None]) -> Callable[[float], None]:
+    """Returns a function that takes the share, in [0, 1], of one unit of work that is done so far."""
+    told = 0.0
+
+    def tell(share: float) -> None:
+        nonlocal told
+        advance(share - told)
+        told = share
+
+    return tell

@@ -36,7 +36,7 @@ def survey(composed: DictConfig) -> Account:
     from crackexp.prediction.survey_report import Survey
     from crackexp.prediction.surveyor import Surveyor
     from crackexp.prediction.tiles import Tiling
-    from crackexp.progress import progress
+    from crackexp.progress import of_one, progress
 
     model = open_model(cfg)
     tiling = Tiling(round(cfg.tile.size * cfg.tile.scale), cfg.tile.overlap)
@@ -48,14 +48,15 @@ def survey(composed: DictConfig) -> Account:
         made = Survey(Path(cfg.out), surveyor.thresholds.defect, cfg.mm_per_px, cfg.gps, account)
         with progress("Surveying", len(inputs)) as advance:
             for one in inputs:
+                tell = of_one(advance)
                 try:
                     if one.reason is None:
-                        made.add(one, surveyor.look(one.file, one.page))
+                        made.add(one, *surveyor.look(one.file, one.page, tell))
                     else:
                         account.leave_out(one.name, one.reason, one.may_be_image)
                 except ImageError as error:
                     account.leave_out(one.name, error.reason)
-                advance(1)
+                tell(1)
         made.finish(f"{cfg.model}, tiles of {tiling.side} px, {surveyor.thresholds}")
         logger.log_metrics(made.metrics())
         for file in made.files:

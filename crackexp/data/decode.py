@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from crackexp.data.pixels import DecodedImage, UnusableImageError, count_pages, decode
+from crackexp.data.heads import check_size
+from crackexp.data.pixels import MAX_PIXELS, DecodedImage, TooManyPixelsError, UnusableImageError, decode
 from crackexp.errors import DataError
 
 PIXELS_VERSION = 2
@@ -23,6 +24,10 @@ class ImageError(DataError):
     def __init__(self, reason: str, path: Path) -> None:
         super().__init__(f"This image cannot be used: {reason}. Received: {path}")
         self.reason = reason
+
+
+class ImageTooLargeError(ImageError):
+    """An image has more pixels than are decoded at once."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ def load_image(path: Path, page: int = 0, digest: str | None = None) -> np.ndarr
     return read_image(path, page, digest).pixels
 
 
-def read_image(path: Path, page: int = 0, digest: str | None = None) -> DecodedImage:
+def read_image(path: Path, page: int = 0, digest: str | None = None, max_pixels: int = MAX_PIXELS) -> DecodedImage:
     """Reads one page of an image file, see `decode`.
 
     Args:
@@ -58,29 +63,28 @@ def read_image(path: Path, page: int = 0, digest: str | None = None) -> DecodedI
         digest: The digest that the file had when its dataset was listed, see `CheckedFile`. What is computed of an
             image is kept under its digest, so a file that was changed meanwhile must not be read. None: any file will
             do.
+        max_pixels: A larger image is refused before it is decoded. A file of more bytes than that is not even read
+            before its head has told its size.
 
     Raises:
+        ImageTooLargeError: The image is larger.
         ImageError: The file cannot be read or decoded, or its digest is another.
     """
     try:
+        if Path(path).stat().st_size > max_pixels:
+            with Path(path).open("rb") as stream:
+                check_size(stream, max_pixels, page)
         data = Path(path).read_bytes()
         if digest is not None and _digest(data) != digest:
             raise UnusableImageError("it was changed since its dataset was listed; start the command again")
-        return decode(data, page=page)
+        return decode(data, max_pixels, page)
     except OSError as error:
         reason = describe(error)
+    except TooManyPixelsError as error:
+        raise ImageTooLargeError(str(error), path) from None
     except UnusableImageError as error:
         reason = str(error)
     raise ImageError(reason, path)
-
-
-def pages_of(path: Path) -> int:
-    """Returns how many pages or frames a file has, see `count_pages`; 1 where it cannot be read."""
-    try:
-        with Path(path).open("rb") as stream:
-            return count_pages(stream)
-    except OSError:
-        return 1
 
 
 def check_file(path: Path) -> CheckedFile:

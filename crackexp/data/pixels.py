@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -19,6 +18,7 @@ MAX_PIXELS = 178_956_970
 """Larger images are refused: decoding one takes more than half a gigabyte of memory."""
 
 FORMATS = "JPEG, PNG, TIFF, HEIC, AVIF, WebP, JPEG 2000, GIF or BMP"
+FLOAT = "32-bit float pixels have no fixed range; save it as 8 or 16 bit"
 FLAT = 2.0
 """An image is nearly one colour where its brightness has a smaller standard deviation, in gray levels of 255. The
 flattest of 6,000 real patches of concrete has 2.5."""
@@ -26,8 +26,8 @@ DARK, BRIGHT = 24, 245
 """An image is nearly black where 99 % of its pixels are darker than the first, nearly white where 99 % are brighter
 than the second."""
 
-_READ_BY_PILLOW = ("AVIF", "BMP", "GIF", "HEIF", "JPEG", "JPEG2000", "PNG", "TIFF", "WEBP")
-_EXIF_ORIENTATION = 0x0112
+READ_BY_PILLOW = ("AVIF", "BMP", "GIF", "HEIF", "JPEG", "JPEG2000", "PNG", "TIFF", "WEBP")
+EXIF_ORIENTATION = 0x0112
 _JPEG_END = b"\xff\xd9"
 _PNG_COLOUR_TYPES = (2, 4, 6)
 _DEPTHS = (8, 10, 12, 14, 16)
@@ -43,6 +43,13 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 
 class UnusableImageError(Exception):
     """The bytes cannot be used as an image; the text is the reason."""
+
+
+class TooManyPixelsError(UnusableImageError):
+    """The image has more pixels than are decoded at once."""
+
+    def __init__(self, size: str, max_pixels: int) -> None:
+        super().__init__(f"{size} more than {max_pixels:,}; crackexp.survey reads TIFF, PNG and JPEG files of any size")
 
 
 @dataclass(frozen=True)
@@ -74,37 +81,23 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, page: int = 0) -> DecodedI
         page: The number of the page, from 0.
 
     Raises:
-        UnusableImageError: The bytes are no image, are damaged, or have too many pixels.
+        TooManyPixelsError: The image is larger.
+        UnusableImageError: The bytes are no image, or are damaged.
     """
     if not data:
         raise UnusableImageError("the file is empty (zero bytes)")
-    with _opened(io.BytesIO(data), max_pixels) as image:
-        pages = _pages(image)
-        if page >= len(pages):
-            raise UnusableImageError(f"it has {len(pages)} pages, and no page {page + 1}")
-        if len(pages) > 1:
-            image.seek(pages[page])
+    with reasons(max_pixels), Image.open(io.BytesIO(data), formats=READ_BY_PILLOW) as image:
+        pages = turn_to(image, page)
         if image.width * image.height > max_pixels:
-            raise UnusableImageError(f"{image.width} x {image.height} pixels are more than {max_pixels:,}")
+            raise TooManyPixelsError(f"{image.width} x {image.height} pixels are", max_pixels)
         pixels = None
         doubts: list[str] = []
         if _is_plain_jpeg(image, data):
             pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
         if pixels is None:
             pixels, doubts = _to_rgb(image, data, pages[page])
-    return DecodedImage(pixels, (*doubts, *_flatness(pixels)), len(pages))
-
-
-def count_pages(stream: BinaryIO) -> int:
-    """Returns how many pages or frames an image file has, without decoding them; 1 where it cannot be read.
-
-    Reduced copies and masks of a page, as TIFF files and phones carry them, are not counted.
-    """
-    try:
-        with _opened(stream, MAX_PIXELS) as image:
-            return len(_pages(image))
-    except UnusableImageError:
-        return 1
+    step = flatness_step(*pixels.shape[:2])
+    return DecodedImage(pixels, (*doubts, *flatness(pixels[::step, ::step])), len(pages))
 
 
 def resize(image: np.ndarray, size: int) -> np.ndarray:
@@ -126,24 +119,37 @@ def resize(image: np.ndarray, size: int) -> np.ndarray:
     return cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
+def turn_to(image: Image.Image, page: int) -> list[int]:
+    """Turns an opened image to a page, and returns the frames that are its pages.
+
+    Raises:
+        UnusableImageError: There is no such page.
+    """
+    pages = pages_in(image)
+    if page >= len(pages):
+        raise UnusableImageError(f"it has {len(pages)} pages, and no page {page + 1}")
+    if len(pages) > 1:
+        image.seek(pages[page])
+    return pages
+
+
 @contextmanager
-def _opened(stream: BinaryIO, max_pixels: int) -> Iterator[Image.Image]:
-    """Yields the opened file; whatever goes wrong in the block becomes an UnusableImageError."""
+def reasons(max_pixels: int) -> Iterator[None]:
+    """Turns whatever goes wrong in the block with an image into an UnusableImageError."""
     try:
-        with Image.open(stream, formats=_READ_BY_PILLOW) as image:
-            yield image
+        yield
     except (UnusableImageError, MemoryError):
         raise
     except Image.UnidentifiedImageError:
         raise UnusableImageError(f"not a {FORMATS} image, or damaged at its beginning") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise UnusableImageError(f"more than {max_pixels:,} pixels") from None
+        raise TooManyPixelsError("its pixels are", max_pixels) from None
     except Exception as error:  # Pillow's decoders raise a dozen types on broken bytes
         raise UnusableImageError(f"damaged: {error or type(error).__name__}") from error
 
 
-def _pages(image: Image.Image) -> list[int]:
-    """Returns the frames that are pictures of their own."""
+def pages_in(image: Image.Image) -> list[int]:
+    """Returns the frames that are pages: no reduced copies or masks, as TIFF files and phones carry them."""
     frames = list(range(getattr(image, "n_frames", 1)))
     if len(frames) == 1:
         return frames
@@ -165,7 +171,7 @@ def _is_plain_jpeg(image: Image.Image, data: bytes) -> bool:
     return (
         image.format == "JPEG"
         and image.mode == "RGB"
-        and image.getexif().get(_EXIF_ORIENTATION, 1) == 1
+        and image.getexif().get(EXIF_ORIENTATION, 1) == 1
         and _JPEG_END in data[-64:]
     )
 
@@ -173,33 +179,49 @@ def _is_plain_jpeg(image: Image.Image, data: bytes) -> bool:
 def _to_rgb(image: Image.Image, data: bytes, frame: int) -> tuple[np.ndarray, list[str]]:
     """Returns the pixels, uint8 (height, width, 3), and what is in doubt about their depth."""
     if image.mode == "F":
-        raise UnusableImageError("32-bit float pixels have no fixed range; save it as 8 or 16 bit")
-    low, high, bits = _declared_range(image, data)
+        raise UnusableImageError(FLOAT)
     if image.mode.startswith("I"):
-        image = ImageOps.exif_transpose(image)
-        gray = np.asarray(image).astype(np.int64)
-        if gray.min() < 0 or gray.max() > 65535:
-            raise UnusableImageError("32-bit gray pixels outside 0 to 65535")
-        scaled, doubts = _scaled(gray, low, high, bits)
-        return np.repeat(scaled[..., None], 3, axis=2), doubts
-    if _is_deep_colour(image, data):
-        orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
-        samples = _deep_samples(data, frame)
-        colours, doubts = _scaled(samples[..., :3], low, high, bits)
-        if samples.shape[2] == 4:
-            alpha = samples[..., 3:].astype(np.float32) / 65535
-            colours = np.round(colours * alpha + 255 * (1 - alpha)).astype(np.uint8)
-        upright = Image.fromarray(colours)
-        upright.getexif()[_EXIF_ORIENTATION] = orientation
-        return np.array(ImageOps.exif_transpose(upright)), doubts
-    image = ImageOps.exif_transpose(image)
+        samples = np.asarray(ImageOps.exif_transpose(image))[..., None]
+    elif _is_deep_colour(image, data):
+        samples = _deep_samples(data, frame)[..., : 4 if image.has_transparency_data else 3]
+    else:
+        return usual_rgb(ImageOps.exif_transpose(image)), []
+    colours = samples[..., :3]
+    low, high, doubts = depth_range(int(colours.min()), int(colours.max()), *declared_range(image, data))
+    pixels = deep_rgb(samples, low, high)
+    if samples.shape[2] == 1:
+        return pixels, doubts
+    upright = Image.fromarray(pixels)
+    upright.getexif()[EXIF_ORIENTATION] = image.getexif().get(EXIF_ORIENTATION, 1)
+    return np.array(ImageOps.exif_transpose(upright)), doubts
+
+
+def usual_rgb(image: Image.Image) -> np.ndarray:
+    """Returns the pixels of an upright image of 8 bits, uint8 (height, width, 3)."""
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return np.array(image.convert("RGB")), []
+    return np.array(image.convert("RGB"))
 
 
-def _declared_range(image: Image.Image, data: bytes) -> tuple[int, int | None, int | None]:
+def deep_rgb(samples: np.ndarray, low: int, high: int) -> np.ndarray:
+    """Returns samples of more than 8 bits as pixels, uint8 (height, width, 3).
+
+    Args:
+        samples: An integer array (height, width, 1, 3 or 4): gray, RGB, or RGB and opacity.
+        low: The colour sample that means black.
+        high: The colour sample that means white.
+    """
+    span = high - low
+    colours = (np.clip(samples[..., :3].astype(np.int64) - low, 0, span) * 255 + span // 2) // span
+    colours = colours.astype(np.uint8)
+    if samples.shape[2] == 4:
+        alpha = samples[..., 3:].astype(np.float32) / 65535
+        colours = np.round(colours * alpha + 255 * (1 - alpha)).astype(np.uint8)
+    return np.repeat(colours, 3, axis=2) if samples.shape[2] == 1 else colours
+
+
+def declared_range(image: Image.Image, data: bytes) -> tuple[int, int | None, int | None]:
     """Returns the samples that mean black and white, and the bits, as far as the file declares them."""
     if isinstance(image, TiffImagePlugin.TiffImageFile):
 
@@ -218,26 +240,29 @@ def _declared_range(image: Image.Image, data: bytes) -> tuple[int, int | None, i
     return 0, None, None
 
 
-def _scaled(samples: np.ndarray, low: int, high: int | None, bits: int | None) -> tuple[np.ndarray, list[str]]:
-    """Returns integer samples of up to 16 bits in 0 to 255, uint8, and the doubt about their depth where it is guessed.
+def depth_range(
+    darkest: int, brightest: int, low: int, high: int | None, bits: int | None
+) -> tuple[int, int, list[str]]:
+    """Returns the samples that mean black and white, and the doubt about their depth where it is guessed.
 
     Args:
-        samples: An integer array of any shape, 0 to 65535.
+        darkest: The smallest colour sample of the image.
+        brightest: The largest colour sample of the image.
         low: The sample that means black.
         high: The sample that means white; None where the file does not say.
         bits: The significant bits that the file declares; None where it does not say.
+
+    Raises:
+        UnusableImageError: The samples do not fit into 16 bits.
     """
-    brightest = int(samples.max())
-    doubts = []
-    if high is None or not low < high:
-        low = 0
-        depth = next(depth for depth in sorted({*_DEPTHS, bits or 16}) if brightest < 2**depth)
-        high = 2**depth - 1
-        if depth < 16 and depth != bits:
-            doubts.append(f"its brightest sample is {brightest:,} of 65,535, so it was read as {depth} bits")
-    span = high - low
-    values = (np.clip(samples.astype(np.int64) - low, 0, span) * 255 + span // 2) // span
-    return values.astype(np.uint8), doubts
+    if darkest < 0 or brightest > 65535:
+        raise UnusableImageError("32-bit gray pixels outside 0 to 65535")
+    if high is not None and low < high:
+        return low, high, []
+    depth = next(depth for depth in sorted({*_DEPTHS, bits or 16}) if brightest < 2**depth)
+    guessed = depth < 16 and depth != bits
+    doubt = f"its brightest sample is {brightest:,} of 65,535, so it was read as {depth} bits"
+    return 0, 2**depth - 1, [doubt] if guessed else []
 
 
 def _is_deep_colour(image: Image.Image, data: bytes) -> bool:
@@ -260,10 +285,18 @@ def _deep_samples(data: bytes, frame: int) -> np.ndarray:
     return cv2.cvtColor(pages[0], cv2.COLOR_BGR2RGB if pages[0].shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
 
 
-def _flatness(pixels: np.ndarray) -> list[str]:
-    """Returns the doubt about an image in which there is nothing to see, such as a lens cap."""
-    step = max(min(pixels.shape[:2]) // 64, 1)
-    brightness = pixels[::step, ::step].mean(axis=2, dtype=np.float32)
+def flatness_step(height: int, width: int) -> int:
+    """Returns how far apart the rows and the columns are that `flatness` looks at."""
+    return max(min(height, width) // 64, 1)
+
+
+def flatness(pixels: np.ndarray) -> list[str]:
+    """Returns the doubt about an image in which there is nothing to see, such as a lens cap.
+
+    Args:
+        pixels: uint8 (h, w, 3), every `flatness_step`-th row and column of the image.
+    """
+    brightness = pixels.mean(axis=2, dtype=np.float32)
     first, last = np.quantile(brightness, (0.01, 0.99))
     if brightness.std() >= FLAT and last > DARK and first < BRIGHT:
         return []

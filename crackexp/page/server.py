@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 
 from crackexp.csv_text import csv_text
 from crackexp.data.pixels import UnusableImageError
+from crackexp.data.windows import WholePhoto
 from crackexp.page.guard import (
     BODY_RATE,
     BODY_WINDOW,
@@ -79,7 +80,7 @@ class Desk:
 
     def warm_up(self) -> None:
         """Looks at nothing once, so that the first photo does not wait for the compiler."""
-        self.surveyor.look_at(np.zeros((MIN_SIDE, MIN_SIDE, 3), np.uint8))
+        self.surveyor.look_at(WholePhoto(np.zeros((MIN_SIDE, MIN_SIDE, 3), np.uint8)))
 
     def open(self, client: Client) -> Session:
         """Returns a new session, which ends with its tab."""

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from crackexp.data.accounting import Remark
 from crackexp.data.pixels import decode
+from crackexp.data.windows import WholePhoto
 from crackexp.decisions import Thresholds
 from crackexp.prediction.overlay import heat_layer, jpeg, shrunk
 from crackexp.prediction.survey_report import SEVERITY, by_severity
@@ -60,7 +60,7 @@ class Photo:
 
     Attributes:
         name: as the browser told it; never a path.
-        found: with black pixels, of which the size alone is true.
+        found: what was found in it.
         verdict: see `Finding.verdict`.
         pictures: files by name: picture.jpg with a longer side of at most `SIDE`, thumbnail.jpg of at most `THUMBNAIL`,
             and heat.png, see `heat_layer`.
@@ -116,17 +116,16 @@ def develop(
     Raises:
         UnusableImageError: the bytes are no image, or one too large or too small.
     """
-    pixels = decode(data, max_pixels).pixels
-    found = surveyor.look_at(pixels, advance)
+    image = decode(data, max_pixels)
+    found = surveyor.look_at(WholePhoto(image.pixels, image.doubts), advance)
     verdict = found.verdict(mm_per_px)
-    small = shrunk(pixels, SIDE)
+    small = shrunk(image.pixels, SIDE)
     pictures = {
         "picture.jpg": jpeg(small, 85),
         "thumbnail.jpg": jpeg(shrunk(small, THUMBNAIL), 75),
         "heat.png": heat_layer(found.heat),
     }
-    size_alone = replace(found, photo=np.broadcast_to(np.uint8(0), pixels.shape))
-    return Photo(name[:NAME], size_alone, verdict, pictures, mm_per_px)
+    return Photo(name[:NAME], found, verdict, pictures, mm_per_px)
 
 
 class Session:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from PIL import ExifTags, Image
 
+from crackexp.data.heads import exif_of, open_image
+
 _TAGS = ExifTags.GPS
 
 
@@ -13,11 +15,11 @@ def gps(file: Path) -> tuple[float, float] | None:
     Source: Exif 2.32, GPSLatitude and GPSLongitude: degrees, minutes and seconds, with the hemisphere beside.
     """
     try:
-        with Image.open(file) as image:
-            found = image.getexif().get_ifd(ExifTags.IFD.GPSInfo)
+        with file.open("rb") as stream, open_image(stream) as image:
+            found = exif_of(image).get_ifd(ExifTags.IFD.GPSInfo)
         latitude = _degrees(found[_TAGS.GPSLatitude], found[_TAGS.GPSLatitudeRef], "S")
         longitude = _degrees(found[_TAGS.GPSLongitude], found[_TAGS.GPSLongitudeRef], "W")
-    except (OSError, SyntaxError, KeyError, TypeError, ValueError, ZeroDivisionError):
+    except (OSError, SyntaxError, KeyError, TypeError, ValueError, ZeroDivisionError, Image.DecompressionBombError):
         return None
     return latitude, longitude
 

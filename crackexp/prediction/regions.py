@@ -19,6 +19,10 @@ class Region:
 
     rings: Sequence[np.ndarray]
 
+    def scaled(self, factor: float) -> "Region":
+        """Returns the region in a picture that is `factor` times as large as the photo."""
+        return Region([ring * factor for ring in self.rings])
+
     @property
     def area(self) -> float:
         """Square pixels, without the holes."""

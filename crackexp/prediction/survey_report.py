@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader
 from crackexp import __version__
 from crackexp.csv_text import csv_text
 from crackexp.data.accounting import Account, Remark
+from crackexp.data.windows import PhotoSource
 from crackexp.decisions import Defect
 from crackexp.files import replacing, write_text
 from crackexp.names import file_stem, visible
@@ -70,8 +71,14 @@ class Survey:
         self._rows: list[dict[str, Any]] = []
         self._shown: dict[str, _Picture] = {}
 
-    def add(self, one: Input, found: Finding) -> None:
-        """Writes the overlays, the tiles and the outlines of one photo, and keeps what the page shows of it."""
+    def add(self, one: Input, photo: PhotoSource, found: Finding) -> None:
+        """Writes the overlays, the tiles and the outlines of one photo, and keeps what the page shows of it.
+
+        Args:
+            one: the page of a file.
+            photo: its pixels, read to the end; the overlays are as large as its picture.
+            found: what was found in it.
+        """
         name = visible(one.name)
         stem = f"{len(self._rows) + 1:04}_{file_stem(one.name)}"
         row = {"photo": name, **found.verdict(self._mm_per_px), "files": f"photos/{stem}"}
@@ -82,13 +89,14 @@ class Survey:
         self._account.used += 1
         self._account.doubt(name, found.doubts)
         base = self.folder / "photos" / stem
-        for suffix, heat, regions in (("jpg", found.heat, found.regions), ("gradcam.jpg", found.evidence, [])):
-            picture = overlay(found.photo, heat, found.cell, regions)
+        regions = [region.scaled(1 / photo.reduction) for region in found.regions]
+        for suffix, heat, marked in (("jpg", found.heat, regions), ("gradcam.jpg", found.evidence, [])):
+            picture = overlay(photo.picture, heat, found.cell / photo.reduction, marked)
             self._write(base.with_name(f"{stem}.{suffix}"), jpeg(picture, 90))
         self._write(base.with_name(f"{stem}.tiles.csv"), csv_text(found.tiles()).encode())
         self._write(base.with_name(f"{stem}.geojson"), found.geojson(name, self._mm_per_px).encode())
         self._rows.append(row)
-        self._show(stem, found)
+        self._show(stem, photo, found)
 
     def table(self) -> pd.DataFrame:
         """Returns the verdict on each photo, the most severe first; the last column says why one was not read."""
@@ -130,10 +138,11 @@ class Survey:
         write_text(self.page, page)
         self.files.append(self.page)
 
-    def _show(self, stem: str, found: Finding) -> None:
-        small = shrunk(found.photo, SIDE)
+    def _show(self, stem: str, photo: PhotoSource, found: Finding) -> None:
+        small = shrunk(photo.picture, SIDE)
         outlines = [region.path for region in found.regions]
-        plain, evidence = (base64.b64encode(data).decode() for data in (jpeg(small, 80), heat_layer(found.evidence)))
+        files = jpeg(small, 80), heat_layer(shrunk(found.evidence, SIDE))
+        plain, evidence = (base64.b64encode(data).decode() for data in files)
         rows, columns = found.evidence.shape
         size = round(columns * found.cell, 1), round(rows * found.cell, 1)
         self._shown[f"photos/{stem}"] = _Picture(plain, outlines, evidence, size)

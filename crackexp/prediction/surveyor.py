@@ -1,8 +1,8 @@
 """Looks at whole photos, tile by tile, with a model of patches."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,15 +10,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from crackexp.data.decode import ImageError, read_image
-from crackexp.data.pixels import UnusableImageError, resize
+from crackexp.data.decode import ImageError
+from crackexp.data.pixels import MAX_PIXELS, UnusableImageError, resize
+from crackexp.data.windows import PhotoSource, open_photo
 from crackexp.decisions import SOUND, UNSURE, Thresholds
 from crackexp.prediction.predictor import MIN_SIDE, too_small
 from crackexp.prediction.regions import Region, find_regions
-from crackexp.prediction.tiles import CELLS, Tiling
+from crackexp.prediction.tiles import CELLS, MeanMap, Tiling
 from crackexp.tracking.models import LoggedModel
 from crackexp.training.explainer import Explainer
 from crackexp.training.inference import computing
+
+Advance = Callable[[float], None]
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,8 @@ class Finding:
     """What was found in one photo.
 
     Attributes:
-        photo: (height, width, 3) uint8 RGB, upright.
+        height: of the photo, pixels.
+        width: of the photo, pixels.
         boxes: (n, 4) int32, left, top, right and bottom of the tiles in pixels.
         probabilities: (n,) float32, of damage.
         heat: (h, w) float32, mean probability of the tiles over each cell.
@@ -39,7 +43,8 @@ class Finding:
         doubts: What is odd about the photo, a few words each.
     """
 
-    photo: np.ndarray
+    height: int
+    width: int
     boxes: np.ndarray
     probabilities: np.ndarray
     heat: np.ndarray
@@ -53,7 +58,7 @@ class Finding:
     @cached_property
     def regions(self) -> list[Region]:
         """The connected damaged parts, the largest first."""
-        return find_regions(self.heat, self.thresholds.crack, self.cell, *self.photo.shape[:2])
+        return find_regions(self.heat, self.thresholds.crack, self.cell, self.height, self.width)
 
     def verdict(self, mm_per_px: float | None) -> dict[str, Any]:
         """Returns the row of this photo in the table of a survey.
@@ -61,13 +66,12 @@ class Finding:
         Args:
             mm_per_px: millimetres of the wall that a pixel of the photo shows; None leaves lengths in pixels alone.
         """
-        height, width = self.photo.shape[:2]
         extent = max((region.extent for region in self.regions), default=0.0)
         row = {
-            "width": width,
-            "height": height,
+            "width": self.width,
+            "height": self.height,
             "decision": self._decision(),
-            "cracked_share": sum(region.area for region in self.regions) / (height * width),
+            "cracked_share": sum(region.area for region in self.regions) / (self.height * self.width),
             "regions": len(self.regions),
             "longest_extent_px": round(extent),
             "highest_probability": float(self.probabilities.max()),
@@ -100,8 +104,8 @@ class Finding:
             }
             for region in self.regions
         ]
-        height, width = self.photo.shape[:2]
-        image = {"name": name, "width": width, "height": height, "coordinates": "pixels, x right, y down"}
+        size = {"width": self.width, "height": self.height}
+        image = {"name": name, **size, "coordinates": "pixels, x right, y down"}
         return json.dumps({"type": "FeatureCollection", "image": image, "features": features})
 
 
@@ -113,56 +117,77 @@ class Surveyor:
         tiling: how photos are cut.
         threshold: of the probability of damage; None: the model's thresholds.
         batch_size: tiles at once; None: what is fastest.
+        max_pixels: a photo of more pixels is read in windows, see `open_photo`.
     """
 
     def __init__(
-        self, model: LoggedModel, tiling: Tiling, threshold: float | None = None, batch_size: int | None = None
+        self,
+        model: LoggedModel,
+        tiling: Tiling,
+        threshold: float | None = None,
+        batch_size: int | None = None,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         self.tiling = tiling
         self.thresholds = model.thresholds if threshold is None else model.thresholds.moved(threshold)
         self._model = model
         self._network = Explainer(computing(model.classifier), model.classes.indices, None, batch_size)
+        self._max_pixels = max_pixels
 
-    def look(self, file: Path, page: int = 0) -> Finding:
-        """Returns what is found in a page of the photo `file`.
+    def look(self, file: Path, page: int = 0, advance: Advance = lambda share: None) -> tuple[PhotoSource, Finding]:
+        """Returns a page of a photo and what is found in it.
 
         A tile is cut from the photo as it is and scaled as a patch is in training.
+
+        Args:
+            file: an image file.
+            page: the number of the page, from 0.
+            advance: see `look_at`.
 
         Raises:
             ImageError: the file is no image, or one too small to judge.
         """
-        image = read_image(file, page)
+        photo = open_photo(file, page, self._max_pixels)
         try:
-            return replace(self.look_at(image.pixels), doubts=image.doubts)
+            return photo, self.look_at(photo, advance)
         except UnusableImageError as error:
             raise ImageError(str(error), file) from None
 
-    def look_at(self, photo: np.ndarray, advance: Callable[[float], None] = lambda share: None) -> Finding:
+    def look_at(self, photo: PhotoSource, advance: Advance = lambda share: None) -> Finding:
         """Returns what is found in a photo, as `look` does.
 
         Args:
-            photo: (height, width, 3) uint8 RGB, upright.
+            photo: its rows are read once, from the top to the bottom.
             advance: takes the share of the tiles done so far, in (0, 1]; what it raises ends the look.
 
         Raises:
             UnusableImageError: the photo is too small to judge.
+            ImageError: the photo is damaged.
         """
-        height, width = photo.shape[:2]
+        height, width = photo.height, photo.width
         if min(height, width) < MIN_SIDE:
             raise UnusableImageError(too_small(height, width))
         boxes = self.tiling.boxes(height, width)
-        parts: list[Sequence[np.ndarray]] = []
-        for part in self._network.stream(self._batches(photo, boxes)):
-            parts.append(part)
-            advance(min(len(parts) * self._network.batch_size / len(boxes), 1))
-        outputs, maps = (np.concatenate(part)[: len(boxes)] for part in zip(*parts, strict=True))
-        classes = self._model.classes
-        probabilities, leads = classes.probability(outputs), classes.leads(outputs)
-        heat = self.tiling.heat_map(boxes, probabilities, height, width)
-        evidence = self.tiling.merge(boxes, self._evidence(probabilities, maps), height, width)
-        evidence /= evidence.max() or 1
-        led = bool(leads.any() and self.tiling.heat_map(boxes, leads.astype(np.float32), height, width).max() >= 0.5)
-        return Finding(photo, boxes, probabilities, heat, evidence, self.tiling.cell, self.thresholds, leads, led)
+        probabilities, leads = np.empty(len(boxes), np.float32), np.empty(len(boxes), bool)
+        heat, evidence = MeanMap(self.tiling, height, width), MeanMap(self.tiling, height, width)
+        classes, starts = self._model.classes, range(0, len(boxes), self._network.batch_size)
+        for start, (outputs, maps) in zip(starts, self._network.stream(self._batches(photo, boxes)), strict=True):
+            part = boxes[start : start + self._network.batch_size]
+            done = start + len(part)
+            damaged = probabilities[start:done] = classes.probability(outputs[: len(part)])
+            leads[start:done] = classes.leads(outputs[: len(part)])
+            heat.add(part, damaged[:, None, None])
+            evidence.add(part, self._evidence(damaged, maps[: len(part)]))
+            advance(done / len(boxes))
+        shares = evidence.mean()
+        shares /= shares.max() or 1
+        led = False
+        if leads.any():
+            votes = MeanMap(self.tiling, height, width)
+            votes.add(boxes, leads[:, None, None].astype(np.float32))
+            led = bool(votes.mean().max() >= 0.5)
+        found = boxes, probabilities, heat.mean(), shares, self.tiling.cell, self.thresholds, leads, led
+        return Finding(height, width, *found, photo.doubts)
 
     def _evidence(self, probabilities: np.ndarray, maps: np.ndarray) -> np.ndarray:
         """Returns what in each tile speaks for damage, (n, CELLS, CELLS); 0 in tiles that are not damaged."""
@@ -171,10 +196,10 @@ class Surveyor:
         evidence[cracked] = np.maximum(self._network.gradcam.enlarge(maps[cracked], CELLS, CELLS), 0)
         return evidence
 
-    def _batches(self, photo: np.ndarray, boxes: np.ndarray) -> Iterator[np.ndarray]:
+    def _batches(self, photo: PhotoSource, boxes: np.ndarray) -> Iterator[np.ndarray]:
         size, count = self._model.image_size, self._network.batch_size
         for start in range(0, len(boxes), count):
             batch = np.zeros((count, size, size, 3), np.uint8)
             for row, (left, top, right, bottom) in enumerate(boxes[start : start + count]):
-                batch[row] = resize(photo[top:bottom, left:right], size)
+                batch[row] = resize(photo.rows(top, bottom)[:, left:right], size)
             yield batch

@@ -42,38 +42,38 @@ class Tiling:
         """Side of a cell of the heat map, pixels of the photo."""
         return self.side / CELLS
 
-    def heat_map(self, boxes: np.ndarray, probabilities: np.ndarray, height: int, width: int) -> np.ndarray:
-        """Returns the mean probability of the tiles that cover each cell, so that the tiles vote on each place.
+
+class MeanMap:
+    """A map of a photo: in each cell the mean of the maps of the tiles that cover it, which are added part by part.
+
+    Added with maps of one value, the probability of their tile, the tiles vote on each place.
+
+    Args:
+        tiling: How the photo is cut.
+        height: The height of the photo in pixels.
+        width: The width of the photo in pixels.
+    """
+
+    def __init__(self, tiling: Tiling, height: int, width: int) -> None:
+        self._cell, self._size = tiling.cell, (height, width)
+        shape = int(np.ceil(height / self._cell)), int(np.ceil(width / self._cell))
+        self._total, self._count = np.zeros(shape, np.float64), np.zeros(shape, np.uint16)
+
+    def add(self, boxes: np.ndarray, maps: np.ndarray) -> None:
+        """Adds the maps of some tiles.
 
         Args:
-            boxes: (n, 4), of `boxes`.
-            probabilities: (n,) in [0, 1].
-            height: of the photo, pixels.
-            width: of the photo, pixels.
-
-        Returns:
-            (ceil(height / cell), ceil(width / cell)) float32.
-        """
-        return self.merge(boxes, probabilities[:, None, None], height, width)
-
-    def merge(self, boxes: np.ndarray, maps: np.ndarray, height: int, width: int) -> np.ndarray:
-        """Returns the mean of the maps of the tiles that cover each cell.
-
-        Args:
-            boxes: (n, 4), of `boxes`.
+            boxes: (n, 4), from `Tiling.boxes`; each tile is added once.
             maps: (n, k, k) float32, each spread over its tile.
-            height: of the photo, pixels.
-            width: of the photo, pixels.
-
-        Returns:
-            (ceil(height / cell), ceil(width / cell)) float32.
         """
-        shape = int(np.ceil(height / self.cell)), int(np.ceil(width / self.cell))
-        total, count = np.zeros(shape, np.float64), np.zeros(shape, np.float64)
-        cells = np.round(boxes / self.cell).astype(int)
-        cells[:, 2] = np.where(boxes[:, 2] == width, shape[1], cells[:, 2])
-        cells[:, 3] = np.where(boxes[:, 3] == height, shape[0], cells[:, 3])
+        (height, width), (rows, columns) = self._size, self._total.shape
+        cells = np.round(boxes / self._cell).astype(int)
+        cells[:, 2] = np.where(boxes[:, 2] == width, columns, cells[:, 2])
+        cells[:, 3] = np.where(boxes[:, 3] == height, rows, cells[:, 3])
         for (left, top, right, bottom), values in zip(cells, maps, strict=True):
-            total[top:bottom, left:right] += cv2.resize(values, (right - left, bottom - top))
-            count[top:bottom, left:right] += 1
-        return (total / count).astype(np.float32)
+            self._total[top:bottom, left:right] += cv2.resize(values, (right - left, bottom - top))
+            self._count[top:bottom, left:right] += 1
+
+    def mean(self) -> np.ndarray:
+        """Returns (ceil(height / cell), ceil(width / cell)) float32, once all tiles were added."""
+        return (self._total / self._count).astype(np.float32)

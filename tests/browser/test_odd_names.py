@@ -13,7 +13,7 @@ from crackexp.data.accounting import Account
 from crackexp.data.duplicates import find_duplicates
 from crackexp.data.folder import ImageFolder
 from crackexp.data.thumbnails import thumbnails
-from crackexp.decisions import Classes, Thresholds
+from crackexp.decisions import CRACK, Classes, Thresholds
 from crackexp.evaluation.comparison import compare
 from crackexp.evaluation.figures.sweep import sweep_figures
 from crackexp.evaluation.sweep_report import html
@@ -41,10 +41,10 @@ def logged(classifier: keras.Model) -> LoggedModel:
 
 def survey(folder: Path, classifier: keras.Model) -> Path:
     account = Account()
-    made = Survey(folder / "out", mm_per_px=None, gps=False, account=account)
+    made = Survey(folder / "out", CRACK, mm_per_px=None, gps=False, account=account)
     surveyor = Surveyor(logged(classifier), Tiling(40, 0.5))
     for file in draw_oddly_named(folder / QUOTED):
-        made.add(Input(str(file)), surveyor.look(file))
+        made.add(Input(str(file)), *surveyor.look(file))
     account.leave_out(f"{SCRIPT}.jpg", f"a link to {SCRIPT}")
     made.finish(f"model {SCRIPT}")
     return made.page

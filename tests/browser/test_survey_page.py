@@ -10,11 +10,12 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.select import Select
 
 from crackexp.data.accounting import Account
+from crackexp.data.windows import WholePhoto
 from crackexp.decisions import CRACK, Thresholds
 from crackexp.prediction.inputs import Input
 from crackexp.prediction.survey_report import Survey
 from crackexp.prediction.surveyor import Finding
-from crackexp.prediction.tiles import Tiling
+from crackexp.prediction.tiles import MeanMap, Tiling
 from tests.browser.conftest import Page
 
 pytestmark = pytest.mark.browser
@@ -31,11 +32,13 @@ def survey(tmp_path: Path) -> Path:
     boxes = tiling.boxes(*photo.shape[:2])
     for name, width in (("a little.jpg", 120), ("much.jpg", 500)):
         probabilities = (np.abs(boxes[:, 0] + 50 - 600) < width / 2).astype(np.float32)
-        heat = tiling.heat_map(boxes, probabilities, *photo.shape[:2])
+        votes = MeanMap(tiling, *photo.shape[:2])
+        votes.add(boxes, probabilities[:, None, None])
+        heat = votes.mean()
         evidence = np.zeros_like(heat)
         evidence[:, heat.shape[1] // 2] = 1
-        seen = photo, boxes, probabilities, heat, evidence, tiling.cell, Thresholds()
-        made.add(Input(name), Finding(*seen, np.zeros(len(boxes), bool), led=False))
+        seen = *photo.shape[:2], boxes, probabilities, heat, evidence, tiling.cell, Thresholds()
+        made.add(Input(name), WholePhoto(photo), Finding(*seen, np.zeros(len(boxes), bool), led=False))
     account.leave_out("notes.jpg", "not a JPEG")
     made.finish("a model")
     return made.page

@@ -9,12 +9,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from crackexp.data.accounting import Account
 from crackexp.data.decode import ImageError, load_image
 from crackexp.data.pixels import resize
 from crackexp.data.synthetic import draw_patch
-from crackexp.decisions import Classes, Thresholds
+from crackexp.data.windows import WholePhoto, WindowedPhoto
+from crackexp.decisions import CRACK, Classes, Thresholds
+from crackexp.prediction.inputs import Input
 from crackexp.prediction.overlay import MARK, overlay, shrunk
 from crackexp.prediction.place import gps
+from crackexp.prediction.survey_report import Survey
 from crackexp.prediction.surveyor import Surveyor
 from crackexp.prediction.tiles import Tiling
 from crackexp.tracking.models import LoggedModel
@@ -35,17 +39,17 @@ def test_tiles_of_a_mosaic_are_judged_as_its_patches_are(logged: LoggedModel, tm
     patches = np.stack([draw_patch(3, number, bool(number % 2), 57) for number in range(12)])
     rows = [np.hstack(list(patches[start : start + 4])) for start in range(0, 12, 4)]
     cv2.imwrite(str(tmp_path / "mosaic.png"), np.vstack(rows)[..., ::-1])
-    found = surveyor(logged, 57).look(tmp_path / "mosaic.png")
+    _, found = surveyor(logged, 57).look(tmp_path / "mosaic.png")
     expected = logged.classifier.predict(np.stack([resize(patch, 32) for patch in patches]), verbose=0)[:, 1]
     np.testing.assert_allclose(found.probabilities, expected, atol=1e-6)
     assert (found.tiles()["decision"] == "crack").tolist() == (expected >= 0.5).tolist()
 
 
 def test_a_dark_part_is_marked_and_the_rest_is_not(logged: LoggedModel, tmp_path: Path) -> None:
-    photo = np.full((400, 600, 3), 230, np.uint8)
-    photo[:, 240:340] = 20
-    cv2.imwrite(str(tmp_path / "wall.png"), photo)
-    found = surveyor(logged, 50, 0.5).look(tmp_path / "wall.png")
+    wall = np.full((400, 600, 3), 230, np.uint8)
+    wall[:, 240:340] = 20
+    cv2.imwrite(str(tmp_path / "wall.png"), wall)
+    photo, found = surveyor(logged, 50, 0.5).look(tmp_path / "wall.png")
     (region,) = found.regions
     left, right = region.rings[0][:, 0].min(), region.rings[0][:, 0].max()
     assert 215 <= left <= 245
@@ -67,15 +71,15 @@ def test_a_dark_part_is_marked_and_the_rest_is_not(logged: LoggedModel, tmp_path
     within = (columns > 250) & (columns < 330)
     assert found.evidence[:, within].min() > 2 * found.evidence[:, (columns < 225) | (columns > 355)].max()
 
-    picture = overlay(found.photo, found.heat, found.cell, found.regions)
-    np.testing.assert_allclose(picture[:, :200], found.photo[:, :200], atol=12)
+    picture = overlay(photo.picture, found.heat, found.cell, found.regions)
+    np.testing.assert_allclose(picture[:, :200], wall[:, :200], atol=12)
     inside = picture[200, 290].astype(int)
     assert np.abs(inside - (np.array(MARK) + 20) / 2).max() < 12
 
 
 def test_a_sound_photo_has_no_evidence(logged: LoggedModel, tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "wall.png"), np.full((120, 160, 3), 230, np.uint8))
-    found = surveyor(logged, 50, 0.5).look(tmp_path / "wall.png")
+    _, found = surveyor(logged, 50, 0.5).look(tmp_path / "wall.png")
     assert not found.regions
     assert not found.evidence.any()
 
@@ -83,7 +87,7 @@ def test_a_sound_photo_has_no_evidence(logged: LoggedModel, tmp_path: Path) -> N
 def test_photos_of_any_size_are_looked_at_whole(logged: LoggedModel, tmp_path: Path) -> None:
     for height, width in ((30, 30), (16, 400), (57, 900), (57, 57)):
         Image.new("RGB", (width, height)).save(tmp_path / "photo.png")
-        found = surveyor(logged, 57, 0.5).look(tmp_path / "photo.png")
+        _, found = surveyor(logged, 57, 0.5).look(tmp_path / "photo.png")
         assert found.verdict(None)["cracked_share"] == pytest.approx(1)
     Image.new("RGB", (1, 1)).save(tmp_path / "photo.png")
     with pytest.raises(ImageError, match="1 x 1 pixels are too few"):
@@ -96,9 +100,9 @@ def test_a_photo_is_turned_upright_and_tells_its_place_on_request(logged: Logged
     exif[0x0112] = 6
     exif.get_ifd(0x8825).update({1: "S", 2: (33.0, 51.0, 36.0), 3: "E", 4: (151.0, 12.0, 30.0)})
     image.save(tmp_path / "phone.jpg", exif=exif, quality=95)
-    found = surveyor(logged, 50).look(tmp_path / "phone.jpg")
-    assert found.photo.shape == (100, 120, 3)
-    np.testing.assert_array_equal(found.photo, load_image(tmp_path / "phone.jpg"))
+    photo, found = surveyor(logged, 50).look(tmp_path / "phone.jpg")
+    assert (found.height, found.width) == (100, 120)
+    np.testing.assert_array_equal(photo.picture, load_image(tmp_path / "phone.jpg"))
     (region,) = found.regions
     assert region.rings[0][:, 0].min() > 40, "dark was above, and is on the right once turned"
     assert gps(tmp_path / "phone.jpg") == pytest.approx((-33.86, 151.2083333))
@@ -114,7 +118,66 @@ def test_a_picture_shrinks_to_a_side_and_never_grows() -> None:
 def test_a_photo_between_two_thresholds_is_unsure(classifier: keras.Model, tmp_path: Path) -> None:
     doubtful = LoggedModel(classifier, CLASSES, Thresholds(0.9, 0.1), {}, None)
     cv2.imwrite(str(tmp_path / "wall.png"), np.full((100, 100, 3), 128, np.uint8))
-    found = surveyor(doubtful, 50).look(tmp_path / "wall.png")
+    _, found = surveyor(doubtful, 50).look(tmp_path / "wall.png")
     assert found.verdict(None)["decision"] == "unsure"
     assert set(found.tiles()["decision"]) == {"unsure"}
     assert not found.regions
+
+
+@pytest.mark.parametrize("name", ["wall.tif", "wall.png", "wall.jpg", "turned.jpg"])
+def test_a_photo_is_judged_alike_whole_and_in_windows(logged: LoggedModel, name: str, tmp_path: Path) -> None:
+    """Down to the bit, in what is found and in what is written."""
+    patches = np.stack([draw_patch(3, number, bool(number % 3), 80) for number in range(35)])
+    wall = np.vstack([np.hstack(list(patches[start : start + 7])) for start in range(0, 35, 7)])
+    exif = Image.Exif()
+    exif[0x0112] = 6 if name == "turned.jpg" else 1
+    Image.fromarray(wall).save(tmp_path / name, exif=exif)
+    pairs = [
+        Surveyor(logged, Tiling(57, 0.5), 0.4, max_pixels=pixels).look(tmp_path / name)
+        for pixels in (wall.size, 10_000)
+    ]  # fmt: skip
+    (whole, expected), (windowed, found) = pairs
+    assert isinstance(whole, WholePhoto)
+    assert isinstance(windowed, WindowedPhoto)
+    assert expected.regions
+    assert found.verdict(0.5) == expected.verdict(0.5)
+    for field in ("boxes", "probabilities", "heat", "evidence", "leads", "doubts"):
+        np.testing.assert_array_equal(getattr(found, field), getattr(expected, field))
+
+    for folder, (photo, finding) in zip(("whole", "windowed"), pairs, strict=True):
+        made = Survey(tmp_path / folder, CRACK, None, False, Account())
+        made.add(Input(name), photo, finding)
+        made.finish("a model")
+    files = {file.relative_to(tmp_path / "whole") for file in (tmp_path / "whole").rglob("*.*")}
+    assert len(files) == 6
+    for file in files:
+        assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "windowed" / file).read_bytes()
+
+
+def test_the_pictures_of_a_large_photo_are_reduced_and_its_numbers_are_not(logged: LoggedModel, tmp_path: Path) -> None:
+    wall = np.full((400, 600, 3), 230, np.uint8)
+    wall[:, 240:340] = 20
+    cv2.imwrite(str(tmp_path / "wall.png"), wall)
+    photo = WindowedPhoto(tmp_path / "wall.png", picture_side=150)
+    found = surveyor(logged, 50, 0.5).look_at(photo)
+    made = Survey(tmp_path / "survey", CRACK, None, False, Account())
+    made.add(Input("wall.png"), photo, found)
+    made.finish("a model")
+    with Image.open(tmp_path / "survey" / "photos" / "0001_wall.jpg") as picture:
+        assert picture.size == (150, 100)
+        orange = np.asarray(picture).astype(int) @ [1, 0, -1]
+    assert orange[:, 62:83].min() > 30, "between columns 248 and 332 of the photo"
+    assert np.abs(orange[:, :50]).max() < 20
+    outline = json.loads((tmp_path / "survey" / "photos" / "0001_wall.geojson").read_text())
+    assert (outline["image"]["width"], outline["image"]["height"]) == (600, 400)
+    assert 335 <= np.array(outline["features"][0]["geometry"]["coordinates"][0])[:, 0].max() <= 365
+    assert 'viewBox="0 0 600 400"' in made.page.read_text()
+
+
+def test_a_look_tells_how_much_is_done(logged: LoggedModel, tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "wall.png"), np.full((400, 600, 3), 230, np.uint8))
+    shares: list[float] = []
+    Surveyor(logged, Tiling(50, 0.0), batch_size=4).look(tmp_path / "wall.png", advance=shares.append)
+    assert shares == sorted(shares)
+    assert len(shares) > 2
+    assert shares[-1] == 1

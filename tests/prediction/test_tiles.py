@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from crackexp.prediction.tiles import CELLS, Tiling
+from crackexp.prediction.tiles import CELLS, MeanMap, Tiling
 
 
 @pytest.mark.parametrize("overlap", [0.0, 0.3, 0.5, 0.75])
@@ -35,7 +35,12 @@ def test_maps_are_spread_over_their_tiles_and_averaged_where_these_overlap() -> 
     assert boxes[:, 0].tolist() == [0, 2 * CELLS]
     columns = np.arange(CELLS, dtype=np.float32)
     maps = np.stack([np.tile(columns, (CELLS, 1)), np.full((CELLS, CELLS), 20, np.float32)])
-    merged = tiling.merge(boxes, maps, 4 * CELLS, 6 * CELLS)
+    whole, parts = (MeanMap(tiling, 4 * CELLS, 6 * CELLS) for _ in range(2))
+    whole.add(boxes, maps)
+    for number in range(len(boxes)):
+        parts.add(boxes[number : number + 1], maps[number : number + 1])
+    merged = parts.mean()
+    np.testing.assert_array_equal(merged, whole.mean())
     np.testing.assert_allclose(merged, merged[:1].repeat(CELLS, axis=0))
     half = CELLS // 2
     np.testing.assert_allclose(merged[0, :half], columns[:half], atol=1e-5)
@@ -48,7 +53,9 @@ def test_the_heat_of_a_cell_is_the_mean_of_the_tiles_over_it() -> None:
     height, width = 250, 399
     boxes = tiling.boxes(height, width)
     probabilities = np.random.default_rng(0).random(len(boxes)).astype(np.float32)
-    heat = tiling.heat_map(boxes, probabilities, height, width)
+    votes = MeanMap(tiling, height, width)
+    votes.add(boxes, probabilities[:, None, None])
+    heat = votes.mean()
     assert heat.shape == (63, 100)
     for row, column in np.random.default_rng(1).integers(0, (63, 100), (200, 2)):
         x, y = min(column * 4 + 2, width - 1), min(row * 4 + 2, height - 1)
