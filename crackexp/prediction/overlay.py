@@ -11,6 +11,8 @@ MARK = (213, 94, 0)
 """RGB of what is cracked."""
 OPACITY = 0.5
 """Of the mark where the probability is 1."""
+_BAND = 512
+"""Rows that are computed at once, so that a large picture does not take several times its memory."""
 
 
 def overlay(photo: np.ndarray, heat: np.ndarray, cell: float, regions: Sequence[Region]) -> np.ndarray:
@@ -26,11 +28,15 @@ def overlay(photo: np.ndarray, heat: np.ndarray, cell: float, regions: Sequence[
         (H, W, 3) uint8 RGB.
     """
     height, width = photo.shape[:2]
-    size = round(heat.shape[1] * cell), round(heat.shape[0] * cell)
+    # The last pixels of a reduced photo reach beyond it, so the cells may end before them.
+    size = max(round(heat.shape[1] * cell), width), max(round(heat.shape[0] * cell), height)
     alpha = cv2.resize((255 * OPACITY * heat).astype(np.uint8), size, interpolation=cv2.INTER_LINEAR)
-    alpha = cv2.merge([alpha[:height, :width]] * 3)
-    picture = cv2.multiply(photo, 255 - alpha, scale=1 / 255)
-    picture = cv2.add(picture, cv2.multiply(np.full_like(photo, MARK), alpha, scale=1 / 255))
+    picture = np.empty_like(photo)
+    for top in range(0, height, _BAND):
+        rows = slice(top, top + _BAND)
+        opacity = cv2.merge([alpha[rows, :width][: height - top]] * 3)
+        mark = cv2.multiply(np.full_like(opacity, MARK), opacity, scale=1 / 255)
+        picture[rows] = cv2.add(cv2.multiply(photo[rows], 255 - opacity, scale=1 / 255), mark)
     rings = [ring.round().astype(np.int32) for region in regions for ring in region.rings]
     thickness = max(round(max(height, width) / 800), 1)
     return cv2.polylines(picture, rings, isClosed=True, color=MARK, thickness=thickness, lineType=cv2.LINE_AA)

@@ -155,7 +155,7 @@ def test_a_photo_is_judged_alike_whole_and_in_windows(logged: LoggedModel, name:
 
 
 def test_the_pictures_of_a_large_photo_are_reduced_and_its_numbers_are_not(logged: LoggedModel, tmp_path: Path) -> None:
-    wall = np.full((400, 600, 3), 230, np.uint8)
+    wall = np.full((401, 593, 3), 230, np.uint8)
     wall[:, 240:340] = 20
     cv2.imwrite(str(tmp_path / "wall.png"), wall)
     photo = WindowedPhoto(tmp_path / "wall.png", picture_side=150)
@@ -164,14 +164,14 @@ def test_the_pictures_of_a_large_photo_are_reduced_and_its_numbers_are_not(logge
     made.add(Input("wall.png"), photo, found)
     made.finish("a model")
     with Image.open(tmp_path / "survey" / "photos" / "0001_wall.jpg") as picture:
-        assert picture.size == (150, 100)
+        assert picture.size == (149, 101)
         orange = np.asarray(picture).astype(int) @ [1, 0, -1]
     assert orange[:, 62:83].min() > 30, "between columns 248 and 332 of the photo"
     assert np.abs(orange[:, :50]).max() < 20
     outline = json.loads((tmp_path / "survey" / "photos" / "0001_wall.geojson").read_text())
-    assert (outline["image"]["width"], outline["image"]["height"]) == (600, 400)
+    assert (outline["image"]["width"], outline["image"]["height"]) == (593, 401)
     assert 335 <= np.array(outline["features"][0]["geometry"]["coordinates"][0])[:, 0].max() <= 365
-    assert 'viewBox="0 0 600 400"' in made.page.read_text()
+    assert 'viewBox="0 0 593 401"' in made.page.read_text()
 
 
 def test_a_look_tells_how_much_is_done(logged: LoggedModel, tmp_path: Path) -> None:
