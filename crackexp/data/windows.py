@@ -173,7 +173,7 @@ class WindowedPhoto:
         try:
             data = self._region.fetch(0, top, self.width, bottom - top)
         except pyvips.Error as error:
-            raise ImageError(_reason(error), self._file) from None
+            raise ImageError(_reason(error, self._samples.turned), self._file) from None
         pixels = self._samples.convert(np.frombuffer(data, _TYPES[self._image.format]).reshape(shape))
         step = flatness_step(self.height, self.width)
         self._looked_at.append(pixels[-top % step :: step, ::step].copy())
@@ -205,6 +205,7 @@ class _Samples:
 
     Attributes:
         doubts: What is odd about the depth of the samples.
+        turned: Whether the stored image must be turned in a way that does not go from its top to its bottom.
 
     Raises:
         OSError: The file cannot be read.
@@ -229,6 +230,7 @@ class _Samples:
                     self._options |= {"page": frames[page], "fail_on": "warning"}
                 self._file = str(file)
                 self._orientation = exif_of(head).get(EXIF_ORIENTATION, 1)
+                self.turned = self._orientation in range(3, 9)
                 self._cmyk, self._alpha = head.mode == "CMYK", head.has_transparency_data
                 declared = declared_range(head, start)
         image = self._stored("sequential")
@@ -250,9 +252,10 @@ class _Samples:
         """Returns the upright image of libvips, whose pixels are still to be read."""
         import pyvips
 
-        if self._orientation == 1:
-            return self._stored("sequential")
-        image = self._stored("sequential" if self._orientation == 2 else "random").copy()
+        image = self._stored("random" if self.turned else "sequential")
+        if self._orientation not in range(2, 9):
+            return image
+        image = image.copy()
         image.set_type(pyvips.GValue.gint_type, "orientation", self._orientation)
         return image.autorot()
 
@@ -274,9 +277,10 @@ class _Samples:
         return pyvips.Image.new_from_file(self._file, access=access, **self._options)
 
 
-def _reason(error: Any) -> str:
+def _reason(error: Any, turned: bool = False) -> str:
     """Returns the last line of what libvips says, which is about this error; the ones before may be old."""
     if isinstance(error, UnusableImageError):
         return str(error)
     lines = str(error.detail).strip().splitlines() or [str(error.message)]
-    return f"cannot be decoded to its end: {lines[-1].strip()}"
+    way = " by way of a temporary file, since its EXIF turns it" if turned else ""
+    return f"cannot be decoded to its end{way}: {lines[-1].strip()}"

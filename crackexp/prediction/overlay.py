@@ -38,7 +38,7 @@ def overlay(photo: np.ndarray, heat: np.ndarray, cell: float, regions: Sequence[
         mark = cv2.multiply(np.full_like(opacity, MARK), opacity, scale=1 / 255)
         picture[rows] = cv2.add(cv2.multiply(photo[rows], 255 - opacity, scale=1 / 255), mark)
     rings = [ring.round().astype(np.int32) for region in regions for ring in region.rings]
-    thickness = max(round(max(height, width) / 800), 1)
+    thickness = max(min(round(max(height, width) / 800), round(cell)), 1)
     return cv2.polylines(picture, rings, isClosed=True, color=MARK, thickness=thickness, lineType=cv2.LINE_AA)
 
 

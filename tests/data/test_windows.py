@@ -155,6 +155,15 @@ def test_a_turned_photo_is_upright(orientation: int, suffix: str, tmp_path: Path
     np.testing.assert_array_equal(read(WindowedPhoto(path)), load_image(path))
 
 
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_an_orientation_that_exif_does_not_know_turns_nothing(suffix: str, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 9
+    path = tmp_path / f"a.{suffix}"
+    Image.fromarray(scene()).save(path, exif=exif)
+    np.testing.assert_array_equal(read(WindowedPhoto(path)), load_image(path))
+
+
 def test_the_picture_is_the_mean_of_squares_and_small(tmp_path: Path) -> None:
     Image.fromarray(scene()).save(tmp_path / "a.png")
     photo = WindowedPhoto(tmp_path / "a.png", picture_side=50)

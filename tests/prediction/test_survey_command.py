@@ -1,6 +1,8 @@
 """``python -m crackexp.survey`` as users type it: the folder, the page, the run in the store."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -8,6 +10,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+import pyvips
 from PIL import Image
 
 from tests.conftest import Command
@@ -99,3 +102,56 @@ def test_a_mistake_is_refused_in_a_sentence(command: Command, argument: str, wor
     assert "Traceback" not in done.stderr
     for word in words:
         assert word in done.stderr
+
+
+MEASURED = """
+import resource, runpy
+try:
+    runpy.run_module("crackexp.survey", run_name="__main__", alter_sys=True)
+finally:
+    print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+def peak(*words: str, folder: Path) -> tuple[int, str, int]:
+    """Returns the exit status, the output and the peak memory in MB of ``python -m crackexp.survey WORDS``."""
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED, *words], cwd=folder, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert "peak" in done.stdout, done.stderr
+    assert "VIPS" not in done.stderr
+    return done.returncode, done.stdout, int(done.stdout.split("peak")[1])
+
+
+@pytest.mark.slow
+def test_an_image_of_any_size_is_surveyed_in_little_memory(command: Command, model: str, tmp_path: Path) -> None:
+    light, dark = (pyvips.Image.black(1000, 10_000, bands=3).linear(1, shade).cast("uchar") for shade in (230, 20))
+    wall = pyvips.Image.arrayjoin([dark if column == 9 else light for column in range(20)])
+    (tmp_path / "site").mkdir()
+    wall.write_to_file(str(tmp_path / "site" / "wall.tif"), tile=True, compression="deflate", bigtiff=True)
+    wall.write_to_file(str(tmp_path / "site" / "cut.png"), compression=1)
+    data = (tmp_path / "site" / "cut.png").read_bytes()
+    (tmp_path / "site" / "cut.png").write_bytes(data[: len(data) // 2])
+    wall.crop(8000, 0, 2000, 2000).write_to_file(str(tmp_path / "part.png"))
+
+    words = [f"model={model}", "tile.size=500", "tile.overlap=0", "tracking=none", "gps=true"]
+    status, _, small = peak(*words, "input=part.png", "out=small", folder=tmp_path)
+    assert status == 0
+    status, text, large = peak(*words, "input=site", "out=large", folder=tmp_path)
+    assert status == 3
+    print(small, large)
+    assert large - small < 400, "MB; the pixels alone are 600 MB"
+    assert "cut.png: cannot be decoded to its end" in text
+    table = pd.read_csv(tmp_path / "large" / "photos.csv").set_index("photo")
+    found = table.loc["site/wall.tif"]
+    assert (found["width"], found["height"], found["tiles"]) == (20_000, 10_000, 800)
+    assert found["cracked_share"] == pytest.approx(1 / 20, abs=0.01)
+    assert sorted(file.name for file in (tmp_path / "large" / "photos").iterdir()) == [
+        f"0001_wall.{suffix}" for suffix in ("geojson", "gradcam.jpg", "jpg", "tiles.csv")
+    ]
+
+    done = command("predict", f"model={model}", "input=site", "out=table.csv", "tracking=none")
+    assert done.returncode == 3, done.stderr
+    reasons = pd.read_csv(tmp_path / "table.csv").set_index("path")["reason"]
+    assert "20000 x 10000 pixels" in reasons["site/wall.tif"]
+    assert "crackexp.survey" in reasons["site/wall.tif"]
