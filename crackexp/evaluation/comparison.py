@@ -13,7 +13,7 @@ from crackexp.evaluation.effects import level_means
 from crackexp.evaluation.items import LOSSES, SharedItems, item_losses, share_items
 from crackexp.evaluation.layout import Layout, read_layout
 from crackexp.evaluation.noise import TrainingNoise, training_noise
-from crackexp.evaluation.statistics import Interval, covering, on_odds, percentile_interval, wilson
+from crackexp.evaluation.statistics import Interval, covering, on_odds, percentile_interval, wilson, without_point
 from crackexp.evaluation.verdicts import Verdicts, judge
 from crackexp.evaluation.wording import notes, statements
 from crackexp.seeds import generator
@@ -200,7 +200,7 @@ class _Scale:
 
         Accuracies have Wilson's intervals, with the error of training added side by side as in `mean_of`; others the
         percentiles of the resamples, where these are groups on the scale of `grouped_interval`. Accuracies have the
-        wider of both then; one group has none.
+        wider of both then; one group has none, nor have scores that are the same in every resample.
 
         Args:
             losses: (units, settings).
@@ -213,6 +213,7 @@ class _Scale:
         if self.accuracy:
             exact = self._exact(means, layout, weights)
             found = [covering(*pair) for pair in zip(exact, found, strict=True)] if self.groups else exact
+        found = [without_point(one) for one in found]
         return np.array([(one.value, one.low, one.high) for one in found])
 
     def _exact(self, means: np.ndarray, layout: Layout, weights: np.ndarray) -> list[Interval]:

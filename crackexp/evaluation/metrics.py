@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from crackexp.evaluation.edges import bounded_mean, curve_intervals
 from crackexp.evaluation.scorer import SHIFT, Scorer
 from crackexp.evaluation.statistics import (
     Interval,
+    correlation_of,
     covering,
     grouped_interval,
     mean_of,
@@ -14,7 +16,9 @@ from crackexp.evaluation.statistics import (
     percentile_interval,
     resampled_counts,
     student,
+    unseen,
     wilson,
+    without_point,
 )
 from crackexp.seeds import generator
 
@@ -49,10 +53,13 @@ def evaluate_predictions(
     Intervals where images are independent: accuracy, precision, recall and means of them over classes by `wilson` and
     `mean_of`, f1 of two classes by `f1_interval`, ece by `ece_interval`, the others by the percentiles of a bootstrap
     over images. Resamples in which a metric is undefined are left out of its percentiles. Where no image is ranked
-    wrongly, none is in a resample: the intervals of what the curves say are then a point, and say nothing.
+    wrongly, none is in any resample, and the percentiles are a point. So the intervals of roc_auc, average_precision,
+    recall_at_fpr_5, fpr_at_recall_95 and brier also cover those of `curve_intervals` and `bounded_mean`, which reckon
+    with images that were not met. A log_loss has no such bound: one that is the same for every image has no interval.
 
-    Intervals where `groups` are given: `grouped_interval`, for every metric; those that have one of the closed forms
-    above are never narrower than it, so that a perfect score keeps a width. With one group there are none: nan.
+    Intervals where `groups` are given: `grouped_interval`, for every metric. They are never narrower than the closed
+    forms above, so that a perfect score keeps a width, which is then that over images. With one group there are none:
+    nan.
 
     Args:
         labels: (n,) int in [0, c).
@@ -106,6 +113,7 @@ class Resampled:
     ) -> None:
         self.labels = np.asarray(labels)
         check_predictions(self.labels, probabilities)
+        self.probabilities = probabilities
         self.positive = positive
         members = None if groups is None else np.unique(groups, return_inverse=True)[1]
         self.groups = None if members is None else int(members.max()) + 1
@@ -123,14 +131,18 @@ class Resampled:
         """Returns each metric that is defined, with its interval; see `evaluate_predictions`."""
         defined = [name for name, value in self.value.items() if not np.isnan(value)]
         scores = {name: self.interval(name, self.value[name], self.samples[name], level) for name in defined}
-        for name, found in self._closed_forms(level).items():
+        if self.groups == 1:
+            return scores
+        for name, found in self._proportions(level).items():
             scores[name] = found if self.groups is None else covering(scores[name], found)
+        for name, found in self._edges(level).items():
+            resampled = scores[name]
+            scores[name] = found if np.isnan(resampled.low) else covering(resampled, found)
         shifts = self.samples[SHIFT]
-        if self.groups is not None and self.groups > 1:
+        if self.groups is not None:
             shifts = shifts * student(self.groups, level) / normal(level)
-        if len(shifts):
-            scores["ece"] = ece_interval(scores["ece"], shifts, level)
-        return {name: scores[name] for name in defined}
+        scores["ece"] = ece_interval(scores["ece"], shifts, level, len(self.labels))
+        return {name: without_point(scores[name]) for name in defined}
 
     def interval(self, name: str, value: float, samples: np.ndarray, level: float) -> Interval:
         """Returns `value` of the metric `name` with the interval that values of the resamples give it."""
@@ -139,27 +151,35 @@ class Resampled:
         bounded = name != "log_loss" and (name != "brier" or self.scorer.binary)
         return grouped_interval(value, samples, self.groups, level, bounded)
 
-    def _closed_forms(self, level: float) -> dict[str, Interval]:
+    def _proportions(self, level: float) -> dict[str, Interval]:
         return _proportions(self.labels, self.scorer.predictions, self.scorer.classes, self.positive, level)
+
+    def _edges(self, level: float) -> dict[str, Interval]:
+        """Returns the intervals of the metrics that a bootstrap cannot judge where every image is as it should be."""
+        found = curve_intervals(self.labels, self.probabilities, self.scorer.classes, level)
+        most = 1.0 if self.scorer.binary else 2.0
+        return found | {"brier": bounded_mean(self.value["brier"], most, len(self.labels), level)}
 
 
 def mean_scores(parts: Sequence[Resampled], level: float) -> dict[str, Interval]:
     """Returns the mean of each metric over several judgements of the same images, with its interval.
 
-    The resamples of the parts are the same, so that what makes an image hard in all of them is reckoned with. A metric
-    that is undefined in one part is left out.
+    The interval is that of `mean_of`, from the intervals of the parts. The resamples of the parts are the same, and
+    tell how their metrics go together, so that what makes an image hard in all of them is reckoned with. A metric that
+    is undefined in one part is left out.
 
     Args:
         parts: of the same labels, seed, resamples and groups; one at least.
         level: confidence in (0, 1).
     """
-    scores = {}
-    for name in parts[0].value:
-        value = float(np.mean([part.value[name] for part in parts]))
-        if not np.isnan(value):
-            samples = np.mean([part.samples[name] for part in parts], axis=0)
-            scores[name] = parts[0].interval(name, value, samples, level)
-    return scores
+    judged = [part.intervals(level) for part in parts]
+    return {
+        name: mean_of(
+            [scores[name] for scores in judged], correlation_of(np.array([part.samples[name] for part in parts]))
+        )
+        for name in judged[0]
+        if all(name in scores for scores in judged)
+    }
 
 
 def check_predictions(labels: np.ndarray, probabilities: np.ndarray) -> None:
@@ -202,22 +222,24 @@ def f1_interval(hits: int, misses: int, level: float) -> Interval:
     return Interval(*(2 * end / (1 + end) for end in (share.value, share.low, share.high)))
 
 
-def ece_interval(percentiles: Interval, shifts: np.ndarray, level: float) -> Interval:
+def ece_interval(percentiles: Interval, shifts: np.ndarray, level: float, images: int) -> Interval:
     """Returns ece with an interval that holds the truth as often as it says, for a calibrated network too.
 
     An estimate of ece is too high, for noise moves every bin away from the diagonal, and a resample adds the
     noise once more: percentiles alone miss the ece of a calibrated network, 0, every time. They do for the
     upper end; the lower end uses |ece - estimate| <= the sum over the bins of |gap - its estimate|, by the
-    triangle inequality, with the bootstrap's distribution of that sum.
+    triangle inequality, with the bootstrap's distribution of that sum. Images of a kind that was not met, such as
+    errors where all predictions are right, may move ece by their share, see `unseen`.
 
     Args:
         percentiles: the estimate with the bootstrap's percentiles.
         shifts: (resamples,) the sum of each resample, in [0, 2].
         level: confidence in (0, 1).
+        images: how many there are.
     """
-    value = percentiles.value
-    low = max(0.0, value - float(np.quantile(shifts, (1 + level) / 2)))
-    return Interval(value, low, max(value, percentiles.high))
+    value, hidden = percentiles.value, unseen(images, level)
+    low = value - max(float(np.quantile(shifts, (1 + level) / 2)), hidden)
+    return Interval(value, max(0.0, low), min(1.0, max(value + hidden, percentiles.high)))
 
 
 def _proportions(

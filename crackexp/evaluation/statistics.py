@@ -5,10 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import expit, logit
-from scipy.stats import binomtest, norm, t
+from scipy.stats import chi2, norm, t
 
 CHUNK = 2**18
 """Counts that `resampled_counts` holds at a time: 2 MB, which a processor's cache holds."""
+
+RARE = 3
+"""Successes, or failures, up to which `wilson` is modified."""
 
 
 @dataclass(frozen=True)
@@ -20,20 +23,51 @@ class Interval:
     high: float
 
 
-def wilson(successes: int, trials: int, level: float) -> Interval:
-    """Returns a proportion with its score interval (Wilson 1927); it has a width at 0 % and 100 % too.
+def wilson(successes: float, trials: int, level: float) -> Interval:
+    """Returns a proportion with its score interval (Wilson 1927), which has a width at 0 % and 100 % too.
+
+    Next to 0 % and 100 % it is modified as Brown, Cai and DasGupta proposed (2001, "Interval Estimation for a Binomial
+    Proportion", Statistical Science 16, 101-133): with up to three successes the low end, and with up to three failures
+    the high end, is that of a Poisson variable where it is farther out. The score interval alone holds a share of
+    99.6 % of 40 in 84 % of the draws instead of 95 %.
 
     Args:
-        successes: in [0, trials].
+        successes: in [0, trials]. An average over the trials that is not a count may be given as a fraction of them.
         trials: at least 1.
         level: confidence in (0, 1).
     """
-    interval = binomtest(successes, trials).proportion_ci(level, method="wilson")
-    return Interval(successes / trials, float(interval.low), float(interval.high))
+    share, square = successes / trials, normal(level) ** 2 / trials
+    middle = (share + square / 2) / (1 + square)
+    half = np.sqrt(square * share * (1 - share) + square**2 / 4) / (1 + square)
+    low, high = max(0.0, middle - half), min(1.0, middle + half)
+    if 0 < successes <= RARE:
+        low = min(low, _least_poisson(successes, level) / trials)
+    if 0 < trials - successes <= RARE:
+        high = max(high, 1 - _least_poisson(trials - successes, level) / trials)
+    return Interval(share, float(low), float(high))
 
 
-def mean_of(parts: Sequence[Interval]) -> Interval:
-    """Returns the mean of independent estimates with its interval.
+def _least_poisson(count: float, level: float) -> float:
+    """Returns the least mean of a Poisson variable of which `count` was seen, with the error of both ends."""
+    return float(chi2.ppf(1 - level, 2 * count) / 2)
+
+
+def unseen(trials: int, level: float) -> float:
+    """Returns the largest share of a kind of which none was met in `trials` draws, in (0, 1).
+
+    It is the upper end of the exact interval of Clopper and Pearson (1934, Biometrika 26, 404-413) for no success, of
+    which the "rule of three" is an approximation (Hanley and Lippman-Hand 1983, "If nothing goes wrong, is everything
+    all right?", JAMA 249, 1743-1745).
+
+    Args:
+        trials: at least 1.
+        level: confidence in (0, 1) of the two-sided interval.
+    """
+    return float(1 - ((1 - level) / 2) ** (1 / trials))
+
+
+def mean_of(parts: Sequence[Interval], correlation: np.ndarray | None = None) -> Interval:
+    """Returns the mean of several estimates with its interval.
 
     The method recovers the variances from the intervals of the parts, each side by itself (MOVER; Zou and
     Donner 2008, "Construction of confidence limits about effect measures", Statistics in Medicine 27,
@@ -41,12 +75,35 @@ def mean_of(parts: Sequence[Interval]) -> Interval:
 
     Args:
         parts: at least one, all at one level.
+        correlation: (k, k) float64, of the k estimates with one another. Without it they are independent.
     """
     values, lows, highs = np.array([(part.value, part.low, part.high) for part in parts]).T
-    value = values.mean()
-    below = np.sqrt(np.sum((values - lows) ** 2)) / len(parts)
-    above = np.sqrt(np.sum((highs - values) ** 2)) / len(parts)
-    return Interval(float(value), float(value - below), float(value + above))
+    together = np.eye(len(parts)) if correlation is None else correlation
+
+    def reach(side: np.ndarray) -> float:
+        return float(np.sqrt(np.maximum(side @ together @ side, 0)) / len(parts))
+
+    value = float(values.mean())
+    return Interval(value, value - reach(values - lows), value + reach(highs - values))
+
+
+def correlation_of(samples: np.ndarray) -> np.ndarray:
+    """Returns the correlation of k estimates over resamples, (k, k) float64.
+
+    An estimate that is the same in every resample, such as a perfect score, does not tell how it goes with the others.
+    Its correlation with them is taken to be 1, the widest case for a mean.
+
+    Args:
+        samples: (k, resamples) float64. A resample in which an estimate is nan is left out.
+    """
+    samples = samples[:, ~np.isnan(samples).any(axis=0)]
+    if samples.shape[1] < 2:
+        return np.ones((len(samples), len(samples)))
+    spread = samples - samples.mean(axis=1, keepdims=True)
+    products = spread @ spread.T
+    scale = np.sqrt(np.outer(np.diag(products), np.diag(products)))
+    found = np.divide(products, scale, out=np.ones_like(products), where=scale > 1e-12)
+    return np.clip(found, -1, 1)
 
 
 def resampled_counts(
@@ -127,6 +184,15 @@ def student(groups: int, level: float) -> float:
 def normal(level: float) -> float:
     """Returns how many standard errors lie to each side of an estimate from many observations."""
     return float(norm.ppf((1 + level) / 2))
+
+
+def without_point(interval: Interval) -> Interval:
+    """Returns the interval, or one without ends where both are equal.
+
+    Resamples that all give one value show no spread, which does not mean that there is none.
+    """
+    point = np.isclose(interval.low, interval.high, rtol=1e-9, atol=0)
+    return Interval(interval.value, np.nan, np.nan) if point else interval
 
 
 def covering(first: Interval, second: Interval) -> Interval:

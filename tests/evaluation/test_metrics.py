@@ -4,8 +4,10 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 from sklearn import metrics as sk
 
+from crackexp.evaluation.edges import CURVES, bounded_mean, curve_intervals
 from crackexp.evaluation.metrics import Resampled, ece_interval, evaluate_predictions, f1_interval, mean_scores
 from crackexp.evaluation.scorer import calibration_bins
 from crackexp.evaluation.statistics import Interval, resampled_counts, wilson
@@ -116,9 +118,14 @@ def test_bootstrap_is_that_of_one_image_at_a_time(c):
     scores = evaluate_predictions(labels, probabilities, 1, seed=3, level=0.8, resamples=40)
 
     closed = {"accuracy", "precision", "recall", "balanced_accuracy", "ece", *(["f1"] if c == 2 else [])}
+    edges = curve_intervals(labels, probabilities, [1] if c == 2 else range(c), 0.8)
+    edges["brier"] = bounded_mean(scores["brier"].value, 1 if c == 2 else 2, 60, 0.8)
     bootstrapped = [name for name in NAMES if name not in closed]
+    assert {*CURVES, "brier", "log_loss"} <= set(bootstrapped)
     for name in bootstrapped:
         low, high = np.quantile([sample[name] for sample in samples], [0.1, 0.9])
+        if name in edges:
+            low, high = min(low, edges[name].low), max(high, edges[name].high)
         assert (scores[name].low, scores[name].high) == pytest.approx((low, high)), name
 
 
@@ -155,8 +162,37 @@ def test_perfect_predictions_keep_a_width():
         assert scores[name].value == 1
         assert 0.9 < scores[name].low < 1, name
         assert scores[name].high == pytest.approx(1)
-    assert scores["roc_auc"].value == scores["average_precision"].value == 1
+    for name in ("roc_auc", "average_precision", "recall_at_fpr_5"):
+        assert scores[name].value == scores[name].high == 1
+        assert 0.94 < scores[name].low < 1, name
+    assert scores["fpr_at_recall_95"].value == scores["fpr_at_recall_95"].low == 0
+    assert 0 < scores["fpr_at_recall_95"].high < 0.06
     assert scores["ece"].value == pytest.approx(0.01)
+    assert scores["ece"].low == 0 < scores["ece"].high < 0.06
+    assert scores["brier"].low < scores["brier"].value < scores["brier"].high < 0.04
+    assert np.isnan([scores["log_loss"].low, scores["log_loss"].high]).all(), "the same for every image"
+
+
+@pytest.mark.parametrize("groups", [None, np.arange(13) % 4])
+@pytest.mark.parametrize("sign", [1, -1], ids=["perfect", "perfectly wrong"])
+def test_no_interval_is_a_point_where_a_few_images_are_told_apart(sign, groups):
+    labels = np.array([0] * 6 + [1] * 7)
+    positive = 1 / (1 + np.exp(-sign * np.linspace(-4, 4, 13)))
+    scores = evaluate_predictions(
+        labels, np.stack([1 - positive, positive], axis=1), 1, seed=0, resamples=100, groups=groups
+    )
+    for name, score in scores.items():
+        assert score.low < score.high, name
+        assert score.low <= score.value <= score.high, name
+    assert scores["roc_auc"].value == (sign + 1) / 2
+
+
+def test_scores_that_are_the_same_for_every_image_keep_an_interval_or_have_none():
+    labels = np.arange(40) % 2
+    scores = evaluate_predictions(labels, np.full((40, 2), 0.5), 1, seed=0, resamples=100)
+    assert scores["roc_auc"].low < 0.5 < scores["roc_auc"].high
+    assert all(score.low < score.high for name, score in scores.items() if name != "log_loss")
+    assert np.isnan(scores["log_loss"].low)
 
 
 @pytest.mark.parametrize(("label", "left"), [(1, {"precision", "recall", "f1"}), (0, set())])
@@ -168,7 +204,9 @@ def test_one_class_leaves_out_what_it_leaves_undefined(label, left):
 
     always = {"accuracy", "balanced_accuracy", "log_loss", "brier", "ece"}
     assert set(scores) == always | left
-    assert all(np.isfinite([s.value, s.low, s.high]).all() for s in scores.values())
+    ends = {name: (score.low, score.high) for name, score in scores.items()}
+    assert np.isnan(ends.pop("log_loss")).all(), "it is the same for every image"
+    assert all(low < high for low, high in ends.values())
 
 
 def test_false_alarms_alone_define_precision_but_not_recall():
@@ -227,9 +265,11 @@ def test_ece_of_a_calibrated_network_is_not_told_from_none():
 
 def test_ece_interval_holds_the_estimate_below_the_percentiles():
     shifts = np.linspace(0, 0.2, 201)
-    interval = ece_interval(Interval(0.3, 0.31, 0.35), shifts, 0.9)
+    interval = ece_interval(Interval(0.3, 0.31, 0.35), shifts, 0.9, images=1000)
     assert (interval.low, interval.high) == pytest.approx((0.3 - 0.19, 0.35))
-    assert ece_interval(Interval(0.3, 0.1, 0.2), shifts, 0.9).high == 0.3
+    unseen = 1 - 0.05 ** (1 / 1000)
+    assert ece_interval(Interval(0.3, 0.1, 0.2), shifts, 0.9, images=1000).high == pytest.approx(0.3 + unseen)
+    assert ece_interval(Interval(0.3, 0.3, 0.3), 0 * shifts, 0.9, images=1000).low == pytest.approx(0.3 - unseen)
 
 
 def test_ece_bins_hold_their_upper_end():
@@ -289,7 +329,8 @@ def test_intervals_hold_the_truth_as_often_as_they_say(sharpness):
         assert scores["ece"].low <= scores["ece"].value <= scores["ece"].high
 
     assert all(count >= 0.89 * 200 for count in held.values()), held
-    assert all(held[name] <= 0.995 * 200 for name in NAMES if name != "ece"), held
+    wide = {"ece", "brier", *CURVES}
+    assert all(held[name] <= 0.995 * 200 for name in NAMES if name not in wide), held
 
 
 def test_recall_at_a_share_of_false_alarms_is_read_off_the_curve():
@@ -323,6 +364,8 @@ def test_intervals_of_groups_are_those_of_one_group_at_a_time(names):
 
     values = reference(labels, probabilities, 1)
     closed = evaluate_predictions(labels, probabilities, 1, 2, level=0.9, resamples=40)
+    edges = curve_intervals(labels, probabilities, [1], 0.9)
+    edges["brier"] = bounded_mean(values["brier"], 1, len(labels), 0.9)
     for name in NAMES[:-1]:
         error = np.std([sample[name] for sample in samples]) * np.sqrt(6 / 5)
         reach = 2.015048 * error
@@ -332,8 +375,9 @@ def test_intervals_of_groups_are_those_of_one_group_at_a_time(names):
         else:
             odds = np.log(value / (1 - value)) + np.array([-1, 1]) * reach / (value * (1 - value))
             low, high = 1 / (1 + np.exp(-odds))
-        if name in ("accuracy", "precision", "recall", "f1", "balanced_accuracy"):
-            low, high = min(low, closed[name].low), max(high, closed[name].high)
+        bound = edges.get(name, closed[name])
+        if name != "log_loss":
+            low, high = min(low, bound.low), max(high, bound.high)
         assert scores[name].value == pytest.approx(value)
         assert (scores[name].low, scores[name].high) == pytest.approx((low, high)), name
 
@@ -351,8 +395,41 @@ def test_perfect_predictions_of_groups_keep_a_width():
     probabilities = np.eye(2)[labels] * 0.98 + 0.01
     scores = evaluate_predictions(labels, probabilities, 1, seed=0, groups=np.arange(200) // 20)
     assert scores["accuracy"] == wilson(200, 200, 0.95)
-    assert scores["roc_auc"] == Interval(1, 1, 1)
+    assert scores["roc_auc"].low < scores["roc_auc"].value == scores["roc_auc"].high == 1
+    assert scores["fpr_at_recall_95"].low == scores["fpr_at_recall_95"].value == 0 < scores["fpr_at_recall_95"].high
     assert scores["ece"].value == pytest.approx(0.01)
+
+
+def test_the_mean_of_perfect_judgements_is_as_sure_as_one_of_them():
+    labels = np.tile([0, 1], 20)
+    probabilities = np.eye(2)[labels] * 0.98 + 0.01
+    one = Resampled(labels, probabilities, 1, 0, 50)
+    mean, alone = mean_scores([one, one, one], 0.95), one.intervals(0.95)
+    for name in ("accuracy", "recall", "roc_auc", "average_precision", "recall_at_fpr_5", "fpr_at_recall_95"):
+        ends = (alone[name].low, alone[name].high)
+        assert ends[0] < ends[1]
+        assert (mean[name].low, mean[name].high) == pytest.approx(ends), name
+
+
+@pytest.mark.parametrize("auc", [0.95, 0.99, 0.9999])
+@pytest.mark.parametrize("images", [13, 40])
+def test_intervals_hold_near_perfection_also_for_few_images(images, auc):
+    distance = np.sqrt(2) * norm.ppf(auc)
+    truth = {
+        "roc_auc": auc,
+        "recall_at_fpr_5": norm.cdf(distance + norm.ppf(0.05)),
+        "fpr_at_recall_95": norm.cdf(norm.ppf(0.95) - distance),
+        "accuracy": norm.cdf(distance / 2),
+    }
+    held, trials = dict.fromkeys(truth, 0), 120
+    for trial in range(trials):
+        rng = np.random.default_rng(trial)
+        labels = rng.permutation(np.arange(images) % 2)
+        positive = 1 / (1 + np.exp(-distance * (rng.normal(size=images) + distance * (labels - 0.5))))
+        scores = evaluate_predictions(labels, np.stack([1 - positive, positive], axis=1), 1, trial, resamples=40)
+        for name, value in truth.items():
+            held[name] += scores[name].low <= value <= scores[name].high
+    assert all(count >= 0.92 * trials for count in held.values()), held
 
 
 def test_a_group_without_one_of_the_classes_is_no_hindrance():
@@ -388,4 +465,4 @@ def test_intervals_of_groups_hold_the_truth_as_often_as_they_say_where_those_of_
                 count[name] += score.low <= truth[name] <= score.high
 
     assert all(count >= least * trials for count in held.values()), held
-    assert all(naive[name] < 0.76 * trials for name in NAMES[:-1]), naive
+    assert all(naive[name] < 0.76 * trials for name in NAMES if name not in ("ece", *CURVES[1:])), dict(naive)

@@ -2,20 +2,23 @@
 
 import numpy as np
 import pytest
-from scipy.stats import norm, t
+from scipy.stats import binom, binomtest, norm, t
 
 from crackexp.evaluation import statistics
 from crackexp.evaluation.statistics import (
     Interval,
+    correlation_of,
     grouped_interval,
     mean_of,
     percentile_interval,
     resampled_counts,
+    unseen,
     wilson,
+    without_point,
 )
 
 
-@pytest.mark.parametrize(("successes", "trials"), [(0, 10), (7, 10), (399, 400), (400, 400)])
+@pytest.mark.parametrize(("successes", "trials"), [(0, 10), (6, 10), (390, 400), (400, 400)])
 def test_wilson_solves_its_equation(successes, trials):
     z = norm.ppf(0.975)
     share = successes / trials
@@ -28,6 +31,50 @@ def test_wilson_solves_its_equation(successes, trials):
     assert interval.low == pytest.approx(middle - half, abs=1e-12)
     assert interval.high == pytest.approx(middle + half, abs=1e-12)
     assert interval.low < interval.high
+    by_scipy = binomtest(successes, trials).proportion_ci(0.95, method="wilson")
+    assert (interval.low, interval.high) == pytest.approx((by_scipy.low, by_scipy.high), abs=1e-12)
+
+
+@pytest.mark.parametrize("trials", [13, 40, 400])
+def test_wilson_holds_shares_near_1_as_often_as_it_says(trials):
+    found = [wilson(k, trials, 0.95) for k in range(trials + 1)]
+    low, high = np.array([(one.low, one.high) for one in found]).T
+    shares = 1 - np.geomspace(1e-5, 0.5, 400)
+    probability = binom.pmf(np.arange(trials + 1), trials, shares[:, None])
+    held = np.sum(probability * ((low <= shares[:, None]) & (shares[:, None] <= high)), axis=1)
+    assert held.min() > 0.9
+    assert held.mean() > 0.95
+
+
+@pytest.mark.parametrize("trials", [1, 13, 400])
+def test_what_was_never_met_may_be_as_much_as_the_exact_interval_says(trials):
+    exact = binomtest(0, trials).proportion_ci(0.95, method="exact")
+    assert unseen(trials, 0.95) == pytest.approx(exact.high)
+
+
+def test_the_mean_of_estimates_that_go_together_is_as_unsure_as_they_are():
+    parts = [Interval(0.9, 0.8, 0.95), Interval(0.7, 0.5, 0.8)]
+    mean = mean_of(parts, np.ones((2, 2)))
+    assert (mean.value, mean.low, mean.high) == pytest.approx((0.8, 0.65, 0.875))
+    opposed = mean_of(parts, np.array([[1.0, -1.0], [-1.0, 1.0]]))
+    assert opposed.low == pytest.approx(0.75)
+
+
+def test_correlation_is_that_of_the_resamples_and_1_where_they_say_nothing():
+    samples = np.random.default_rng(0).normal(size=(3, 200))
+    samples[2, 5] = np.nan
+    kept = np.delete(samples, 5, axis=1)
+    assert correlation_of(samples) == pytest.approx(np.corrcoef(kept))
+    samples[1] = 1.0
+    assert correlation_of(samples)[1].tolist() == [1, 1, 1]
+    assert correlation_of(np.empty((2, 0))).tolist() == [[1, 1], [1, 1]]
+
+
+def test_an_interval_of_no_width_is_none():
+    assert without_point(Interval(1.0, 0.9, 1.0)) == Interval(1.0, 0.9, 1.0)
+    found = without_point(Interval(1.0, 1.0, 1.0))
+    assert found.value == 1
+    assert np.isnan([found.low, found.high]).all()
 
 
 def test_mean_of_one_part_is_that_part():
