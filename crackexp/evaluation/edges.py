@@ -38,8 +38,8 @@ def auc_interval(value: float, positives: int, negatives: int, level: float) -> 
     """Returns an area under the ROC curve with its score interval.
 
     It is method 5 of Newcombe (2006, "Confidence intervals for an effect size measure based on the Mann-Whitney
-    statistic. Part 2", Statistics in Medicine 25, 559-573): the areas that lie within z standard errors of the estimate,
-    where the error is that of Hanley and McNeil (1982) at the area asked about, with half of all images in each class.
+    statistic. Part 2", Statistics in Medicine 25, 559-573): the areas within z standard errors of the estimate, where
+    the error is that of Hanley and McNeil (1982) at the area asked about, with half of all images in each class.
 
     Args:
         value: the estimate, in [0, 1].

@@ -44,7 +44,7 @@ def composed(images: int, share: float, rng: np.random.Generator) -> np.ndarray:
 
 
 def study(area: float, mislabelled: float, images: int, share: float) -> None:
-    """Prints how often the percentiles of the bootstrap held the truth, how often the intervals, and their mean width."""
+    """Prints how often percentiles of the bootstrap held the truth, how often the intervals, and their mean width."""
     rng = np.random.default_rng(0)
     labels, said = draw(area, mislabelled, composed(WHOLE, share, rng), rng)
     truth = {name: float(found[0]) for name, found in Scorer(labels, said, 1)(np.ones((1, WHOLE))).items()}
