@@ -29,6 +29,7 @@ def audit(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     from crackexp import console
     from crackexp.data.duplicates import find_duplicates
     from crackexp.data.given_split import check_split
+    from crackexp.data.one_class import require_two_classes
     from crackexp.data.thumbnails import thumbnails
 
     cache = Path(cfg.paths.cache)
@@ -36,6 +37,7 @@ def audit(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     splitter = instantiate(cfg.split) if "split" in cfg else None
     check_split(dataset, splitter)
     index = dataset.prepare()
+    require_two_classes(index)
     account.add(index.account)
     console.print_account(account)
     split = splitter.split(index) if splitter else None

@@ -33,6 +33,7 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
     from crackexp.data.given_split import only_part
     from crackexp.data.pipeline import image_batches
     from crackexp.evaluation.site import fit_to_site, require_site, require_two
+    from crackexp.judging import doubt_tags, doubts_markdown
     from crackexp.models.calibrated import calibrated, check_calibratable
     from crackexp.opening import open_model
     from crackexp.tracking.runs import training_digests
@@ -62,7 +63,8 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
         report.log_dataset(logger, dataset.name, index, "calibration")
         report.log_account(logger, account)
         logger.log_metrics(site.metrics())
-        logger.set_tags({"mlflow.note.content": site.markdown(dataset.name)})
+        notes = [site.markdown(dataset.name), doubts_markdown(site.doubts)]
+        logger.set_tags({"mlflow.note.content": "\n\n".join(filter(None, notes)), **doubt_tags(site.doubts)})
         calibration, positives = fitted.calibration, model.classes.indices
         network = calibrated(model.classifier, calibration.scale, calibration.shift, positives)
         facts = model.facts.inherited() | site.facts(dataset.name, index.fingerprint, model)
@@ -70,6 +72,7 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
         report.write_result(Path(cfg.paths.output), logger, model_uri, site.metrics(), {})
     console.print_plain(site.text(dataset.name))
     console.print_where(logger, Path(cfg.paths.output), model_uri)
+    console.print_doubts(site.doubts)
     return site.metrics()
 
 

@@ -15,9 +15,10 @@ from rich.tree import Tree
 from crackexp.data.accounting import Account
 from crackexp.data.datamodule import DataModule
 from crackexp.data.split import apart
+from crackexp.evaluation.doubts import ADVICE
 from crackexp.evaluation.layout import level_text
 from crackexp.evaluation.policy import decisions_text
-from crackexp.evaluation.sets import COMPARED, photos_note, score_text
+from crackexp.evaluation.sets import COMPARED, notes, score_text
 from crackexp.evaluation.statistics import Interval
 from crackexp.exchange.formats import FORMATS
 from crackexp.names import on_one_line
@@ -88,7 +89,7 @@ def print_leaks(leaks: "Leaks", advice: str) -> None:
             f"Of {leaks.tested:,} test images {' and '.join(seen)}: their score says how well training is remembered. "
             f"Type {advice} to keep them apart."
         )
-        console.print(text, style="yellow", soft_wrap=True, highlight=False)
+        print_plain(text, style="yellow")
 
 
 def print_seen(name: str, index: "ImageIndex", seen: Collection[str] | None) -> None:
@@ -112,18 +113,23 @@ def print_judgement(title: str, judgement: "Judgement", level: float) -> None:
     """Prints what the classifier is worth on its test images, on other datasets and under corruptions."""
     whole = judgement.test.whole
     print_scores(f"{title}, {whole.size}", whole.scores, level)
-    if note := photos_note(whole):
-        print_plain(note)
     if len(judgement.rows) > 1:
         print_parts(judgement.rows, level)
-    for one in judgement.others:
-        if note := photos_note(one.whole):
+    for one in (judgement.test, *judgement.others):
+        for note in notes(one.whole):
             print_plain(f"{one.whole.name}: {note}")
     if judgement.robustness:
         print_robustness(judgement.robustness, level)
     print_plain(f"\nDecisions: {judgement.policy}")
     for one in (judgement.test, *judgement.others):
         print_plain(f"- {one.whole.name}: {decisions_text(one.decided, judgement.policy.thresholds.defect)}")
+
+
+def print_doubts(doubts: Sequence[str]) -> None:
+    """Warns of a model that should not be relied on, and says what to check; without doubts it says nothing."""
+    if doubts:
+        lines = ["\nThis model is not to be relied on:", *(f"- {doubt}" for doubt in doubts), ADVICE]
+        print_plain("\n".join(lines), style="yellow")
 
 
 def print_parts(parts: Sequence["Part"], level: float) -> None:
@@ -195,21 +201,20 @@ def print_comparison(comparison: "Comparison", failures: Sequence["Failure"]) ->
         claim = "matters" if effect.matters else "no difference shown"
         print_plain(f"{effect.name}: {claim} (p {effect.p:.3f}); {scores}")
     print_failures(failures)
-    console.print(f"\n{comparison.sentence}\n", style="bold", soft_wrap=True, highlight=False)
+    print_plain(f"\n{comparison.sentence}\n", style="bold")
     for note in comparison.notes:
         print_plain(f"- {note}")
 
 
-def print_plain(text: str) -> None:
+def print_plain(text: str, style: str | None = None) -> None:
     """Prints lines as they are, never wrapped."""
-    console.print(text, soft_wrap=True, highlight=False)
+    console.print(text, style=style, soft_wrap=True, highlight=False)
 
 
 def print_failures(failures: Sequence["Failure"]) -> None:
     """Prints the cells that have no result, each with its error."""
     for failure in failures:
-        text = f"{failure.status}  {failure.name}: {failure.error}"
-        console.print(text, style="red", soft_wrap=True, highlight=False)
+        print_plain(f"{failure.status}  {failure.name}: {failure.error}", style="red")
 
 
 def print_predictions(counts: Mapping[str, int], account: Account, table: Path) -> None:
@@ -223,7 +228,7 @@ def print_account(account: Account) -> None:
     first, *others = account.text().splitlines()
     print_plain(first)
     if others:
-        console.print("\n".join(others), style="yellow", soft_wrap=True, highlight=False)
+        print_plain("\n".join(others), style="yellow")
 
 
 def print_survey(verdicts: "pd.DataFrame", account: Account, page: Path) -> None:
@@ -258,11 +263,8 @@ def print_audit(name: str, images: int, findings: Sequence["Finding"], page: Pat
 def print_place(place: "Place") -> None:
     """Prints where the page is, how to end it, and who can use it."""
     if not place.is_private:
-        console.print(
-            f"Anybody who reaches this computer over the network can use the page: it asks for no password. "
-            f"Type host=127.0.0.1 for yourself alone. Received: host={place.host}",
-            style="red", soft_wrap=True, highlight=False,
-        )  # fmt: skip
+        told = "Anybody who reaches this computer over the network can use the page: it asks for no password. "
+        print_plain(f"{told}Type host=127.0.0.1 for yourself alone. Received: host={place.host}", style="red")
     print_plain(f"Open        {place.address}\nEnd         Ctrl-C")
 
 

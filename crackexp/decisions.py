@@ -40,7 +40,8 @@ class Classes:
 
     Attributes:
         names: The c classes, in the order of labels and outputs.
-        positives: The classes that are damage: one of them at least, and not all.
+        positives: The classes that are damage: of a model one of them at least, and not all. A dataset of one class may
+            have none: it is not damage, or not known to be.
     """
 
     names: tuple[str, ...]
@@ -65,6 +66,11 @@ class Classes:
     def target(self) -> str:
         """The damage classes in words."""
         return " or ".join(self.positives)
+
+    def among(self, labels: np.ndarray) -> "Classes":
+        """Returns those classes that some of `labels`, (n,) int, are of."""
+        names = tuple(self.names[label] for label in np.unique(labels))
+        return Classes(names, tuple(name for name in self.positives if name in names))
 
     def damaged(self, labels: np.ndarray) -> np.ndarray:
         """Returns whether each of `labels`, (n,) int, is a damage class, (n,) bool."""
@@ -102,6 +108,12 @@ class Classes:
         if len(self.names) == len(model.names) == 2:
             (crack,) = model.indices
             return [crack if name in self.positives else 1 - crack for name in self.names]
+        if len(self.names) == 1:
+            raise DataError(
+                f"Whether {self.names[0]} is {model.defect.phrase} cannot be told by its name, and the model knows "
+                f"{', '.join(model.names)}. Type dataset.positive={self.names[0]} if it is, "
+                f"dataset.positive={model.positives[0]} if it is not. Received: dataset.positive=null"
+            )
         raise DataError(
             f"The model tells {', '.join(model.names)} apart. Rename the folders of the "
             f"dataset to these. Received: {', '.join(self.names)}"

@@ -88,13 +88,14 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
             judge = Judge(cfg.evaluation, cfg.seed, model.image_size, predict, policy)
             judgement = judge(dataset.name, index, others.indexes)
         with budget.section("logging"):
-            log_judgement(logger, judgement, cfg.evaluation, model.image_size, network.explain)
+            log_judgement(logger, judgement, judgement.doubts, cfg.evaluation, model.image_size, network.explain)
         metrics = judgement.metrics()
         report.write_result(output, logger, None, metrics, budget.summary())
 
     console.print_judgement(dataset.name, judgement, cfg.evaluation.level)
     console.print_budget(budget.summary())
     console.print_where(logger, output, None)
+    console.print_doubts(judgement.doubts)
     return metrics
 
 

@@ -15,10 +15,19 @@ from crackexp.data.decode import load_image
 from crackexp.data.index import ImageIndex
 from crackexp.data.pixels import resize
 from crackexp.evaluation import figures
+from crackexp.evaluation.doubts import ADVICE, TAG, calibration_doubt, doubts_of
 from crackexp.evaluation.policy import FittedPolicy, decisions_text, judge_decisions
 from crackexp.evaluation.report import metrics_markdown
 from crackexp.evaluation.robustness import Robustness, judge_corrupted
-from crackexp.evaluation.sets import Part, Scores, judge_groups, judge_part, parts_markdown, parts_table, photos_note
+from crackexp.evaluation.sets import (
+    Part,
+    Scores,
+    judge_groups,
+    judge_part,
+    notes,
+    parts_markdown,
+    parts_table,
+)
 from crackexp.tracking.logger import NoLogger
 
 Predict = Callable[[ImageIndex, str, View | None], np.ndarray]
@@ -54,6 +63,14 @@ class Judged:
         surfaces = [part for part in self.groups if part.kind == "surface"]
         return [self.whole, *(surfaces if len(surfaces) > 1 else [])]
 
+    @property
+    def doubts(self) -> list[str]:
+        """What speaks against relying on the classifier, see `doubts_of`."""
+        area, predictions = self.whole.scores.get("roc_auc"), self.probabilities.argmax(axis=1)
+        return doubts_of(
+            self.whole.name, self.index.labels, predictions, self.index.classes, None if area is None else area.value
+        )
+
 
 @dataclass(frozen=True)
 class Judgement:
@@ -79,6 +96,12 @@ class Judgement:
             whole, *surfaces = judged.rows
             rows += [whole, *(replace(part, name=f"{whole.name}: {part.name}") for part in surfaces)]
         return rows
+
+    @property
+    def doubts(self) -> list[str]:
+        """What speaks against relying on the classifier, a sentence each; none for one that works."""
+        found = [doubt for judged in (self.test, *self.others) for doubt in judged.doubts]
+        return [*calibration_doubt(self.policy.calibration), *found]
 
     def scores(self) -> dict[str, Scores]:
         """Returns the scores by the prefix of their names: test, also/NAME, corruption/blur_1, ..."""
@@ -163,18 +186,24 @@ class Judge:
 
 
 def log_judgement(
-    logger: NoLogger, judgement: Judgement, settings: DictConfig, image_size: int, explain: Explain
+    logger: NoLogger,
+    judgement: Judgement,
+    doubts: Sequence[str],
+    settings: DictConfig,
+    image_size: int,
+    explain: Explain,
 ) -> None:
     """Logs metrics, tables, figures and the description of the run.
 
     Args:
         logger: of the run.
         judgement: what came of it.
+        doubts: sentences that speak against relying on the classifier.
         settings: the config group `evaluation`.
         image_size: of the pictures in the galleries, pixels.
         explain: see `report.log_predictions`.
     """
-    logger.set_tags({"mlflow.note.content": description(judgement, settings.level)})
+    logger.set_tags({"mlflow.note.content": description(judgement, doubts, settings.level), **doubt_tags(doubts)})
     for prefix, scores in judgement.scores().items():
         logger.log_metrics(report.named_metrics(prefix, scores))
     for judged in (judgement.test, *judgement.others):
@@ -195,15 +224,27 @@ def log_judgement(
         logger.log_figure(_sheet(judgement.test.index, settings, image_size), "corruption/sheet.png")
 
 
-def description(judgement: Judgement, level: float) -> str:
+def doubt_tags(doubts: Sequence[str]) -> dict[str, str]:
+    """Returns the tag of a run whose model is doubted; none where there is no doubt."""
+    return {TAG: " ".join(doubts)[:5000]} if doubts else {}
+
+
+def doubts_markdown(doubts: Sequence[str]) -> str:
+    """Returns the doubts about a model as a section of a run's description; "" without any."""
+    listed = "\n".join(f"- {doubt}" for doubt in doubts)
+    return f"### This model is not to be relied on\n\n{listed}\n\n{ADVICE}" if doubts else ""
+
+
+def description(judgement: Judgement, doubts: Sequence[str], level: float) -> str:
     """Returns the description of the run in Markdown."""
-    parts = [metrics_markdown(judgement.test.whole.scores, level), photos_note(judgement.test.whole)]
+    parts = [doubts_markdown(doubts), metrics_markdown(judgement.test.whole.scores, level)]
     parts.append(
         f"Decisions, {judgement.policy}: {decisions_text(judgement.test.decided, judgement.policy.thresholds.defect)}"
     )
+    parts += notes(judgement.test.whole)
     if judgement.others:
         parts += ["### Sets side by side", parts_markdown(judgement.rows, level)]
-        parts += [f"{one.whole.name}: {note}" for one in judgement.others if (note := photos_note(one.whole))]
+        parts += [f"{one.whole.name}: {note}" for one in judgement.others for note in notes(one.whole)]
     if judgement.robustness:
         parts += ["### Under corruptions", judgement.robustness.markdown(level)]
     return "\n\n".join(part for part in parts if part)

@@ -185,7 +185,7 @@ def log_predictions(
     """Logs what the classifier says of images: figures, tables and galleries.
 
     With two classes the decision follows from the prediction, but for the threshold. With more, what was decided stands
-    beside what was predicted in each of the tables.
+    beside what was predicted in each of the tables. Images of one class have no curves.
 
     Args:
         logger: of the run.
@@ -209,12 +209,14 @@ def log_predictions(
     table = predictions_table(index.files, index.digests, labels, probabilities, index.classes, index.groups, decided)
     logger.log_text(csv_text(table), f"{prefix}/predictions.csv")
 
-    for name, figure in {
+    drawn = {
         "confusion_matrix": figures.confusion_matrix(labels, predictions, names, counts),
-        "roc_curve": figures.roc_curve(labels, probabilities, names, positive),
-        "precision_recall_curve": figures.precision_recall_curve(labels, probabilities, names, positive),
         "reliability": figures.reliability_diagram(labels, probabilities),
-    }.items():
+    }
+    if len(np.unique(labels)) > 1:
+        drawn["roc_curve"] = figures.roc_curve(labels, probabilities, names, positive)
+        drawn["precision_recall_curve"] = figures.precision_recall_curve(labels, probabilities, names, positive)
+    for name, figure in drawn.items():
         logger.log_figure(figure, f"{prefix}/{name}.png")
 
     batch = generator(0, "prediction grid").permutation(len(index))[:GRID]

@@ -72,6 +72,7 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
 
     with budget.section("imports"):
         from crackexp import report
+        from crackexp.evaluation.doubts import training_doubt
         from crackexp.judging import Judge, log_judgement
         from crackexp.models.calibrated import check_calibratable
         from crackexp.tracking.logger import NoLogger
@@ -110,10 +111,12 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
             deciding = policy.fit(val.labels, said, classes)
             judge = Judge(cfg.evaluation, cfg.seed, cfg.image_size, trainer.predict, deciding)
             judgement = judge(f"{cfg.dataset.name}, test", datamodule.test, others.indexes)
+            before = trainer.before.get("val/accuracy_before")
+            doubts = [*training_doubt(before, final["accuracy"]), *judgement.doubts]
         with budget.section("logging"):
             report.log_training(logger, trainer)
             logger.log_metrics(deciding.metrics())
-            log_judgement(logger, judgement, cfg.evaluation, cfg.image_size, trainer.explain)
+            log_judgement(logger, judgement, doubts, cfg.evaluation, cfg.image_size, trainer.explain)
             model_uri = report.log_model(logger, cfg, module, datamodule, deciding)
         times = trainer.speed() | {f"time/{k}_seconds": v for k, v in budget.summary().items()}
         logger.log_metrics(times)
@@ -127,6 +130,7 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     console.print_judgement("Test", judgement, cfg.evaluation.level)
     console.print_budget(budget.summary())
     console.print_where(logger, output, model_uri, verdict)
+    console.print_doubts(doubts)
     return metrics
 
 

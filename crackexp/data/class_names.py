@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from crackexp.data import crack_words as words
+from crackexp.data.one_class import folders_in, only_one_class
 from crackexp.decisions import positives_of
 from crackexp.errors import DataError
 from crackexp.overrides import as_typed
@@ -18,6 +19,9 @@ Meaning = Literal["crack", "sound", "damage"]
 
 _OPPOSITE: dict[str, Meaning] = {"crack": "sound", "damage": "sound", "sound": "damage"}
 _UNSURE = "unsure"
+
+OTHER_SOUND, OTHER_DAMAGE = "sound", "crack"
+"""What the class is called that a dataset of one class has no images of."""
 
 _EXACT = frozenset({"positive", "crack", "cracks", "cracked", "defect"})
 """Names that are the positive class whatever the other classes are called."""
@@ -116,6 +120,41 @@ def choose_positive(names: Sequence[str], positive: str | Sequence[str] | None, 
         f"Which of the classes {listed} of {root} means a crack? Type {proposal(names)}. "
         f"Received: dataset.positive=null"
     )
+
+
+def positives_of_one(
+    name: str, positive: str | Sequence[str] | None, root: Path
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Returns the damage classes of a dataset of one class, and the classes that are missing from it.
+
+    The class is damage where it is typed or its name means so, and sound where another is typed or its name means so.
+    Else both results are empty, and only a model that knows the class by its name tells what it is, see
+    `ImageIndex.judged_by`.
+
+    Args:
+        name: Of the class.
+        positive: What the user typed; None: it is told by the name.
+        root: The folder of the dataset, for the message.
+
+    Raises:
+        DataError: What was typed may be the class but for a slip, or the class folder may hold the classes.
+    """
+    kind = "damage" if name.lower() in _EXACT else meaning(name)
+    if positive is None:
+        if kind is None and len(folders_in(root / name)) > 1:
+            raise only_one_class(root, name)
+        known = ((OTHER_DAMAGE,), (OTHER_DAMAGE,)) if kind == "sound" else ((name,), (OTHER_SOUND,))
+        return known if kind else ((), ())
+    typed = positives_of(positive)
+    if name in typed:
+        return (name,), (OTHER_SOUND,)
+    slip = difflib.get_close_matches(name.lower(), [one.lower() for one in typed], n=1)
+    if kind in ("crack", "damage") or (slip and kind != "sound"):
+        raise DataError(
+            f"The only class of {root} is {name}. Type dataset.positive={name} if it is damage; if it is sound, "
+            f"give its folder another name, such as Negative. Received: dataset.positive={','.join(typed)}"
+        )
+    return typed, typed
 
 
 def proposal(names: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from crackexp.data.augmentation import Augmentation, View
 from crackexp.data.given_split import check_split
 from crackexp.data.index import ImageIndex
 from crackexp.data.mix import Dataset, Mixed
+from crackexp.data.one_class import require_two_classes
 from crackexp.data.pipeline import Transform, image_batches, training_batches
 from crackexp.data.split import Split
 from crackexp.errors import DataError
@@ -66,6 +67,7 @@ class DataModule:
         """
         check_split(self.dataset, self.splitter)
         self.index = self.dataset.prepare()
+        require_two_classes(self.index)
         for mixed in self.mix:
             mixed.prepare()
 

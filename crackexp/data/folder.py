@@ -32,8 +32,8 @@ def class_members(
         (POSIX path relative to `root`, class name) of each image, sorted.
 
     Raises:
-        DataError: `root` is no folder, holds images beside the class folders, or holds fewer than two classes; or one
-            of `classes` is not there or is empty.
+        DataError: `root` is no folder, holds images beside the class folders, or holds no class; or one of `classes` is
+            not there or is empty.
     """
     require_folder(root)
     noted = Account()
@@ -48,8 +48,11 @@ def class_members(
             )
         noted.leave_out(str(root / name), "a folder without images, so no class", may_be_image=False)
         del found[name]
-    if len(found) < 2:
-        raise _too_few_classes(root, folders, list(found))
+    if not found:
+        raise DataError(
+            f"The folders {', '.join(folders)} of {root} hold no images. Give a folder with one folder of images for "
+            f"each class. Received: dataset.path={root}"
+        )
     if account is not None:
         account.add(noted.renamed(lambda file: os.path.relpath(file, root)))
     return sorted(
@@ -108,25 +111,6 @@ def _table_hint(root: Path) -> str:
     """Returns what to type where a table beside the images may hold their labels."""
     table = next((child for child in sorted(root.iterdir()) if is_table(child)), None)
     return f", or type {as_typed('dataset.path', str(table))} if that table holds the labels" if table else ""
-
-
-def _too_few_classes(root: Path, folders: Sequence[str], classes: Sequence[str]) -> DataError:
-    """Returns the error of a folder in which fewer than two folders hold images."""
-    if not classes:
-        return DataError(
-            f"The folders {', '.join(folders)} of {root} hold no images. Give a folder with one folder of images for "
-            f"each class. Received: dataset.path={root}"
-        )
-    (only,) = classes
-    empty = [name for name in folders if name != only]
-    inner = [child.name for child in sorted((root / only).iterdir()) if child.is_dir()]
-    if empty:
-        hint = f"No images are in {', '.join(empty)}. Fill or name the folder of another class. "
-    elif len(inner) > 1:
-        hint = f"If {', '.join(inner[:5])} are the classes, type dataset.path={root / only}. "
-    else:
-        hint = "Add a folder with images of another class. "
-    return DataError(f"{root} holds only one class, {only}. {hint}Received: dataset.path={root}")
 
 
 def is_table(path: Path) -> bool:

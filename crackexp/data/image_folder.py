@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from crackexp.data.class_names import choose_positive
+from crackexp.data.class_names import choose_positive, positives_of_one
 from crackexp.data.index import ImageIndex, OnBadFile, build_index
 from crackexp.data.layouts import Listing, list_labelled
 from crackexp.data.parts import PARTS
@@ -56,16 +56,23 @@ class ImageFolder:
                 bad files.
         """
         found = self.listing()
+        names = sorted({name for _, name in found.members})
+        missing: tuple[str, ...] = ()
+        if len(names) == 1:
+            positives, missing = positives_of_one(names[0], self.positive, found.root)
+        else:
+            positives = choose_positive(names, self.positive, self.path)
         return build_index(
             found.root,
             found.members,
-            positive=choose_positive(sorted({name for _, name in found.members}), self.positive, self.path),
+            positive=positives,
             cache=self.cache,
             on_bad_file=self.on_bad_file,
             groups=found.groups,
             limit=self.limit,
             account=found.account,
             parts=found.parts,
+            missing=missing,
         )
 
     def listing(self) -> Listing:

@@ -38,7 +38,7 @@ class ImageIndex:
         files: (n,) str, POSIX paths relative to `root`, sorted.
         labels: (n,) int32, rows of `class_names`.
         digests: (n,) str, 32 hex digits: blake2b-128 of the file's bytes.
-        class_names: sorted.
+        class_names: sorted. Of a dataset of one class the other is named too, where it is known which is damage.
         positives: the classes that are damage, in the order of `class_names`.
         groups: (n,) str, the photo that each patch was cut from; None where unknown.
         roots: (n,) Path, the folder that each file is relative to; None: all to `root`.
@@ -140,7 +140,10 @@ class ImageIndex:
         Raises:
             DataError: See `Classes.labels_in`.
         """
-        labels = np.asarray(self.classes.labels_in(classes), np.int32)[self.labels]
+        present = self.classes.among(self.labels)
+        own = present if set(present.names) <= set(classes.names) else self.classes
+        label_of = dict(zip(own.names, own.labels_in(classes), strict=True))
+        labels = np.array([label_of.get(name, -1) for name in self.class_names], np.int32)[self.labels]
         return replace(self, labels=labels, class_names=classes.names, positives=classes.positives)
 
     def judged_by(self, classes: Classes) -> "ImageIndex":
@@ -152,8 +155,8 @@ class ImageIndex:
         Raises:
             DataError: See `Classes.labels_in`.
         """
-        merges = len(self.class_names) == 2 < len(classes.names) and not set(self.class_names) <= set(classes.names)
-        return self if merges else self.relabel(classes)
+        known = set(self.classes.among(self.labels).names) <= set(classes.names)
+        return self if len(self.class_names) == 2 < len(classes.names) and not known else self.relabel(classes)
 
 
 def build_index(
@@ -166,6 +169,7 @@ def build_index(
     limit: int | None = None,
     account: Account | None = None,
     parts: Sequence[str] | None = None,
+    missing: Sequence[str] = (),
 ) -> ImageIndex:
     """Decodes and digests every image, unless its size and time of change are those of the last time, and lists them.
 
@@ -180,6 +184,7 @@ def build_index(
             paths: the same on every machine, and a larger limit keeps the images of a smaller one.
         account: The files that were left out when the members were listed. Those that may be images are bad files.
         parts: "train", "val" or "test" of each member, where the dataset comes with a split.
+        missing: Classes without images, of a dataset of one class.
 
     Raises:
         ConfigError: `on_bad_file` is neither.
@@ -189,21 +194,22 @@ def build_index(
         raise ConfigError(f"on_bad_file is either error or skip. Received: dataset.on_bad_file={on_bad_file}")
     account = Account() if account is None else account
     order = sorted(range(len(members)), key=lambda i: members[i][0])
-    class_names = tuple(sorted({name for _, name in members}))
+    class_names = tuple(sorted({*missing, *(name for _, name in members)}))
     files = np.array([members[i][0] for i in order], dtype=str)
     labels = np.array([class_names.index(members[i][1]) for i in order], dtype=np.int32)
     photos = None if groups is None else np.array([groups[i] for i in order], dtype=str)
     given = None if parts is None else np.array([parts[i] for i in order], dtype=str)
 
     if limit is not None:
-        rows = _limited(files, labels, class_names, limit, given)
+        present = [name for name in class_names if name not in missing]
+        rows = _limited(files, labels, present, limit, given)
         account.ignored.update({"beyond dataset.limit": len(files) - len(rows)})
         files, labels = files[rows], labels[rows]
         photos = None if photos is None else photos[rows]
         given = None if given is None else given[rows]
 
     positives = tuple(name for name in class_names if name in positives_of(positive))
-    if not positives:
+    if not positives and len(class_names) > 1:
         raise DataError(f"The positive class is none of {', '.join(class_names)}. Received: {positive} for {root}")
     checked = _check(root, files, Path(cache) / "index")
     for file, one in zip(files.tolist(), checked, strict=True):
@@ -215,7 +221,7 @@ def build_index(
         _report_bad_files(root, account, Path(cache) / "index", on_bad_file)
     good = np.array([one.reason is None for one in checked], dtype=bool)
     for row, name in enumerate(class_names):
-        if not np.any(labels[good] == row):
+        if name not in missing and not np.any(labels[good] == row):
             raise DataError(f"The class {name} has no usable image. Received: {root}")
     index = ImageIndex(
         root=Path(root),
@@ -247,7 +253,7 @@ def _contradictions(index: ImageIndex) -> list[tuple[str, str]]:
 
 
 def _limited(
-    files: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...], limit: int, parts: np.ndarray | None
+    files: np.ndarray, labels: np.ndarray, class_names: Sequence[str], limit: int, parts: np.ndarray | None
 ) -> np.ndarray:
     given = [] if parts is None else np.unique(parts).tolist()
     if limit < (least := len(class_names) * max(len(given), 1)):
@@ -257,7 +263,7 @@ def _limited(
         )
     hashes = np.array([hashlib.blake2b(os.fsencode(str(file))).hexdigest() for file in files])
     turn = np.empty(len(files), dtype=np.int64)
-    for row in range(len(class_names)):
+    for row in np.unique(labels):
         mine = np.flatnonzero(labels == row)
         mine = mine[np.argsort(hashes[mine])]
         if parts is not None:

@@ -9,6 +9,7 @@ import pandas as pd
 from scipy.stats import norm, t
 
 from crackexp.errors import ConfigError, DataError
+from crackexp.evaluation.doubts import chance_doubt
 from crackexp.evaluation.effects import level_means
 from crackexp.evaluation.items import LOSSES, SharedItems, item_losses, share_items
 from crackexp.evaluation.layout import Layout, read_layout
@@ -77,7 +78,8 @@ class Comparison:
             parameters, difference (score minus that of the best), difference_low, difference_high, p, verdict
             ("best", "tied" or "worse").
         cells: a row a run, in the order given: run_id, name, setting, score and errors (on the shared test
-            images), own_score, tested (its number of test images), seconds, parameters.
+            images), own_score, tested (its number of test images), seconds, parameters, doubt (see
+            `chance_doubt`; "" where there is none).
         effects: of the factors that the layout tells apart, the surest first.
         noise: of training.
         pareto: "seconds" and "parameters" to the names of the settings that none beats in this cost and in score.
@@ -270,8 +272,19 @@ def _run_table(cells: Sequence[Cell], layout: Layout, shared: SharedItems, metri
             "tested": [len(cell.predictions) for cell in cells],
             "seconds": [float(cell.seconds) for cell in cells],
             "parameters": [cell.parameters for cell in cells],
+            "doubt": [_doubt(cell.predictions) for cell in cells],
         }
     )
+
+
+def _doubt(predictions: pd.DataFrame) -> str:
+    """Says in what way a run is no better than chance on all its test images; "" where it is."""
+    given = pd.concat([predictions["label"], predictions["prediction"]]).astype(str)
+    columns = [name.removeprefix("probability_") for name in predictions if name.startswith("probability_")]
+    names = columns or sorted({*given})
+    codes = pd.Index(names).get_indexer(given)
+    labels, predicted = np.split(codes, 2)
+    return chance_doubt(labels, predicted, names) or ""
 
 
 def _undominated(table: pd.DataFrame, cost: str, metric: str) -> list[str]:

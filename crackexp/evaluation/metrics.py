@@ -48,7 +48,8 @@ def evaluate_predictions(
 
     What `labels` and predictions leave undefined is left out of the result: recall of a class without
     images, precision of a class that nothing is predicted to be, and what is read off the curves where all
-    images or none are of the class. A mean over classes leaves out the undefined ones.
+    images or none are of the class. A mean over classes leaves out the undefined ones. Where all images are of one
+    class, precision and f1 are left out too: without the other class a precision is 1 or 0 whatever the model does.
 
     Intervals where images are independent: accuracy, precision, recall and means of them over classes by `wilson` and
     `mean_of`, f1 of two classes by `f1_interval`, ece by `ece_interval`, the others by the percentiles of a bootstrap
@@ -126,6 +127,8 @@ class Resampled:
             chunks = [self.scorer(counts) for counts in resampled_counts(len(self.labels), resamples, rng, members)]
             self.samples = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in self.value}
         del self.value[SHIFT]
+        if len(np.unique(self.labels)) == 1:
+            self.value |= {"precision": np.nan, "f1": np.nan}
 
     def intervals(self, level: float) -> dict[str, Interval]:
         """Returns each metric that is defined, with its interval; see `evaluate_predictions`."""
@@ -134,6 +137,8 @@ class Resampled:
         if self.groups == 1:
             return scores
         for name, found in self._proportions(level).items():
+            if name not in scores:
+                continue
             scores[name] = found if self.groups is None else covering(scores[name], found)
         for name, found in self._edges(level).items():
             resampled = scores[name]

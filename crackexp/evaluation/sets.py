@@ -128,9 +128,19 @@ def score_text(score: Interval | None) -> str:
     return f"{score.value:.4f}" if np.isnan(score.low) else f"{score.value:.4f} ({score.low:.4f} to {score.high:.4f})"
 
 
-def photos_note(part: Part) -> str:
-    """Says what the intervals of a set speak of, where it is known which photo an image was cut from; else ""."""
-    return "" if part.photos is None else over_photos(part.photos, part.images)
+def notes(part: Part) -> list[str]:
+    """Returns what a reader of the scores of a set must know: what the intervals speak of, and why metrics are missing.
+
+    Where it is not known which photo an image was cut from, and there are images of several classes, that is nothing.
+    """
+    found = [] if part.photos is None else [over_photos(part.photos, part.images)]
+    if "roc_auc" not in part.scores:
+        kind, measured = ("damaged", "found") if part.cracked else ("sound", "called damaged")
+        found.append(
+            f"All images are {kind}, so it can be measured how many are {measured}. Precision, f1, the areas under the "
+            "curves and what is read off them need both kinds of images: they and the curves are left out."
+        )
+    return found
 
 
 def over_photos(photos: int, images: int) -> str:

@@ -1,15 +1,16 @@
 """A model fitted to a new site by a few labelled images of it, and what that gains on images it was not fitted to."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import f1_score, log_loss
+from sklearn.metrics import f1_score, log_loss, roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from crackexp.decisions import CRACK, SOUND, Classes, Thresholds
 from crackexp.errors import ConfigError, DataError
+from crackexp.evaluation.doubts import calibration_doubt, doubts_of
 from crackexp.evaluation.policy import FittedPolicy, Policy
 
 FOLDS = 5
@@ -29,6 +30,7 @@ class Site:
             by a fit to the others, so that no image is judged by a fit to itself; thresholds that keep a promise are
             those of all images, since the images of a fold may be too few for one.
         by_photo: whether folds were dealt by photo; else images of one photo may stand on both sides.
+        doubts: what speaks against relying on the model at the site, a sentence each, see `doubts_of`.
     """
 
     fitted: FittedPolicy
@@ -37,6 +39,7 @@ class Site:
     cracked: int
     scores: Mapping[str, tuple[float, float]]
     by_photo: bool
+    doubts: Sequence[str]
 
     def metrics(self) -> dict[str, float]:
         """Returns what is logged."""
@@ -131,7 +134,11 @@ def fit_to_site(
         "log_loss": [log_loss(cracked, one, labels=[False, True]) for one in (said, after)],
     }
     told = {name: (float(first), float(second)) for name, (first, second) in scores.items()}
-    return Site(fitted, before, len(labels), int(cracked.sum()), told, by_photo)
+    (crack,) = classes.indices
+    predictions = np.where(decided == CRACK, crack, 1 - crack)
+    doubts = calibration_doubt(fitted.calibration)
+    doubts += doubts_of("The site", labels, predictions, classes, float(roc_auc_score(cracked, said)))
+    return Site(fitted, before, len(labels), int(cracked.sum()), told, by_photo, doubts)
 
 
 def require_two(classes: Classes) -> None:

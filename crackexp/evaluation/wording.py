@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 METRICS = {"accuracy": "accuracy", "log_loss": "log loss", "brier": "Brier score"}
 FEW_IMAGES = 100
+DOUBTED = 5
+"""Runs that are no better than chance, up to which each has a note."""
 STRAYED = 9.0
 """Times the variance from the choice of test images at which that of training is worth a note."""
 
@@ -44,6 +46,12 @@ def notes(found: Comparison) -> list[str]:
         lines.append(
             f"Left out of the comparison, for not every setting was run with their split.seed: {_listed(left_out)}."
         )
+    doubted = found.cells[found.cells["doubt"] != ""]
+    lines += [
+        f"{one.name} is not to be relied on: {one.doubt}." for one in doubted.head(DOUBTED).itertuples(index=False)
+    ]
+    if len(doubted) > DOUBTED:
+        lines.append(f"Nor are {len(doubted) - DOUBTED} other runs; the column doubt of sweep/cells.csv has them all.")
     if found.items < FEW_IMAGES:
         lines.append(f"{found.items} common test images are few: only large differences can be shown.")
     fewest = 2 + math.floor(math.log2(1 / (1 - found.level)) - 1e-9)

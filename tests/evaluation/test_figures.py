@@ -104,12 +104,11 @@ def test_curves_of_more_classes_are_one_a_class_with_images(draw):
     assert [entry.get_text().split()[0] for entry in entries] == ["a", "b", "d"]
 
 
-@pytest.mark.parametrize("draw", [figures.roc_curve, figures.precision_recall_curve])
 @pytest.mark.parametrize("label", [0, 1])
-def test_curves_of_one_class_say_so(draw, label):
-    figure = draw(np.full(400, label), simulate()[1], NAMES, 1)
-    drawn(figure)
-    assert "one class only" in texts(figure.axes[0])[0]
+def test_images_of_one_class_have_a_confusion_matrix_and_a_reliability_diagram(label):
+    labels, probabilities = np.full(400, label), simulate()[1]
+    drawn(figures.confusion_matrix(labels, probabilities.argmax(axis=1), NAMES))
+    drawn(figures.reliability_diagram(labels, probabilities))
 
 
 @pytest.mark.parametrize("c", [2, 4])

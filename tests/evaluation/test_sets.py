@@ -9,7 +9,7 @@ from crackexp.decisions import Classes
 from crackexp.evaluation import figures
 from crackexp.evaluation.metrics import evaluate_predictions
 from crackexp.evaluation.robustness import judge_corrupted
-from crackexp.evaluation.sets import judge_groups, judge_part, parts_markdown, parts_table, photos_note
+from crackexp.evaluation.sets import judge_groups, judge_part, notes, parts_markdown, parts_table
 from crackexp.evaluation.statistics import Interval
 from tests.evaluation.drawing import drawn, texts
 
@@ -86,10 +86,22 @@ def test_the_note_says_what_intervals_speak_of(photos, words):
     part = judge_part(
         "set", "x", labels[rows], probabilities[rows], CLASSES, 0, 0.95, 20, groups[rows] if photos else None
     )
-    note = photos_note(part)
+    note = "".join(notes(part))
     assert words in note
     assert bool(note) == (photos is not None)
     assert ("fewer" in note) == (photos == 5)
+
+
+@pytest.mark.parametrize(("label", "measured"), [(1, "how many are found"), (0, "how many are called damaged")])
+def test_the_note_says_what_images_of_one_class_leave_out(label, measured):
+    _, probabilities, groups = simulate()
+    whole = judge_part("set", "x", np.full(240, label), probabilities, CLASSES, 0, 0.95, 20, groups)
+    over, note = notes(whole)
+    assert "12 photos" in over
+    assert measured in note
+    assert {"precision", "f1", "roc_auc"}.isdisjoint(whole.scores)
+    parts = judge_groups(np.full(240, label), probabilities, CLASSES, 0, 0.95, 20, groups)
+    drawn(figures.part_scores([whole, *parts[:2]], "Parts", 0.95, parts[2:]))
 
 
 def test_corruptions_are_judged_on_the_same_images():

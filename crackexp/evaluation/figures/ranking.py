@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from sklearn import metrics
 
-from crackexp.evaluation.figures.style import INK, LINE, MUTED, new_figure, note, percent, score, shortened, styled
+from crackexp.evaluation.figures.style import INK, LINE, MUTED, new_figure, percent, score, shortened, styled
 
 Curve = tuple[np.ndarray, np.ndarray, str]
 ZOOMS = (0.01, 0.02, 0.05, 0.1, 0.2)
@@ -22,7 +22,7 @@ def roc_curve(labels: np.ndarray, probabilities: np.ndarray, class_names: Sequen
     A good classifier gets a second panel, of the corner that its curve keeps to.
 
     Args:
-        labels: (n,) int in [0, c).
+        labels: (n,) int in [0, c), of two classes at least.
         probabilities: (n, c) float.
         class_names: of the c classes.
         positive: index of the positive class.
@@ -38,7 +38,7 @@ def roc_curve(labels: np.ndarray, probabilities: np.ndarray, class_names: Sequen
 
     curves = _curves(curve, labels, probabilities, class_names, positive)
     point = None
-    if len(class_names) == 2 and curves:
+    if len(class_names) == 2:
         alarm = probabilities.argmax(axis=1) == positive
         true, false = alarm[labels == positive].mean(), alarm[labels != positive].mean()
         text = f"As predicted: {percent(true)} found,\n{percent(false)} false alarms"
@@ -68,7 +68,7 @@ def precision_recall_curve(
     curves = _curves(curve, labels, probabilities, class_names, positive)
     alarm = probabilities.argmax(axis=1) == positive
     point = None
-    if binary and curves and alarm.any():
+    if binary and alarm.any():
         recall = alarm[labels == positive].mean()
         precision = np.mean(labels[alarm] == positive)
         text = f"As predicted: recall {percent(recall)},\nprecision {percent(precision)}"
@@ -116,11 +116,8 @@ def _panels(
         axes.xaxis.set_major_formatter(PercentFormatter(1))
         axes.yaxis.set_major_formatter(PercentFormatter(1))
     panels[0].set_title(title)
-    if curves:
-        loc = "lower right" if corner == (0, 1) else "lower left"
-        panels[0].legend(loc=loc, title=scores_title, alignment="left")
-    else:
-        note(panels[0], "There are images of one class only:\nno curve can be drawn.")
+    loc = "lower right" if corner == (0, 1) else "lower left"
+    panels[0].legend(loc=loc, title=scores_title, alignment="left")
     if zoom:
         panels[1].set(
             xlim=sorted((corner[0], abs(corner[0] - zoom))),
@@ -139,4 +136,4 @@ def _zoom(curves: list[Curve], point: Curve | None, corner: tuple[int, int]) -> 
         np.min(np.maximum(np.abs(x - corner[0]), np.abs(y - corner[1])))
         for x, y, _ in [*curves, *([point] if point else [])]
     ]
-    return next((zoom for zoom in ZOOMS if far and zoom >= 2 * max(far)), None)
+    return next((zoom for zoom in ZOOMS if zoom >= 2 * max(far)), None)

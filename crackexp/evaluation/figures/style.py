@@ -6,7 +6,6 @@ from typing import Any, ParamSpec
 
 from cycler import cycler
 from matplotlib import rc_context
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -91,11 +90,6 @@ def heading(figure: Figure, text: str) -> None:
     width, height = figure.get_size_inches()
     place = {} if figure.get_layout_engine() else {"y": 1 - 0.1 / height}
     figure.suptitle(text, x=0.1 / width, ha="left", fontsize=13, fontweight="bold", **place)
-
-
-def note(axes: Axes, text: str) -> None:
-    """Writes why there is nothing to draw, in the middle of `axes`."""
-    axes.text(0.5, 0.5, text, ha="center", va="center", color=MUTED, transform=axes.transAxes, backgroundcolor="white")
 
 
 def percent(share: float) -> str:
