@@ -44,7 +44,7 @@ def test_labels_are_those_of_the_table(images: Path) -> None:
     index = prepare(write(images, rows()))
     assert index.files.tolist() == [f"images/{i:05d}.jpg" for i in range(6)]
     assert labels(index) == ["crack", "sound"] * 3
-    assert index.positive == "crack"
+    assert index.positives == ("crack",)
     assert index.parts is None
     assert index.groups is None
 

@@ -50,7 +50,7 @@ def test_folders_of_a_given_split_are_found(
     index = dataset(root, tmp_path).prepare()
     assert counted(index) == SIX
     assert index.class_names == ("crack", "no_crack")
-    assert index.positive == "crack"
+    assert index.positives == ("crack",)
     assert index.path(0).is_file()
     assert index.account.ignored[".txt"] == (0 if "/" in train else 1)
 
@@ -137,7 +137,7 @@ def test_the_layout_of_sdnet2018_names_its_dataset(
 
 def test_codes_of_one_surface_are_classes(tmp_path: Path, draw_tree: DrawTree) -> None:
     root = draw_tree(tmp_path / "D", {"CD": 1, "UD": 2})
-    assert dataset(root, tmp_path).prepare().positive == "CD"
+    assert dataset(root, tmp_path).prepare().positives == ("CD",)
 
 
 def write_roboflow(root: Path, part: str, rows: list[str]) -> None:

@@ -63,8 +63,8 @@ def test_a_model_is_trained_on_train_and_judged_on_test(
     evaluate(compose_config(*judged, *place, "dataset.merge_parts=true", root="evaluate"))
     assert "32 of the 42 images" in capsys.readouterr().out
 
-    with pytest.raises(DataError, match=r"too few|patches|needs"):
-        calibrate(compose_config("model=" + result["run_id"], *place, "dataset.limit=6", *store, root="calibrate"))
+    with pytest.raises(DataError, match="Received: 4 cracked, 4 sound"):  # those of val, which are one too few
+        calibrate(compose_config("model=" + result["run_id"], *place, *store, root="calibrate"))
 
 
 def test_an_audit_judges_the_given_split(compose_config: Compose, presplit: Path, tmp_path: Path) -> None:
@@ -84,8 +84,7 @@ def test_mix_takes_train_and_also_takes_test(
     keys = ["dataset=folder", f"dataset.path={patches}", f"mix={item}", f"evaluation.also={item}", "tracking=none"]
     metrics = train(compose_config(*keys, *TINY, "epochs=1"))
     assert "also/site/accuracy" in metrics
-    predictions = list((tmp_path / "output").rglob("predictions.csv"))
-    assert not predictions or all("train/" not in file.read_text() for file in predictions)
+    assert metrics["also/site/accuracy"] * 10 == pytest.approx(round(metrics["also/site/accuracy"] * 10))
 
 
 @pytest.mark.parametrize("name", ["synthetic", "mendeley"])
