@@ -1,6 +1,7 @@
 """What the name of a class says: a crack, sound concrete, other damage, or nothing."""
 
 import difflib
+import logging
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ from crackexp.data.one_class import folders_in, only_one_class
 from crackexp.decisions import positives_of
 from crackexp.errors import DataError
 from crackexp.overrides import as_typed
+
+_log = logging.getLogger(__name__)
 
 Meaning = Literal["crack", "sound", "damage"]
 
@@ -114,6 +117,8 @@ def choose_positive(names: Sequence[str], positive: str | Sequence[str] | None, 
     candidates = [name for name in names if found[name] == "crack"] or exact
     if len(candidates) == 1:
         told = all(found[name] == "sound" for name in names if name != candidates[0]) and not candidates[0].isdigit()
+        if told and not exact:
+            _log.info("of the classes %s of %s, %s is taken for the cracked one", listed, root, candidates[0])
         if told or exact == candidates:
             return tuple(candidates)
     raise DataError(

@@ -1,6 +1,7 @@
 """What class names say, and which class is taken as the crack."""
 # ruff: noqa: RUF001
 
+import logging
 import shlex
 from pathlib import Path
 
@@ -88,8 +89,12 @@ def test_a_name_means_the_same_in_every_way_to_write_it_in_unicode() -> None:
         (["hairline_crack", "intact"], "hairline_crack"),
     ],
 )
-def test_the_class_is_taken_where_the_names_leave_no_doubt(names: list[str], crack: str) -> None:
-    assert choose_positive(names, None, Path("set")) == (crack,)
+def test_the_class_is_taken_where_the_names_leave_no_doubt(
+    caplog: pytest.LogCaptureFixture, names: list[str], crack: str
+) -> None:
+    with caplog.at_level(logging.INFO):
+        assert choose_positive(names, None, Path("set")) == (crack,)
+    assert (f"{crack} is taken" in caplog.text) is (crack not in ("crack", "defect"))
 
 
 @pytest.mark.parametrize(

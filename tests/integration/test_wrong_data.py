@@ -48,6 +48,12 @@ def unnamed_classes(root: Path, patches: Path) -> str:
     return "dataset=folder dataset.path=tree"
 
 
+def split_already(root: Path, patches: Path) -> str:
+    for part in ("train", "test"):
+        shutil.copytree(patches, root / "tree" / part)
+    return "dataset=folder dataset.path=tree"
+
+
 def wrong_positive(root: Path, patches: Path) -> str:
     return f"dataset=folder dataset.path={patches} dataset.positive=Postive"
 
@@ -107,6 +113,7 @@ WRONG: dict[Make, list[str]] = {
     empty_class: ["Negative"],
     flat: ["folder", "class"],
     unnamed_classes: ["dataset.positive", "a", "b"],
+    split_already: ["train, test", "split=given", "dataset.merge_parts=true"],
     wrong_positive: ["Postive", "Positive"],
     small_limit: ["Received"],
     large_batch: ["batch_size", "42"],
