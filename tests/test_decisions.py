@@ -171,7 +171,7 @@ def test_a_survey_and_the_page_call_no_photo_sound_where_tiles_lead_with_damage(
 
     session = Session(surveyor.thresholds, Limits(3, 1, 1))
     data = cv2.imencode(".png", photo)[1].tobytes()
-    session.keep(develop(surveyor, "wall.png", data, 10**6, None, lambda share: None))
+    session.keep(develop(surveyor, "wall.png", data, 0, 10**6, None, lambda share: None))
     assert photo_table(session.photos.values(), [], session.thresholds)["decision"].tolist() == ["damage"]
     session.move(0.95)
     assert photo_table(session.photos.values(), [], session.thresholds)["decision"].tolist() == ["unsure"]

@@ -4,6 +4,7 @@ What belongs to a tab of a browser has the random id of NiceGUI's client in its 
 """
 
 import asyncio
+import io
 from collections.abc import AsyncIterator, Callable
 
 import numpy as np
@@ -16,6 +17,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
 
 from crackexp.csv_text import csv_text
+from crackexp.data.heads import count_pages
 from crackexp.data.pixels import UnusableImageError
 from crackexp.data.windows import WholePhoto
 from crackexp.page.guard import (
@@ -31,6 +33,7 @@ from crackexp.page.guard import (
 from crackexp.page.listening import Place
 from crackexp.page.session import Limits, Session, Stopped, develop, photo_table, tile_table
 from crackexp.page.view import View
+from crackexp.prediction.inputs import page_name
 from crackexp.prediction.predictor import MIN_SIDE
 from crackexp.prediction.surveyor import Surveyor
 
@@ -139,6 +142,12 @@ class Desk:
             self._held -= len(data)
 
     async def _look(self, session: Session, name: str, data: bytes, going: Callable[[], bool]) -> None:
+        """Looks at each page of a file, as far as the session has room."""
+        for page in range(await asyncio.to_thread(count_pages, io.BytesIO(data))):
+            if going() and session.room:
+                await self._look_at(session, page_name(name, page), data, page, going)
+
+    async def _look_at(self, session: Session, name: str, data: bytes, page: int, going: Callable[[], bool]) -> None:
         loop = asyncio.get_running_loop()
 
         def advance(share: float) -> None:
@@ -148,7 +157,7 @@ class Desk:
 
         pixels, scale = self.limits.pixels, self._mm_per_px
         try:
-            photo = await asyncio.to_thread(develop, self.surveyor, name, data, pixels, scale, advance)
+            photo = await asyncio.to_thread(develop, self.surveyor, name, data, page, pixels, scale, advance)
         except UnusableImageError as error:
             session.leave_out(name, str(error))
         except MemoryError:

@@ -79,6 +79,11 @@ class Photo:
         return " ".join(region.path for region in self.found.regions)
 
     @property
+    def doubt(self) -> str | None:
+        """What is odd about the photo; None where nothing is."""
+        return "; ".join(self.found.doubts) or None
+
+    @property
     def severity(self) -> list[float]:
         return [self.verdict[key] for key in SEVERITY]
 
@@ -99,16 +104,18 @@ def develop(
     surveyor: Surveyor,
     name: str,
     data: bytes,
+    page: int,
     max_pixels: int,
     mm_per_px: float | None,
     advance: Callable[[float], None],
 ) -> Photo:
-    """Returns what the surveyor finds in the bytes of an image file.
+    """Returns what the surveyor finds in a page of an image file.
 
     Args:
         surveyor: of the model.
         name: of the photo.
-        data: see `decode`.
+        data: The bytes of the file, see `decode`.
+        page: The number of the page, from 0.
         max_pixels: a larger photo is refused before it is decoded.
         mm_per_px: see `Finding.verdict`.
         advance: see `Surveyor.look_at`.
@@ -116,7 +123,7 @@ def develop(
     Raises:
         UnusableImageError: the bytes are no image, or one too large or too small.
     """
-    image = decode(data, max_pixels)
+    image = decode(data, max_pixels, page)
     found = surveyor.look_at(WholePhoto(image.pixels, image.doubts), advance)
     verdict = found.verdict(mm_per_px)
     small = shrunk(image.pixels, SIDE)
@@ -219,7 +226,10 @@ def judge(photos: Iterable[tuple[int, Photo]], thresholds: Thresholds) -> dict[i
 
 def photo_table(photos: Iterable[Photo], unread: Iterable[Remark], thresholds: Thresholds) -> pd.DataFrame:
     """Returns a row for each photo at `thresholds`, as in the ``photos.csv`` of a survey, and the threshold."""
-    rows = [{"photo": photo.name, **photo.at(thresholds).verdict, "threshold": thresholds.crack} for photo in photos]
+    rows = [
+        {"photo": photo.name, **photo.at(thresholds).verdict, "threshold": thresholds.crack, "doubt": photo.doubt}
+        for photo in photos
+    ]
     return by_severity(rows, list(unread))
 
 

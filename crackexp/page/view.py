@@ -57,8 +57,12 @@ class Slider(ui.slider):
     LOOPBACK = False
 
 
-def facts(verdict: dict[str, Any]) -> str:
-    """Says in a line what a verdict is founded on."""
+def facts(photo: Photo) -> str:
+    """Says in a line what the verdict on a photo is founded on, and what is in doubt about the photo."""
+    return f"{_founded(photo.verdict)} · in doubt: {photo.doubt}" if photo.doubt else _founded(photo.verdict)
+
+
+def _founded(verdict: dict[str, Any]) -> str:
     if verdict["tiles"] == 1:
         return f"probability {verdict['highest_probability']:.2f}, judged as one patch"
     if verdict["decision"] in (SOUND, UNSURE):
@@ -192,7 +196,7 @@ class View:
             "number": number,
             "name": photo.name,
             "decision": photo.verdict["decision"],
-            "facts": facts(photo.verdict),
+            "facts": facts(photo),
             "thumbnail": f"{self._tab}/photos/{number}/thumbnail.jpg",
             "heat": None if photo.is_patch else f"{self._tab}/photos/{number}/heat.png",
             "shown": shown,
@@ -201,7 +205,7 @@ class View:
     def _show(self, number: int, photo: Photo) -> None:
         decision = photo.verdict["decision"]
         self._decision.classes(replace=decision)
-        self._decision.text, self._facts.text = decision, facts(photo.verdict)
+        self._decision.text, self._facts.text = decision, facts(photo)
         self._path.props["d"] = photo.outlines
         if number == self._shown:
             return

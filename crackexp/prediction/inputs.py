@@ -33,12 +33,17 @@ class Input:
     @property
     def name(self) -> str:
         """What tables and reports call the page: the path, and from the second page on ``path#2``."""
-        return f"{self.path}#{self.page + 1}" if self.page else self.path
+        return page_name(self.path, self.page)
 
     @property
     def file(self) -> Path:
         """Where the file lies."""
         return Path(self.path).expanduser()
+
+
+def page_name(path: str, page: int) -> str:
+    """Returns what tables and reports call a page of a file: the path, and from the second page on ``path#2``."""
+    return f"{path}#{page + 1}" if page else path
 
 
 def named(names: str | Sequence[str], standard_input: Iterable[str], account: Account) -> list[Input]:

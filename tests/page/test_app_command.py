@@ -202,3 +202,14 @@ def test_without_its_extra_it_says_what_to_install() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "pip install 'crackexp[app]'" in done.stderr
+
+
+def test_each_page_of_a_file_is_looked_at(page_served: Served) -> None:
+    stream = io.BytesIO()
+    pages = [Image.open(io.BytesIO(stripe())).convert("RGB"), Image.new("RGB", (64, 64), "white")]
+    pages[0].save(stream, "TIFF", save_all=True, append_images=pages[1:])
+    tab = Tab(page_served.address)
+    assert tab.send("scan.tif", stream.getvalue()).status_code == 204
+    table = tab.table("photos").set_index("photo")
+    assert set(table.index) == {"scan.tif", "scan.tif#2"}
+    assert "one colour" in table.loc["scan.tif#2", "doubt"]

@@ -47,7 +47,7 @@ async def bites(data: bytes) -> AsyncIterator[bytes]:
 
 def developed(surveyor: Surveyor, data: bytes) -> Session:
     session = Session(Thresholds(), LIMITS)
-    session.keep(develop(surveyor, "wall.png", data, LIMITS.pixels, None, lambda share: None))
+    session.keep(develop(surveyor, "wall.png", data, 0, LIMITS.pixels, None, lambda share: None))
     return session
 
 
@@ -91,7 +91,7 @@ def test_the_shown_photo_is_judged_first() -> None:
     )
     surveyor = type("Surveyor", (), {"look_at": lambda self, pixels, advance: finding})()
     for _ in range(3):
-        session.keep(develop(surveyor, "", photo(0), LIMITS.pixels, None, lambda share: None))
+        session.keep(develop(surveyor, "", photo(0), 0, LIMITS.pixels, None, lambda share: None))
     session.move(0.7)
     assert [number for number, _ in session.stale(2)] == [2, 1, 3]
 
@@ -110,7 +110,7 @@ def test_what_is_kept_of_a_photo_is_small_and_its_size_is_true(surveyor: Surveyo
 
 def test_too_many_pixels_are_refused_without_decoding(surveyor: Surveyor) -> None:
     with pytest.raises(UnusableImageError, match="4000 x 200 pixels are more than 700,000"):
-        develop(surveyor, "wall.png", photo(20, width=4000), 700_000, None, lambda share: None)
+        develop(surveyor, "wall.png", photo(20, width=4000), 0, 700_000, None, lambda share: None)
 
 
 def test_photos_of_many_tabs_are_looked_at_one_at_a_time_and_do_not_mix(surveyor: Surveyor) -> None:
