@@ -70,15 +70,14 @@ def test_a_copy_reads_and_writes_its_own_files_alone(project: Path, tmp_path: Pa
         forget_place(project)
     copy = tmp_path / "it's a 裂縫 copy"
     shutil.copytree(project, copy)
-    for file in copy.rglob("config.yaml"):
-        file.write_text("dropout: 0.5\n")
     before = content(project)
 
     logger = make_logger(copy)
-    assert find_run(run_of(copy), logger.uri).config == "dropout: 0.5\n"
     assert training_digests(run_of(copy), logger.uri) == {"abc"}
     with logger.run("again", {}, run_id=run_of(copy)):
+        logger.log_text("dropout: 0.5\n", "config/config.yaml")
         logger.log_text("hello", "a.txt")
+    assert find_run(run_of(copy), logger.uri).config == "dropout: 0.5\n"
     with logger.run("second", {}):
         logger.log_text("hello", "a.txt")
     assert len(list(copy.glob("mlruns/artifacts/*/artifacts/a.txt"))) == 2
