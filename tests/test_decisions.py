@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from crackexp.data.index import ImageIndex
+from crackexp.data.windows import WholePhoto
 from crackexp.decisions import CRACK, DAMAGE, Classes, Thresholds
 from crackexp.errors import DataError
 from crackexp.evaluation.policy import Policy
@@ -160,10 +161,10 @@ def test_a_patch_of_damage_below_the_threshold_is_unsure(wall: LoggedModel, tmp_
 def test_a_survey_and_the_page_call_no_photo_sound_where_tiles_lead_with_damage(wall: LoggedModel) -> None:
     surveyor = Surveyor(wall, Tiling(32, 0.5))
     photo = np.full((64, 96, 3), 225, np.uint8)
-    assert surveyor.look_at(photo).verdict(None)["decision"] == "sound"
+    assert surveyor.look_at(WholePhoto(photo)).verdict(None)["decision"] == "sound"
     photo[:, :48] = 128
-    assert surveyor.look_at(photo).verdict(None)["decision"] == "damage"
-    found = Surveyor(wall, Tiling(32, 0.5), threshold=0.95).look_at(photo)
+    assert surveyor.look_at(WholePhoto(photo)).verdict(None)["decision"] == "damage"
+    found = Surveyor(wall, Tiling(32, 0.5), threshold=0.95).look_at(WholePhoto(photo))
     assert found.verdict(None)["decision"] == "unsure"
     tiles = found.tiles()
     assert set(tiles["decision"]) == {"unsure", "sound"}

@@ -227,7 +227,8 @@ def judge(photos: Iterable[tuple[int, Photo]], thresholds: Thresholds) -> dict[i
 def photo_table(photos: Iterable[Photo], unread: Iterable[Remark], thresholds: Thresholds) -> pd.DataFrame:
     """Returns a row for each photo at `thresholds`, as in the ``photos.csv`` of a survey, and the threshold."""
     rows = [
-        {"photo": photo.name, **photo.at(thresholds).verdict, "threshold": thresholds.crack, "doubt": photo.doubt}
+        {"photo": photo.name, **photo.at(thresholds).verdict, "threshold": thresholds.crack}
+        | ({"doubt": photo.doubt} if photo.doubt else {})
         for photo in photos
     ]
     return by_severity(rows, list(unread))
