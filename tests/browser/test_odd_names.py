@@ -11,7 +11,7 @@ from crackexp.auditing.audit_report import Report
 from crackexp.auditing.findings import audit_images
 from crackexp.data.accounting import Account
 from crackexp.data.duplicates import find_duplicates
-from crackexp.data.folder import ImageFolder
+from crackexp.data.sources import ImageFolder
 from crackexp.data.thumbnails import thumbnails
 from crackexp.decisions import CRACK, Classes, Thresholds
 from crackexp.evaluation.comparison import compare

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from crackexp.config import check
 from crackexp.data.synthetic import draw_patch
+from crackexp.decisions import Classes
 from crackexp.errors import DataError
 from crackexp.other_sets import OtherSets
 from crackexp.roots import TrainRoot
@@ -170,7 +171,7 @@ def test_a_logged_model_is_judged_on_several_sets(
             lambda folder: (folder / "Positive").rename(folder / "Sprung"),
             ["bad in evaluation.also", "dataset.positive="],
         ),
-        (lambda folder: shutil.copytree(folder / "Positive", folder / "Third"), ["bad in evaluation.also", "tells"]),
+        (lambda folder: shutil.copytree(folder / "Positive", folder / "Third"), ["bad in evaluation.also", "Third"]),
     ],
     ids=["a damaged image", "unknown classes", "a class too many"],
 )
@@ -188,15 +189,18 @@ def test_bad_data_is_refused_before_training(
     assert not (tmp_path / "mlruns").exists()
 
 
+CLASSES = Classes(("Negative", "Positive"), ("Positive",))
+
+
 def test_a_set_whose_images_were_all_trained_on_is_refused(compose_config: Compose, patches: Path) -> None:
     cfg = check(compose_config(f"evaluation.also=[{{folder:{{path:{patches}}}}}]"), TrainRoot)
     others = OtherSets(cfg)
-    others.prepare(("Negative", "Positive"), "Positive", ())
+    others.prepare(CLASSES, ())
     digests = others.indexes["folder"].digests.tolist()
-    others.prepare(("Negative", "Positive"), "Positive", digests[:10])
+    others.prepare(CLASSES, digests[:10])
     assert (len(others.indexes["folder"]), others.left_out["folder"]) == (50, 10)
     with pytest.raises(DataError, match="All images stand in train or val"):
-        others.prepare(("Negative", "Positive"), "Positive", digests)
+        others.prepare(CLASSES, digests)
 
 
 def test_a_checked_config_is_checked_again_without_a_change(compose_config: Compose, site: Path) -> None:

@@ -160,7 +160,7 @@ def test_a_logged_model_is_judged_on_another_dataset_as_a_child(
 def test_a_run_that_diverges_is_failed_in_the_store(command: Command, patches: Path, tmp_path: Path) -> None:
     done = command(
         "train", "dataset=folder", f"dataset.path={patches}", *TINY,
-        "optimizer.learning_rate=3e38",
+        "optimizer=sgd", "optimizer.learning_rate=1000", "optimizer.momentum=0.999",
     )  # fmt: skip
     assert done.returncode == 2
     assert "diverged" in done.stderr

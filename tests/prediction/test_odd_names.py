@@ -41,7 +41,7 @@ def test_a_table_names_every_file(classifier: object, tmp_path: Path, suffix: st
     assert table["reason"].notna().tolist() == [False] * len(files) + [True]
     for picture in table["picture"].dropna():
         assert (tmp_path / "explained" / picture).is_file()
-    made.finish("a model", predictor.counts)
+    made.finish("a model", predictor.counts, predictor.thresholds.defect)
     page = made.page.read_text("utf-8")
     assert "caf\\xe9.png" in page
     assert SCRIPT not in page
