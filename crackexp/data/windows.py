@@ -2,6 +2,7 @@
 
 import logging
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -228,7 +229,7 @@ class _Samples:
                     # Unless libvips fails on warnings, it fills a damaged tile with black and goes on. Of a JPEG or PNG
                     # it also warns of what OpenCV and Pillow read without complaint.
                     self._options |= {"page": frames[page], "fail_on": "warning"}
-                self._file = str(file)
+                self._file = os.fsencode(file)
                 self._orientation = exif_of(head).get(EXIF_ORIENTATION, 1)
                 self.turned = self._orientation in range(3, 9)
                 self._cmyk, self._alpha = head.mode == "CMYK", head.has_transparency_data
@@ -274,7 +275,9 @@ class _Samples:
         """Returns the image of libvips as it is stored."""
         import pyvips
 
-        return pyvips.Image.new_from_file(self._file, access=access, **self._options)
+        # A source, since `Image.new_from_file` takes brackets at the end of a name for options.
+        source = pyvips.Source.new_from_file(self._file)
+        return pyvips.Image.new_from_source(source, "", access=access, **self._options)
 
 
 def _reason(error: Any, turned: bool = False) -> str:

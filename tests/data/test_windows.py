@@ -14,6 +14,7 @@ from PIL import Image
 from crackexp.data.decode import ImageError, load_image, read_image
 from crackexp.data.windows import WholePhoto, WindowedPhoto, open_photo
 from crackexp.seeds import generator
+from tests.odd_names import ODD, draw_oddly_named
 
 HEIGHT, WIDTH = 150, 217
 Save = Callable[[Path], None]
@@ -185,6 +186,13 @@ def test_a_file_that_was_replaced_is_read_anew(tmp_path: Path) -> None:
     for shade in (10, 200):
         Image.new("RGB", (80, 80), (shade,) * 3).save(tmp_path / "a.png")
         assert (read(WindowedPhoto(tmp_path / "a.png")) == shade).all()
+
+
+def test_a_file_of_any_name_is_read(tmp_path: Path) -> None:
+    for file in draw_oddly_named(tmp_path, (*ODD, "wall[page=3].png"), side=80):
+        np.testing.assert_array_equal(read(WindowedPhoto(file)), load_image(file))
+    bracketed = file.rename(tmp_path / "wall.png[page=3]")
+    np.testing.assert_array_equal(read(WindowedPhoto(bracketed)), load_image(bracketed))
 
 
 def large(path: Path) -> bytes:
