@@ -1,6 +1,7 @@
 """Builds what the trainer trains from the checked config."""
 
 import contextlib
+from typing import Any
 
 from omegaconf import DictConfig
 
@@ -31,7 +32,7 @@ def build_module(cfg: DictConfig, classes: Classes) -> CrackModule:
         embedding,
         network,
         instantiate(cfg.loss),
-        instantiate(cfg.optimizer, _partial_=True),
+        instantiate(cfg.optimizer, _partial_=True, **_as_float(cfg.optimizer)),
         " ".join(sources) or None,
     )
 
@@ -43,3 +44,9 @@ def profiled(folder: str | None) -> contextlib.AbstractContextManager[None]:
     import jax
 
     return jax.profiler.trace(folder)
+
+
+def _as_float(optimizer: DictConfig) -> dict[str, Any]:
+    """Returns a learning rate that was typed as a whole number as Keras takes it, which refuses integers."""
+    rate = optimizer.get("learning_rate")
+    return {"learning_rate": float(rate)} if isinstance(rate, int) else {}

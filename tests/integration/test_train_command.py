@@ -157,11 +157,21 @@ def test_a_logged_model_is_judged_on_another_dataset_as_a_child(
     assert "Received: run=nothing" in unknown.stderr
 
 
+POISON = """
+import keras
+
+class Poison(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        for variable in self.model.trainable_variables:
+            variable.assign(variable * float("nan"))
+"""
+
+
 def test_a_run_that_diverges_is_failed_in_the_store(command: Command, patches: Path, tmp_path: Path) -> None:
+    (tmp_path / "own_parts.py").write_text(POISON)
     done = command(
-        "train", "dataset=folder", f"dataset.path={patches}", *TINY,
-        "optimizer=sgd", "optimizer.learning_rate=1000", "optimizer.momentum=0.999",
-    )  # fmt: skip
+        "train", "dataset=folder", f"dataset.path={patches}", *TINY, "+callbacks.poison={_target_: own_parts.Poison}"
+    )
     assert done.returncode == 2
     assert "diverged" in done.stderr
     (run,) = runs(tmp_path)

@@ -139,7 +139,6 @@ def test_an_image_of_any_size_is_surveyed_in_little_memory(command: Command, mod
     assert status == 0
     status, text, large = peak(*words, "input=site", "out=large", folder=tmp_path)
     assert status == 3
-    print(small, large)
     assert large - small < 400, "MB; the pixels alone are 600 MB"
     assert "cut.png: cannot be decoded to its end" in text
     table = pd.read_csv(tmp_path / "large" / "photos.csv").set_index("photo")
