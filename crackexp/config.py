@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import create_model
 
-from crackexp import schema
+from crackexp import callback_schema, schema
 from crackexp.consistency import check_across, check_place
 from crackexp.contracts import require_kept
 from crackexp.errors import ConfigError, UserError
@@ -212,7 +212,7 @@ def _check_listed(path: str, values: dict[str, Any]) -> list[str]:
 
 def _check_group(group: str, node: Any) -> list[str]:
     if group == "callbacks":
-        return _check_named(group, node, schema.CALLBACKS)
+        return _check_named(group, node, callback_schema.CALLBACKS)
     problems = _check_node(group, node, schema.GROUPS[group])
     if group == "augmentation" and not problems:
         problems += _check_named("augmentation.transforms", node.get("transforms"), {})

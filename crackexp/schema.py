@@ -10,7 +10,6 @@ from pydantic import Field
 
 from crackexp.fields import (
     BatchSize,
-    Count,
     Distinct,
     Epochs,
     FileName,
@@ -18,7 +17,6 @@ from crackexp.fields import (
     Gigabytes,
     ImageSize,
     LearningRate,
-    Monitor,
     Node,
     NonNegativeFloat,
     OwnNode,
@@ -31,7 +29,6 @@ from crackexp.fields import (
     StoreUri,
     Strict,
     Text,
-    text_ending,
 )
 
 
@@ -190,45 +187,6 @@ class LiveTrainer(Trainer):
     freeze_batch_norm: bool
 
 
-class EarlyStopping(Node):
-    monitor: Monitor
-    patience: Count = 0
-    min_delta: NonNegativeFloat = 0
-    mode: Literal["auto", "min", "max"] = "auto"
-    baseline: Annotated[float, Field(ge=-1e6, le=1e6)] | None = None
-    restore_best_weights: bool = False
-    start_from_epoch: Count = 0
-    verbose: Literal[0, 1] = 0
-
-
-class ModelCheckpoint(Node):
-    filepath: Annotated[str, text_ending(".weights.h5")]
-    monitor: Monitor = "val_loss"
-    save_best_only: bool = False
-    save_weights_only: bool = False
-    mode: Literal["auto", "min", "max"] = "auto"
-    verbose: Literal[0, 1] = 0
-
-
-class ReduceLROnPlateau(Node):
-    monitor: Monitor
-    factor: Share = 0.1
-    patience: Count = 10
-    min_delta: NonNegativeFloat = 1e-4
-    mode: Literal["auto", "min", "max"] = "auto"
-    cooldown: Count = 0
-    min_lr: Annotated[float, Field(ge=0, le=1000)] = 0
-    verbose: Literal[0, 1] = 0
-
-
-class TensorBoard(Node):
-    log_dir: Text
-
-
-class EpochSchedule(Node):
-    schedule: dict[str, Any]
-
-
 class Evaluation(Strict):
     level: Share
     resamples: Annotated[int, Field(ge=10, le=100_000)]
@@ -295,16 +253,6 @@ GROUPS: dict[str, dict[str, type[Strict]]] = {
 
 LISTED: dict[str, type[Strict]] = {"mix": Mixed, "evaluation.also": Also}
 """What the items of each list of options of the group ``dataset`` take beside the keys of their dataset."""
-
-CALLBACKS: dict[str, type[Strict]] = {
-    "keras.callbacks.EarlyStopping": EarlyStopping,
-    "keras.callbacks.ModelCheckpoint": ModelCheckpoint,
-    "keras.callbacks.ReduceLROnPlateau": ReduceLROnPlateau,
-    "crackexp.training.callbacks.TensorBoard": TensorBoard,
-    "crackexp.training.callbacks.NanGuard": Node,
-    "crackexp.training.callbacks.EpochSchedule": EpochSchedule,
-}
-"""The schema of one callback of the group ``callbacks`` by its ``_target_``."""
 
 OWN: dict[str, type[OwnNode]] = {"dataset": OwnDataset}
 """The schema of a class of the user's own by its group, where that is more than `OwnNode`."""

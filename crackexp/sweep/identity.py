@@ -11,12 +11,23 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from crackexp import schema
+from crackexp import callback_schema, schema
 from crackexp.sources import PACKAGE, digest_of, find_module
 
 UNRELATED = ("paths", "tracking", "task_name", "tags", "register", "optimized_metric", "profile", "resume", "sweep")
 """Keys of the root config that no result depends on."""
-NO_NUMBERS = ("cli", "console", "evaluation.figures", "progress", "quiet", "sweep", "tracking")
+NO_NUMBERS = (
+    "cli",
+    "console",
+    "contracts",
+    "evaluation.figures",
+    "mistakes",
+    "overrides",
+    "progress",
+    "quiet",
+    "sweep",
+    "tracking",
+)
 """What a training imports of crackexp and no number depends on: it prints, draws, logs, or frames a sweep."""
 LIBRARIES = (
     "faiss-cpu",
@@ -70,7 +81,7 @@ def code_digest() -> str:
     of others, but for `NO_NUMBERS`. So an edit of a page or of a figure, of a comment or a docstring leaves results
     as they are, and a new module that a training imports counts without being listed anywhere.
     """
-    targets = [target for group in (*schema.GROUPS.values(), schema.CALLBACKS) for target in group]
+    targets = [target for group in (*schema.GROUPS.values(), callback_schema.CALLBACKS) for target in group]
     modules = ["crackexp.train", *(target.rpartition(".")[0] for target in targets)]
     code = digest_of(
         [module for module in modules if module.startswith(f"{PACKAGE.name}.")],

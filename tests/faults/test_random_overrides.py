@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from crackexp import roots, schema
+from crackexp import callback_schema, roots, schema
 from crackexp.config import check
 from crackexp.fields import Strict
 from crackexp.options import conf_dir
@@ -75,7 +75,7 @@ def keys(root: type[roots.Root]) -> list[str]:
         found |= {key for model in schema.GROUPS[group].values() for key in fields(model, f"{group}.")}
         found |= {f"{group}.nothing", f"{group}.nothing.below", f"{group}@x", f"{group}/x"}
     if "callbacks" in root.groups:
-        found |= {"callbacks.mine", *fields(schema.EarlyStopping, "callbacks.early_stopping.")}
+        found |= {"callbacks.mine", *fields(callback_schema.EarlyStopping, "callbacks.early_stopping.")}
         found |= {"augmentation.transforms.flip", "augmentation.transforms.flip.mode", "augmentation.transforms.mine"}
         found |= {"experiment", "debug", "sweep", "mix.0", "mix.0.synthetic"}
     return sorted(found | {"größe", "a b", "", ".", "1", "_target_", "seed.x", "*"})
