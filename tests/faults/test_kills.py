@@ -42,6 +42,7 @@ def killed_after(process: subprocess.Popen[str], seconds: float) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not TRIES, reason="takes minutes: set CRACKEXP_FAULT_TRIES")
 @pytest.mark.parametrize("job", JOBS)
 @pytest.mark.timeout(3600)
 def test_a_run_killed_at_a_random_moment_goes_on(
@@ -75,6 +76,7 @@ def test_a_run_killed_at_a_random_moment_goes_on(
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not TRIES, reason="takes minutes: set CRACKEXP_FAULT_TRIES")
 @pytest.mark.timeout(3600)
 def test_a_sweep_killed_at_a_random_moment_goes_on(start: Start, tally: Tally, patches: Path, tmp_path: Path) -> None:
     words = [*SWEEP, "dataset=folder", f"dataset.path={patches}"]

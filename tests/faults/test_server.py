@@ -13,7 +13,7 @@ import mlflow
 import pytest
 
 from tests.conftest import TINY
-from tests.faults.conftest import Start, Tally
+from tests.faults.conftest import TRIES, Start, Tally
 
 JOB = [*TINY, "epochs=40", "callbacks=none", "tracking=server"]
 
@@ -35,6 +35,7 @@ def serve(folder: Path, port: int) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not TRIES, reason="takes minutes: set CRACKEXP_FAULT_TRIES")
 @pytest.mark.timeout(900)
 def test_a_server_that_is_started_again_is_logged_to_all_the_same(
     start: Start, tally: Tally, patches: Path, tmp_path: Path
