@@ -21,6 +21,7 @@ from crackexp.data.leaks import Leaks, find_leaks
 from crackexp.data.parts import PARTS
 from crackexp.errors import ConfigError, DataError
 from crackexp.files import write_text
+from crackexp.names import visible
 from crackexp.sources import source_digest
 
 _log = logging.getLogger(__name__)
@@ -268,7 +269,7 @@ def _manifest(index: ImageIndex, parts: Sequence[str]) -> str:
         {
             "split": list(parts),
             "class": [index.class_names[label] for label in index.labels],
-            "file": index.files.tolist(),
+            "file": [visible(file) for file in index.files.tolist()],
             "digest": index.digests,
         }
     )
