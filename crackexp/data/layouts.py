@@ -97,7 +97,8 @@ def _from_classes(root: Path, classes: Sequence[str] | None) -> Listing:
     """Lists class folders, in each of which there may be the folders of a given split."""
     account = Account()
     members = class_members(root, account, classes)
-    if not parts_in_classes(root, sorted({name for _, name in members})):
+    folders = {Path(file).parts[0] for file, _ in members}  # a name that is no UTF-8 differs from that of its class
+    if not parts_in_classes(root, sorted(folders)):
         return Listing(root, members, account)
     parts = [part_of(Path(file).parts[1]) for file, _ in members]
     if beside := [file for (file, _), part in zip(members, parts, strict=True) if part is None]:
