@@ -8,6 +8,8 @@ from pathlib import Path
 
 from crackexp.names import visible
 
+TEMPORARY = ".tmp"
+
 
 @contextlib.contextmanager
 def replacing(file: Path, lasting: bool = False) -> Iterator[Path]:
@@ -18,7 +20,7 @@ def replacing(file: Path, lasting: bool = False) -> Iterator[Path]:
         lasting: waits for the disk, so that a power failure leaves the new file or the one before.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f"{uuid.uuid4().hex}.tmp")
+    temporary = file.with_name(f"{_beginning(file)}{uuid.uuid4().hex}{TEMPORARY}")
     try:
         yield temporary
         if lasting:
@@ -27,6 +29,17 @@ def replacing(file: Path, lasting: bool = False) -> Iterator[Path]:
         temporary.replace(file)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(file: Path) -> None:
+    """Removes what killed processes left of writing `file`, which nobody may be writing meanwhile."""
+    for left in file.parent.iterdir():
+        if left.name.startswith(_beginning(file)) and TEMPORARY in left.suffix:  # SQLite's journal is a .tmp-journal
+            left.unlink()
+
+
+def _beginning(file: Path) -> str:
+    return f"{file.name[:40]}."  # a name has 255 bytes at most, and a letter up to 4
 
 
 def write_text(file: Path, text: str) -> None:

@@ -45,7 +45,7 @@ def check_size(stream: BinaryIO, max_pixels: int, page: int = 0) -> None:
     with reasons(max_pixels), open_image(stream) as image:
         turn_to(image, page)
         if image.width * image.height > max_pixels:
-            raise TooManyPixelsError(f"{image.width} x {image.height} pixels are", max_pixels)
+            raise TooManyPixelsError(f"{image.width} x {image.height} pixels are more than {max_pixels:,}")
 
 
 def exif_of(image: Image.Image) -> Image.Exif:

@@ -48,8 +48,8 @@ class UnusableImageError(Exception):
 class TooManyPixelsError(UnusableImageError):
     """The image has more pixels than are decoded at once."""
 
-    def __init__(self, size: str, max_pixels: int) -> None:
-        super().__init__(f"{size} more than {max_pixels:,}; crackexp.survey reads TIFF, PNG and JPEG files of any size")
+    def __init__(self, told: str) -> None:
+        super().__init__(f"{told}; crackexp.survey reads TIFF, PNG and JPEG files of any size")
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, page: int = 0) -> DecodedI
     with reasons(max_pixels), Image.open(io.BytesIO(data), formats=READ_BY_PILLOW) as image:
         pages = turn_to(image, page)
         if image.width * image.height > max_pixels:
-            raise TooManyPixelsError(f"{image.width} x {image.height} pixels are", max_pixels)
+            raise TooManyPixelsError(f"{image.width} x {image.height} pixels are more than {max_pixels:,}")
         pixels = None
         doubts: list[str] = []
         if _is_plain_jpeg(image, data):
@@ -143,7 +143,7 @@ def reasons(max_pixels: int) -> Iterator[None]:
     except Image.UnidentifiedImageError:
         raise UnusableImageError(f"not a {FORMATS} image, or damaged at its beginning") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise TooManyPixelsError("its pixels are", max_pixels) from None
+        raise TooManyPixelsError(f"it has more than {max_pixels:,} pixels") from None
     except Exception as error:  # Pillow's decoders raise a dozen types on broken bytes
         raise UnusableImageError(f"damaged: {error or type(error).__name__}") from error
 

@@ -102,7 +102,7 @@ class Sweep:
             The exit status: 1 where cells failed, 3 where one left out files that may be images, else 0.
         """
         self.watch.stop()
-        failed = any(outcome["state"] == "failed" for outcome in self.watch.ended.values())
+        failed = any(outcome.state == "failed" for outcome in self.watch.ended.values())
         stopped = stops(error)
         status = "KILLED" if stopped else "FAILED" if error or failed else "FINISHED"
         try:
@@ -119,7 +119,7 @@ class Sweep:
             print(f"\nGo on, with what finished kept:  {command()}", flush=True)
         if stopped:
             return 0
-        incomplete = any(outcome.get("incomplete") for outcome in self.watch.ended.values())
+        incomplete = any(outcome.incomplete for outcome in self.watch.ended.values())
         return 1 if failed else INCOMPLETE if incomplete else 0
 
     def _report(self) -> None:

@@ -9,12 +9,13 @@ import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
+from pydantic import BaseModel
 
 from crackexp.config import instantiate
 from crackexp.data.accounting import Account
@@ -28,6 +29,26 @@ if TYPE_CHECKING:
     from crackexp.tracking.sweeps import SweepStore
 
 OUTCOME = "cell.json"
+
+
+class Outcome(BaseModel, extra="forbid"):
+    """How a cell ended, as its folder tells the launching process in a file named `OUTCOME`.
+
+    Attributes:
+        overrides: of the cell.
+        state: "kept" where the result of an earlier run stood in for it.
+        accuracy: on the test images, where it was measured.
+        error: by which it failed.
+        seconds: that it took.
+        incomplete: whether it left out files that may be images.
+    """
+
+    overrides: list[str] = []
+    state: Literal["finished", "kept", "failed"]
+    accuracy: float | None = None
+    error: str = ""
+    seconds: float
+    incomplete: bool = False
 
 
 class Alone:
@@ -122,7 +143,7 @@ def job(composed: DictConfig, account: Account) -> Iterator[None]:
         return
     output = Path(hydra_config.runtime.output_dir)
     started = time.perf_counter()
-    outcome: dict[str, Any] = {"overrides": task_overrides(hydra_config)}
+    outcome: dict[str, Any] = {}
     with _console_to(output / "console.log"):
         try:
             share_machine(hydra_config)
@@ -137,9 +158,13 @@ def job(composed: DictConfig, account: Account) -> Iterator[None]:
             raise
         finally:
             if "state" in outcome:
-                outcome["seconds"] = time.perf_counter() - started
-                outcome["incomplete"] = bool(account.exit_status)
-                write_text(output / OUTCOME, json.dumps(outcome))
+                ended = Outcome(
+                    overrides=task_overrides(hydra_config),
+                    seconds=time.perf_counter() - started,
+                    incomplete=bool(account.exit_status),
+                    **outcome,
+                )
+                write_text(output / OUTCOME, ended.model_dump_json())
             _current = Alone()
             _forget_network()
 

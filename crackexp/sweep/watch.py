@@ -6,27 +6,15 @@ import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
 
-from pydantic import BaseModel
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from crackexp.sweep import grid
-from crackexp.sweep.cell import OUTCOME
+from crackexp.sweep.cell import OUTCOME, Outcome
 
 POLL_SECONDS = 0.5
 WORDS = {"finished": "", "kept": "kept from before", "failed": "FAILED"}
-
-
-class _Outcome(BaseModel):
-    """What a cell says of its end, see `crackexp.sweep.cell.job`."""
-
-    overrides: list[str] = []
-    state: Literal["finished", "kept", "failed"]
-    accuracy: float | None = None
-    error: str = ""
-    seconds: float
 
 
 class Watch:
@@ -42,7 +30,7 @@ class Watch:
         self.folder = folder
         self.total = total
         self.keys = keys
-        self.ended: dict[Path, dict[str, Any]] = {}
+        self.ended: dict[Path, Outcome] = {}
         self.begun = time.monotonic()
         self.console = Console(file=sys.stdout, highlight=False)
         columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
@@ -75,27 +63,27 @@ class Watch:
                 self.bar.update(self.task, completed=len(self.ended), description=f"Sweep, {self._left()}")
                 self.console.print(self._line(outcome), soft_wrap=True)
 
-    def _line(self, outcome: dict[str, Any]) -> str:
+    def _line(self, outcome: Outcome) -> str:
         done = f"[{len(self.ended):>3}/{self.total or '?'}]"
-        accuracy, word = outcome.get("accuracy"), WORDS[outcome["state"]]
-        score = f"test accuracy {accuracy:.4f}" if accuracy is not None else outcome.get("error", "")
-        time_spent = f"{outcome['seconds']:.1f} s"
-        name = grid.name(grid.settings(self.keys, outcome["overrides"]))
+        accuracy, word = outcome.accuracy, WORDS[outcome.state]
+        score = f"test accuracy {accuracy:.4f}" if accuracy is not None else outcome.error
+        time_spent = f"{outcome.seconds:.1f} s"
+        name = grid.name(grid.settings(self.keys, outcome.overrides))
         parts = [name, *([word] if word else []), score, *([] if word else [time_spent]), self._left()]
         return f"{done} " + "  ".join(parts).replace("[", r"\[")
 
     def _left(self) -> str:
         """Returns when the sweep will end at the pace of the cells that were computed."""
-        computed = sum(outcome["state"] != "kept" for outcome in self.ended.values())
+        computed = sum(outcome.state != "kept" for outcome in self.ended.values())
         if self.total is None or not computed or len(self.ended) == self.total:
             return ""
         seconds = (time.monotonic() - self.begun) / computed * (self.total - len(self.ended))
         return f"ends about {datetime.now() + timedelta(seconds=seconds):%H:%M}"
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path) -> Outcome:
     """Returns how a cell ended; as failed where its file cannot be read."""
     try:
-        return _Outcome.model_validate_json(file.read_bytes()).model_dump()
+        return Outcome.model_validate_json(file.read_bytes())
     except ValueError:
-        return _Outcome(state="failed", seconds=0, error=f"{file} is damaged").model_dump()
+        return Outcome(state="failed", seconds=0, error=f"{file} is damaged")

@@ -18,7 +18,7 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from sqlalchemy.exc import SQLAlchemyError
 
 from crackexp.errors import UserError
-from crackexp.files import replacing
+from crackexp.files import remove_leftovers, replacing
 from crackexp.tracking.moved_store import follow
 from crackexp.tracking.uri import SQLITE, database_file, uri_problem
 
@@ -95,9 +95,7 @@ def _is_there(file: Path) -> bool:
 
 def _make(file: Path) -> None:
     """Makes the database under another name and renames it, so that a process killed meanwhile leaves no broken one."""
-    for left in file.parent.iterdir():
-        if left.name.startswith(f"{file.name}.") and ".tmp" in left.suffixes[-1]:
-            left.unlink()
+    remove_leftovers(file)
     with replacing(file, lasting=True) as temporary:
         temporary.touch()
         store = SqlAlchemyStore(f"{SQLITE}{temporary}", (file.absolute().parent / ARTIFACTS).as_uri())

@@ -56,7 +56,7 @@ def explanations(folder: Path, classifier: keras.Model) -> Path:
     inputs = [Input(str(file)) for file in draw_oddly_named(folder / QUOTED)]
     for part, rows, maps in predictor.explained(inputs):
         made.add(part, rows, maps)
-    made.finish(f"model {SCRIPT}", predictor.counts)
+    made.finish(f"model {SCRIPT}", predictor.counts, predictor.thresholds.defect)
     return made.page
 
 

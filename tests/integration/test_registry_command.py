@@ -80,12 +80,13 @@ def test_the_champion_is_evaluated_asked_and_surveyed_by_its_alias(
     assert client.get_run(judged).data.tags["mlflow.parentRunId"] == champion
 
     out = tmp_path / "table.csv"
-    assert predict(compose_config(f"model={name}", f"input={patches}", f"out={out}", store, root="predict")) == 0
+    words = [f"model={name}", f"input={patches}", f"out={out}", store]
+    assert predict(compose_config(*words, root="predict")).exit_status == 0
     assert pd.read_csv(out)["decision"].isin(["crack", "sound"]).all()
 
     photo, folder = patches / "Positive" / "000.jpg", tmp_path / "survey"
     words = [f"model={name}", f"input={photo}", f"out={folder}", "tile.size=48", store]
-    assert survey(compose_config(*words, root="survey")) == 0
+    assert survey(compose_config(*words, root="survey")).exit_status == 0
     assert list(folder.glob("*.html"))
 
 

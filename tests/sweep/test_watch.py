@@ -26,7 +26,7 @@ def test_a_line_for_each_cell_with_the_time_of_the_end(tmp_path: Path, capsys: p
     assert re.fullmatch(r"\[  1/4\] dropout=0.1  kept from before  test accuracy 0.9800\s*", lines[0])
     assert re.fullmatch(r"\[  2/4\] ratio=0.7/0.3  test accuracy 0.9925  2.0 s  ends about \d\d:\d\d", lines[1])
     assert lines[2].startswith("[  3/4] dropout=2  FAILED  ConfigError: dropout")
-    assert [outcome["state"] for outcome in watch.ended.values()] == ["kept", "finished", "failed"]
+    assert [outcome.state for outcome in watch.ended.values()] == ["kept", "finished", "failed"]
 
 
 def test_a_search_tells_no_total(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
