@@ -6,12 +6,17 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import hydra
+from hydra.conf import HydraConf
+from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
@@ -19,14 +24,18 @@ from omegaconf.errors import OmegaConfBaseException
 from crackexp.data.accounting import Account
 from crackexp.errors import ConfigError, UserError, refuse
 from crackexp.faults import explain_fault
+from crackexp.mistakes import validate
 from crackexp.names import set_up_streams
 from crackexp.options import conf_dir
 from crackexp.overrides import explain
+from crackexp.roots import Job
 from crackexp.signals import answer, heed, listen, stops
 from crackexp.sweep.callback import closing, sweeping
 from crackexp.training.processes import leaving
 
 Task = Callable[[DictConfig], float | None]
+VALUED = ("--cfg", "-c", "--info", "-i", "--package", "-p", "--config-dir", "-cd", "--config-name", "-cn")
+"""Options of Hydra that the next word belongs to."""
 
 
 def run(task: Task, config_name: str) -> None:
@@ -46,12 +55,38 @@ def run(task: Task, config_name: str) -> None:
             f"Hydra takes '${{' in the name of a folder for an interpolation. Rename the folder. Received: {Path.cwd()}"
         )
     set_up_streams()
+    last = overrides(sys.argv[1:])  # argparse takes them in one row only, so that `seed=1 -m dropout=0.1,0.2` fails
+    sys.argv[1:] = [*(word for word in sys.argv[1:] if word not in last), *last]
     os.environ["HYDRA_FULL_ERROR"] = "1"
     listen()
     logging.getLogger("jax").setLevel(logging.WARNING)
+    checks = {"name": {"_target_": f"{NameCheck.__module__}.{NameCheck.__name__}"}}
+    ConfigStore.instance().store(group="hydra", name="config", node=HydraConf(callbacks=checks), provider="hydra")
     main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)
     with leaving():
         _told(main, task)
+
+
+def overrides(words: Sequence[str]) -> list[str]:
+    """Returns the words of a command line that are neither options of Hydra nor their values."""
+    values = [word for option, word in pairwise(words) if option in VALUED]
+    return [word for word in words if not word.startswith("-") and word not in values]
+
+
+class NameCheck(Callback):
+    """Refuses a `task_name` that is no name before Hydra makes the folder that is named after it."""
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Checks the name in a run; a sweep checks its own, see `crackexp.sweep.checks`."""
+        HydraConfig.instance().set_config(config)
+        try:
+            problems = (
+                validate(Job, {"task_name": config.task_name}, "", ["task_name"]) if "task_name" in config else []
+            )
+        except OmegaConfBaseException as error:
+            refuse(explain(error))
+        if problems:
+            refuse("\n".join(problems))
 
 
 def leave(account: Account) -> None:

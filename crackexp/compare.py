@@ -1,12 +1,11 @@
 """Compares the cells of a sweep, or any runs: ``python -m crackexp.compare RUN_ID [RUN_ID ...] [--html]``."""
 
 import sys
-from itertools import pairwise
 from pathlib import Path
 
 from omegaconf import DictConfig
 
-from crackexp.cli import run
+from crackexp.cli import overrides, run
 from crackexp.config import check, instantiate
 from crackexp.errors import ConfigError
 from crackexp.files import write_text
@@ -43,18 +42,13 @@ def compare(composed: DictConfig) -> None:
         console.print_plain(f"Report      {Path(cfg.html).resolve()}")
 
 
-VALUED = ("--cfg", "-c", "--info", "-i", "--package", "-p", "--config-dir", "-cd", "--config-name", "-cn")
-"""Options of Hydra that the next word belongs to."""
-
-
 def arguments(words: list[str]) -> list[str]:
     """Returns Hydra's overrides for run ids and ``--html [FILE]`` as typed; other words stay as they are.
 
     Args:
         words: of the command line.
     """
-    values = [word for option, word in pairwise(words) if option in VALUED]
-    ids = [word for word in words if "=" not in word and not word.startswith(("-", "~")) and word not in values]
+    ids = [word for word in overrides(words) if "=" not in word and not word.startswith("~")]
     rest = [word for word in words if word not in ids]
     rest = ["html=comparison.html" if word == "--html" else word for word in rest]
     rest = [word.removeprefix("--") if word.startswith("--html=") else word for word in rest]

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from crackexp.fields import Strict
 from crackexp.names import visible
 from crackexp.options import suggest, typed
-from crackexp.overrides import as_text, shown, task_overrides
+from crackexp.overrides import as_text, hydra_overrides, shown, task_overrides
 
 LONGEST = 300
 """Characters of a value that are shown."""
@@ -64,7 +64,8 @@ def _override(key: str) -> str | None:
     if not HydraConfig.initialized():
         return None
     whole = re.sub(r"(\.\d+)+$", "", key)
-    for override in reversed(task_overrides(HydraConfig.get())):
+    overrides = hydra_overrides if key.startswith("hydra.") else task_overrides
+    for override in reversed(overrides(HydraConfig.get())):
         name = override.lstrip("+~").partition("=")[0]
         chosen = name in HydraConfig.get().runtime.choices
         if name == whole or (not chosen and whole.startswith(f"{name}.")):

@@ -28,6 +28,12 @@ def task_overrides(hydra: Any) -> list[str]:
     return list(map(str, found))
 
 
+def hydra_overrides(hydra: Any) -> list[str]:
+    """Returns the overrides of Hydra's own config as they were typed; see `task_overrides`."""
+    found: Any = OmegaConf.to_container(hydra.overrides.hydra, resolve=False)
+    return list(map(str, found))
+
+
 def explain(error: Exception) -> str:
     """Says what Hydra or OmegaConf found wrong, and what to type."""
     if isinstance(error, OverrideParseException):

@@ -42,12 +42,7 @@ def own_config(cfg: DictConfig) -> DictConfig:
     run_id = cfg.resume
     if run_id is None:
         return cfg
-    others = [override for key, override in _typed().items() if key not in (*PLACES, "resume")]
-    if others or HydraConfig.get().mode == RunMode.MULTIRUN:
-        raise ConfigError(
-            "A resumed run keeps the config that it was begun with, and is no sweep. "
-            f"Type {command(run_id)} Received: {' '.join(others) or '-m'}"
-        )
+    require_alone(cfg)
     if "uri" not in cfg.tracking:
         raise ConfigError(
             f"Without a tracking store no run is kept. Leave out tracking=none. Received: resume={run_id}"
@@ -81,6 +76,22 @@ def own_config(cfg: DictConfig) -> DictConfig:
             state.parent,
         )
     return own
+
+
+def require_alone(cfg: DictConfig) -> None:
+    """Raises ConfigError where a run is to be resumed and more was typed than where it is.
+
+    Args:
+        cfg: checked config of the command line.
+    """
+    if cfg.resume is None:
+        return
+    others = [override for key, override in _typed().items() if key not in (*PLACES, "resume")]
+    if others or HydraConfig.get().mode == RunMode.MULTIRUN:
+        raise ConfigError(
+            "A resumed run keeps the config that it was begun with, and is no sweep. "
+            f"Type {command(cfg.resume)} Received: {' '.join(others) or '-m'}"
+        )
 
 
 def _moved(own: DictConfig, uri: str) -> DictConfig:

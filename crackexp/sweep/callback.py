@@ -17,13 +17,13 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from crackexp.config import check_part, instantiate
-from crackexp.consistency import check_register
 from crackexp.data.accounting import INCOMPLETE
 from crackexp.errors import ConfigError, UserError, refuse
 from crackexp.overrides import explain, task_overrides
 from crackexp.roots import TrainRoot
 from crackexp.signals import stops
 from crackexp.sweep import grid
+from crackexp.sweep.checks import check_sweep
 from crackexp.sweep.identity import code_digest, digest
 from crackexp.sweep.plugins import check_plugins
 
@@ -49,12 +49,6 @@ class Sweep:
         self.name = config.sweep.name or " x ".join(self.keys) or "one cell"
         self.settings = config.sweep
         self.register = config.register
-        if "register" in self.keys:
-            raise ConfigError(
-                f"A sweep registers the best of its cells, under one name. Type register=NAME. Received: {command()}"
-            )
-        if problems := check_register(config):
-            raise ConfigError("\n".join(problems))
         sweeper = config.hydra.sweeper
         asked = OmegaConf.to_container(OmegaConf.masked_copy(sweeper, [key for key in sweeper if key not in PACE]))
         self.key = digest(config.hydra.job.config_name, task_overrides(config.hydra), asked, code_digest())
@@ -141,6 +135,7 @@ class SweepCallback(Callback):
         try:
             check_plugins(config.hydra)
             check_part(config, TrainRoot, ("paths", "tracking", "sweep", "register"))
+            check_sweep(config)
             _sweep = Sweep(config)
             _sweep.start()
         except UserError as error:

@@ -1,11 +1,43 @@
-"""Whether the packages behind the chosen launcher and sweeper are installed."""
+"""Checks the chosen launcher and sweeper: that their packages are installed, and the values of their keys."""
 
 import warnings
+from typing import Annotated, Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
+from pydantic import Field
 
 from crackexp.errors import ConfigError
 from crackexp.extras import require_extra
+from crackexp.fields import OwnNode, Positive, Probability, Seed, Text
+from crackexp.mistakes import validate
+
+
+class BasicSweeper(OwnNode):
+    params: dict[str, Any] | None
+    max_batch_size: Positive | None
+
+
+class OptunaSweeper(OwnNode):
+    params: dict[str, Any] | None
+    n_trials: Positive
+    n_jobs: Positive
+    direction: Literal["minimize", "maximize"]
+    seed: Seed
+    storage: Text | None
+    study_name: Text | None
+    max_failure_rate: Probability
+
+
+class JoblibLauncher(OwnNode):
+    n_jobs: Positive | Annotated[int, Field(ge=-4096, lt=0)]
+
+
+SCHEMAS = {
+    "hydra._internal.core_plugins.basic_sweeper.BasicSweeper": BasicSweeper,
+    "hydra_plugins.crackexp.optuna_sweeper.OptunaSweeper": OptunaSweeper,
+    "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher": JoblibLauncher,
+}
+"""What may stand in the config of a plugin, by its ``_target_``; other keys are its own business."""
 
 NEEDS = {
     "hydra_plugins.hydra_joblib_launcher.": ("hydra_plugins.hydra_joblib_launcher", "launchers"),
@@ -20,13 +52,13 @@ warnings.filterwarnings("ignore", r"\s*'hydra/launcher/joblib' is validated agai
 
 
 def check_plugins(hydra: DictConfig) -> None:
-    """Refuses a launcher or sweeper whose package is missing.
+    """Refuses a launcher or sweeper whose package is missing, or whose keys have values that it cannot use.
 
     Args:
         hydra: node of a multirun's config, with `launcher` and `sweeper`.
 
     Raises:
-        ConfigError: What to install, or that there is no plugin at all.
+        ConfigError: What to install or to type.
     """
     for part in ("launcher", "sweeper"):
         if not OmegaConf.is_dict(hydra[part]) or not hydra[part].get("_target_"):
@@ -37,3 +69,7 @@ def check_plugins(hydra: DictConfig) -> None:
         for start, (module, extra) in NEEDS.items():
             if target.startswith(start):
                 require_extra(f"This {part}", [module], extra, f"hydra/{part}={hydra.runtime.choices[f'hydra/{part}']}")
+        if model := SCHEMAS.get(target):
+            plain: Any = OmegaConf.to_container(hydra[part], resolve=True)
+            if problems := validate(model, plain, f"hydra.{part}"):
+                raise ConfigError("\n".join(problems))

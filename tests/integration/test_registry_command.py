@@ -134,7 +134,7 @@ def test_a_sweep_registers_its_best_cell(registered: Path, cache: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "answer"),
     [
-        (["register=tiny,other"], "under one name. Type register=NAME."),
+        (["register=tiny,other"], "All cells of a sweep share register."),
         (["register=tiny", "dropout=0.1,0.2", "tracking=none"], "tracking=none has no registry"),
     ],
 )

@@ -189,7 +189,7 @@ def test_a_stopped_sweep_goes_on_where_it_was(
 
 
 def test_the_same_sweep_twice_at_once_is_refused(command: Command, tmp_path: Path) -> None:
-    words = ["-m", *PLAIN, "dropout=2", "tracking=none", f"paths.cache={tmp_path / 'own'}"]
+    words = ["-m", *PLAIN, "dropout=2,3", "tracking=none", f"paths.cache={tmp_path / 'own'}"]
     done = command("train", *words)
     assert done.returncode == 1, done.stderr[-2000:]
     (lock,) = (tmp_path / "own" / "sweeps").glob("*.lock")

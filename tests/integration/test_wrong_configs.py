@@ -334,3 +334,14 @@ def test_a_reader_who_has_seen_enough_ends_it_quietly(tmp_path: Path) -> None:
         done = subprocess.run(words, cwd=tmp_path, stdout=out, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 141
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("name", ["train", "predict"])
+@pytest.mark.parametrize("task_name", ["..", "a/b", "null", "${nope}"])
+def test_no_folder_is_named_after_what_is_no_name(
+    command_here: Command, tmp_path: Path, name: str, task_name: str
+) -> None:
+    done = command_here(name, *NEEDS.get(name, []), f"task_name={task_name}")
+    assert done.returncode == 2, done.stderr
+    assert "task_name" in done.stderr
+    assert list(tmp_path.iterdir()) == []
