@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from crackexp.cli import run
+from crackexp.commands import next_command
 from crackexp.config import check
 from crackexp.errors import ConfigError, DataError
 from crackexp.roots import CacheRoot
@@ -109,7 +110,8 @@ def show(root: Path, found: list[Entry]) -> None:
     table.add_row("all", "", "", megabytes(total), "")
     console = Console()
     console.print(table)
-    console.print("Clear with: python -m crackexp.cache clear=NAME (embeddings: all backbones)", highlight=False)
+    command = next_command("cache", "clear=NAME")
+    console.print(f"Clear with: {command} (embeddings: all backbones)", highlight=False, markup=False, soft_wrap=True)
 
 
 def clear(root: Path, found: list[Entry], name: str) -> None:

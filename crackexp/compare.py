@@ -6,11 +6,11 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from crackexp.cli import overrides, run
+from crackexp.commands import this_command
 from crackexp.config import check, instantiate
 from crackexp.errors import ConfigError
 from crackexp.files import write_text
 from crackexp.roots import CompareRoot
-from crackexp.sweep.callback import command
 
 
 def compare(composed: DictConfig) -> None:
@@ -34,11 +34,11 @@ def compare(composed: DictConfig) -> None:
     from crackexp.tracking.selection import select
     from crackexp.tracking.sweeps import SweepStore
 
-    title, cells, failures = select(SweepStore(tracking), cfg.runs)
+    title, cells, failures = select(SweepStore(tracking, make=False), cfg.runs)
     found = comparison.compare(cells, cfg.metric, cfg.level, cfg.resamples, cfg.seed)
     console.print_comparison(found, failures)
     if cfg.html:
-        write_text(Path(cfg.html), html_of(found, title, sweep_figures(found), failures, command()))
+        write_text(Path(cfg.html), html_of(found, title, sweep_figures(found), failures, this_command()))
         console.print_plain(f"Report      {Path(cfg.html).resolve()}")
 
 

@@ -12,6 +12,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.tree import Tree
 
+from crackexp.commands import next_command
 from crackexp.data.accounting import Account
 from crackexp.data.datamodule import DataModule
 from crackexp.data.split import apart
@@ -300,7 +301,7 @@ def print_where(logger: NoLogger, output: Path, model_uri: str | None, verdict: 
     if model_uri:
         lines += [
             f"Model       {model_uri}",
-            f"Judge it    python -m crackexp.evaluate run={logger.run_id} dataset=folder dataset.path=PATCHES",
+            f"Judge it    {next_command('evaluate', f'run={logger.run_id}', 'dataset=folder', 'dataset.path=PATCHES')}",
         ]
     if verdict:
         lines.append(f"Registry    {verdict}")

@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +12,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from crackexp.commands import next_command, typed
 from crackexp.config import check, check_part
 from crackexp.contracts import require_trusted
 from crackexp.errors import ConfigError, UserError
-from crackexp.overrides import task_overrides
 from crackexp.roots import TrainRoot
 from crackexp.tracking.uri import database_file
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from crackexp.tracking.logger import NoLogger
     from crackexp.training.state import TrainingStates
 
-PLACES = ("tracking", "tracking.uri", "paths.root")
+STORE = ("tracking", "tracking.uri", "paths.root")
 """Overrides that say where the store is: all that a resumed run takes from the command line."""
 
 _log = logging.getLogger(__name__)
@@ -86,7 +85,7 @@ def require_alone(cfg: DictConfig) -> None:
     """
     if cfg.resume is None:
         return
-    others = [override for key, override in _typed().items() if key not in (*PLACES, "resume")]
+    others = [override for key, override in typed().items() if key not in (*STORE, "resume")]
     if others or HydraConfig.get().mode == RunMode.MULTIRUN:
         raise ConfigError(
             "A resumed run keeps the config that it was begun with, and is no sweep. "
@@ -141,8 +140,7 @@ def resumable(states: "TrainingStates", logger: "NoLogger") -> Iterator[None]:
 
 def command(run_id: str) -> str:
     """Returns the command that resumes a run of this command line's store."""
-    places = [override for key, override in _typed().items() if key in PLACES and override != "tracking=none"]
-    return shlex.join(["python", "-m", "crackexp.train", f"resume={run_id}", *places])
+    return next_command("train", f"resume={run_id}", places=STORE)
 
 
 def _stored(text: str | None) -> DictConfig:
@@ -152,9 +150,3 @@ def _stored(text: str | None) -> DictConfig:
     except (YAMLError, OmegaConfBaseException):
         config = None
     return config if isinstance(config, DictConfig) else DictConfig({})
-
-
-def _typed() -> dict[str, str]:
-    """Returns the overrides of this command line by their keys."""
-    overrides = task_overrides(HydraConfig.get()) if HydraConfig.initialized() else []
-    return {override.partition("=")[0]: override for override in overrides}

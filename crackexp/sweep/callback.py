@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import shlex
 import sys
 import time
 import traceback
@@ -16,6 +15,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from crackexp.commands import this_command
 from crackexp.config import check_part, instantiate
 from crackexp.data.accounting import INCOMPLETE
 from crackexp.errors import ConfigError, UserError, refuse
@@ -55,6 +55,7 @@ class Sweep:
         self.folder = str(config.hydra.sweep.dir)
         place = digest(self.key, str(config.paths.root))
         self.lock = FileLock(Path(config.paths.cache) / "sweeps" / f"{place}.lock")
+        self.hydra = config.hydra
         self.watch = Watch(Path(self.folder), grid.cells(config), self.keys)
         self.parent: Any = None
         self.tracking = instantiate(config.tracking)
@@ -74,7 +75,7 @@ class Sweep:
         except Timeout:
             raise ConfigError(
                 "This very sweep is running already in another process. Wait for its end, or stop it first. "
-                f"Received: {command()}"
+                f"Received: {this_command()}"
             ) from None
         if hasattr(self.tracking, "uri"):
             from crackexp.tracking.sweeps import SweepStore
@@ -110,7 +111,7 @@ class Sweep:
                 self.store.close_parent(self.parent, status)
             self.lock.release()
         if status != "FINISHED":
-            print(f"\nGo on, with what finished kept:  {command()}", flush=True)
+            print(f"\nGo on, with what finished kept:  {this_command()}", flush=True)
         if stopped:
             return 0
         incomplete = any(outcome.incomplete for outcome in self.watch.ended.values())
@@ -120,7 +121,7 @@ class Sweep:
         from crackexp.sweep.outcome import register, report
 
         seconds = time.perf_counter() - self.started
-        report(self.store, self.parent, self.name, self.keys, self.settings, command(), seconds)
+        report(self.store, self.parent, self.name, self.keys, self.settings, this_command(), seconds, self.hydra)
         if self.register:
             register(self.store, self.parent, self.register, self.settings)
 
@@ -176,9 +177,3 @@ def closing() -> Iterator[None]:
     sweep, _sweep = _sweep, None
     if sweep and (status := sweep.end(None)):
         sys.exit(status)
-
-
-def command() -> str:
-    """Returns the command line of this process, as a user types it."""
-    module = Path(sys.argv[0]).stem
-    return shlex.join(["python", "-m", f"crackexp.{module}", *sys.argv[1:]])

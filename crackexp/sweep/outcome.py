@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
 from crackexp import console
+from crackexp.commands import next_command
 from crackexp.csv_text import csv_text
 from crackexp.errors import DataError
 from crackexp.evaluation.comparison import Comparison, compare
@@ -28,6 +29,7 @@ def report(
     settings: DictConfig,
     command: str,
     seconds: float,
+    hydra: DictConfig,
 ) -> None:
     """Prints what the finished cells of a sweep say, and logs it to the parent run.
 
@@ -39,6 +41,7 @@ def report(
         settings: the node `sweep` of the config.
         command: that runs the sweep.
         seconds: that it took.
+        hydra: the node `hydra` of the config.
     """
     cells, failures = store.cells(parent)
     counts = {"sweep/cells": len(cells) + len(failures), "sweep/finished": len(cells), "sweep/failed": len(failures)}
@@ -73,7 +76,8 @@ def report(
     less_is_better = settings.metric != "accuracy"
     view = sweep_view(name, store.experiment_id, parent, keys, (common, *MEASURES), less_is_better)
     store.save_view(view)
-    console.print_plain("\n".join(store.where(parent, view)))
+    again = next_command("compare", parent, "--html", hydra=hydra)
+    console.print_plain("\n".join([*store.where(parent, view), f"Again       {again}"]))
 
 
 def register(store: SweepStore, parent: str, name: str, settings: DictConfig) -> None:

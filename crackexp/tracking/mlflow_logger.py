@@ -205,14 +205,26 @@ class MlflowLogger(NoLogger):
             return [*lines, f"Look at it  {self.uri.rstrip('/')}/{page}"]
         return [*lines, f"Look at it  {shlex.join(['mlflow', 'ui', '--backend-store-uri', self.uri])}"]
 
-    def open_store(self) -> str:
-        """Returns the id of the experiment; the first of several processes makes store and experiment."""
-        client = connect(self.uri, make=True)
-        with answering(self.uri), self.lock():
+    def open_store(self, make: bool = True) -> str:
+        """Returns the id of the experiment.
+
+        Args:
+            make: makes store and experiment where they are not there yet, in the first of several processes.
+
+        Raises:
+            UserError: the store cannot be used, the experiment was deleted, or one of them is not there.
+        """
+        client = connect(self.uri, make)
+        with answering(self.uri), self.lock() if make else contextlib.nullcontext():
             found = client.get_experiment_by_name(self.experiment)
-            if found is None:
+            if found is None and make:
                 artifacts = Path(self.artifacts).resolve().as_uri() if self.artifacts else None
                 return client.create_experiment(self.experiment, artifacts, EXPERIMENT_TAGS)
+        if found is None:
+            raise UserError(
+                f"The store at {self.uri} holds no experiment of that name. Type tracking.experiment=NAME. "
+                f"Received: tracking.experiment={self.experiment}"
+            )
         if found.lifecycle_stage == "deleted":
             raise UserError(
                 f"The MLflow experiment was deleted. Type tracking.experiment=ANOTHER_NAME. "

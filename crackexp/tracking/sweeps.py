@@ -63,12 +63,16 @@ class SweepStore:
 
     Args:
         logger: names the store and the experiment.
+        make: makes the two where they are not there yet; a store that is only read is not made.
+
+    Raises:
+        UserError: the store cannot be used, or is to be read and is not there.
     """
 
-    def __init__(self, logger: MlflowLogger) -> None:
+    def __init__(self, logger: MlflowLogger, make: bool = True) -> None:
         self.uri = logger.uri
         self.lock = logger.lock
-        self.experiment_id = logger.open_store()
+        self.experiment_id = logger.open_store(make)
         self.client = mlflow.MlflowClient(logger.uri)
         self._held = contextlib.ExitStack()
 
@@ -261,7 +265,6 @@ class SweepStore:
             f"The answer  {address}/#/experiments/{self.experiment_id}/runs/{parent}?workflowType=machine_learning",
             f"The cells   {address}/{view.table}",
             f"The charts  {address}/{view.charts}",
-            f"Again       python -m crackexp.compare {parent} --html",
         ]
 
     def _mark_stopped(self, parent: str) -> None:

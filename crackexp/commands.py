@@ -1,0 +1,40 @@
+"""Command lines as a user types them: this one, and those that are printed to be typed next."""
+
+import shlex
+import sys
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+
+from crackexp.overrides import task_overrides
+
+PLACES = ("paths", "paths.root", "paths.cache", "tracking", "tracking.uri", "tracking.experiment")
+"""Overrides that say where a command finds what this one wrote."""
+
+
+def this_command() -> str:
+    """Returns the command line of this process."""
+    module = Path(sys.argv[0]).stem
+    return shlex.join(["python", "-m", f"crackexp.{module}", *sys.argv[1:]])
+
+
+def next_command(name: str, *words: str, places: Collection[str] = PLACES, hydra: Any = None) -> str:
+    """Returns a command line that finds what this one wrote: where the store and the folders are is repeated.
+
+    Args:
+        name: of the command, such as ``evaluate``.
+        words: of its command line.
+        places: keys of overrides that are repeated where they were typed.
+        hydra: the node `hydra` of the config; None: that of the running job.
+    """
+    given = [word for key, word in typed(hydra).items() if key in places and word != "tracking=none"]
+    return shlex.join(["python", "-m", f"crackexp.{name}", *words, *given])
+
+
+def typed(hydra: Any = None) -> dict[str, str]:
+    """Returns the overrides of this command line by their keys; see `next_command`."""
+    if hydra is None and not HydraConfig.initialized():
+        return {}
+    return {override.lstrip("+").partition("=")[0]: override for override in task_overrides(hydra or HydraConfig.get())}
