@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from sqlalchemy.exc import SQLAlchemyError
 
 from crackexp.data import pixels
@@ -26,7 +27,7 @@ from crackexp.quiet import quiet
 from crackexp.signals import answer, heed, uninterrupted
 from crackexp.tracking import model_facts
 from crackexp.tracking.alive import Alive
-from crackexp.tracking.artifacts import digest_tag
+from crackexp.tracking.artifacts import log_digest
 from crackexp.tracking.dataset import ImageDataset
 from crackexp.tracking.logger import NoLogger
 from crackexp.tracking.model_facts import ModelFacts
@@ -93,11 +94,11 @@ class MlflowLogger(NoLogger):
         experiment_id = self.open_store()
         tags = {key: visible(value) for key, value in tags.items()}
         if parent:
-            tags = {**tags, "mlflow.parentRunId": parent}
+            tags = {**tags, MLFLOW_PARENT_RUN_ID: parent}
         alive = Alive(self.uri)
         with alive.held() as mark:
             with answering(self.uri):
-                alive.mark_killed(mlflow.MlflowClient(), experiment_id)
+                alive.mark_all_killed(mlflow.MlflowClient(), experiment_id)
                 active = self._open(run_id, name, {**tags, **mark}, experiment_id)
             self.run_id = active.info.run_id
             self.experiment_id = active.info.experiment_id
@@ -151,12 +152,12 @@ class MlflowLogger(NoLogger):
     def log_text(self, text: str, path: str) -> None:
         text = visible(text)
         mlflow.log_text(text, path)
-        mlflow.set_tags(digest_tag(path, text.encode()))
+        log_digest(path, text)
 
     @uninterrupted()
     def log_file(self, file: Path, folder: str) -> None:
         mlflow.log_artifact(str(file), folder)
-        mlflow.set_tags(digest_tag(f"{folder}/{file.name}", file.read_bytes()))
+        log_digest(f"{folder}/{file.name}", file)
 
     @uninterrupted()
     def log_dataset(self, name: str, root: Path, digest: str, profile: Mapping[str, Any], context: str) -> None:

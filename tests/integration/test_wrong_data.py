@@ -128,9 +128,9 @@ WRONG: dict[Make, list[str]] = {
 
 
 @pytest.mark.parametrize("make", WRONG, ids=lambda make: make.__name__)
-def test_wrong_data_is_refused_in_a_sentence(command: Command, tmp_path: Path, patches: Path, make: Make) -> None:
+def test_wrong_data_is_refused_in_a_sentence(command_here: Command, tmp_path: Path, patches: Path, make: Make) -> None:
     arguments = make(tmp_path, patches).split(" ")
-    done = command("train", *arguments)
+    done = command_here("train", *arguments)
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     for word in WRONG[make]:

@@ -74,10 +74,10 @@ def test_another_class_and_another_layer_are_explained_on_request(
     ],
 )
 def test_a_mistake_is_refused_in_a_sentence(
-    command: Command, model: str, patches: Path, tmp_path: Path, argument: str, words: list[str]
+    command_here: Command, model: str, patches: Path, tmp_path: Path, argument: str, words: list[str]
 ) -> None:
     given = [argument] if argument.startswith("input=") else [f"input='{patches}'", argument]
-    done = command("explain", f"model={model}", *given, "out=explained")
+    done = command_here("explain", f"model={model}", *given, "out=explained")
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     for word in words:

@@ -96,8 +96,8 @@ def test_places_and_millimetres_are_told_on_request(command: Command, model: str
         ("tile.sise=100", ["'sise'", "tile", "'size'"]),
     ],
 )
-def test_a_mistake_is_refused_in_a_sentence(command: Command, argument: str, words: list[str]) -> None:
-    done = command("survey", "model=abc", "input=nowhere", argument)
+def test_a_mistake_is_refused_in_a_sentence(command_here: Command, argument: str, words: list[str]) -> None:
+    done = command_here("survey", "model=abc", "input=nowhere", argument)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     for word in words:
