@@ -171,7 +171,9 @@ def test_a_run_that_is_trained_by_another_process_is_refused(
         ("resume=nothing tracking=server tracking.uri=http://127.0.0.1:9", ["store cannot be used", "127.0.0.1:9"]),
     ],
 )
-def test_what_cannot_be_resumed_is_refused_in_a_sentence(command_here: Command, arguments: str, words: list[str]) -> None:
+def test_what_cannot_be_resumed_is_refused_in_a_sentence(
+    command_here: Command, arguments: str, words: list[str]
+) -> None:
     done = command_here("train", *arguments.split(), MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr

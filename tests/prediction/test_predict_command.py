@@ -11,8 +11,8 @@ import pytest
 from tests.conftest import Command
 
 
-def test_a_folder_becomes_a_table(command: Command, model: str, patches: Path, tmp_path: Path) -> None:
-    done = command("predict", f"model={model}", f"input={patches}", "out=table.parquet")
+def test_a_folder_becomes_a_table(command_here: Command, model: str, patches: Path, tmp_path: Path) -> None:
+    done = command_here("predict", f"model={model}", f"input={patches}", "out=table.parquet")
     assert done.returncode == 0, done.stderr
     table = pd.read_parquet(tmp_path / "table.parquet")
     assert list(table) == ["path", "label", "probability", "decision", "reason", "doubt"]
