@@ -32,7 +32,7 @@ from crackexp.tracking.dataset import ImageDataset
 from crackexp.tracking.logger import NoLogger
 from crackexp.tracking.model_facts import ModelFacts
 from crackexp.tracking.store import answering, connect
-from crackexp.tracking.uri import database_file
+from crackexp.tracking.uri import database_file, ui_words
 
 MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
 MODEL_PACKAGES = (
@@ -204,7 +204,7 @@ class MlflowLogger(NoLogger):
         if self.uri.startswith("http"):
             page = f"#/experiments/{self.experiment_id}/runs/{self.run_id}?workflowType=machine_learning"
             return [*lines, f"Look at it  {self.uri.rstrip('/')}/{page}"]
-        return [*lines, f"Look at it  {shlex.join(['mlflow', 'ui', '--backend-store-uri', self.uri])}"]
+        return [*lines, f"Look at it  {shlex.join(ui_words(self.uri))}"]
 
     def open_store(self) -> str:
         """Returns the id of the experiment; the first of several processes makes store and experiment."""

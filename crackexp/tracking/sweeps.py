@@ -27,6 +27,7 @@ from crackexp.tracking.alive import Alive, mark_killed
 from crackexp.tracking.artifacts import damaged, read_again
 from crackexp.tracking.mlflow_logger import PNG, MlflowLogger
 from crackexp.tracking.runs import read_split
+from crackexp.tracking.uri import ui_words
 from crackexp.tracking.view import View
 
 REUSED_TAG = "sweep.reused_from"
@@ -244,8 +245,7 @@ class SweepStore:
     def where(self, parent: str, view: View) -> list[str]:
         """Returns lines that tell where the sweep lies and how to open it."""
         local = not self.uri.startswith("http")
-        ui = shlex.join(["mlflow", "ui", "--backend-store-uri", self.uri])
-        serve = [f"Open it     {ui}"] if local else []
+        serve = [f"Open it     {shlex.join(ui_words(self.uri))}"] if local else []
         address = "http://127.0.0.1:5000" if local else self.uri.rstrip("/")
         return [
             *serve,
