@@ -14,7 +14,7 @@ from pydantic import create_model
 from crackexp import callback_schema, schema
 from crackexp.consistency import check_across, check_place
 from crackexp.contracts import require_kept
-from crackexp.errors import ConfigError, UserError
+from crackexp.errors import ConfigError, UserError, about
 from crackexp.fields import OwnNode, Strict
 from crackexp.mistakes import source, validate
 from crackexp.options import compose_listed, suggest, typed
@@ -118,10 +118,8 @@ def listed(cfg: DictConfig, path: str) -> list[tuple[Any, dict[str, Any]]]:
     built = []
     for option, node in [pair for item in OmegaConf.select(cfg, path) for pair in item.items()]:
         own = OmegaConf.create({key: value for key, value in node.items() if key not in beside})
-        try:
+        with about(f"{option} in {path}"):
             built.append((instantiate(own, f"{path}.{option}"), {key: node[key] for key in beside}))
-        except ConfigError as error:
-            raise ConfigError(f"{option} in {path}: {error}") from error
     return built
 
 

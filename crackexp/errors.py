@@ -1,6 +1,8 @@
 """Errors that a user can mend: printed without a traceback, exit status 2."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 
@@ -22,6 +24,16 @@ class DataError(UserError):
 
 class DamagedFileError(DataError):
     """A file that crackexp wrote does not hold any more what was written to it."""
+
+
+@contextmanager
+def about(what: str) -> Iterator[None]:
+    """Says of a mistake in the `with` block what it is about, such as one of several datasets."""
+    try:
+        yield
+    except UserError as error:
+        error.args = (f"{what}: {error}",)
+        raise
 
 
 def refuse(message: str) -> NoReturn:

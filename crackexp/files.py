@@ -1,6 +1,7 @@
 """Files that are there whole or not at all."""
 
 import contextlib
+import hashlib
 import os
 import uuid
 from collections.abc import Iterator
@@ -40,6 +41,12 @@ def remove_leftovers(file: Path) -> None:
 
 def _beginning(file: Path) -> str:
     return f"{file.name[:40]}."  # a name has 255 bytes at most, and a letter up to 4
+
+
+def file_digest(file: Path) -> str:
+    """Returns the blake2b digest of a file's bytes, 128 hex digits."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "blake2b").hexdigest()
 
 
 def write_text(file: Path, text: str) -> None:

@@ -14,7 +14,7 @@ from crackexp.errors import ConfigError
 from crackexp.schema import LISTED
 
 GROUP = "dataset"
-"""Of all options that stand in lists."""
+"""The config group whose options stand in the lists of `schema.LISTED`."""
 
 
 def conf_dir() -> Path:

@@ -1,7 +1,6 @@
 """The other datasets that a run is judged on: found, checked, and without the images that the model has seen."""
 
-import contextlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 import numpy as np
 from omegaconf import DictConfig
@@ -12,7 +11,7 @@ from crackexp.data.folder import require_places
 from crackexp.data.given_split import only_part
 from crackexp.data.index import ImageIndex
 from crackexp.decisions import Classes
-from crackexp.errors import DataError, UserError
+from crackexp.errors import DataError, about
 
 ALSO = "evaluation.also"
 
@@ -50,7 +49,7 @@ class OtherSets:
             UserError: images that cannot be used, classes that cannot be matched, or nothing that is left.
         """
         for name, source in self.sources.items():
-            with _about(name):
+            with about(f"{name} in {ALSO}"):
                 index = only_part(source.prepare(), "test", name).judged_by(classes)
                 unseen = ~np.isin(index.digests, list(seen))
                 if not unseen.any():
@@ -70,12 +69,3 @@ class OtherSets:
     def fingerprints(self) -> dict[str, str]:
         """Name to fingerprint of the images, see `ImageIndex`."""
         return {name: index.fingerprint for name, index in self.indexes.items()}
-
-
-@contextlib.contextmanager
-def _about(name: str) -> Iterator[None]:
-    """Says of a mistake in the block which of the other datasets it is about."""
-    try:
-        yield
-    except UserError as error:
-        raise type(error)(f"{name} in {ALSO}: {error}") from error

@@ -1,6 +1,5 @@
 """What a run leaves behind besides its weights: params, files, figures, tables and result.json."""
 
-import json
 import math
 from collections.abc import Callable, Mapping
 from io import StringIO
@@ -34,6 +33,7 @@ from crackexp.files import write_text
 from crackexp.models.calibrated import calibrated
 from crackexp.names import visible
 from crackexp.overrides import task_overrides
+from crackexp.result import RESULT, RunResult
 from crackexp.seeds import generator
 from crackexp.tracking.environment import git_state, hardware, packages
 from crackexp.tracking.logger import NoLogger
@@ -263,11 +263,10 @@ def write_result(
     metrics: Mapping[str, float],
     seconds: Mapping[str, float],
 ) -> None:
-    """Writes and logs ``result.json``: run_id, model_uri, metrics (name to value), seconds (section to value)."""
-    result = {"run_id": logger.run_id, "model_uri": model_uri, "metrics": dict(metrics), "seconds": dict(seconds)}
-    text = json.dumps(result, indent=2) + "\n"
-    write_text(folder / "result.json", text)
-    logger.log_text(text, "result.json")
+    """Writes and logs ``result.json``, see `RunResult`."""
+    result = RunResult(run_id=logger.run_id, model_uri=model_uri, metrics=dict(metrics), seconds=dict(seconds))
+    write_text(folder / RESULT, result.text())
+    logger.log_text(result.text(), RESULT)
 
 
 def _images(index: ImageIndex, rows: np.ndarray, size: int) -> np.ndarray:

@@ -36,6 +36,17 @@ TEST_METRICS = (
 """What a run logs of its test images under ``test/``, and a sweeper may optimize."""
 
 
+Inputs = Text | Annotated[list[Text], Field(min_length=1)]
+"""Files, folders or patterns."""
+Level = Annotated[float, Field(gt=0.5, lt=1)]
+"""The confidence of a comparison."""
+Compared = Literal["accuracy", "log_loss", "brier"]
+"""What runs are compared by; the same as `crackexp.evaluation.items.LOSSES`."""
+PhotoThreshold = Annotated[float, Field(gt=0, le=1)]
+"""The threshold of heat maps, which are 0 where there is nothing."""
+MmPerPx = Annotated[float, Field(gt=0, le=10_000)]
+
+
 class Root(Strict):
     """The scalars of a config, and the groups that it has beside them.
 
@@ -56,8 +67,8 @@ class Job(Root):
 
 class Sweep(Strict):
     name: Text | None
-    metric: Literal["accuracy", "log_loss", "brier"]
-    level: Annotated[float, Field(gt=0.5, lt=1)]
+    metric: Compared
+    level: Level
     rerun: bool
 
 
@@ -116,7 +127,7 @@ class PredictRoot(Job):
 
     groups: ClassVar = ("paths", "tracking")
     model: Text
-    input: Text | Annotated[list[Text], Field(min_length=1)]
+    input: Inputs
     out: Annotated[str, text_ending(".csv", ".jsonl", ".parquet")]
     threshold: Probability | None
     batch_size: BatchSize | None
@@ -133,11 +144,11 @@ class SurveyRoot(Job):
 
     groups: ClassVar = ("paths", "tracking")
     model: Text
-    input: Text | Annotated[list[Text], Field(min_length=1)]
+    input: Inputs
     out: Text
     tile: Tile
-    threshold: Annotated[float, Field(gt=0, le=1)] | None
-    mm_per_px: Annotated[float, Field(gt=0, le=10_000)] | None
+    threshold: PhotoThreshold | None
+    mm_per_px: MmPerPx | None
     gps: bool
     batch_size: BatchSize | None
 
@@ -169,8 +180,8 @@ class AppRoot(Root):
     port: Annotated[int, Field(ge=0, le=65535)]
     open_browser: bool
     tile: Tile
-    threshold: Annotated[float, Field(gt=0, le=1)] | None
-    mm_per_px: Annotated[float, Field(gt=0, le=10_000)] | None
+    threshold: PhotoThreshold | None
+    mm_per_px: MmPerPx | None
     limits: AppLimits
     batch_size: BatchSize | None
 
@@ -180,7 +191,7 @@ class ExplainRoot(Job):
 
     groups: ClassVar = ("paths", "tracking")
     model: Text
-    input: Text | Annotated[list[Text], Field(min_length=1)]
+    input: Inputs
     out: Text
     target: Text | None
     layer: Text | None
@@ -203,8 +214,8 @@ class CompareRoot(Job):
 
     groups: ClassVar = ("paths", "tracking")
     runs: Annotated[list[Text], Field(min_length=1)]
-    metric: Literal["accuracy", "log_loss", "brier"]
-    level: Annotated[float, Field(gt=0.5, lt=1)]
+    metric: Compared
+    level: Level
     resamples: Annotated[int, Field(ge=100, le=1_000_000)]
     seed: Seed
     html: Text | None

@@ -68,7 +68,7 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
         this, output = cell.current(), Path(cfg.paths.output)
         identity = cell_id(cfg, datamodule.fingerprint, others.fingerprints)
         if result := this.finished(identity, output):
-            return result["metrics"]
+            return result.metrics
 
     with budget.section("imports"):
         from crackexp import report

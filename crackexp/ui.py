@@ -9,6 +9,7 @@ from crackexp.cli import run
 from crackexp.config import check
 from crackexp.errors import ConfigError
 from crackexp.roots import UiRoot
+from crackexp.tracking.uri import ui_words
 
 
 def ui(composed: DictConfig) -> None:
@@ -30,8 +31,7 @@ def ui(composed: DictConfig) -> None:
 
     connect(uri)
     sys.stdout.flush()
-    words = ["-m", "mlflow", "ui", "--backend-store-uri", uri, "--port", str(cfg.port)]
-    os.execv(sys.executable, [sys.executable, *words])
+    os.execv(sys.executable, [sys.executable, "-m", *ui_words(uri), "--port", str(cfg.port)])
 
 
 if __name__ == "__main__":

@@ -129,8 +129,10 @@ def command_here(
     root, listeners = logging.getLogger(), {number: signal.getsignal(number) for number in STOPS}
     handlers, level = list(root.handlers), root.level
 
-    def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         words = ["python", "-m", f"crackexp.{name}", *arguments]
+        for key, value in environment.items():
+            monkeypatch.setenv(key, value)
         monkeypatch.setattr(sys, "argv", [name, *arguments])
         capsys.readouterr()
         code = 0

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader
 from matplotlib.figure import Figure
 
 from crackexp import __version__
@@ -20,6 +19,7 @@ from crackexp.evaluation import figures
 from crackexp.files import write_text
 from crackexp.names import visible
 from crackexp.prediction.overlay import jpeg, shrunk
+from crackexp.templates import render
 
 SIDE = 240
 """Pixels of the longer side of a picture in the page."""
@@ -87,10 +87,9 @@ class Report:
         }
         for name, table in tables.items():
             self._write(self.folder / f"{name}.csv", csv_text(table))
-        environment = Environment(
-            loader=PackageLoader("crackexp.auditing", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
-        )
-        page = environment.get_template("audit_report.html").render(
+        page = render(
+            "crackexp.auditing",
+            "audit_report.html",
             title=title,
             how=how,
             count=len(self._index),

@@ -6,11 +6,13 @@ import numpy as np
 import pandas as pd
 
 from crackexp.auditing.labels import distances, far_out, out_of_fold, suspects
+from crackexp.data.accounting import DOUBTED, LEFT_OUT
 from crackexp.data.duplicates import IDENTICAL, Duplicates
 from crackexp.data.grouped_split import together
 from crackexp.data.index import ImageIndex
 from crackexp.data.parts import PARTS
-from crackexp.data.split import Split, apart
+from crackexp.data.split import apart
+from crackexp.data.split_folder import Split
 from crackexp.data.thumbnails import Thumbnails
 from crackexp.names import visible
 
@@ -96,9 +98,10 @@ def audit_images(
         images.loc[found, "suspected"] = np.asarray(index.class_names)[probabilities[found].argmax(axis=1)]
         images.loc[found, "suspect_rank"] = np.arange(1, len(found) + 1)
     pairs = _pairs(index, copies, images)
+    accounted = index.account.table()
     left_out, doubts = (
-        pd.DataFrame([(visible(one.file), visible(one.reason)) for one in remarks], columns=["file", "reason"])
-        for remarks in (index.account.left_out, index.account.doubts)
+        accounted.loc[accounted["fate"] == fate, ["file", "reason"]].reset_index(drop=True)
+        for fate in (LEFT_OUT, DOUBTED)
     )
     audit = Audit(images, pairs, left_out, doubts, [], probabilities is not None)
     audit.findings.extend(_findings(index, audit, split))

@@ -14,7 +14,8 @@ from crackexp.names import on_one_line, visible
 INCOMPLETE = 3
 """The exit status of a command that left out a file which may be an image."""
 
-USED, LEFT_OUT, DOUBTED = "used", "left out", "doubted"
+LEFT_OUT, DOUBTED = "left out", "doubted"
+"""What became of a file, in `Account.table`."""
 SHOWN = 20
 """How many files of each kind a text names; the tables and reports name all of them."""
 

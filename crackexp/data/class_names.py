@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Literal
 
 from crackexp.data import crack_words as words
-from crackexp.data.one_class import folders_in, only_one_class
+from crackexp.data.listing import subfolders
+from crackexp.data.one_class import only_one_class
 from crackexp.decisions import positives_of
 from crackexp.errors import DataError
 from crackexp.overrides import as_typed
@@ -146,7 +147,7 @@ def positives_of_one(
     """
     kind = "damage" if name.lower() in _EXACT else meaning(name)
     if positive is None:
-        if kind is None and len(folders_in(root / name)) > 1:
+        if kind is None and len(subfolders(root / name)) > 1:
             raise only_one_class(root, name)
         known = ((OTHER_DAMAGE,), (OTHER_DAMAGE,)) if kind == "sound" else ((name,), (OTHER_SOUND,))
         return known if kind else ((), ())

@@ -13,7 +13,7 @@ from crackexp.data.index import ImageIndex
 from crackexp.data.mix import Dataset, Mixed
 from crackexp.data.one_class import require_two_classes
 from crackexp.data.pipeline import Transform, image_batches, training_batches
-from crackexp.data.split import Split
+from crackexp.data.split_folder import Split
 from crackexp.errors import DataError
 from crackexp.seeds import generator
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crackexp.data.heads import check_size
+from crackexp.data.headers import check_size
 from crackexp.data.pixels import MAX_PIXELS, DecodedImage, TooManyPixelsError, UnusableImageError, decode
 from crackexp.errors import DataError
 
@@ -64,7 +64,7 @@ def read_image(path: Path, page: int = 0, digest: str | None = None, max_pixels:
             image is kept under its digest, so a file that was changed meanwhile must not be read. None: any file will
             do.
         max_pixels: A larger image is refused before it is decoded. A file of more bytes than that is not even read
-            before its head has told its size.
+            before its header has told its size.
 
     Raises:
         ImageTooLargeError: The image is larger.

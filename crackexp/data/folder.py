@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from crackexp.data.accounting import Account
 from crackexp.data.listing import is_image, is_litter, list_images, without_links
-from crackexp.errors import DataError
+from crackexp.errors import DataError, about
 from crackexp.names import visible
 from crackexp.overrides import as_typed
 
@@ -142,11 +142,9 @@ def require_places(options: Iterable[Mapping[str, Any]], where: str) -> None:
     """
     for node in (node for item in options for node in item.values() if node.get("path")):
         place = Path(node["path"]).expanduser()
-        try:
+        with about(f"{node['name']} in {where}"):
             if not is_table(place):
                 require_folder(place)
-        except DataError as error:
-            raise DataError(f"{node['name']} in {where}: {error}") from error
 
 
 def _refuse(error: OSError) -> NoReturn:

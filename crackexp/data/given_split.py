@@ -10,7 +10,8 @@ from crackexp.data.duplicates import find_duplicates
 from crackexp.data.grouped_split import GroupedSplit, cut_groups, together
 from crackexp.data.index import ImageIndex
 from crackexp.data.parts import PARTS
-from crackexp.data.split import RatioSplit, Split, kept, link_parts, split_already
+from crackexp.data.split import RatioSplit, split_already
+from crackexp.data.split_folder import Split, kept, link_parts
 from crackexp.errors import ConfigError, DataError
 
 _log = logging.getLogger(__name__)

@@ -10,7 +10,8 @@ from scipy.sparse.csgraph import connected_components
 from crackexp.data.duplicates import Duplicates, find_duplicates
 from crackexp.data.index import ImageIndex
 from crackexp.data.parts import PARTS
-from crackexp.data.split import Split, checked_ratio, kept, link_parts, ratio_name, require_unsplit
+from crackexp.data.split import checked_ratio, ratio_name, require_unsplit
+from crackexp.data.split_folder import Split, kept, link_parts
 from crackexp.errors import DataError
 from crackexp.seeds import generator
 

@@ -195,24 +195,25 @@ def build_index(
     account = Account() if account is None else account
     order = sorted(range(len(members)), key=lambda i: members[i][0])
     class_names = tuple(sorted({*missing, *(name for _, name in members)}))
-    files = np.array([members[i][0] for i in order], dtype=str)
-    labels = np.array([class_names.index(members[i][1]) for i in order], dtype=np.int32)
-    photos = None if groups is None else np.array([groups[i] for i in order], dtype=str)
-    given = None if parts is None else np.array([parts[i] for i in order], dtype=str)
-
+    index = ImageIndex(
+        root=Path(root),
+        files=np.array([members[i][0] for i in order], dtype=str),
+        labels=np.array([class_names.index(members[i][1]) for i in order], dtype=np.int32),
+        digests=np.full(len(order), "", "<U32"),
+        class_names=class_names,
+        positives=tuple(name for name in class_names if name in positives_of(positive)),
+        groups=None if groups is None else np.array([groups[i] for i in order], dtype=str),
+        parts=None if parts is None else np.array([parts[i] for i in order], dtype=str),
+        account=account,
+    )
     if limit is not None:
-        present = [name for name in class_names if name not in missing]
-        rows = _limited(files, labels, present, limit, given)
-        account.ignored.update({"beyond dataset.limit": len(files) - len(rows)})
-        files, labels = files[rows], labels[rows]
-        photos = None if photos is None else photos[rows]
-        given = None if given is None else given[rows]
-
-    positives = tuple(name for name in class_names if name in positives_of(positive))
-    if not positives and len(class_names) > 1:
+        rows = _limited(index, [name for name in class_names if name not in missing], limit)
+        account.ignored.update({"beyond dataset.limit": len(index) - len(rows)})
+        index = index.subset(rows)
+    if not index.positives and len(class_names) > 1:
         raise DataError(f"The positive class is none of {', '.join(class_names)}. Received: {positive} for {root}")
-    checked = _check(root, files, Path(cache) / "index")
-    for file, one in zip(files.tolist(), checked, strict=True):
+    checked = _check(root, index.files, Path(cache) / "index")
+    for file, one in zip(index.files.tolist(), checked, strict=True):
         if one.reason is None:
             account.doubt(file, one.doubts)
         else:
@@ -221,19 +222,9 @@ def build_index(
         _report_bad_files(root, account, Path(cache) / "index", on_bad_file)
     good = np.array([one.reason is None for one in checked], dtype=bool)
     for row, name in enumerate(class_names):
-        if name not in missing and not np.any(labels[good] == row):
+        if name not in missing and not np.any(index.labels[good] == row):
             raise DataError(f"The class {name} has no usable image. Received: {root}")
-    index = ImageIndex(
-        root=Path(root),
-        files=files[good],
-        labels=labels[good],
-        digests=np.array([one.digest for one in checked if one.reason is None], dtype="<U32"),
-        class_names=class_names,
-        positives=positives,
-        groups=None if photos is None else photos[good],
-        parts=None if given is None else given[good],
-        account=account,
-    )
+    index = replace(index, digests=np.array([one.digest for one in checked], dtype="<U32")).subset(good)
     account.used = len(index)
     for file, reason in _contradictions(index):
         account.doubt(file, [reason])
@@ -252,9 +243,9 @@ def _contradictions(index: ImageIndex) -> list[tuple[str, str]]:
     return found
 
 
-def _limited(
-    files: np.ndarray, labels: np.ndarray, class_names: Sequence[str], limit: int, parts: np.ndarray | None
-) -> np.ndarray:
+def _limited(index: ImageIndex, class_names: Sequence[str], limit: int) -> np.ndarray:
+    """Returns the rows that a limit leaves, (m,) int, see `build_index`; `class_names` are those that have images."""
+    files, labels, parts = index.files, index.labels, index.parts
     given = [] if parts is None else np.unique(parts).tolist()
     if limit < (least := len(class_names) * max(len(given), 1)):
         raise DataError(

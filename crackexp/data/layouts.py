@@ -8,8 +8,8 @@ from pathlib import Path
 from crackexp.data.accounting import Account
 from crackexp.data.folder import TABLE_SUFFIXES, class_members, is_table, require_folder
 from crackexp.data.label_table import read_labels
-from crackexp.data.listing import is_image, list_images
-from crackexp.data.parts import part_folders, part_of, parts_in_classes, subfolders
+from crackexp.data.listing import is_image, list_images, subfolders
+from crackexp.data.parts import part_folders, part_of, parts_in_classes
 from crackexp.data.sdnet_layout import class_folders
 from crackexp.errors import DataError
 from crackexp.overrides import as_typed

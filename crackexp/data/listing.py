@@ -189,6 +189,15 @@ def without_links(found: Mapping[str, Sequence[FoundImage]], account: Account) -
     return remaining
 
 
+def subfolders(folder: Path) -> list[Path]:
+    """Returns the folders in a folder, sorted, without those that are hidden or left by an operating system.
+
+    Of a path where there is no folder, none are.
+    """
+    children = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [child for child in children if child.is_dir() and not is_litter(child.name)]
+
+
 def nested_folders(folder: Path) -> Iterator[Path]:
     """Yields a folder, the folders in it and those in them: archives often wrap what they hold."""
     yield folder

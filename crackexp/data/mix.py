@@ -1,15 +1,14 @@
 """Datasets beside the main one, whose images are added to its training images."""
 
-import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 
 from crackexp.data.given_split import only_part
 from crackexp.data.index import ImageIndex
-from crackexp.errors import DataError, UserError
+from crackexp.errors import DataError, about
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +45,7 @@ class Mixed:
         Raises:
             UserError: Images cannot be used.
         """
-        with self._named():
+        with about(f"{self.name} in mix"):
             self.index = only_part(self.dataset.prepare(), "train", self.name)
 
     def setup(self, main: ImageIndex, held_out: Sequence[ImageIndex]) -> None:
@@ -59,7 +58,7 @@ class Mixed:
         Raises:
             UserError: Other classes, or nothing left.
         """
-        with self._named():
+        with about(f"{self.name} in mix"):
             images = self.index.relabel(main.classes)
         seen = np.isin(images.digests, np.concatenate([part.digests for part in held_out]))
         if seen.all():
@@ -70,11 +69,3 @@ class Mixed:
         if seen.any():
             _log.warning("left out %d of %d images of %s: they are in val or test", seen.sum(), len(seen), self.name)
         self.train = images.subset(~seen)
-
-    @contextlib.contextmanager
-    def _named(self) -> Iterator[None]:
-        """Says of a mistake in the block which of the datasets in `mix` it is about."""
-        try:
-            yield
-        except UserError as error:
-            raise type(error)(f"{self.name} in mix: {error}") from error

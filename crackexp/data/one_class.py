@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from crackexp.data.index import ImageIndex
-from crackexp.data.listing import is_litter
+from crackexp.data.listing import subfolders
 from crackexp.errors import DataError
 
 
@@ -18,8 +18,8 @@ def require_two_classes(index: ImageIndex) -> None:
 
 def only_one_class(root: Path, only: str) -> DataError:
     """Returns the error of a dataset in `root` that has images of the class `only` and of no other."""
-    empty = [name for name in folders_in(root) if name != only]
-    inner = folders_in(root / only)
+    empty = [folder.name for folder in subfolders(root) if folder.name != only]
+    inner = [folder.name for folder in subfolders(root / only)]
     if empty:
         hint = f"No images are in {', '.join(empty[:5])}. Fill or name the folder of another class. "
     elif len(inner) > 1:
@@ -27,10 +27,3 @@ def only_one_class(root: Path, only: str) -> DataError:
     else:
         hint = "Add a folder with images of another class. "
     return DataError(f"{root} holds only one class, {only}. {hint}Received: dataset.path={root}")
-
-
-def folders_in(folder: Path) -> list[str]:
-    """Returns the names of the folders in `folder`, sorted; none where there is no such folder."""
-    if not folder.is_dir():
-        return []
-    return [child.name for child in sorted(folder.iterdir()) if child.is_dir() and not is_litter(child.name)]

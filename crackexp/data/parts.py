@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from crackexp.data.accounting import Account
-from crackexp.data.listing import is_litter, list_images
+from crackexp.data.listing import list_images, subfolders
 from crackexp.errors import DataError
 
 PARTS = ("train", "val", "test")
@@ -60,11 +60,6 @@ def parts_in_classes(root: Path, classes: Sequence[str]) -> bool:
         if "train" not in found or None in found:
             return False
     return bool(classes)
-
-
-def subfolders(folder: Path) -> list[Path]:
-    """Returns the folders in a folder, sorted, without those that are hidden or left by an operating system."""
-    return [child for child in sorted(folder.iterdir()) if child.is_dir() and not is_litter(child.name)]
 
 
 def _named(root: Path, names: Sequence[str]) -> dict[str, str]:

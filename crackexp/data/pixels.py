@@ -88,8 +88,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, page: int = 0) -> DecodedI
         raise UnusableImageError("the file is empty (zero bytes)")
     with reasons(max_pixels), Image.open(io.BytesIO(data), formats=READ_BY_PILLOW) as image:
         pages = turn_to(image, page)
-        if image.width * image.height > max_pixels:
-            raise TooManyPixelsError(f"{image.width} x {image.height} pixels are more than {max_pixels:,}")
+        require_at_most(image, max_pixels)
         pixels = None
         doubts: list[str] = []
         if _is_plain_jpeg(image, data):
@@ -131,6 +130,12 @@ def turn_to(image: Image.Image, page: int) -> list[int]:
     if len(pages) > 1:
         image.seek(pages[page])
     return pages
+
+
+def require_at_most(image: Image.Image, max_pixels: int) -> None:
+    """Raises TooManyPixelsError where the page that an opened image was turned to has more pixels."""
+    if image.width * image.height > max_pixels:
+        raise TooManyPixelsError(f"{image.width} x {image.height} pixels are more than {max_pixels:,}")
 
 
 @contextmanager

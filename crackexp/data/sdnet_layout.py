@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from crackexp.data.parts import subfolders
+from crackexp.data.listing import subfolders
 
 SURFACES = ("decks", "pavements", "walls")
 

@@ -9,10 +9,10 @@ from typing import Any, Protocol
 
 import cv2
 import numpy as np
-from PIL import Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
+from PIL import Image, TiffImagePlugin
 
 from crackexp.data.decode import ImageError, ImageTooLargeError, describe, read_image
-from crackexp.data.heads import exif_of, open_image
+from crackexp.data.headers import OF_ANY_SIZE, exif_of, open_image
 from crackexp.data.pixels import (
     EXIF_ORIENTATION,
     FLOAT,
@@ -31,9 +31,8 @@ from crackexp.data.pixels import (
 PICTURE_SIDE = 8192
 """The longer side of the picture that is kept of a large photo has at most so many pixels."""
 
-_FORMATS = JpegImagePlugin.JpegImageFile, PngImagePlugin.PngImageFile, TiffImagePlugin.TiffImageFile
 _TYPES = {"uchar": np.uint8, "ushort": np.uint16, "int": np.int32}
-_HEAD_BYTES = 2**20
+_HEADER_BYTES = 2**20
 
 
 class PhotoSource(Protocol):
@@ -103,9 +102,9 @@ class WindowedPhoto:
     """A photo in a file, of which one band of rows is in memory at a time.
 
     Every pixel equals the pixel that `decode` gives; only where a TIFF holds colours premultiplied with a partial
-    opacity, one in thousands differs by 1. libvips decodes; what the samples mean is read from the head of the file by
-    Pillow, which also converts them. The file is decoded once, or twice where the range of samples of more than 8 bits
-    is that of the brightest one.
+    opacity, one in thousands differs by 1. libvips decodes; what the samples mean is read from the header of the file
+    by Pillow, which also converts them. The file is decoded once, or twice where the range of samples of more than 8
+    bits is that of the brightest one.
 
     A photo that EXIF turns by a right angle or by 180 degrees cannot be read from the top: libvips first decodes it
     into a temporary file, of its pixels' size, in the folder that TMPDIR names.
@@ -216,24 +215,25 @@ class _Samples:
 
     def __init__(self, file: Path, page: int) -> None:
         with file.open("rb") as stream:
-            start = stream.read(_HEAD_BYTES)
-            with reasons(MAX_PIXELS), open_image(stream) as head:
-                frames = turn_to(head, page)
-                if not isinstance(head, _FORMATS) or (page and not isinstance(head, TiffImagePlugin.TiffImageFile)):
-                    raise UnusableImageError(f"a {head.format} file of this size is not read; save it as a TIFF")
-                if head.info.get("interlace") or head.info.get("progressive"):
+            start = stream.read(_HEADER_BYTES)
+            with reasons(MAX_PIXELS), open_image(stream) as header:
+                frames = turn_to(header, page)
+                is_tiff = isinstance(header, TiffImagePlugin.TiffImageFile)
+                if not isinstance(header, OF_ANY_SIZE) or (page and not is_tiff):
+                    raise UnusableImageError(f"a {header.format} file of this size is not read; save it as a TIFF")
+                if header.info.get("interlace") or header.info.get("progressive"):
                     reason = "an interlaced or progressive image of this size can only be decoded as a whole"
                     raise UnusableImageError(f"{reason}; save it as a TIFF")
                 self._options: dict[str, Any] = {"fail_on": "error", "unlimited": True}
-                if isinstance(head, TiffImagePlugin.TiffImageFile):
+                if is_tiff:
                     # Unless libvips fails on warnings, it fills a damaged tile with black and goes on. Of a JPEG or PNG
                     # it also warns of what OpenCV and Pillow read without complaint.
                     self._options |= {"page": frames[page], "fail_on": "warning"}
                 self._file = os.fsencode(file)
-                self._orientation = exif_of(head).get(EXIF_ORIENTATION, 1)
+                self._orientation = exif_of(header).get(EXIF_ORIENTATION, 1)
                 self.turned = self._orientation in range(3, 9)
-                self._cmyk, self._alpha = head.mode == "CMYK", head.has_transparency_data
-                declared = declared_range(head, start)
+                self._cmyk, self._alpha = header.mode == "CMYK", header.has_transparency_data
+                declared = declared_range(header, start)
         image = self._stored("sequential")
         if image.format in ("float", "double"):
             raise UnusableImageError(FLOAT)

@@ -10,13 +10,13 @@ from importlib.metadata import version
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader
 from matplotlib.figure import Figure
 
 from crackexp import __version__
 from crackexp.evaluation.comparison import Comparison, Effect
 from crackexp.evaluation.layout import level_text
 from crackexp.evaluation.wording import METRICS, ends_text, number, p_text, seconds_text
+from crackexp.templates import render
 
 ROWS = 10
 """Of the table in Markdown."""
@@ -115,11 +115,10 @@ def html(
         failed: name and error of each cell without a result.
         command: that computed the cells; empty: not told.
     """
-    environment = Environment(
-        loader=PackageLoader("crackexp.evaluation", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
     counts = found.table["verdict"].value_counts()
-    return environment.get_template("sweep_report.html").render(
+    return render(
+        "crackexp.evaluation",
+        "sweep_report.html",
         title=title,
         found=found,
         answer=found.statements[0],

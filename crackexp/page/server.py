@@ -17,7 +17,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
 
 from crackexp.csv_text import csv_text
-from crackexp.data.heads import count_pages
+from crackexp.data.headers import count_pages
 from crackexp.data.pixels import UnusableImageError
 from crackexp.data.windows import WholePhoto
 from crackexp.page.guard import (

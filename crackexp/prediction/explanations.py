@@ -6,7 +6,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader
 
 from crackexp import __version__
 from crackexp.data.decode import load_image
@@ -17,6 +16,7 @@ from crackexp.names import file_stem
 from crackexp.prediction.inputs import Input
 from crackexp.prediction.overlay import jpeg
 from crackexp.progress import progress
+from crackexp.templates import render
 
 SIDE = 480
 """Pixels of the longer side of an image in its picture."""
@@ -76,10 +76,9 @@ class Explanations:
             counts: images by decision, see `Predictor`.
             defect: what the model looks for.
         """
-        environment = Environment(
-            loader=PackageLoader("crackexp.prediction", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
-        )
-        page = environment.get_template("explanations.html").render(
+        page = render(
+            "crackexp.prediction",
+            "explanations.html",
             rows=self._shown.astype(object).where(self._shown.notna(), None).to_dict("records"),
             target=self._target,
             counts=counts,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from crackexp.data.accounting import Account
-from crackexp.data.heads import pages_of
+from crackexp.data.headers import pages_of
 from crackexp.data.listing import is_image, list_images, without_links
 from crackexp.errors import DataError
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader
 
 from crackexp import __version__
 from crackexp.csv_text import csv_text
@@ -20,6 +19,7 @@ from crackexp.prediction.inputs import Input
 from crackexp.prediction.overlay import heat_layer, jpeg, overlay, shrunk
 from crackexp.prediction.place import gps
 from crackexp.prediction.surveyor import Finding
+from crackexp.templates import render
 
 SIDE = 1600
 """Pixels of the longer side of a photo in the page."""
@@ -123,10 +123,9 @@ class Survey:
         table = self.table()
         self._write(self.folder / "photos.csv", csv_text(table).encode())
         read = table[table["files"].notna()] if self._rows else table[:0]
-        environment = Environment(
-            loader=PackageLoader("crackexp.prediction", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
-        )
-        page = environment.get_template("survey_report.html").render(
+        page = render(
+            "crackexp.prediction",
+            "survey_report.html",
             rows=read.astype(object).where(read.notna(), None).to_dict("records"),
             pictures=self._shown,
             metrics={name.removeprefix("survey/"): int(value) for name, value in self.metrics().items()},

@@ -21,6 +21,7 @@ from crackexp.config import instantiate
 from crackexp.data.accounting import Account
 from crackexp.files import write_text
 from crackexp.overrides import task_overrides
+from crackexp.result import RESULT, RunResult, read_result
 from crackexp.signals import heed
 from crackexp.sweep import grid
 from crackexp.sweep.resources import share_machine
@@ -68,7 +69,7 @@ class Alone:
     tags: Mapping[str, str] = MappingProxyType({})
     kept = False
 
-    def finished(self, cell_id: str, output: Path) -> dict[str, Any] | None:
+    def finished(self, cell_id: str, output: Path) -> RunResult | None:
         """Returns what ``result.json`` holds of a run of this very cell that finished, or None where there is none.
 
         Args:
@@ -100,7 +101,7 @@ class SweepCell(Alone):
         self.tags = {"sweep.settings": json.dumps(levels)}
         self.begun = time.time_ns() // 1_000_000
 
-    def finished(self, cell_id: str, output: Path) -> dict[str, Any] | None:
+    def finished(self, cell_id: str, output: Path) -> RunResult | None:
         run = self.store.finished(cell_id, self.parent)
         elsewhere = None if run or self.rerun else self.store.finished(cell_id)
         found = run or elsewhere
@@ -109,7 +110,7 @@ class SweepCell(Alone):
             return None
         if elsewhere:
             self.store.adopt(elsewhere, self.parent, self.name, self.tags)
-        write_text(output / "result.json", json.dumps(result, indent=2) + "\n")
+        write_text(output / RESULT, result.text())
         self.kept = True
         return result
 
@@ -149,7 +150,8 @@ def job(composed: DictConfig, account: Account) -> Iterator[None]:
             share_machine(hydra_config)
             _current = _find(composed, hydra_config)
             yield
-            outcome |= {"state": "kept" if _current.kept else "finished", "accuracy": _accuracy(output)}
+            accuracy = read_result(output).metrics.get("test/accuracy")
+            outcome |= {"state": "kept" if _current.kept else "finished", "accuracy": accuracy}
         except Exception as error:  # of whatever kind: it is noted and raised again
             heed()
             traceback.print_exc()
@@ -182,11 +184,6 @@ def _find(composed: DictConfig, hydra_config: HydraConf) -> Alone:
         return Alone()
     levels = grid.settings(parent.keys, task_overrides(hydra_config))
     return SweepCell(store, parent.run_id, levels, composed.sweep.rerun)
-
-
-def _accuracy(output: Path) -> float | None:
-    result = json.loads((output / "result.json").read_text())
-    return result["metrics"].get("test/accuracy")
 
 
 @contextlib.contextmanager

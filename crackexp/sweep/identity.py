@@ -12,6 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from crackexp import callback_schema, schema
+from crackexp.files import file_digest
 from crackexp.sources import PACKAGE, digest_of, find_module
 
 UNRELATED = ("paths", "tracking", "task_name", "tags", "register", "optimized_metric", "profile", "resume", "sweep")
@@ -70,7 +71,7 @@ def cell_id(cfg: DictConfig, fingerprint: str, others: Mapping[str, str] = Mappi
     texts = {value for value in _leaves(values) if isinstance(value, str)}
     files = sorted(file for file in map(Path, texts) if file.is_file() and not file.is_relative_to(cfg.paths.output))
     own = digest_of(module for text in texts if (module := _own_module(text)))
-    return digest(text, code_digest(), devices, [_file_digest(file) for file in files], own)
+    return digest(text, code_digest(), devices, [file_digest(file) for file in files], own)
 
 
 @cache
@@ -114,8 +115,3 @@ def _own_module(text: str) -> str | None:
     if not all(part.isidentifier() for part in text.split(".")):
         return None
     return module if find_module(module) else None
-
-
-def _file_digest(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "blake2b").hexdigest()

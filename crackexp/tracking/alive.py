@@ -16,7 +16,13 @@ from filelock import FileLock, Timeout
 from crackexp.tracking.uri import database_file
 
 LOCK_TAG = "process.lock"
-STOPPED = "Stopped from outside before its end."
+_STOPPED = "Stopped from outside before its end."
+
+
+def mark_killed(client: mlflow.MlflowClient, run_id: str) -> None:
+    """Marks a run as KILLED whose process cannot do so any more."""
+    client.set_tag(run_id, "error", _STOPPED)
+    client.set_terminated(run_id, "KILLED")
 
 
 class Alive:
@@ -43,7 +49,7 @@ class Alive:
             yield {LOCK_TAG: name}
         Path(lock.lock_file).unlink(missing_ok=True)
 
-    def mark_killed(self, client: mlflow.MlflowClient, experiment_id: str) -> None:
+    def mark_all_killed(self, client: mlflow.MlflowClient, experiment_id: str) -> None:
         """Marks as KILLED what is RUNNING in an experiment though its process has ended."""
         if self.folder is None:
             return
@@ -55,8 +61,7 @@ class Alive:
                 lock.acquire(timeout=0)
             except Timeout:
                 continue
-            client.set_tag(run.info.run_id, "error", STOPPED)
-            client.set_terminated(run.info.run_id, "KILLED")
+            mark_killed(client, run.info.run_id)
             lock.release()
             Path(lock.lock_file).unlink(missing_ok=True)
 

@@ -8,14 +8,24 @@ import mlflow
 from mlflow.entities import Run
 
 from crackexp.errors import DamagedFileError
+from crackexp.result import RESULT
 
-READ_AGAIN = ("config/config.yaml", "data/manifest.csv", "data/mixed/", "test/predictions.csv", "result.json")
+READ_AGAIN = ("config/config.yaml", "data/manifest.csv", "data/mixed/", "test/predictions.csv", RESULT)
 """Artifact paths of such files, or of folders of them."""
+DIGEST_TAG = "sha256."
+"""What the tag of a digest begins with; the path of the artifact follows."""
 
 
-def digest_tag(path: str, content: bytes) -> dict[str, str]:
-    """Returns the tag by which `read_again` knows the artifact `path`; none for a file that is not read again."""
-    return {f"sha256.{path}": hashlib.sha256(content).hexdigest()} if path.startswith(READ_AGAIN) else {}
+def log_digest(path: str, file: Path | str) -> None:
+    """Tags the open run with the digest by which `read_again` knows an artifact; a file that is not read has none.
+
+    Args:
+        path: The path of the artifact.
+        file: The file that was logged, or the text.
+    """
+    if path.startswith(READ_AGAIN):
+        content = file.encode() if isinstance(file, str) else file.read_bytes()
+        mlflow.set_tag(f"{DIGEST_TAG}{path}", hashlib.sha256(content).hexdigest())
 
 
 def read_again(run: Run, path: str, uri: str) -> bytes:
@@ -33,7 +43,7 @@ def read_again(run: Run, path: str, uri: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         file = mlflow.artifacts.download_artifacts(f"{run.info.artifact_uri}/{path}", dst_path=folder, tracking_uri=uri)
         content = Path(file).read_bytes()
-    known = run.data.tags.get(f"sha256.{path}")
+    known = run.data.tags.get(f"{DIGEST_TAG}{path}")
     if known not in (None, hashlib.sha256(content).hexdigest()):
         raise damaged(run, path, "its sha256 is not the one that was logged")
     return content

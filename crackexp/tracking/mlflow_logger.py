@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from sqlalchemy.exc import SQLAlchemyError
 
 from crackexp.data import pixels
@@ -26,12 +27,12 @@ from crackexp.quiet import quiet
 from crackexp.signals import answer, heed, uninterrupted
 from crackexp.tracking import model_facts
 from crackexp.tracking.alive import Alive
-from crackexp.tracking.artifacts import digest_tag
+from crackexp.tracking.artifacts import log_digest
 from crackexp.tracking.dataset import ImageDataset
 from crackexp.tracking.logger import NoLogger
 from crackexp.tracking.model_facts import ModelFacts
 from crackexp.tracking.store import answering, connect
-from crackexp.tracking.uri import database_file
+from crackexp.tracking.uri import database_file, ui_words
 
 MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
 MODEL_PACKAGES = (
@@ -93,11 +94,11 @@ class MlflowLogger(NoLogger):
         experiment_id = self.open_store()
         tags = {key: visible(value) for key, value in tags.items()}
         if parent:
-            tags = {**tags, "mlflow.parentRunId": parent}
+            tags = {**tags, MLFLOW_PARENT_RUN_ID: parent}
         alive = Alive(self.uri)
         with alive.held() as mark:
             with answering(self.uri):
-                alive.mark_killed(mlflow.MlflowClient(), experiment_id)
+                alive.mark_all_killed(mlflow.MlflowClient(), experiment_id)
                 active = self._open(run_id, name, {**tags, **mark}, experiment_id)
             self.run_id = active.info.run_id
             self.experiment_id = active.info.experiment_id
@@ -151,12 +152,12 @@ class MlflowLogger(NoLogger):
     def log_text(self, text: str, path: str) -> None:
         text = visible(text)
         mlflow.log_text(text, path)
-        mlflow.set_tags(digest_tag(path, text.encode()))
+        log_digest(path, text)
 
     @uninterrupted()
     def log_file(self, file: Path, folder: str) -> None:
         mlflow.log_artifact(str(file), folder)
-        mlflow.set_tags(digest_tag(f"{folder}/{file.name}", file.read_bytes()))
+        log_digest(f"{folder}/{file.name}", file)
 
     @uninterrupted()
     def log_dataset(self, name: str, root: Path, digest: str, profile: Mapping[str, Any], context: str) -> None:
@@ -203,7 +204,7 @@ class MlflowLogger(NoLogger):
         if self.uri.startswith("http"):
             page = f"#/experiments/{self.experiment_id}/runs/{self.run_id}?workflowType=machine_learning"
             return [*lines, f"Look at it  {self.uri.rstrip('/')}/{page}"]
-        return [*lines, f"Look at it  {shlex.join(['mlflow', 'ui', '--backend-store-uri', self.uri])}"]
+        return [*lines, f"Look at it  {shlex.join(ui_words(self.uri))}"]
 
     def open_store(self, make: bool = True) -> str:
         """Returns the id of the experiment.

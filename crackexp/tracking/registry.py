@@ -142,7 +142,7 @@ class Registry:
         run = self.client.get_run(run_id)
         result = self.store.result(run)
         try:
-            return self._read(run, result["model_uri"]) if result and result["model_uri"] else None
+            return self._read(run, result.model_uri) if result and result.model_uri else None
         except mlflow.MlflowException:
             return None
         except DataError as error:

@@ -8,7 +8,7 @@ import pandas as pd
 from mlflow.entities import Run
 from sqlalchemy.exc import SQLAlchemyError
 
-from crackexp.data.split import PARTS
+from crackexp.data.parts import PARTS
 from crackexp.errors import UserError
 from crackexp.tracking.artifacts import damaged, read_again
 from crackexp.tracking.store import NoStoreError, connect, unusable

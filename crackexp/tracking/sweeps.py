@@ -14,31 +14,24 @@ import mlflow
 import pandas as pd
 from matplotlib.figure import Figure
 from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from mlflow.utils.time import get_current_time_millis
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from crackexp.errors import DamagedFileError, DataError
 from crackexp.evaluation.comparison import Cell
 from crackexp.evaluation.items import read_predictions
 from crackexp.names import visible
-from crackexp.tracking.alive import STOPPED, Alive
+from crackexp.result import RESULT, RunResult
+from crackexp.tracking.alive import Alive, mark_killed
 from crackexp.tracking.artifacts import damaged, read_again
 from crackexp.tracking.mlflow_logger import PNG, MlflowLogger
 from crackexp.tracking.runs import read_split
+from crackexp.tracking.uri import ui_words
 from crackexp.tracking.view import View
 
-PARENT_TAG = "mlflow.parentRunId"
 REUSED_TAG = "sweep.reused_from"
 _log = logging.getLogger(__name__)
-
-
-class RunResult(BaseModel):
-    """What ``result.json`` of a run holds."""
-
-    run_id: str | None = None
-    model_uri: str | None = None
-    metrics: dict[str, float] = {}
-    seconds: dict[str, float] = {}
 
 
 @dataclass(frozen=True)
@@ -90,7 +83,7 @@ class SweepStore:
             The parent's run id.
         """
         alive = Alive(self.uri)
-        alive.mark_killed(self.client, self.experiment_id)
+        alive.mark_all_killed(self.client, self.experiment_id)
         tags = {**tags, **self._held.enter_context(alive.held())}
         found = self._search(f"tags.`sweep.key` = '{tags['sweep.key']}'")
         if found and not (rerun and found[0].info.status == "FINISHED"):
@@ -118,20 +111,19 @@ class SweepStore:
 
     def children(self, parent: str) -> list[Run]:
         """Returns the child runs of a sweep, the newest first; no judgement of a trained model is among them."""
-        return self._search(f"tags.`{PARENT_TAG}` = '{parent}'")
+        return self._search(f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent}'")
 
     def finished(self, cell: str, parent: str | None = None) -> Run | None:
         """Returns a finished run of the cell with this digest, of one sweep or of the whole experiment."""
-        within = f" and tags.`{PARENT_TAG}` = '{parent}'" if parent else ""
+        within = f" and tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent}'" if parent else ""
         found = self._search(f"tags.`cell.id` = '{cell}' and attributes.status = 'FINISHED'{within}")
         originals = [run for run in found if REUSED_TAG not in run.data.tags]
         return next(iter(originals or found), None)
 
-    def result(self, run: Run) -> dict[str, Any] | None:
+    def result(self, run: Run) -> RunResult | None:
         """Returns the ``result.json`` of a finished run, None where it is gone or damaged; the latter is told."""
         try:
-            content = self._artifact(run, "result.json")
-            return RunResult.model_validate_json(content).model_dump()
+            return RunResult.model_validate_json(self._artifact(run, RESULT))
         except (mlflow.MlflowException, OSError):
             return None
         except (DamagedFileError, ValidationError) as error:
@@ -142,7 +134,7 @@ class SweepStore:
     def adopt(self, run: Run, parent: str, name: str, tags: Mapping[str, str]) -> None:
         """Shows a finished run of elsewhere as a cell of this sweep: a child run with its params and metrics."""
         now = get_current_time_millis()
-        every = {**tags, PARENT_TAG: parent, REUSED_TAG: self.original(run)}
+        every = {**tags, MLFLOW_PARENT_RUN_ID: parent, REUSED_TAG: self.original(run)}
         child = self.client.create_run(self.experiment_id, tags=every, run_name=name).info.run_id
         params = [Param(key, value) for key, value in run.data.params.items()]
         metrics = [Metric(key, value, now, 0) for key, value in run.data.metrics.items()]
@@ -164,7 +156,7 @@ class SweepStore:
         if any(run.info.run_name == name and run.info.start_time >= begun for run in self.children(parent)):
             return
         text = visible(f"{type(error).__name__}: {error}")[:5000]
-        every = {**tags, PARENT_TAG: parent, "error": text}
+        every = {**tags, MLFLOW_PARENT_RUN_ID: parent, "error": text}
         child = self.client.create_run(self.experiment_id, tags=every, run_name=name).info.run_id
         self.client.set_terminated(child, "FAILED")
 
@@ -257,8 +249,7 @@ class SweepStore:
     def where(self, parent: str, view: View) -> list[str]:
         """Returns lines that tell where the sweep lies and how to open it."""
         local = not self.uri.startswith("http")
-        ui = shlex.join(["mlflow", "ui", "--backend-store-uri", self.uri])
-        serve = [f"Open it     {ui}"] if local else []
+        serve = [f"Open it     {shlex.join(ui_words(self.uri))}"] if local else []
         address = "http://127.0.0.1:5000" if local else self.uri.rstrip("/")
         return [
             *serve,
@@ -270,8 +261,7 @@ class SweepStore:
     def _mark_stopped(self, parent: str) -> None:
         for child in self.children(parent):
             if child.info.status == "RUNNING":
-                self.client.set_tag(child.info.run_id, "error", STOPPED)
-                self.client.set_terminated(child.info.run_id, "KILLED")
+                mark_killed(self.client, child.info.run_id)
 
     def _artifact(self, run: Run, path: str) -> bytes:
         original = self.original(run)

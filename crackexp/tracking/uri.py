@@ -14,6 +14,11 @@ def database_file(uri: str) -> Path | None:
     return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
 
 
+def ui_words(uri: str) -> list[str]:
+    """Returns the command that opens MLflow's pages on a store without a server of its own."""
+    return ["mlflow", "ui", "--backend-store-uri", uri]
+
+
 def uri_problem(uri: str) -> str | None:
     """Returns why MLflow cannot use the store at `uri`, as the predicate of a sentence; None where it can."""
     file = database_file(uri)

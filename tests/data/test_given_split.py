@@ -12,7 +12,8 @@ from crackexp.data.given_split import GivenSplit, check_split, only_part
 from crackexp.data.grouped_split import GroupedSplit
 from crackexp.data.image_folder import ImageFolder
 from crackexp.data.index import ImageIndex
-from crackexp.data.split import RatioSplit, Split
+from crackexp.data.split import RatioSplit
+from crackexp.data.split_folder import Split
 from crackexp.errors import ConfigError, DataError
 
 DrawTree = Callable[..., Path]

@@ -13,7 +13,8 @@ from crackexp.data.decode import load_image
 from crackexp.data.folder import class_members
 from crackexp.data.grouped_split import GroupedSplit
 from crackexp.data.index import ImageIndex, build_index
-from crackexp.data.split import RatioSplit, Split
+from crackexp.data.split import RatioSplit
+from crackexp.data.split_folder import Split
 from crackexp.errors import DataError
 from tests.conftest import write_patches
 

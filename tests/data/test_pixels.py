@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from crackexp.data.heads import count_pages
+from crackexp.data.headers import count_pages
 from crackexp.data.pixels import UnusableImageError, decode
 from crackexp.data.synthetic import draw_patch
 from crackexp.seeds import generator

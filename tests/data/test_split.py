@@ -11,7 +11,8 @@ import splitfolders
 
 from crackexp.data.folder import class_members
 from crackexp.data.index import ImageIndex, build_index
-from crackexp.data.split import RatioSplit, Split
+from crackexp.data.split import RatioSplit
+from crackexp.data.split_folder import Split
 from crackexp.errors import ConfigError, DataError
 
 DrawTree = Callable[..., Path]

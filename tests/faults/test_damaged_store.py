@@ -89,13 +89,15 @@ def test_a_cell_with_damaged_predictions_is_told_and_the_others_are_compared(
         select(store, [newest])
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"metrics": 3}', '{"metrics": {"a": "b"}}'])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"metrics": 3}', '{"metrics": {"a": "b"}}', '{"incomplete": true}']
+)
 @pytest.mark.parametrize("known", [True, False], ids=["digest known", "of an earlier version"])
 def test_a_damaged_result_counts_as_missing(
     store: SweepStore, sweep: str, content: str, known: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     run_id = store.children(sweep)[0].info.run_id
-    assert store.result(store.client.get_run(run_id))["metrics"] == {"test/accuracy": 1.0}
+    assert store.result(store.client.get_run(run_id)).metrics == {"test/accuracy": 1.0}
     artifact(store, run_id, "result.json").write_text(content)
     if not known:
         store.client.delete_tag(run_id, "sha256.result.json")
@@ -114,7 +116,7 @@ def test_a_sweep_that_does_not_say_what_it_varies_is_told(store: SweepStore, swe
 
 @pytest.mark.parametrize(("content", "known"), [("trainer: {}\n", True), ("a: [", False), ("- a\n- b\n", False)])
 def test_a_run_with_a_damaged_config_is_not_resumed(
-    command: Command, tmp_path: Path, content: str, known: bool
+    command_here: Command, tmp_path: Path, content: str, known: bool
 ) -> None:
     logger = make_logger(tmp_path)
     with contextlib.suppress(RuntimeError), logger.run("a run", {}):
@@ -125,7 +127,7 @@ def test_a_run_with_a_damaged_config_is_not_resumed(
     file.write_text(content)
     if not known:
         client.delete_tag(str(logger.run_id), "sha256.config/config.yaml")
-    done = command("train", f"resume={logger.run_id}")
+    done = command_here("train", f"resume={logger.run_id}")
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
     assert str(logger.run_id) in done.stderr

@@ -41,13 +41,13 @@ def told(stdout: str, fate: str) -> list[str]:
     return sorted(line.split(": ")[1] for line in lines)
 
 
-def test_training_and_judging_account_for_every_file(command: Command, tree: Path, tmp_path: Path) -> None:
+def test_training_and_judging_account_for_every_file(command_here: Command, tree: Path, tmp_path: Path) -> None:
     dataset = ["dataset=folder", f"dataset.path={tree}", "dataset.positive=crack"]
-    refused = command("train", *dataset, *TINY)
+    refused = command_here("train", *dataset, *TINY)
     assert refused.returncode == 2
     assert "IMG_1.DNG: a camera raw file" in refused.stderr
 
-    done = command("train", *dataset, *TINY, "epochs=1", "dataset.on_bad_file=skip")
+    done = command_here("train", *dataset, *TINY, "epochs=1", "dataset.on_bad_file=skip")
     assert done.returncode == 3, done.stderr
     assert "Files: 34 used, 4 left out, 4 used with a doubt; 2 others ignored" in done.stdout
     assert told(done.stdout, "left out") == ["annotations", "crack/003_mask.jpg", "crack/IMG_1.DNG", "sound/up"]
@@ -63,9 +63,9 @@ def test_training_and_judging_account_for_every_file(command: Command, tree: Pat
     assert sorted(table[table["fate"] == "doubted"]["file"]) == doubted
 
     model = f"model={result['run_id']}"
-    done = command("evaluate", f"run={result['run_id']}", *dataset, "evaluation.resamples=20")
+    done = command_here("evaluate", f"run={result['run_id']}", *dataset, "evaluation.resamples=20")
     assert done.returncode == 2
-    done = command("predict", model, f"input={tree}", "out=said.csv")
+    done = command_here("predict", model, f"input={tree}", "out=said.csv")
     assert done.returncode == 3, done.stderr
     assert "Files: 35 used, 3 left out" in done.stdout
     assert told(done.stdout, "left out") == [
@@ -80,7 +80,7 @@ def test_training_and_judging_account_for_every_file(command: Command, tree: Pat
     assert "camera raw" in rows.loc[f"{tree}/crack/IMG_1.DNG", "reason"]
     assert pd.isna(rows.loc[f"{tree}/crack/IMG_1.DNG", "decision"])
 
-    done = command("survey", model, f"input={tree}/crack", "out=survey", "tile.size=48")
+    done = command_here("survey", model, f"input={tree}/crack", "out=survey", "tile.size=48")
     assert done.returncode == 3, done.stderr
     photos = pd.read_csv(tmp_path / "survey" / "photos.csv").set_index("photo")
     assert photos.loc[f"{tree}/crack/pages.tif#2", "tiles"] == 1

@@ -23,9 +23,9 @@ def fill(cache: Path) -> None:
     (cache / "programs" / "program").write_bytes(bytes(2_000_000))
 
 
-def test_what_is_kept_is_listed_with_its_size(command: Command, tmp_path: Path) -> None:
+def test_what_is_kept_is_listed_with_its_size(command_here: Command, tmp_path: Path) -> None:
     fill(tmp_path / "kept")
-    done = command("cache", CRACKEXP_CACHE=str(tmp_path / "kept"), COLUMNS="160")
+    done = command_here("cache", CRACKEXP_CACHE=str(tmp_path / "kept"), COLUMNS="160")
     assert done.returncode == 0, done.stderr
     assert "embeddings by mobilenet_v2, 96 px, cpu, 1 view" in done.stdout
     assert "programs" in done.stdout
@@ -33,16 +33,16 @@ def test_what_is_kept_is_listed_with_its_size(command: Command, tmp_path: Path) 
     assert not (tmp_path / "outputs").exists()
 
 
-def test_a_part_is_cleared_and_the_rest_stays(command: Command, tmp_path: Path) -> None:
+def test_a_part_is_cleared_and_the_rest_stays(command_here: Command, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     fill(kept)
-    done = command("cache", "clear=aaaa", CRACKEXP_CACHE=str(kept))
+    done = command_here("cache", "clear=aaaa", CRACKEXP_CACHE=str(kept))
     assert "Removed aaaa: 1.0 MB" in done.stdout
     assert [folder.name for folder in (kept / "embeddings").glob("[!.]*")] == ["bbbb"]
-    command("cache", "clear=embeddings", CRACKEXP_CACHE=str(kept))
+    command_here("cache", "clear=embeddings", CRACKEXP_CACHE=str(kept))
     assert not list((kept / "embeddings").glob("[!.]*"))
     assert (kept / "programs" / "program").is_file()
-    command("cache", "clear=all", CRACKEXP_CACHE=str(kept))
+    command_here("cache", "clear=all", CRACKEXP_CACHE=str(kept))
     assert not (kept / "programs").exists()
 
 
@@ -69,14 +69,14 @@ def test_what_a_running_process_uses_stays(command: Command, tmp_path: Path) -> 
     assert not (kept / "embeddings/aaaa").exists()
 
 
-def test_a_held_lock_keeps_its_part(command: Command, tmp_path: Path) -> None:
+def test_a_held_lock_keeps_its_part(command_here: Command, tmp_path: Path) -> None:
     state = tmp_path / "kept/states/abc"
     state.mkdir(parents=True)
     (state / "state.npz").write_bytes(b"x")
     with FileLock(state / "lock"):
-        assert command("cache", "clear=states", CRACKEXP_CACHE=str(tmp_path / "kept")).returncode == 2
+        assert command_here("cache", "clear=states", CRACKEXP_CACHE=str(tmp_path / "kept")).returncode == 2
         assert state.is_dir()
-    assert command("cache", "clear=states", CRACKEXP_CACHE=str(tmp_path / "kept")).returncode == 0
+    assert command_here("cache", "clear=states", CRACKEXP_CACHE=str(tmp_path / "kept")).returncode == 0
     assert not state.exists()
 
 
@@ -89,15 +89,15 @@ def test_help_imports_neither_keras_nor_jax(tmp_path: Path) -> None:
     assert not imported & {"keras", "jax", "mlflow", "pandas"}
 
 
-def test_an_unknown_name_is_refused_with_the_names(command: Command, tmp_path: Path) -> None:
+def test_an_unknown_name_is_refused_with_the_names(command_here: Command, tmp_path: Path) -> None:
     fill(tmp_path / "kept")
-    done = command("cache", "clear=embedings", CRACKEXP_CACHE=str(tmp_path / "kept"))
+    done = command_here("cache", "clear=embedings", CRACKEXP_CACHE=str(tmp_path / "kept"))
     assert done.returncode == 2
     assert "embeddings" in done.stderr
     assert "Received: clear=embedings" in done.stderr
 
 
-def test_an_empty_cache_is_no_error(command: Command, tmp_path: Path) -> None:
-    done = command("cache", CRACKEXP_CACHE=str(tmp_path / "none"))
+def test_an_empty_cache_is_no_error(command_here: Command, tmp_path: Path) -> None:
+    done = command_here("cache", CRACKEXP_CACHE=str(tmp_path / "none"))
     assert done.returncode == 0
     assert "0.0 MB" in done.stdout

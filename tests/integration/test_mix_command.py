@@ -33,8 +33,8 @@ def job(patches: Path, tmp_path: Path) -> list[str]:
     return ["dataset=folder", f"dataset.path={patches}", *TINY, MIX.replace("SITE", str(site))]
 
 
-def test_several_datasets_train_one_model(command: Command, job: list[str], tmp_path: Path) -> None:
-    done = command("train", *job)
+def test_several_datasets_train_one_model(command_here: Command, job: list[str], tmp_path: Path) -> None:
+    done = command_here("train", *job)
     assert done.returncode == 0, done.stderr
     assert "left out 9 of 40 images of site: they are in val or test" in done.stdout + done.stderr
     assert "of them site, weight 0.5" in done.stdout

@@ -176,12 +176,12 @@ def test_a_logged_model_is_judged_on_several_sets(
     ids=["a damaged image", "unknown classes", "a class too many"],
 )
 def test_bad_data_is_refused_before_training(
-    command: Command, patches: Path, tmp_path: Path, spoil: Callable[[Path], Any], words: list[str]
+    command_here: Command, patches: Path, tmp_path: Path, spoil: Callable[[Path], Any], words: list[str]
 ) -> None:
     shutil.copytree(patches, tmp_path / "bad")
     spoil(tmp_path / "bad")
     also = "evaluation.also=[{folder:{path:bad,name:bad}}]"
-    done = command("train", "dataset=folder", f"dataset.path={patches}", *TINY, also)
+    done = command_here("train", "dataset=folder", f"dataset.path={patches}", *TINY, also)
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     for word in words:

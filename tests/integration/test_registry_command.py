@@ -139,9 +139,9 @@ def test_a_sweep_registers_its_best_cell(registered: Path, cache: Path) -> None:
     ],
 )
 def test_a_sweep_that_cannot_register_is_refused_at_its_start(
-    command: Callable[..., subprocess.CompletedProcess[str]], words: list[str], answer: str
+    command_here: Callable[..., subprocess.CompletedProcess[str]], words: list[str], answer: str
 ) -> None:
-    done = command("train", "-m", *words)
+    done = command_here("train", "-m", *words)
     assert done.returncode == 2
     assert answer in done.stderr
     assert "Received:" in done.stderr

@@ -171,18 +171,20 @@ def test_a_run_that_is_trained_by_another_process_is_refused(
         ("resume=nothing tracking=server tracking.uri=http://127.0.0.1:9", ["store cannot be used", "127.0.0.1:9"]),
     ],
 )
-def test_what_cannot_be_resumed_is_refused_in_a_sentence(command: Command, arguments: str, words: list[str]) -> None:
-    done = command("train", *arguments.split(), MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
+def test_what_cannot_be_resumed_is_refused_in_a_sentence(
+    command_here: Command, arguments: str, words: list[str]
+) -> None:
+    done = command_here("train", *arguments.split(), MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
     for word in words:
         assert word in done.stderr
 
 
-def test_a_run_of_another_kind_is_refused(command: Command, client: mlflow.MlflowClient) -> None:
+def test_a_run_of_another_kind_is_refused(command_here: Command, client: mlflow.MlflowClient) -> None:
     experiment = client.create_experiment("other")
     run_id = client.create_run(experiment).info.run_id
     client.set_terminated(run_id, "KILLED")
-    done = command("train", f"resume={run_id}")
+    done = command_here("train", f"resume={run_id}")
     assert done.returncode == 2
     assert "no training run" in done.stderr

@@ -167,9 +167,9 @@ class Poison(keras.callbacks.Callback):
 """
 
 
-def test_a_run_that_diverges_is_failed_in_the_store(command: Command, patches: Path, tmp_path: Path) -> None:
+def test_a_run_that_diverges_is_failed_in_the_store(command_here: Command, patches: Path, tmp_path: Path) -> None:
     (tmp_path / "own_parts.py").write_text(POISON)
-    done = command(
+    done = command_here(
         "train", "dataset=folder", f"dataset.path={patches}", *TINY, "+callbacks.poison={_target_: own_parts.Poison}"
     )
     assert done.returncode == 2

@@ -128,9 +128,9 @@ WRONG: dict[Make, list[str]] = {
 
 
 @pytest.mark.parametrize("make", WRONG, ids=lambda make: make.__name__)
-def test_wrong_data_is_refused_in_a_sentence(command: Command, tmp_path: Path, patches: Path, make: Make) -> None:
+def test_wrong_data_is_refused_in_a_sentence(command_here: Command, tmp_path: Path, patches: Path, make: Make) -> None:
     arguments = make(tmp_path, patches).split(" ")
-    done = command("train", *arguments)
+    done = command_here("train", *arguments)
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     for word in WRONG[make]:
@@ -139,9 +139,9 @@ def test_wrong_data_is_refused_in_a_sentence(command: Command, tmp_path: Path, p
     assert not (tmp_path.parent / "escaped.txt").exists()
 
 
-def test_bad_images_are_left_out_and_listed_on_request(command: Command, tmp_path: Path, patches: Path) -> None:
+def test_bad_images_are_left_out_and_listed_on_request(command_here: Command, tmp_path: Path, patches: Path) -> None:
     arguments = bad_images(tmp_path, patches).split(" ")
-    done = command("train", *arguments, "dataset.on_bad_file=skip", *TINY, "epochs=1", "tracking=none")
+    done = command_here("train", *arguments, "dataset.on_bad_file=skip", *TINY, "epochs=1", "tracking=none")
     assert done.returncode == 3, done.stderr
     assert "bad-files" in done.stdout + done.stderr
     assert "60 used, 3 left out" in done.stdout

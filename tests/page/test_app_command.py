@@ -165,10 +165,10 @@ def test_an_open_host_is_warned_of_called_by_any_name_and_opened_in_the_browser(
         assert (tmp_path / "opened").read_text().strip() == running.address
 
 
-def test_a_port_in_use_is_refused_before_the_model_is_looked_for(command: Command) -> None:
+def test_a_port_in_use_is_refused_before_the_model_is_looked_for(command_here: Command) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = command("app", "model=none", f"port={port}")
+        done = command_here("app", "model=none", f"port={port}")
     assert done.returncode == 2
     assert "Another program listens on this port" in done.stderr
     assert f"Received: host=127.0.0.1 port={port}" in done.stderr
@@ -185,8 +185,8 @@ def test_a_port_in_use_is_refused_before_the_model_is_looked_for(command: Comman
         ("host=192.0.2.1", ["host is not this computer"]),
     ],
 )
-def test_a_mistake_is_refused_in_a_sentence(command: Command, argument: str, words: list[str]) -> None:
-    done = command("app", "model=none", argument)
+def test_a_mistake_is_refused_in_a_sentence(command_here: Command, argument: str, words: list[str]) -> None:
+    done = command_here("app", "model=none", argument)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     for word in words:

@@ -25,8 +25,8 @@ def patches(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_folder_of_patches_is_explained(command: Command, model: str, patches: Path, tmp_path: Path) -> None:
-    done = command("explain", f"model={model}", f"input='{patches}'", "out=explained")
+def test_a_folder_of_patches_is_explained(command_here: Command, model: str, patches: Path, tmp_path: Path) -> None:
+    done = command_here("explain", f"model={model}", f"input='{patches}'", "out=explained")
     assert done.returncode == 3, done.stderr
     for words in ("crack       1\n", "sound       1\n", "unread      1\n", "notes.jpg: not a JPEG", "report.html"):
         assert words in done.stdout
@@ -53,10 +53,10 @@ def test_a_folder_of_patches_is_explained(command: Command, model: str, patches:
 
 
 def test_another_class_and_another_layer_are_explained_on_request(
-    command: Command, model: str, patches: Path, tmp_path: Path
+    command_here: Command, model: str, patches: Path, tmp_path: Path
 ) -> None:
     words = [f"model={model}", f"input='{patches}/half.png'", "out=explained", "target=Negative", "layer=block_1_conv"]
-    done = command("explain", *words)
+    done = command_here("explain", *words)
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "explained" / "report.html").read_text()
     assert "</span> Negative</h1>" in page
@@ -74,10 +74,10 @@ def test_another_class_and_another_layer_are_explained_on_request(
     ],
 )
 def test_a_mistake_is_refused_in_a_sentence(
-    command: Command, model: str, patches: Path, tmp_path: Path, argument: str, words: list[str]
+    command_here: Command, model: str, patches: Path, tmp_path: Path, argument: str, words: list[str]
 ) -> None:
     given = [argument] if argument.startswith("input=") else [f"input='{patches}'", argument]
-    done = command("explain", f"model={model}", *given, "out=explained")
+    done = command_here("explain", f"model={model}", *given, "out=explained")
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     for word in words:

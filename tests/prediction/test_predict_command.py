@@ -11,8 +11,8 @@ import pytest
 from tests.conftest import Command
 
 
-def test_a_folder_becomes_a_table(command: Command, model: str, patches: Path, tmp_path: Path) -> None:
-    done = command("predict", f"model={model}", f"input={patches}", "out=table.parquet")
+def test_a_folder_becomes_a_table(command_here: Command, model: str, patches: Path, tmp_path: Path) -> None:
+    done = command_here("predict", f"model={model}", f"input={patches}", "out=table.parquet")
     assert done.returncode == 0, done.stderr
     table = pd.read_parquet(tmp_path / "table.parquet")
     assert list(table) == ["path", "label", "probability", "decision", "reason", "doubt"]
@@ -58,13 +58,13 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_done(
     ],
 )
 def test_a_mistake_is_refused_in_a_sentence(
-    command: Command, model: str, patches: Path, tmp_path: Path, arguments: list[str], words: list[str]
+    command_here: Command, model: str, patches: Path, tmp_path: Path, arguments: list[str], words: list[str]
 ) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign" / "MLmodel").write_text("flavors: {}\nmodel_uuid: abc\nrun_id: abc\n")
     typed = [word.replace("MODEL", model).replace("PATCHES", str(patches)) for word in arguments]
-    done = command("predict", *typed)
+    done = command_here("predict", *typed)
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     for word in words:

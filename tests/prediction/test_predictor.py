@@ -120,7 +120,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "document.jpg": (lambda file: file.write_bytes(b"%PDF-1.7\n1 0 obj\n"), "not a JPEG"),
     "dot.png": (lambda file: Image.new("RGB", (1, 1)).save(file), "1 x 1 pixels are too few"),
     "line.png": (lambda file: Image.new("RGB", (500, 3)).save(file), "500 x 3 pixels are too few"),
-    "huge.png": (huge_png, "more than 178,956,970; crackexp.survey"),
+    "huge.png": (huge_png, "more than 178,956,970 pixels; crackexp.survey"),
     "empty.jpg": (lambda file: file.touch(), "empty"),
     "text.png": (lambda file: file.write_text("a crack"), "not a JPEG"),
     "page.jpeg": (lambda file: file.write_text("<html>404</html>"), "not a JPEG"),

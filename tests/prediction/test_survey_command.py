@@ -32,9 +32,9 @@ def site(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_folder_of_photos_becomes_a_survey(command: Command, model: str, site: Path, tmp_path: Path) -> None:
+def test_a_folder_of_photos_becomes_a_survey(command_here: Command, model: str, site: Path, tmp_path: Path) -> None:
     words = [f"model={model}", f"input={site.name.replace('<', '?').replace('>', '?')}", "out=survey", "tile.size=40"]
-    done = command("survey", *words)
+    done = command_here("survey", *words)
     assert done.returncode == 3, done.stderr
     assert "notes.png: not a JPEG" in done.stdout
     out = tmp_path / "survey"
@@ -75,8 +75,10 @@ def test_a_folder_of_photos_becomes_a_survey(command: Command, model: str, site:
     }
 
 
-def test_places_and_millimetres_are_told_on_request(command: Command, model: str, site: Path, tmp_path: Path) -> None:
-    done = command(
+def test_places_and_millimetres_are_told_on_request(
+    command_here: Command, model: str, site: Path, tmp_path: Path
+) -> None:
+    done = command_here(
         "survey", f"model={model}", f"input='{site}/*.jpg'", "out=survey", "tile.size=20", "tile.scale=2",
         "gps=true", "mm_per_px=0.5", "tracking=none",
     )  # fmt: skip
@@ -96,8 +98,8 @@ def test_places_and_millimetres_are_told_on_request(command: Command, model: str
         ("tile.sise=100", ["'sise'", "tile", "'size'"]),
     ],
 )
-def test_a_mistake_is_refused_in_a_sentence(command: Command, argument: str, words: list[str]) -> None:
-    done = command("survey", "model=abc", "input=nowhere", argument)
+def test_a_mistake_is_refused_in_a_sentence(command_here: Command, argument: str, words: list[str]) -> None:
+    done = command_here("survey", "model=abc", "input=nowhere", argument)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     for word in words:

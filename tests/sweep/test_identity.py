@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -84,10 +84,17 @@ def test_what_an_own_class_imports_counts_and_its_comments_do_not(
     assert cell_id(cfg, "data") != before
 
 
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of crackexp. Its files are parsed once, since each test puts back what it edits."""
+    place = tmp_path_factory.mktemp("copy") / "crackexp"
+    return shutil.copytree(sources.PACKAGE, place, ignore=shutil.ignore_patterns("__pycache__", "conf"))
+
+
 @pytest.fixture
-def edited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str, str], str]:
+def edited(copy: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str, str], str]]:
     """Returns the digest of the code of a copy of crackexp, of which a text in a file was replaced."""
-    copy = shutil.copytree(sources.PACKAGE, tmp_path / "crackexp", ignore=shutil.ignore_patterns("__pycache__", "conf"))
+    originals: dict[Path, str] = {}
     find = sources.find_module
 
     def find_in_copy(name: str) -> Path | None:
@@ -102,12 +109,14 @@ def edited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, st
 
     def edit(name: str, old: str, new: str) -> str:
         file = copy / name
-        text = file.read_text()
+        text = originals[file] = file.read_text()
         assert old in text
         file.write_text(text.replace(old, new, 1))
         return code_digest.__wrapped__()
 
-    return edit
+    yield edit
+    for file, text in originals.items():
+        file.write_text(text)
 
 
 KEEPS = [

@@ -1,6 +1,5 @@
 """What every transform is: a function of an image and a generator that can describe itself."""
 
-import hashlib
 import json
 import math
 from abc import ABC, abstractmethod
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from crackexp.errors import ConfigError
+from crackexp.files import file_digest
 from crackexp.sources import source_digest
 
 Range = tuple[float, float]
@@ -53,7 +53,7 @@ class Transform(ABC):
         description = {"_target_": target, "version": self.version, **vars(self)}
         if source := source_digest(self):
             files = {name: Path(value) for name, value in vars(self).items() if isinstance(value, str | Path)}
-            read = {name: _digest(file) for name, file in files.items() if file.is_file()}
+            read = {name: file_digest(file) for name, file in files.items() if file.is_file()}
             description = {**description, "source": source, "files": read}
         try:
             return json.loads(json.dumps(description, default=_plain, allow_nan=False))
@@ -144,11 +144,6 @@ def _interval(low: float, high: float, open_low: bool) -> str:
     if math.isinf(high):
         return f"of at least {low:g}"
     return f"in {'(' if open_low else '['}{low:g}, {high:g}]"
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "blake2b").hexdigest()
 
 
 def _plain(value: Any) -> Any:

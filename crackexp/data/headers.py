@@ -1,4 +1,4 @@
-"""Reads the heads of image files, of any size: how large an image is, how many pages a file has, what EXIF says."""
+"""Reads the headers of image files of any size: how large an image is, how many pages a file has, what EXIF says."""
 
 import warnings
 from contextlib import suppress
@@ -10,14 +10,15 @@ from PIL import Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 from crackexp.data.pixels import (
     MAX_PIXELS,
     READ_BY_PILLOW,
-    TooManyPixelsError,
     UnusableImageError,
     pages_in,
     reasons,
+    require_at_most,
     turn_to,
 )
 
-_OF_ANY_SIZE = (TiffImagePlugin.TiffImageFile, PngImagePlugin.PngImageFile, JpegImagePlugin.JpegImageFile)
+OF_ANY_SIZE = (TiffImagePlugin.TiffImageFile, PngImagePlugin.PngImageFile, JpegImagePlugin.JpegImageFile)
+"""Pillow's classes of the formats of which a photo of a survey may have any size."""
 
 # Pillow warns of a size that is checked here before anything is decoded, and that a photo of a survey may have.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -33,7 +34,7 @@ def open_image(stream: BinaryIO) -> Image.Image:
     try:
         return Image.open(stream, formats=READ_BY_PILLOW)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        for plugin in _OF_ANY_SIZE:
+        for plugin in OF_ANY_SIZE:
             stream.seek(0)
             with suppress(SyntaxError):
                 return plugin(stream)
@@ -44,12 +45,11 @@ def check_size(stream: BinaryIO, max_pixels: int, page: int = 0) -> None:
     """Raises what `decode` raises where a page of an image file is too large, or where there is none."""
     with reasons(max_pixels), open_image(stream) as image:
         turn_to(image, page)
-        if image.width * image.height > max_pixels:
-            raise TooManyPixelsError(f"{image.width} x {image.height} pixels are more than {max_pixels:,}")
+        require_at_most(image, max_pixels)
 
 
 def exif_of(image: Image.Image) -> Image.Exif:
-    """Returns what EXIF says at the head of a file; `getexif` of a PNG would decode the pixels to look behind them."""
+    """Returns the EXIF of a header alone; `getexif` of a PNG would decode the pixels to look behind them."""
     return Image.Image.getexif(image)
 
 
