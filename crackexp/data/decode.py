@@ -10,7 +10,7 @@ from crackexp.data.headers import check_size
 from crackexp.data.pixels import MAX_PIXELS, DecodedImage, TooManyPixelsError, UnusableImageError, decode
 from crackexp.errors import DataError
 
-PIXELS_VERSION = 2
+PIXELS_VERSION = 3
 """Raised by one whenever decoding or resizing begins to give other pixels: stored embeddings carry it in their key."""
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from crackexp.arrays import load_kept, save_kept
 from crackexp.data.decode import CheckedFile
 
-_RULES = 2
+_RULES = 3
 """Raised when what counts as a usable image changes: every file is then checked anew."""
 _LAYOUT = {"files": ("U", ("n",)), "stamps": ("i", ("n", 2)), "digests": ("U", ("n",)), "doubts": ("U", ("n",))}
 

@@ -31,7 +31,9 @@ EXIF_ORIENTATION = 0x0112
 _JPEG_END = b"\xff\xd9"
 _PNG_COLOUR_TYPES = (2, 4, 6)
 _DEPTHS = (8, 10, 12, 14, 16)
-_NEW_SUBFILE_TYPE, _BITS_PER_SAMPLE, _MAX_SAMPLE_VALUE, _S_MIN, _S_MAX = 254, 258, 281, 340, 341
+_SIGNED, _SEPARATE = 2, 2
+_NEW_SUBFILE_TYPE, _SUBFILE_TYPE, _BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANAR = 254, 255, 258, 262, 284
+_MAX_SAMPLE_VALUE, _SAMPLE_FORMAT, _S_MIN, _S_MAX = 281, 339, 340, 341
 
 pi_heif.register_heif_opener()
 # Pillow warns above this number and refuses above twice as much: its default warns at half of what
@@ -127,7 +129,7 @@ def turn_to(image: Image.Image, page: int) -> list[int]:
     pages = pages_in(image)
     if page >= len(pages):
         raise UnusableImageError(f"it has {len(pages)} pages, and no page {page + 1}")
-    if len(pages) > 1:
+    if image.tell() != pages[page]:
         image.seek(pages[page])
     return pages
 
@@ -146,7 +148,8 @@ def reasons(max_pixels: int) -> Iterator[None]:
     except (UnusableImageError, MemoryError):
         raise
     except Image.UnidentifiedImageError:
-        raise UnusableImageError(f"not a {FORMATS} image, or damaged at its beginning") from None
+        reason = f"not a {FORMATS} image, of a rare kind of these, or damaged at its beginning"
+        raise UnusableImageError(reason) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise TooManyPixelsError(f"it has more than {max_pixels:,} pixels") from None
     except Exception as error:  # Pillow's decoders raise a dozen types on broken bytes
@@ -162,7 +165,8 @@ def pages_in(image: Image.Image) -> list[int]:
         own = []
         for frame in frames:
             image.seek(frame)
-            if not int(image.tag_v2.get(_NEW_SUBFILE_TYPE, 0)) & 0b101:  # a reduced copy, or a transparency mask
+            reduced_or_mask = _tag(image, _NEW_SUBFILE_TYPE, 0) & 0b101 or _tag(image, _SUBFILE_TYPE, 0) == 2
+            if not reduced_or_mask:
                 own.append(frame)
         image.seek(0)
         return own or [0]
@@ -185,16 +189,23 @@ def _to_rgb(image: Image.Image, data: bytes, frame: int) -> tuple[np.ndarray, li
     """Returns the pixels, uint8 (height, width, 3), and what is in doubt about their depth."""
     if image.mode == "F":
         raise UnusableImageError(FLOAT)
+    turned_already = isinstance(image, TiffImagePlugin.TiffImageFile)
     if image.mode.startswith("I"):
-        samples = np.asarray(ImageOps.exif_transpose(image))[..., None]
+        samples, turned_already = np.asarray(ImageOps.exif_transpose(image))[..., None], True
+        hidden = image.info.get("transparency")
+        if hidden is not None:
+            opacity = np.where(samples == hidden, 0, 65535).astype(np.uint16)
+            samples = np.concatenate([samples, samples, samples, opacity], axis=2)
     elif _is_deep_colour(image, data):
         samples = _deep_samples(data, frame)[..., : 4 if image.has_transparency_data else 3]
+    elif _tag(image, _SAMPLE_FORMAT, 1) == _SIGNED:
+        raise UnusableImageError("its samples are signed 8-bit numbers; save it as unsigned 8 bit")
     else:
         return usual_rgb(ImageOps.exif_transpose(image)), []
     colours = samples[..., :3]
-    low, high, doubts = depth_range(int(colours.min()), int(colours.max()), *declared_range(image, data))
-    pixels = deep_rgb(samples, low, high)
-    if samples.shape[2] == 1:
+    black, white, doubts = depth_range(int(colours.min()), int(colours.max()), *declared_range(image, data))
+    pixels = deep_rgb(samples, *((white, black) if white_is_zero(image) else (black, white)))
+    if turned_already:
         return pixels, doubts
     upright = Image.fromarray(pixels)
     upright.getexif()[EXIF_ORIENTATION] = image.getexif().get(EXIF_ORIENTATION, 1)
@@ -209,16 +220,17 @@ def usual_rgb(image: Image.Image) -> np.ndarray:
     return np.array(image.convert("RGB"))
 
 
-def deep_rgb(samples: np.ndarray, low: int, high: int) -> np.ndarray:
+def deep_rgb(samples: np.ndarray, black: int, white: int) -> np.ndarray:
     """Returns samples of more than 8 bits as pixels, uint8 (height, width, 3).
 
     Args:
         samples: An integer array (height, width, 1, 3 or 4): gray, RGB, or RGB and opacity.
-        low: The colour sample that means black.
-        high: The colour sample that means white.
+        black: The colour sample that means black.
+        white: The colour sample that means white, which may be the smaller one.
     """
-    span = high - low
-    colours = (np.clip(samples[..., :3].astype(np.int64) - low, 0, span) * 255 + span // 2) // span
+    span = white - black
+    shades = np.clip(samples[..., :3].astype(np.int64), min(black, white), max(black, white)) - black
+    colours = (shades * 255 + span // 2) // span
     colours = colours.astype(np.uint8)
     if samples.shape[2] == 4:
         alpha = samples[..., 3:].astype(np.float32) / 65535
@@ -226,19 +238,27 @@ def deep_rgb(samples: np.ndarray, low: int, high: int) -> np.ndarray:
     return np.repeat(colours, 3, axis=2) if samples.shape[2] == 1 else colours
 
 
+def white_is_zero(image: Image.Image) -> bool:
+    """Whether the samples of a deep gray TIFF are those of a negative, which Pillow gives as they are stored."""
+    return image.mode.startswith("I") and _tag(image, _PHOTOMETRIC, 1) == 0
+
+
+def _tag(image: Image.Image, number: int, default: int) -> int:
+    """Returns the first value of a tag of the present page of a TIFF, and `default` where there is none."""
+    value = image.tag_v2.get(number) if isinstance(image, TiffImagePlugin.TiffImageFile) else None
+    value = value[0] if isinstance(value, tuple) else value
+    return default if value is None else int(value)
+
+
 def declared_range(image: Image.Image, data: bytes) -> tuple[int, int | None, int | None]:
-    """Returns the samples that mean black and white, and the bits, as far as the file declares them."""
+    """Returns the smallest and the largest sample, and the bits, as far as the file declares them."""
     if isinstance(image, TiffImagePlugin.TiffImageFile):
-
-        def tag(number: int) -> int | None:
-            value = image.tag_v2.get(number)
-            value = value[0] if isinstance(value, tuple) else value
-            return None if value is None else int(value)
-
-        depth, high = tag(_BITS_PER_SAMPLE) or 16, tag(_S_MAX) or tag(_MAX_SAMPLE_VALUE)
+        depth = _tag(image, _BITS_PER_SAMPLE, 16)
+        high = _tag(image, _S_MAX, 0) or _tag(image, _MAX_SAMPLE_VALUE, 0) or None
         if high is None and depth < 16:
             high = 2**depth - 1
-        return (tag(_S_MIN) or 0) if high else 0, high, None
+        signed = depth == 16 and _tag(image, _SAMPLE_FORMAT, 1) == _SIGNED
+        return _tag(image, _S_MIN, 0) if high else 0, high, 15 if signed else None
     if isinstance(image, PngImagePlugin.PngImageFile):
         start = data.find(b"sBIT", 0, data.find(b"IDAT"))
         return 0, None, data[start + 4] if start > 0 else None
@@ -248,20 +268,20 @@ def declared_range(image: Image.Image, data: bytes) -> tuple[int, int | None, in
 def depth_range(
     darkest: int, brightest: int, low: int, high: int | None, bits: int | None
 ) -> tuple[int, int, list[str]]:
-    """Returns the samples that mean black and white, and the doubt about their depth where it is guessed.
+    """Returns the smallest and the largest sample of the depth, and the doubt about it where it is guessed.
 
     Args:
         darkest: The smallest colour sample of the image.
         brightest: The largest colour sample of the image.
-        low: The sample that means black.
-        high: The sample that means white; None where the file does not say.
+        low: The smallest sample that the file declares.
+        high: The largest sample that the file declares; None where it does not say.
         bits: The significant bits that the file declares; None where it does not say.
 
     Raises:
         UnusableImageError: The samples do not fit into 16 bits.
     """
     if darkest < 0 or brightest > 65535:
-        raise UnusableImageError("32-bit gray pixels outside 0 to 65535")
+        raise UnusableImageError("gray samples outside 0 to 65535 have no fixed range; save it as 8 or 16 bit")
     if high is not None and low < high:
         return low, high, []
     depth = next(depth for depth in sorted({*_DEPTHS, bits or 16}) if brightest < 2**depth)
@@ -276,7 +296,11 @@ def _is_deep_colour(image: Image.Image, data: bytes) -> bool:
         return data[24] == 16 and data[25] in _PNG_COLOUR_TYPES
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         bits = image.tag_v2.get(_BITS_PER_SAMPLE, (8,))
-        return len(bits) >= 3 and max(bits) > 8
+        if len(bits) < 3 or max(bits) <= 8:
+            return False
+        if _tag(image, _PLANAR, 1) == _SEPARATE:
+            raise UnusableImageError("its samples of more than 8 bits lie in a plane for each colour; interleave them")
+        return True
     return False
 
 

@@ -26,12 +26,13 @@ from crackexp.data.pixels import (
     reasons,
     turn_to,
     usual_rgb,
+    white_is_zero,
 )
 
 PICTURE_SIDE = 8192
 """The longer side of the picture that is kept of a large photo has at most so many pixels."""
 
-_TYPES = {"uchar": np.uint8, "ushort": np.uint16, "int": np.int32}
+_TYPES = {"uchar": np.uint8, "ushort": np.uint16, "short": np.int16, "int": np.int32, "uint": np.uint32}
 _HEADER_BYTES = 2**20
 
 
@@ -233,12 +234,16 @@ class _Samples:
                 self._orientation = exif_of(header).get(EXIF_ORIENTATION, 1)
                 self.turned = self._orientation in range(3, 9)
                 self._cmyk, self._alpha = header.mode == "CMYK", header.has_transparency_data
+                self._inverted = white_is_zero(header)
+                if header.mode == "YCbCr":
+                    raise UnusableImageError("a TIFF of this size with plain YCbCr samples is not read; save it as RGB")
                 declared = declared_range(header, start)
         image = self._stored("sequential")
         if image.format in ("float", "double"):
             raise UnusableImageError(FLOAT)
         deep = image.format != "uchar"
-        if image.format not in _TYPES or (deep and (self._cmyk or (image.format == "int" and image.bands > 1))):
+        gray_alone = image.format in ("short", "int", "uint") and image.bands > 1
+        if image.format not in _TYPES or (deep and self._cmyk) or gray_alone:
             raise UnusableImageError(f"{image.bands} samples of the type {image.format} a pixel are not read")
         self._colours = 4 if self._cmyk else 1 if image.bands <= 2 else 3
         self._range = 0, 255
@@ -246,8 +251,8 @@ class _Samples:
         if deep:
             extremes = image.extract_band(0, n=self._colours).stats()
             darkest, brightest = (int(extremes(column, 0)[0]) for column in (0, 1))
-            low, high, self.doubts = depth_range(darkest, brightest, *declared)
-            self._range = low, high
+            black, white, self.doubts = depth_range(darkest, brightest, *declared)
+            self._range = (white, black) if self._inverted else (black, white)
 
     def open(self) -> Any:
         """Returns the upright image of libvips, whose pixels are still to be read."""
@@ -272,12 +277,13 @@ class _Samples:
         return usual_rgb(Image.fromarray(np.ascontiguousarray(samples[..., 0] if samples.shape[2] == 1 else samples)))
 
     def _stored(self, access: str) -> Any:
-        """Returns the image of libvips as it is stored."""
+        """Returns the image of libvips as it is stored, without turning a negative into a positive."""
         import pyvips
 
         # A source, since `Image.new_from_file` takes brackets at the end of a name for options.
         source = pyvips.Source.new_from_file(self._file)
-        return pyvips.Image.new_from_source(source, "", access=access, **self._options)
+        image = pyvips.Image.new_from_source(source, "", access=access, **self._options)
+        return image.invert() if self._inverted else image
 
 
 def _reason(error: Any, turned: bool = False) -> str:

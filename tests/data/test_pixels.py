@@ -1,11 +1,13 @@
 """Depths, pages and kinds of image files: what is read, and what is said to be in doubt."""
 
 import io
+import struct
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import pyvips
 from PIL import Image, PngImagePlugin
 
 from crackexp.data.headers import count_pages
@@ -31,6 +33,10 @@ def saved(image: Image.Image, kind: str, **options: object) -> bytes:
     stream = io.BytesIO()
     image.save(stream, kind, **options)
     return stream.getvalue()
+
+
+def tiff(values: np.ndarray) -> bytes:
+    return pyvips.Image.new_from_array(values).tiffsave_buffer()
 
 
 def png(values: np.ndarray) -> bytes:
@@ -140,15 +146,66 @@ def test_a_16_bit_page_is_read_by_its_number() -> None:
         np.testing.assert_array_equal(decode(data.tobytes(), page=number).pixels, scaled(page[..., ::-1], 65535))
 
 
-def test_a_reduced_copy_in_a_tiff_is_no_page() -> None:
+@pytest.mark.parametrize("tag", [{254: 1}, {255: 2}])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_reduced_copy_in_a_tiff_is_no_page(tag: dict[int, int], first: bool) -> None:
     image = Image.fromarray(draw_patch(3, 1, True, 64))
     small = image.resize((16, 16))
-    small.encoderinfo = {"tiffinfo": {254: 1}}
-    data = saved(image, "TIFF", save_all=True, append_images=[small])
+    image.encoderinfo, small.encoderinfo = {"tiffinfo": {254: 0}}, {"tiffinfo": tag}
+    one, other = (small, image) if first else (image, small)
+    data = saved(one, "TIFF", save_all=True, append_images=[other], tiffinfo=tag if first else {254: 0})
     with Image.open(io.BytesIO(data)) as opened:
         assert opened.n_frames == 2
     assert count_pages(io.BytesIO(data)) == 1
-    assert decode(data).pages == 1
+    found = decode(data)
+    assert found.pages == 1
+    np.testing.assert_array_equal(found.pixels, np.asarray(image))
+
+
+@pytest.mark.parametrize("bits", [12, 16])
+def test_a_deep_tiff_in_which_white_is_zero_is_a_positive(bits: int) -> None:
+    values = samples(bits, 20, 30)
+    found = decode(saved(Image.fromarray(values), "TIFF", tiffinfo={262: 0}))
+    np.testing.assert_array_equal(found.pixels[..., 0], scaled(2**bits - 1 - values.astype(int), 2**bits - 1))
+
+
+@pytest.mark.parametrize("bits", [12, 15])
+def test_signed_samples_of_16_bits_are_scaled_by_what_they_can_hold(bits: int) -> None:
+    values = samples(bits, 20, 30).astype(np.int16)
+    found = decode(tiff(values))
+    np.testing.assert_array_equal(found.pixels[..., 0], scaled(values, 2**bits - 1))
+    assert len(found.doubts) == (bits < 15)
+
+
+@pytest.mark.parametrize(
+    ("samples", "reason"),
+    [
+        (np.arange(-50, 50, dtype=np.int8).reshape(10, 10), "signed 8-bit"),
+        (np.arange(-50, 50, dtype=np.int16).reshape(10, 10), "no fixed range"),
+        (np.arange(100, dtype=np.uint32).reshape(10, 10) * 40_000_000, "no fixed range"),
+        (np.arange(100, dtype=np.float64).reshape(10, 10), "rare kind"),
+    ],
+)
+def test_samples_without_a_known_range_are_refused(samples: np.ndarray, reason: str) -> None:
+    with pytest.raises(UnusableImageError, match=reason):
+        decode(tiff(samples))
+
+
+def test_planes_of_16_bits_are_refused() -> None:
+    """OpenCV would read them as noise."""
+    data = bytearray(tiff(samples(16, 20, 30, 3)))
+    tag = data.find(struct.pack("<HHI", 284, 3, 1))
+    data[tag + 8] = 2
+    with pytest.raises(UnusableImageError, match="plane"):
+        decode(bytes(data))
+
+
+def test_a_transparent_shade_of_16_bits_is_laid_over_white() -> None:
+    values = samples(16, 20, 30)
+    values[5] = 777
+    found = decode(saved(Image.fromarray(values), "PNG", transparency=777))
+    assert (found.pixels[5] == 255).all()
+    np.testing.assert_array_equal(found.pixels[6, :, 1], scaled(values[6], 65535))
 
 
 @pytest.mark.parametrize("level", [0, 3, 128, 252, 255])

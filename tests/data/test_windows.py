@@ -43,6 +43,10 @@ def vips(**options: object) -> Save:
     return lambda path: pyvips.Image.new_from_array(scene()).write_to_file(str(path), **options)
 
 
+def vips_gray(kind: type[np.generic], factor: int) -> Save:
+    return lambda path: pyvips.Image.new_from_array(scene(1)[..., 0].astype(kind) * factor).write_to_file(str(path))
+
+
 def deep(bits: int, channels: int, **tags: object) -> Save:
     """Samples of `bits` in a file of 16 bits a sample."""
 
@@ -100,6 +104,11 @@ KINDS: dict[str, Save] = {
     "16 bit.tif": pillow("I;16"),
     "12 bit gray.png": deep(12, 1),
     "12 bit gray.tif": deep(12, 1),
+    "white is zero in 16 bit.tif": pillow("I;16", tiffinfo={262: 0}),
+    "white is zero in 12 bit.tif": deep(12, 1, tiffinfo={262: 0}),
+    "signed 16 bit.tif": vips_gray(np.int16, 127),
+    "unsigned 32 bit.tif": vips_gray(np.uint32, 251),
+    "clear shade of 16 bit.png": pillow("I;16", transparency=251 * 7),
     "declared gray.tif": deep(12, 1, tiffinfo={281: 5000}),
     "16 bit colours.png": deep(16, 3),
     "16 bit colours.tif": deep(16, 3),
@@ -154,6 +163,15 @@ def test_a_turned_photo_is_upright(orientation: int, suffix: str, tmp_path: Path
     path = tmp_path / f"turned.{suffix}"
     Image.fromarray(scene()).save(path, exif=exif)
     np.testing.assert_array_equal(read(WindowedPhoto(path)), load_image(path))
+
+
+def test_a_turned_photo_of_16_bit_colours_is_upright(tmp_path: Path) -> None:
+    deep(16, 3)(tmp_path / "a.tif")
+    stored, image = load_image(tmp_path / "a.tif"), pyvips.Image.new_from_file(str(tmp_path / "a.tif")).copy()
+    image.set_type(pyvips.GValue.gint_type, "orientation", 6)
+    image.write_to_file(str(tmp_path / "turned.tif"))
+    np.testing.assert_array_equal(load_image(tmp_path / "turned.tif"), np.rot90(stored, -1))
+    np.testing.assert_array_equal(read(WindowedPhoto(tmp_path / "turned.tif")), np.rot90(stored, -1))
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png"])
@@ -228,12 +246,13 @@ def test_a_damaged_photo_is_refused_with_a_reason(
         ("a.jpg", {"progressive": True}, "progressive"),
         ("a.bmp", {}, "BMP file of this size"),
         ("a.webp", {}, "WEBP file of this size"),
+        ("ycbcr.tif", {}, "YCbCr"),
     ],
 )
 def test_what_cannot_be_read_in_bands_is_refused(
     name: str, options: dict[str, bool], reason: str, tmp_path: Path
 ) -> None:
-    Image.fromarray(scene()).save(tmp_path / name, **options)
+    Image.fromarray(scene()).convert("YCbCr" if name == "ycbcr.tif" else "RGB").save(tmp_path / name, **options)
     with pytest.raises(ImageError, match=reason):
         WindowedPhoto(tmp_path / name)
 
