@@ -6,7 +6,16 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from crackexp.data.accounting import Account
-from crackexp.data.listing import is_image, is_litter, list_images, without_links
+from crackexp.data.listing import (
+    FoundImage,
+    is_file,
+    is_folder,
+    is_image,
+    is_link,
+    is_litter,
+    list_images,
+    without_links,
+)
 from crackexp.errors import DataError, about
 from crackexp.names import visible
 from crackexp.overrides import as_typed
@@ -39,25 +48,34 @@ def class_members(
     noted = Account()
     folders = _class_folders(root, classes, noted)
     inside = {os.path.realpath(root / name) for name in folders}
-    found = without_links({name: list_images(root / name, noted, inside) for name in folders}, noted)
+    listed = {name: list_images(root / name, noted, inside) for name in folders}
+    found = without_links(listed, noted)
     for name in [name for name, images in found.items() if not images]:
         if classes is not None:
             raise DataError(
-                f"The class folder {root / name} holds no images. Fill it, or leave it out of dataset.classes. "
+                f"The class folder {root / name} holds no images{_of_its_own(listed[name])}. Fill it, or leave it out "
+                "of dataset.classes. "
                 f"Received: dataset.classes=[{','.join(classes)}]"
             )
-        noted.leave_out(str(root / name), "a folder without images, so no class", may_be_image=False)
+        if str(root / name) not in {one.file for one in noted.left_out}:  # else it could not be read
+            reason = f"a folder without images{_of_its_own(listed[name])}, so no class"
+            noted.leave_out(str(root / name), reason, may_be_image=False)
         del found[name]
     if not found:
         raise DataError(
-            f"The folders {', '.join(folders)} of {root} hold no images. Give a folder with one folder of images for "
-            f"each class. Received: dataset.path={root}"
+            f"The folders {', '.join(folders)} of {root} hold no images{_of_its_own(*listed.values())}. Give a folder "
+            f"with one folder of images for each class. Received: dataset.path={root}"
         )
     if account is not None:
         account.add(noted.renamed(lambda file: os.path.relpath(file, root)))
     return sorted(
         (image.path.relative_to(root).as_posix(), visible(name)) for name, images in found.items() for image in images
     )
+
+
+def _of_its_own(*listed: Sequence[FoundImage]) -> str:
+    """Returns how a folder that is left without images goes on in a message: all it had were links to others."""
+    return " but links to files that stand elsewhere too" if any(listed) else ""
 
 
 def _class_folders(root: Path, classes: Sequence[str] | None, account: Account) -> list[str]:
@@ -68,18 +86,22 @@ def _class_folders(root: Path, classes: Sequence[str] | None, account: Account) 
     """
     folders, loose = [], []
     children = sorted(root.iterdir())
-    own = {child.resolve() for child in children if child.is_dir() and not child.is_symlink()}
+    own = {child.resolve() for child in children if is_folder(child) and not is_link(child)}
     for child in children:
         if is_litter(child.name):
             account.ignore(str(child))
-        elif not child.is_dir():
+        elif not is_folder(child):
             beside = Account()
-            if is_image(child, beside) or beside.left_out:
+            image = is_image(child, beside)
+            if is_link(child) and not image:  # perhaps to a class, in a place that is not there now
+                account.add(beside)
+                continue
+            if image or beside.left_out:
                 loose.append(child.name)
             account.ignored.update(beside.ignored)
         elif root.resolve().is_relative_to(child.resolve()):
             account.leave_out(str(child), "a link back to the dataset, so no class", may_be_image=False)
-        elif child.is_symlink() and child.resolve() in own:
+        elif is_link(child) and child.resolve() in own:
             account.leave_out(str(child), "a link to another of the folders, so no class", may_be_image=False)
         else:
             folders.append(child.name)
@@ -115,14 +137,18 @@ def _table_hint(root: Path) -> str:
 
 def is_table(path: Path) -> bool:
     """Whether a path is a file that is read as a table of labels, see `read_labels`."""
-    return path.suffix.lower() in TABLE_SUFFIXES and path.is_file()
+    return path.suffix.lower() in TABLE_SUFFIXES and is_file(path)
 
 
 def require_folder(path: Path) -> None:
     """Raises DataError where `path` is not a folder with something in it."""
-    if path.is_file():
+    if is_file(path):
         raise DataError(f"A folder of images is needed, this is a file. Received: dataset.path={path}")
-    if not path.is_dir():
+    try:
+        found = path.is_dir()
+    except OSError as error:
+        _refuse(error)
+    if not found:
         nearest = next((parent for parent in path.absolute().parents if parent.is_dir()), path)
         raise DataError(f"There is no such folder; {nearest} is as far as it goes. Received: dataset.path={path}")
     try:

@@ -14,6 +14,7 @@ import numpy as np
 
 from crackexp.csv_text import csv_text
 from crackexp.data.accounting import Account
+from crackexp.data.contradictions import contradictions, links_across_classes
 from crackexp.data.decode import CheckedFile, check_file
 from crackexp.data.digests import DigestCache, root_key
 from crackexp.decisions import Classes, positives_of
@@ -213,34 +214,25 @@ def build_index(
     if not index.positives and len(class_names) > 1:
         raise DataError(f"The positive class is none of {', '.join(class_names)}. Received: {positive} for {root}")
     checked = _check(root, index.files, Path(cache) / "index")
-    for file, one in zip(index.files.tolist(), checked, strict=True):
-        if one.reason is None:
+    linked = links_across_classes(root, index.files, index.labels, checked, class_names)
+    for row, (file, one) in enumerate(zip(index.files.tolist(), checked, strict=True)):
+        if row in linked:
+            account.leave_out(file, *linked[row])
+        elif one.reason is None:
             account.doubt(file, one.doubts)
         else:
             account.leave_out(file, one.reason)
     if account.exit_status:
         _report_bad_files(root, account, Path(cache) / "index", on_bad_file)
-    good = np.array([one.reason is None for one in checked], dtype=bool)
+    good = np.array([one.reason is None and row not in linked for row, one in enumerate(checked)], dtype=bool)
     for row, name in enumerate(class_names):
         if name not in missing and not np.any(index.labels[good] == row):
             raise DataError(f"The class {name} has no usable image. Received: {root}")
     index = replace(index, digests=np.array([one.digest for one in checked], dtype="<U32")).subset(good)
     account.used = len(index)
-    for file, reason in _contradictions(index):
-        account.doubt(file, [reason])
+    for row, reason in contradictions(index.files, index.labels, index.digests, class_names):
+        account.doubt(str(index.files[row]), [reason])
     return index
-
-
-def _contradictions(index: ImageIndex) -> list[tuple[str, str]]:
-    """Returns each file whose very bytes stand in another class too, with a word on where."""
-    _, first, copy_of = np.unique(index.digests, return_index=True, return_inverse=True)
-    found = []
-    for row in np.flatnonzero(index.labels != index.labels[first[copy_of]]):
-        mate = first[copy_of[row]]
-        for one, other in ((row, mate), (mate, row)):
-            name = index.class_names[index.labels[other]]
-            found.append((str(index.files[one]), f"the same bytes are {name} in {index.files[other]}"))
-    return found
 
 
 def _limited(index: ImageIndex, class_names: Sequence[str], limit: int) -> np.ndarray:

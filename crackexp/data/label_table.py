@@ -8,6 +8,7 @@ from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
+from crackexp.data.listing import is_file
 from crackexp.data.parts import part_of
 from crackexp.errors import DataError
 
@@ -60,29 +61,32 @@ def read_labels(table: Path, files_must_exist: bool) -> list[Labelled]:
     """
     header, *rows = _cells(table)
     columns = _columns(table, header[1])
-    found: dict[Path, Labelled] = {}
+    found: dict[str, Labelled] = {}
     problems: list[str] = []
+    missing = 0
     for line, cells in rows:
         try:
             row = _row(table, header[1], columns, line, cells)
         except ValueError as error:
             problems.append(f"line {line}: {error}")
             continue
-        first = found.setdefault(row.file, row)
+        first = found.setdefault(os.path.realpath(row.file), row)
+        name = row.file.name if first.file == row.file else f"{row.file}, by a link the same file as {first.file},"
         if first.label != row.label:
-            problems.append(f"line {line}: {row.file.name} is {row.label} here and {first.label} on line {first.line}")
+            problems.append(f"line {line}: {name} is {row.label} here and {first.label} on line {first.line}")
         elif first[3:] != row[3:]:
             said = [value or "" for value in (*first[3:], *row[3:])]
             problems.append(
-                f"line {line}: {row.file.name} has the split and group {said[2]} {said[3]} here, and {said[0]} "
+                f"line {line}: {name} has the split and group {said[2]} {said[3]} here, and {said[0]} "
                 f"{said[1]} on line {first.line}"
             )
-        elif first is row and files_must_exist and not row.file.is_file():
+        elif first is row and files_must_exist and not is_file(row.file):
             problems.append(f"line {line}: there is no file {row.file}")
+            missing += 1
     if problems:
         shown = "".join(f"\n  {problem}" for problem in problems[:_SHOWN])
         more = f"\n  and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-        skip = ", or leave missing files out with dataset.on_bad_file=skip" if files_must_exist else ""
+        skip = ", or leave missing files out with dataset.on_bad_file=skip" if missing else ""
         raise DataError(
             f"{len(problems)} rows of the table of labels are wrong:{shown}{more}\nPaths are relative to the folder of "
             f"the table. Mend the rows{skip}. Received: {table}"
@@ -148,6 +152,8 @@ def _row(table: Path, header: Sequence[str], columns: dict[str, int], line: int,
         raise ValueError(f"{len(cells)} cells instead of {len(header)}")
     if not cells[columns["file"]]:
         raise ValueError("no file")
+    if "\0" in cells[columns["file"]]:
+        raise ValueError("a null character in the path of the file")
     label = cells[columns["label"]] if "label" in columns else _marked(header, columns, cells)
     if not label:
         raise ValueError("no label")
@@ -178,7 +184,7 @@ def _marked(header: Sequence[str], columns: dict[str, int], cells: Sequence[str]
 def _place(folder: Path, text: str) -> Path:
     """Returns the absolute path that a cell means; with backslashes, as Windows writes it, where it is there so."""
     path = folder / Path(text).expanduser()
-    if "\\" in text and not path.exists():
+    if "\\" in text and not is_file(path):
         path = folder / text.replace("\\", "/")
     return Path(os.path.normpath(path.absolute()))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from crackexp.data.accounting import Account
 from crackexp.data.folder import TABLE_SUFFIXES, class_members, is_table, require_folder
 from crackexp.data.label_table import read_labels
-from crackexp.data.listing import is_image, list_images, subfolders
+from crackexp.data.listing import is_file, is_folder, is_image, list_images, subfolders
 from crackexp.data.parts import part_folders, part_of, parts_in_classes
 from crackexp.data.sdnet_layout import class_folders
 from crackexp.errors import DataError
@@ -51,10 +51,11 @@ def list_labelled(path: Path, classes: Sequence[str] | None, files_must_exist: b
     """
     if is_table(path):
         return _from_table(path, classes, files_must_exist)
-    if path.is_file():
+    if is_file(path):
         suffixes = " or ".join(sorted(TABLE_SUFFIXES))
         raise DataError(
-            f"A folder of images, or a table of labels ({suffixes}), is needed; this is a file of another kind. "
+            f"A folder of images, or a table of labels ({suffixes}), is needed; this is a file of another kind. Unpack "
+            "an archive first. "
             f"Received: dataset.path={path}"
         )
     require_folder(path)
@@ -121,7 +122,7 @@ def _from_parts(
     parts: list[str] = []
     account = Account()
     for child in sorted(root.iterdir()):
-        if not child.is_dir() and is_image(child, account):
+        if not is_folder(child) and is_image(child, account):
             account.leave_out(str(child), "it stands beside the parts of the split")
     account = account.renamed(lambda file: os.path.relpath(file, root))
     names: dict[str, set[str]] = {}

@@ -44,8 +44,10 @@ _SIGNATURES = {
     b"II+\0": "TIFF",
     b"MM\0+": "TIFF",
     b"\0\0\0\x0cjP  ": "JPEG 2000",
+    b"\xff\x4f\xff\x51": "JPEG 2000",
 }
-_HEIF_BRANDS = (b"heic", b"heix", b"mif1", b"msf1", b"hevc", b"avif", b"avis")
+_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)
+_HEIF_BRANDS = (b"hei", b"hev", b"mif", b"msf", b"avi")
 _LITTER = frozenset({"__MACOSX", "@eaDir", "Thumbs.db", "ehthumbs.db", "desktop.ini", "$RECYCLE.BIN"})
 _MASK_ENDINGS = ("mask", "masks", "gt", "groundtruth", "ground_truth", "label", "labels", "seg", "annotation")
 
@@ -57,12 +59,27 @@ class FoundImage:
     Attributes:
         path: The path by which it was found.
         real: The same file with all symbolic links resolved.
-        linked: Whether the file, or a folder between it and the folder that was listed, is a symbolic link.
+        linked: Whether the file, the folder that was listed, or a folder between them is a symbolic link.
     """
 
     path: Path
     real: str
     linked: bool
+
+
+def is_file(path: Path) -> bool:
+    """Whether a path leads to a file; False, unlike in pathlib, where a folder above it cannot be looked into."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a path leads to a folder; False where a folder above it cannot be looked into."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def is_link(path: Path) -> bool:
+    """Whether a path is a symbolic link; False where a folder above it cannot be looked into."""
+    return os.path.islink(path)  # noqa: PTH114
 
 
 def is_litter(name: str) -> bool:
@@ -89,8 +106,11 @@ def is_image(path: Path, account: Account, beside: Collection[str] = ()) -> bool
     try:
         regular = stat.S_ISREG(path.stat().st_mode)
         kind = None if readable or not regular else _kind(path)
-    except OSError:  # such as a broken link: reading an image tells why, and what is no image does not matter
+    except OSError as error:  # such as a broken link; reading an image tells why
         regular, kind = True, None
+        if not suffix:  # it may have led to an image or to a folder of them
+            account.leave_out(str(path), describe(error))
+            return False
     if kind:
         account.leave_out(str(path), f"{kind} by its content; give its name the suffix of that kind")
     elif not readable:
@@ -122,6 +142,7 @@ def list_images(folder: Path, account: Account, inside: Collection[str] = ()) ->
         The images, in the order of a sorted walk.
     """
     top = os.path.realpath(folder)
+    own = Path(os.path.realpath(Path(folder).absolute().parent), Path(folder).absolute().name)
     listed = {top, *inside}
     entered: set[str] = set()
     found: list[FoundImage] = []
@@ -140,18 +161,18 @@ def list_images(folder: Path, account: Account, inside: Collection[str] = ()) ->
             child = Path(parent, name)
             if is_litter(name):
                 account.ignore(f"{child}/")
-            elif child.is_symlink() and (reason := _leads_back(child, listed)):
+            elif is_link(child) and (reason := _leads_back(child, listed)):
                 account.leave_out(str(child), reason, may_be_image=False)
             else:
                 continue
             folders.remove(name)
         folders.sort()
-        linked = real != str(Path(top, os.path.relpath(parent, folder)))
+        linked = real != str(Path(own, os.path.relpath(parent, folder)))
         beside = {Path(name).stem for name in files}
         for path in (Path(parent, name) for name in sorted(files)):
             if not is_image(path, account, beside):
                 continue
-            if path.is_symlink():
+            if is_link(path):
                 found.append(FoundImage(path, os.path.realpath(path), True))
             else:
                 found.append(FoundImage(path, f"{real}{os.sep}{path.name}", linked))
@@ -162,7 +183,7 @@ def without_links(found: Mapping[str, Sequence[FoundImage]], account: Account) -
     """Leaves out links to files that are listed anyway, so that each file is listed once, and has one label.
 
     Of several paths to one file the one that is no link is kept. Where there is none, the first is, unless the paths
-    stand in several classes: then none is, since nobody knows which class is meant.
+    stand in several classes: then none is, since nobody knows which class is meant, and the image is missed.
 
     Args:
         found: The images of each class.
@@ -185,17 +206,20 @@ def without_links(found: Mapping[str, Sequence[FoundImage]], account: Account) -
             if kept[image.real] is None:
                 classes = ", ".join(sorted({other for other, _ in paths[image.real]}))
                 reason = f"a link to {image.real}, which the classes {classes} link to"
-            account.leave_out(str(image.path), reason, may_be_image=False)
+            account.leave_out(str(image.path), reason, may_be_image=kept[image.real] is None)
     return remaining
 
 
 def subfolders(folder: Path) -> list[Path]:
     """Returns the folders in a folder, sorted, without those that are hidden or left by an operating system.
 
-    Of a path where there is no folder, none are.
+    Of a folder that is not there or cannot be read there are none: where its images are listed, the reason is told.
     """
-    children = sorted(folder.iterdir()) if folder.is_dir() else []
-    return [child for child in children if child.is_dir() and not is_litter(child.name)]
+    try:
+        children = sorted(folder.iterdir())
+    except OSError:
+        return []
+    return [child for child in children if is_folder(child) and not is_litter(child.name)]
 
 
 def nested_folders(folder: Path) -> Iterator[Path]:
@@ -218,13 +242,15 @@ def _leads_back(link: Path, listed: Collection[str]) -> str | None:
 def _kind(path: Path) -> str | None:
     """Returns the format of an image by the beginning of its file, or None."""
     with path.open("rb") as stream:
-        head = stream.read(16)
+        head = stream.read(18)
     for signature, kind in _SIGNATURES.items():
         if head.startswith(signature):
             return kind
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WebP"
-    return "HEIC or AVIF" if head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS else None
+    if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
+        return "BMP"
+    return "HEIC or AVIF" if head[4:8] == b"ftyp" and head[8:11] in _HEIF_BRANDS else None
 
 
 def _masked(stem: str, beside: Collection[str]) -> str | None:

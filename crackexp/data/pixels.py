@@ -33,7 +33,7 @@ _PNG_COLOUR_TYPES = (2, 4, 6)
 _DEPTHS = (8, 10, 12, 14, 16)
 _SIGNED, _SEPARATE = 2, 2
 _NEW_SUBFILE_TYPE, _SUBFILE_TYPE, _BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANAR = 254, 255, 258, 262, 284
-_MAX_SAMPLE_VALUE, _SAMPLE_FORMAT, _S_MIN, _S_MAX = 281, 339, 340, 341
+_MAX_SAMPLE_VALUE, _SUB_IFDS, _SAMPLE_FORMAT, _S_MIN, _S_MAX, _DNG_VERSION = 281, 330, 339, 340, 341, 50706
 
 pi_heif.register_heif_opener()
 # Pillow warns above this number and refuses above twice as much: its default warns at half of what
@@ -131,6 +131,8 @@ def turn_to(image: Image.Image, page: int) -> list[int]:
         raise UnusableImageError(f"it has {len(pages)} pages, and no page {page + 1}")
     if image.tell() != pages[page]:
         image.seek(pages[page])
+    if _is_raw(image):
+        raise UnusableImageError("a camera raw file; export it as JPEG or TIFF")
     return pages
 
 
@@ -138,6 +140,14 @@ def require_at_most(image: Image.Image, max_pixels: int) -> None:
     """Raises TooManyPixelsError where the page that an opened image was turned to has more pixels."""
     if image.width * image.height > max_pixels:
         raise TooManyPixelsError(f"{image.width} x {image.height} pixels are more than {max_pixels:,}")
+
+
+def _is_raw(image: Image.Image) -> bool:
+    """Whether a TIFF is a camera raw file, of which Pillow would read the thumbnail instead of the raw samples."""
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return False
+    thumbnail = _tag(image, _NEW_SUBFILE_TYPE, 0) & 1
+    return _DNG_VERSION in image.tag_v2 or bool(thumbnail and _SUB_IFDS in image.tag_v2)
 
 
 @contextmanager

@@ -87,6 +87,20 @@ def test_one_column_for_each_class_does_as_well(images: Path) -> None:
     assert labels(index) == ["sound", "crack"] * 3
 
 
+def test_a_file_has_one_label_through_links_too(images: Path) -> None:
+    (images / "images" / "link.jpg").symlink_to("00000.jpg")
+    with pytest.raises(DataError, match=r"line 8: .*link.jpg.* is sound here and crack on line 2"):
+        prepare(write(images, f"{rows()}\nimages/link.jpg,sound"))
+    assert len(prepare(write(images, f"{rows()}\nimages/link.jpg,crack"))) == 6
+
+
+def test_skipping_is_proposed_for_missing_files_alone(images: Path) -> None:
+    for row, proposed in (("images/9.jpg,crack", True), ("images/00000.jpg,sound", False)):
+        with pytest.raises(DataError) as caught:
+            prepare(write(images, f"{rows()}\n{row}"))
+        assert ("on_bad_file=skip" in str(caught.value)) is proposed
+
+
 def test_rows_that_repeat_each_other_count_once(images: Path) -> None:
     assert len(prepare(write(images, f"{rows()}\nimages/00000.jpg,crack\n./images/00001.jpg,sound"))) == 6
 
@@ -97,6 +111,7 @@ WRONG = {
     "no label": ("images/00000.jpg,", "line 8: no label"),
     "no file": (",crack", "line 8: no file"),
     "too few cells": ("images/00000.jpg", "line 8: 1 cells instead of 2"),
+    "a null character": ("images/0\0.jpg,crack", "line 8: a null character"),
     "an open quote": ('"images/00000.jpg,crack', "line 8: 1 cells"),
 }
 

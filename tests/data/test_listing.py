@@ -1,14 +1,17 @@
 """Which files below a folder are images, and that every other file is accounted for."""
 
 import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from crackexp.data.accounting import Account
 from crackexp.data.folder import class_members
-from crackexp.data.index import build_index
+from crackexp.data.image_folder import ImageFolder
+from crackexp.data.index import ImageIndex, build_index
 from crackexp.data.listing import list_images
 from crackexp.errors import DataError
 
@@ -19,6 +22,11 @@ def listed(folder: Path) -> tuple[list[str], Account]:
     account = Account()
     images = list_images(folder, account)
     return [str(image.path.relative_to(folder)) for image in images], account
+
+
+def dataset(root: Path, cache: Path, **options: object) -> ImageIndex:
+    given = {"positive": None, "limit": None, "on_bad_file": "error", **options}
+    return ImageFolder(name="folder", path=root, cache=cache, **given).prepare()
 
 
 def left_out(account: Account, folder: Path) -> dict[str, str]:
@@ -92,6 +100,71 @@ def test_no_image_has_two_labels_through_links(tmp_path: Path, draw_tree: DrawTr
     reasons = {one.file: one.reason for one in account.left_out}
     assert set(reasons) == {"crack/from sound.jpg", "crack/twice.jpg", "crack/x.jpg", "sound/y.jpg"}
     assert "crack, sound" in reasons["sound/y.jpg"]
+    assert account.exit_status == 3, "the image outside is in no class now"
+
+
+def test_classes_that_link_to_one_folder_are_refused_with_the_reason(tmp_path: Path, draw_tree: DrawTree) -> None:
+    draw_tree(tmp_path, {"pool": 2, "a": 0})
+    for name in ("crack", "sound"):
+        (tmp_path / "a" / name).symlink_to("../pool")
+    with pytest.raises(DataError, match="links"):
+        class_members(tmp_path / "a")
+
+
+def test_a_class_that_is_a_link_gives_way_to_the_folder_itself(tmp_path: Path, draw_tree: DrawTree) -> None:
+    """Of a set whose parts are links to each other, each image keeps the label of the folder that it lies in."""
+    root = draw_tree(tmp_path / "a", {"train/crack": 2, "train/sound": 2, "test/crack": 2})
+    (root / "test" / "sound").symlink_to("../train/crack")
+    index = dataset(root, tmp_path, merge_parts=True)
+    assert Counter(index.labels.tolist()) == {0: 4, 1: 2}
+    assert {one.file for one in index.account.left_out} == {"test/sound/00000.jpg", "test/sound/00001.jpg"}
+    assert index.account.exit_status == 0
+
+
+def test_a_link_into_another_class_of_another_part_has_no_second_label(tmp_path: Path, draw_tree: DrawTree) -> None:
+    parts = {f"{part}/{name}": 2 for part in ("train", "test") for name in ("crack", "sound")}
+    root, outside = draw_tree(tmp_path / "a", parts), draw_tree(tmp_path / "b", {".": 1}) / "00000.jpg"
+    (root / "test" / "sound" / "x.jpg").symlink_to(root / "train" / "crack" / "00000.jpg")
+    (root / "test" / "crack" / "same.jpg").symlink_to(root / "train" / "crack" / "00001.jpg")
+    index = dataset(root, tmp_path)
+    assert len(index) == 9, "an image may stand in two parts"
+    assert [one.file for one in index.account.left_out] == ["test/sound/x.jpg"]
+    (root / "train" / "crack" / "out.jpg").symlink_to(outside)
+    (root / "test" / "sound" / "out.jpg").symlink_to(outside)
+    with pytest.raises(DataError, match=r"2 image files cannot be used:(.|\n)*crack, sound"):
+        dataset(root, tmp_path)
+
+
+def test_a_link_that_leads_nowhere_is_told_unless_it_was_no_image(tmp_path: Path, draw_tree: DrawTree) -> None:
+    root = draw_tree(tmp_path / "a", {"crack": 2, "sound": 2})
+    for name in ("spalling", "crack/site2", "crack/notes.txt"):
+        (root / name).symlink_to("/nowhere")
+    account = Account()
+    assert len(class_members(root, account)) == 4
+    assert {one.file for one in account.left_out} == {"spalling", "crack/site2"}
+    assert account.exit_status == 3
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every folder")
+@pytest.mark.parametrize("mode", [0, 0o444])
+def test_a_folder_that_cannot_be_looked_into_is_told(tmp_path: Path, draw_tree: DrawTree, mode: int) -> None:
+    root = draw_tree(tmp_path / "a", {"crack": 1, "crack/deep": 1, "sound": 1})
+    (root / "crack" / "deep").chmod(mode)
+    try:
+        index = dataset(root, tmp_path, on_bad_file="skip")
+    finally:
+        (root / "crack" / "deep").chmod(0o755)
+    assert len(index) == 2
+    assert ["Permission denied" in one.reason for one in index.account.left_out] == [True]
+    assert index.account.exit_status == 3
+
+
+@pytest.mark.parametrize("kind", ["BMP", "TIFF", "WEBP", "AVIF", "PNG", "GIF", "JPEG2000"])
+def test_images_without_a_suffix_are_told_by_their_content(tmp_path: Path, draw_tree: DrawTree, kind: str) -> None:
+    draw_tree(tmp_path, {".": 1})
+    with Image.open(tmp_path / "00000.jpg") as image, (tmp_path / "IMG").open("wb") as stream:
+        image.save(stream, kind, **({"no_jp2": True} if kind == "JPEG2000" else {}))
+    assert "by its content" in left_out(listed(tmp_path)[1], tmp_path)["IMG"]
 
 
 def test_the_same_bytes_in_two_classes_are_told_by_both_names(tmp_path: Path, draw_tree: DrawTree) -> None:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import pyvips
-from PIL import Image, PngImagePlugin
+from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 from crackexp.data.headers import count_pages
 from crackexp.data.pixels import UnusableImageError, decode
@@ -160,6 +160,16 @@ def test_a_reduced_copy_in_a_tiff_is_no_page(tag: dict[int, int], first: bool) -
     found = decode(data)
     assert found.pages == 1
     np.testing.assert_array_equal(found.pixels, np.asarray(image))
+
+
+@pytest.mark.parametrize("tags", [{254: 1, 330: (8,)}, {50706: b"\1\4\0\0"}])
+def test_the_thumbnail_of_a_camera_raw_file_is_not_taken_for_the_photo(tags: dict[int, object]) -> None:
+    info = TiffImagePlugin.ImageFileDirectory_v2()
+    for number, value in tags.items():
+        info[number] = value
+    info.tagtype |= {330: 4} if 330 in tags else {}
+    with pytest.raises(UnusableImageError, match="camera raw"):
+        decode(saved(Image.fromarray(draw_patch(3, 1, True, 64)), "TIFF", tiffinfo=info))
 
 
 @pytest.mark.parametrize("bits", [12, 16])
