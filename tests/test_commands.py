@@ -21,7 +21,9 @@ def test_the_printed_command_finds_the_model_of_a_store_that_was_typed(
     words = shlex.split(line.removeprefix("Judge it"))
     assert words[:3] == ["python", "-m", "crackexp.evaluate"]
     assert [word for word in (uri, cache) if word not in words] == []
-    judged = command_here("evaluate", *(word for word in words[3:] if not word.startswith("dataset")), "dataset.size=48")
+    judged = command_here(
+        "evaluate", *(word for word in words[3:] if not word.startswith("dataset")), "dataset.size=48"
+    )
     assert judged.returncode == 0, judged.stderr
 
 

@@ -115,15 +115,15 @@ def test_a_run_is_trained_tested_and_logged(trained: Path) -> None:
     assert right == pytest.approx(result["metrics"]["test/accuracy"])
 
 
-def test_a_run_repeats_to_the_bit(trained: Path, job: list[str], cache: Path, tmp_path: Path) -> None:
+def test_a_run_repeats_to_the_bit(trained: Path, job: list[str], command_here: Command, tmp_path: Path) -> None:
     first = last_result(trained)
-    again = train(tmp_path, *job, "tracking=none", cache=cache)
+    again = command_here("train", *job, "tracking=none")
     assert again.returncode == 0, again.stderr
     second = last_result(tmp_path)
     assert same_metrics(second) == same_metrics(first)
     assert second["metrics"]["time/embedded_images"] == 0
 
-    cold = train(tmp_path, *job, "tracking=none", cache=tmp_path / "empty")
+    cold = command_here("train", *job, "tracking=none", CRACKEXP_CACHE=str(tmp_path / "empty"))
     assert cold.returncode == 0, cold.stderr
     assert same_metrics(last_result(tmp_path)) == same_metrics(first)
 

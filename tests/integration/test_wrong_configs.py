@@ -315,10 +315,8 @@ def test_another_backend_of_keras_is_refused(command_here: Command, monkeypatch:
         ("ui", "port:"),
     ],
 )
-def test_every_entry_point_shows_its_help_and_its_config(
-    command: Command, command_here: Command, entry: str, key: str
-) -> None:
-    helped = command(entry, "--help")
+def test_every_entry_point_shows_its_help_and_its_config(command_here: Command, entry: str, key: str) -> None:
+    helped = command_here(entry, "--help")
     assert helped.returncode == 0
     assert f"crackexp.{entry}" in helped.stdout
     shown = command_here(entry, "--cfg", "job")
