@@ -15,7 +15,7 @@ from crackexp.data.decode import load_image
 from crackexp.data.index import ImageIndex
 from crackexp.data.pixels import resize
 from crackexp.evaluation import figures
-from crackexp.evaluation.doubts import ADVICE, TAG, calibration_doubt, doubts_of
+from crackexp.evaluation.doubts import ADVICE, WARNING_TAG, calibration_doubt, doubts_of
 from crackexp.evaluation.policy import FittedPolicy, decisions_text, judge_decisions
 from crackexp.evaluation.report import metrics_markdown
 from crackexp.evaluation.robustness import Robustness, judge_corrupted
@@ -226,7 +226,7 @@ def log_judgement(
 
 def doubt_tags(doubts: Sequence[str]) -> dict[str, str]:
     """Returns the tag of a run whose model is doubted; none where there is no doubt."""
-    return {TAG: " ".join(doubts)[:5000]} if doubts else {}
+    return {WARNING_TAG: " ".join(doubts)[:5000]} if doubts else {}
 
 
 def doubts_markdown(doubts: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from crackexp.evaluation.statistics import mean_of, wilson
 
 LEVEL = 0.95
 """Confidence of the intervals that are looked at."""
-TAG = "warning.model"
+WARNING_TAG = "warning.model"
 """MLflow tag of a run whose model is doubted."""
 ADVICE = (
     "Look at the labels and at most_wrong.png, check that dataset.positive names the damage, and train longer (epochs) "

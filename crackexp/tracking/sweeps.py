@@ -14,12 +14,13 @@ import mlflow
 import pandas as pd
 from matplotlib.figure import Figure
 from mlflow.entities import Metric, Param, Run, RunTag
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 from mlflow.utils.time import get_current_time_millis
 from pydantic import TypeAdapter, ValidationError
 
 from crackexp.errors import DamagedFileError, DataError
 from crackexp.evaluation.comparison import Cell
+from crackexp.evaluation.doubts import WARNING_TAG
 from crackexp.evaluation.items import read_predictions
 from crackexp.names import visible
 from crackexp.result import RESULT, RunResult
@@ -31,6 +32,8 @@ from crackexp.tracking.uri import ui_words
 from crackexp.tracking.view import View
 
 REUSED_TAG = "sweep.reused_from"
+SAID = {"cell.id", WARNING_TAG, MLFLOW_RUN_NOTE}
+"""Tags by which a run says what it trained, how far it can be relied on, and what came of it."""
 _log = logging.getLogger(__name__)
 
 
@@ -132,9 +135,10 @@ class SweepStore:
             return None
 
     def adopt(self, run: Run, parent: str, name: str, tags: Mapping[str, str]) -> None:
-        """Shows a finished run of elsewhere as a cell of this sweep: a child run with its params and metrics."""
+        """Shows a finished run of elsewhere as a cell of this sweep: a child run with what it says of itself."""
         now = get_current_time_millis()
-        every = {**tags, MLFLOW_PARENT_RUN_ID: parent, REUSED_TAG: self.original(run)}
+        said = {tag: value for tag, value in run.data.tags.items() if tag in SAID}
+        every = {**said, **tags, MLFLOW_PARENT_RUN_ID: parent, REUSED_TAG: self.original(run)}
         child = self.client.create_run(self.experiment_id, tags=every, run_name=name).info.run_id
         params = [Param(key, value) for key, value in run.data.params.items()]
         metrics = [Metric(key, value, now, 0) for key, value in run.data.metrics.items()]

@@ -106,7 +106,14 @@ def test_a_larger_sweep_keeps_the_cells_of_a_smaller_one(swept: Path, cache: Pat
     adopted = next(cell for cell in cells if cell.data.params["dropout"] == "0.4")
     for name, value in before["dropout=0.4, seed=0"].items():
         assert adopted.data.metrics[name] == value
+    original = next(run for run in runs(swept) if run.info.run_id == adopted.data.tags["sweep.reused_from"])
+    assert adopted.data.tags["mlflow.note.content"] == original.data.tags["mlflow.note.content"]
     assert len(cells) == 3
+
+    shown = len(children(swept))
+    again = sweep(swept, cache, "dropout=0.1,0.2,0.4", "seed=0")
+    assert again.stdout.count("kept from before") == 3
+    assert len(children(swept)) == shown
 
 
 @pytest.mark.slow
