@@ -13,9 +13,6 @@ from crackexp.names import visible
 from crackexp.options import suggest, typed
 from crackexp.overrides import as_text, hydra_overrides, shown, task_overrides
 
-LONGEST = 300
-"""Characters of a value that are shown."""
-
 
 def validate(
     model: type[Strict], node: Mapping[Any, Any], prefix: str, keys: Collection[str] | None = None
@@ -48,7 +45,7 @@ def _as_text(value: Any) -> Any:
 def source(key: str, value: Any) -> str:
     """Says ``key=value`` and where it came from: an override, or the file of the chosen option."""
     text = f"{key}={dict(value) if isinstance(value, Mapping) else value}"
-    text = shown(text if len(text) <= LONGEST else f"{text[:LONGEST]}...")
+    text = shown(text)
     if not HydraConfig.initialized():
         return text
     if override := _override(key):

@@ -4,6 +4,7 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -15,7 +16,9 @@ from omegaconf.errors import OmegaConfBaseException
 from crackexp.options import conf_dir, suggest
 
 PLUS_GROUPS = ("experiment", "debug", "sweep")
-"""Groups that no config has until one is added."""
+"""Groups that the config of a training has not until one is added."""
+LONGEST = 300
+"""Characters of a value, or of a command line, that are shown."""
 
 
 def task_overrides(hydra: Any) -> list[str]:
@@ -47,13 +50,26 @@ def explain(error: Exception) -> str:
         return f"Values to sweep over take -m. Type -m {shlex.quote(sweep.group(1))}. Received: {sweep.group(1)}"
     if group := re.search(r"Could not override '([^'@]+)[^']*'\.?\s+No match in the defaults", text):
         name = group.group(1)
-        if name in PLUS_GROUPS:
+        if name in PLUS_GROUPS and name in _top_keys():
             return f"{name} is added with a plus. Type +{name}=NAME. Received: {_override(name)}"
-        return f"There is no config group '{name}'.{suggest(name, _top_keys())} Received: {_override(name)}"
+        return f"There is no config group '{name}' here.{suggest(name, _top_keys())} Received: {_override(name)}"
     if key := re.search(r"Could not override '([^']+)'", text):
         return _explain_key(key.group(1), error)
     if key := re.search(r"Could not delete from config. '([^']+)' does not exist", text):
         return f"There is no '{key.group(1)}' that could be left out. Received: ~{key.group(1)}"
+    if there := re.search(r"An item is already at '([^']+)'|force-add of config groups .*: '\+\+([^=']+)=", text):
+        name = there.group(1) or there.group(2)
+        return f"{name} is there already. Type {name}=VALUE, without a plus. Received: {_override(name)}"
+    if group := re.search(r"config group '([^']+)' does not exist", text):
+        name = group.group(1)
+        return f"@ is written behind a config group, and {name} is none. Received: {_override(name)}"
+    if index := re.search(
+        r"invalid literal for int\(\) .*: '(.+)'|Index '(.+)' \(str\) is not an int", whole := _told(error)
+    ):
+        place = index.group(1) or index.group(2)
+        word = next((word for word in sys.argv[1:] if f".{place}" in word), whole)
+        table = word.partition(f".{place}")[0].lstrip("+~")
+        return f"{table} is a list, which has no key '{place}'. Type {table}=[VALUE]. Received: {shown(word)}"
     if (merging := re.search(r"Error merging override [+~]+([^=]*)", text)) and "HydraConfig" in str(error.__cause__):
         there = merging.group(1)
         return f"'{there}' is always there. Type {there}=VALUE, without + or ~. Received: {_override(there)}"
@@ -65,14 +81,20 @@ def explain(error: Exception) -> str:
     if wrong := _wrong_choices():
         name, word = wrong
         return f"A config group takes the name of an option. {_choice(name)} Received: {word}"
+    named = [word for word in sys.argv[1:] if "=" in word[1:] and word in text]
+    return f"The command line cannot be composed: {_told(error)}. Received: {shown(shlex.join(named or sys.argv[1:]))}"
+
+
+def _told(error: Exception) -> str:
+    """Returns what an error and its cause say in one line, with its kind where it is none that Hydra means to raise."""
     kind = "" if isinstance(error, (HydraException, OmegaConfBaseException, OSError)) else f"{type(error).__name__}: "
     cause = f" {sentence(error.__cause__)}" if error.__cause__ else ""
-    told = f"{kind}{sentence(error)}{cause}".rstrip(".")
-    return f"The command line cannot be composed: {told}. Received: {shown(shlex.join(sys.argv[1:]))}"
+    return f"{kind}{sentence(error)}{cause}".rstrip(".")
 
 
 def shown(text: str) -> str:
-    """Returns `text` with control characters as escape sequences."""
+    """Returns the beginning of `text`, with control characters as escape sequences."""
+    text = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
@@ -195,8 +217,10 @@ def _explain_missing(error: MissingConfigException) -> str:
         return f"{sentence(error)}. Received: {shown(shlex.join(sys.argv[1:]))}"
     if not options:
         hint = suggest(group, _top_keys())
-        return f"There is no config group '{group}'.{hint} Received: {group}={option}"
-    return f"{group} has no option '{option}'.{suggest(option, options)} Type {group}=NAME. Received: {group}={option}"
+        return f"There is no config group '{group}' here.{hint} Received: {group}={option}"
+    plus = "+" if group in PLUS_GROUPS else ""
+    hint = f"{suggest(option, options)} Type {plus}{group}=NAME."
+    return f"{group} has no option '{option}'.{hint} Received: {plus}{group}={option}"
 
 
 def _explain_key(key: str, error: Exception) -> str:
@@ -246,7 +270,12 @@ def _override(key: str) -> str:
 
 
 def _top_keys() -> list[str]:
-    folder = conf_dir()
-    roots = [OmegaConf.load(file) for file in folder.glob("*.yaml")]
-    scalars = {str(key) for root in roots for key in root if key not in ("defaults", "hydra")}
-    return sorted(scalars | {path.name for path in folder.iterdir() if path.is_dir() and path.name != "hydra"})
+    """Returns the keys and groups at the top of this command's config; of all configs where it is a user's own."""
+    name, folder = Path(sys.argv[0]).stem, conf_dir()
+    files = {file.stem: file for file in folder.glob("*.yaml")}
+    known = {str(path.name) for path in folder.iterdir() if path.is_dir() and path.name != "hydra"}
+    found = set(PLUS_GROUPS) if name == "train" or name not in files else set()
+    for root in [OmegaConf.load(file) for file in ([files[name]] if name in files else files.values())]:
+        chosen = {str(group) for choice in root.get("defaults", []) if OmegaConf.is_dict(choice) for group in choice}
+        found |= {str(key) for key in root if key not in ("defaults", "hydra")} | (chosen & known)
+    return sorted(found)

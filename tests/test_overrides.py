@@ -95,3 +95,30 @@ def test_a_comma_may_mean_a_list_or_a_sweep_too(command_here: Command) -> None:
 
 def test_a_range_asks_for_a_sweep(command_here: Command) -> None:
     assert "Type -m 'seed=range(3)'" in command_here("train", "seed=range(3)").stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "words"),
+    [
+        ("app", "backbone=resnet50", ["no config group 'backbone' here", "Choose from"]),
+        ("app", "+sweep=seeds", ["Received"]),
+        ("predict", "debug=limit", ["no config group 'debug' here"]),
+        ("train", "debug=limit", ["Type +debug=NAME"]),
+        ("train", "+debug=nope", ["debug has no option 'nope'", "Type +debug=NAME", "Received: +debug=nope"]),
+        ("train", "+seed=1", ["seed is there already", "Received: +seed=1"]),
+        ("train", "++paths=default", ["paths is there already", "Received: ++paths=default"]),
+        ("train", "seed@a=1", ["seed is none", "Received: seed@a=1"]),
+        ("train", "++mix.new=1", ["mix is a list, which has no key 'new'", "Received: ++mix.new=1"]),
+        ("train", "+mix.new.key=1", ["mix is a list, which has no key 'new'"]),
+        ("train", "~seed=5", ["'seed' is 0 and not 5", "'~seed=5'"]),
+        ("train", f"nothing={'x' * 9000}", ["Received: nothing=xxx"]),
+    ],
+)
+def test_what_hydra_refuses_is_told_with_the_override_at_fault(
+    command_here: Command, name: str, argument: str, words: list[str]
+) -> None:
+    done = command_here(name, "model=abc" if name != "train" else "epochs=1", argument)
+    assert done.returncode == 2
+    assert all(word in done.stderr for word in words), done.stderr
+    assert "Did you mean 'backbone'" not in done.stderr
+    assert len(done.stderr) < 1000

@@ -5,6 +5,7 @@ Apache's mod_reqtimeout asks for by default, which the slowest of mobile network
 """
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from typing import ClassVar
 from urllib.parse import urlsplit
@@ -15,6 +16,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from crackexp.names import on_one_line
 
 HEAD_SECONDS = 20
 """In which the head of a request must have arrived."""
@@ -130,6 +133,17 @@ class SameOriginMiddleware:
                 return await send({"type": "websocket.close", "code": 1008})
             return await PlainTextResponse("Another page asked for this.", 403)(scope, receive, send)
         await self.app(scope, receive, send)
+
+
+class OneLineFilter(logging.Filter):
+    """Escapes control characters in what is logged: an address that a client asks for may hold some.
+
+    Any page that the user has open can ask for an address, such as that of a picture, and could clear the terminal.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = on_one_line(record.getMessage()), ()
+        return True
 
 
 class ResponseHeadersMiddleware:

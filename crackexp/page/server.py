@@ -5,6 +5,7 @@ What belongs to a tab of a browser has the random id of NiceGUI's client in its 
 
 import asyncio
 import io
+import logging
 from collections.abc import AsyncIterator, Callable
 
 import numpy as np
@@ -25,6 +26,7 @@ from crackexp.page.guard import (
     BODY_WINDOW,
     CONNECTIONS,
     HEAD_BYTES,
+    OneLineFilter,
     RequestProtocol,
     ResponseHeadersMiddleware,
     SameOriginMiddleware,
@@ -237,6 +239,7 @@ def serve(desk: Desk, place: Place, how: str) -> None:
         View(desk.open(client), f"/tabs/{client.id}", desk.limits, how, where, desk.surveyor.tiling.cell)
 
     app = routes(desk, place.names)
+    logging.getLogger("nicegui").addFilter(OneLineFilter())
     ui.run_with(app, tailwind=False, reconnect_timeout=RECONNECT, show_welcome_message=False)
     config = uvicorn.Config(
         app, log_config=None, log_level="error", access_log=False, server_header=False, http=RequestProtocol,

@@ -2,12 +2,15 @@
 
 import hashlib
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import mlflow
 from mlflow.entities import Run
+from sqlalchemy.exc import SQLAlchemyError
 
-from crackexp.errors import DamagedFileError
+from crackexp.errors import DamagedFileError, UserError
 from crackexp.result import RESULT
 
 READ_AGAIN = ("config/config.yaml", "data/manifest.csv", "data/mixed/", "test/predictions.csv", RESULT)
@@ -28,6 +31,25 @@ def log_digest(path: str, file: Path | str) -> None:
         mlflow.set_tag(f"{DIGEST_TAG}{path}", hashlib.sha256(content).hexdigest())
 
 
+@contextmanager
+def reaching(place: object) -> Iterator[None]:
+    """Turns what the client of an artifact store raises in the `with` block into an MlflowException.
+
+    MLflow hands on what clients raise, such as boto3's own errors, or an ImportError where boto3 is not installed.
+
+    Args:
+        place: of the artifacts.
+    """
+    try:
+        yield
+    except (mlflow.MlflowException, SQLAlchemyError, OSError, UserError):
+        raise
+    except Exception as error:  # of any of the clients that MLflow has
+        raise mlflow.MlflowException(
+            f"the files at {place} cannot be read ({type(error).__name__}: {error})"
+        ) from error
+
+
 def read_again(run: Run, path: str, uri: str) -> bytes:
     """Returns the content of a logged file.
 
@@ -40,7 +62,7 @@ def read_again(run: Run, path: str, uri: str) -> bytes:
         MlflowException, OSError: there is no such file.
         DamagedFileError: it is not the file that was logged.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, reaching(run.info.artifact_uri):
         file = mlflow.artifacts.download_artifacts(f"{run.info.artifact_uri}/{path}", dst_path=folder, tracking_uri=uri)
         content = Path(file).read_bytes()
     known = run.data.tags.get(f"{DIGEST_TAG}{path}")

@@ -1,5 +1,6 @@
 """Logged models, found again by run id, model URI or folder."""
 
+import re
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,8 +15,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from crackexp.data.class_names import proposal
 from crackexp.decisions import Classes, Thresholds
 from crackexp.errors import DamagedFileError, UserError
+from crackexp.tracking.artifacts import reaching
 from crackexp.tracking.model_facts import ModelFacts
 from crackexp.tracking.store import NoStoreError, connect, unusable
+
+RUN_ID = re.compile("[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,11 @@ def load(name: str, uri: str | None, key: str) -> LoggedModel:
     """
     if Path(name, "MLmodel").is_file():
         return replace(_read(Path(name), f"{key}={name}"), run_id=None)
+    if Path(name).is_dir() and not RUN_ID.fullmatch(name):
+        raise UserError(
+            f"The folder holds no logged model: it has no file MLmodel. Type {key}=FOLDER of a logged model, or "
+            f"{key}=RUN_ID. Received: {key}={name}"
+        )
     if uri is None:
         raise UserError(
             f"tracking=none has no store to find a model in. Type tracking=local, or {key}=FOLDER of a logged model. "
@@ -69,7 +78,9 @@ def load(name: str, uri: str | None, key: str) -> LoggedModel:
     with tempfile.TemporaryDirectory() as folder:
         try:
             connect(uri)
-            mlflow.artifacts.download_artifacts(name if ":/" in name else f"runs:/{name}/model", dst_path=folder)
+            place = name if ":/" in name else f"runs:/{name}/model"
+            with reaching(place):
+                mlflow.artifacts.download_artifacts(place, dst_path=folder)
         except (mlflow.MlflowException, NoStoreError, FileNotFoundError) as error:
             reason = "it is not there" if isinstance(error, NoStoreError) else getattr(error, "message", error)
             raise UserError(

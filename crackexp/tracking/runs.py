@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from crackexp.data.parts import PARTS
 from crackexp.errors import UserError
-from crackexp.tracking.artifacts import damaged, read_again
+from crackexp.tracking.artifacts import damaged, reaching, read_again
 from crackexp.tracking.store import NoStoreError, connect, unusable
 
 
@@ -46,7 +46,8 @@ def training_digests(run_id: str | None, uri: str | None) -> set[str] | None:
         return None
     try:
         run = connect(uri).get_run(run_id)
-        mixed = mlflow.artifacts.list_artifacts(run_id=run_id, artifact_path="data/mixed")
+        with reaching(run.info.artifact_uri):
+            mixed = mlflow.artifacts.list_artifacts(run_id=run_id, artifact_path="data/mixed")
         tables = {path: read_again(run, path, uri) for path in ("data/manifest.csv", *(file.path for file in mixed))}
     except (mlflow.MlflowException, NoStoreError, OSError):
         return None
@@ -86,7 +87,8 @@ def find_run(run_id: str, uri: str) -> LoggedRun:
     )
     try:
         run = connect(uri).get_run(run_id)
-        files = mlflow.artifacts.list_artifacts(run_id=run_id, artifact_path="config")
+        with reaching(run.info.artifact_uri):
+            files = mlflow.artifacts.list_artifacts(run_id=run_id, artifact_path="config")
         found = "config/config.yaml" in [file.path for file in files]
         config = read_again(run, "config/config.yaml", uri).decode() if found else None
     except NoStoreError as error:

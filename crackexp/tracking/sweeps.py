@@ -198,8 +198,8 @@ class SweepStore:
             raise damaged(run, path, str(error)) from error
         except (mlflow.MlflowException, OSError) as error:
             raise DataError(
-                f"The run holds no predictions, so it cannot be compared. Type the id of a run of "
-                f"crackexp.train that finished. Received: {run.info.run_id}"
+                f"The run holds no predictions that can be read, so it cannot be compared: {_reason(error)}. Type the "
+                f"id of a run of crackexp.train that finished. Received: {run.info.run_id}"
             ) from error
         return Cell(
             run_id=run.info.run_id,
@@ -283,6 +283,11 @@ class SweepStore:
             token = page.token
             if not token:
                 return runs
+
+
+def _reason(error: Exception) -> str:
+    """Returns the first sentence of what an error says."""
+    return str(error).partition("\n")[0].rstrip(".")[:300]
 
 
 def _tag(run: Run, key: str, kind: Any) -> Any:

@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import mlflow
@@ -9,9 +11,11 @@ import numpy as np
 import pytest
 
 from crackexp.decisions import Classes
-from crackexp.errors import DataError
+from crackexp.errors import DataError, UserError
 from crackexp.evaluation.report import predictions_table
+from crackexp.tracking.models import load
 from crackexp.tracking.registry import Registry
+from crackexp.tracking.runs import find_run
 from crackexp.tracking.selection import select
 from crackexp.tracking.sweeps import SweepStore
 from tests.conftest import Command
@@ -112,6 +116,26 @@ def test_a_sweep_that_does_not_say_what_it_varies_is_told(store: SweepStore, swe
     store.client.set_tag(sweep, "sweep.varies", tag)
     with pytest.raises(DataError, match=r"sweep\.varies.*Received"):
         store.find_parent("multirun/1")
+
+
+def test_a_cell_whose_files_no_client_can_reach_is_told_and_the_others_are_compared(
+    store: SweepStore, sweep: str, root: Path
+) -> None:
+    newest = store.children(sweep)[0].info.run_id
+    with closing(sqlite3.connect(root / "mlruns" / "mlflow.db")) as connection, connection:
+        connection.execute("UPDATE runs SET artifact_uri = NULL WHERE run_uuid = ?", [newest])
+    cells, failures = store.cells(sweep)
+    assert (len(cells), len(failures)) == (2, 1)
+    for refused in (lambda: select(store, [newest]), lambda: find_run(newest, store.uri)):
+        with pytest.raises(UserError, match="Received"):
+            refused()
+    with pytest.raises(UserError, match=f"cannot be read.*Received: model={newest}"):
+        load(newest, store.uri, "model")
+
+
+def test_a_folder_without_a_model_is_told_as_such(store: SweepStore, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=f"no file MLmodel.*Received: model={tmp_path}"):
+        load(str(tmp_path), store.uri, "model")
 
 
 @pytest.mark.parametrize(("content", "known"), [("trainer: {}\n", True), ("a: [", False), ("- a\n- b\n", False)])

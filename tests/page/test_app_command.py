@@ -152,6 +152,15 @@ def test_a_signal_ends_it_amid_a_look_frees_the_port_and_leaves_no_file(
     assert not list(tmp_path.iterdir())
 
 
+def test_an_address_writes_no_control_characters_on_the_terminal(tmp_path: Path, cache: Path, model: str) -> None:
+    with served(tmp_path, cache, f"model={model}") as running:
+        assert requests.get(f"{running.address}/%1b[2J", timeout=30).status_code == 404
+        code, said = running.stop(signal.SIGINT)
+    assert code == 130
+    assert "\\x1b[2J not found" in said
+    assert "\x1b" not in said
+
+
 def test_an_open_host_is_warned_of_called_by_any_name_and_opened_in_the_browser(
     tmp_path: Path, cache: Path, model: str
 ) -> None:
