@@ -57,8 +57,8 @@ def explain(error: Exception) -> str:
         return _explain_key(key.group(1), error)
     if key := re.search(r"Could not delete from config. '([^']+)' does not exist", text):
         return f"There is no '{key.group(1)}' that could be left out. Received: ~{key.group(1)}"
-    if there := re.search(r"An item is already at '([^']+)'|force-add of config groups .*: '\+\+([^=']+)=", text):
-        name = there.group(1) or there.group(2)
+    if taken := re.search(r"An item is already at '([^']+)'|force-add of config groups .*: '\+\+([^=']+)=", text):
+        name = taken.group(1) or taken.group(2)
         return f"{name} is there already. Type {name}=VALUE, without a plus. Received: {_override(name)}"
     if group := re.search(r"config group '([^']+)' does not exist", text):
         name = group.group(1)
@@ -275,7 +275,7 @@ def _top_keys() -> list[str]:
     files = {file.stem: file for file in folder.glob("*.yaml")}
     known = {str(path.name) for path in folder.iterdir() if path.is_dir() and path.name != "hydra"}
     found = set(PLUS_GROUPS) if name == "train" or name not in files else set()
-    for root in [OmegaConf.load(file) for file in ([files[name]] if name in files else files.values())]:
+    for root in [DictConfig(OmegaConf.load(file)) for file in ([files[name]] if name in files else files.values())]:
         chosen = {str(group) for choice in root.get("defaults", []) if OmegaConf.is_dict(choice) for group in choice}
         found |= {str(key) for key in root if key not in ("defaults", "hydra")} | (chosen & known)
     return sorted(found)

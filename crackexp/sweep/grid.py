@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from crackexp.overrides import task_overrides
 
 
-class Interval(tuple[float, float]):
+class Interval(tuple[Any, Any]):
     """The ends of an interval that a search draws its levels from."""
 
 

@@ -19,6 +19,7 @@ UNRELATED = ("paths", "tracking", "task_name", "tags", "register", "optimized_me
 """Keys of the root config that no result depends on."""
 NO_NUMBERS = (
     "cli",
+    "commands",
     "console",
     "contracts",
     "evaluation.figures",

@@ -32,7 +32,7 @@ class JoblibLauncher(OwnNode):
     n_jobs: Positive | Annotated[int, Field(ge=-4096, lt=0)]
 
 
-SCHEMAS = {
+SCHEMAS: dict[str, type[OwnNode]] = {
     "hydra._internal.core_plugins.basic_sweeper.BasicSweeper": BasicSweeper,
     "hydra_plugins.crackexp.optuna_sweeper.OptunaSweeper": OptunaSweeper,
     "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher": JoblibLauncher,
