@@ -10,6 +10,7 @@ from tests.conftest import TINY, Command
 JOB = [*TINY, "epochs=1", "dataset.count=80", "dataset.size=48", "callbacks=none"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plus", ["", "++"])
 def test_the_printed_command_finds_the_model_of_a_store_that_was_typed(
     command_here: Command, tmp_path: Path, plus: str

@@ -106,7 +106,7 @@ def numbers(node: Any) -> Iterator[float]:
             yield from numbers(value)
 
 
-COUNTS = [300, pytest.param(3000, marks=pytest.mark.slow)]
+COUNTS = [100, pytest.param(300, marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize(

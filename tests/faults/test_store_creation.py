@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from crackexp.tracking.mlflow_logger import MlflowLogger
+from tests.faults.conftest import TRIES
 
-KILLS = 20
+KILLS = TRIES or 10
 
 
 def _open(folder: Path, begun: Event) -> None:

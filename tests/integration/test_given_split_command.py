@@ -36,6 +36,7 @@ def presplit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "set"
 
 
+@pytest.mark.slow
 def test_a_model_is_trained_on_train_and_judged_on_test(
     compose_config: Compose, presplit: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -21,7 +21,8 @@ def doubled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.mark.parametrize("split", ["ratio", pytest.param("grouped", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("split", ["ratio", "grouped"])
 def test_a_split_that_leaks_is_told_and_logged(command: Command, doubled: Path, tmp_path: Path, split: str) -> None:
     done = command("train", "dataset=folder", f"dataset.path={doubled}", f"split={split}", *TINY, "epochs=1")
     assert done.returncode == 0, done.stderr

@@ -195,6 +195,7 @@ def test_a_stopped_sweep_goes_on_where_it_was(
     assert len(parents(tmp_path)) == 1
 
 
+@pytest.mark.slow
 def test_the_same_sweep_twice_at_once_is_refused(command: Command, tmp_path: Path) -> None:
     words = ["-m", *PLAIN, "dropout=2,3", "tracking=none", f"paths.cache={tmp_path / 'own'}"]
     done = command("train", *words)
@@ -206,6 +207,7 @@ def test_the_same_sweep_twice_at_once_is_refused(command: Command, tmp_path: Pat
     assert "running already" in refused.stderr
 
 
+@pytest.mark.slow
 def test_compare_prints_the_same_answer(swept: Path) -> None:
     parent = parents(swept)[0]
     done = compare(swept, parent.info.run_id, "--html")
@@ -223,6 +225,7 @@ def test_compare_takes_any_runs(swept: Path) -> None:
     assert "dropout" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("word", "answer"), [("0" * 32, "holds no such run"), ("metric=f1", "must be")])
 def test_compare_refuses_in_a_sentence(swept: Path, word: str, answer: str) -> None:
     done = compare(swept, children(swept)[0].info.run_id, word)

@@ -179,9 +179,8 @@ def test_a_run_that_diverges_is_failed_in_the_store(command_here: Command, patch
     assert "diverged" in run.data.tags["error"]
 
 
-@pytest.mark.parametrize(
-    ("stop", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("stop", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_run_that_is_stopped_is_killed_in_the_store(
     patches: Path, tmp_path: Path, cache: Path, stop: signal.Signals, code: int
 ) -> None:  # fmt: skip

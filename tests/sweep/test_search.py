@@ -111,6 +111,7 @@ def test_each_kind_of_sweep_is_a_distribution_of_its_own(search: Search, tmp_pat
     assert sum(rate < 1e-3 for rate in seen["rate"]) > 5, "half of a log scale lies below 1e-3"
 
 
+@pytest.mark.slow
 def test_the_same_search_goes_on_where_it_was_stopped(search: Search, tmp_path: Path) -> None:
     space = ("hydra.sweeper.study_name=mine", "search.x=interval(0.0,1.0)")
     killed = search("hydra.sweeper.n_trials=5", *space, "dies=3")
@@ -136,6 +137,7 @@ def test_the_same_search_goes_on_where_it_was_stopped(search: Search, tmp_path: 
     assert "Type another hydra.sweeper.study_name" in other_space.stderr
 
 
+@pytest.mark.slow
 def test_one_seed_makes_one_search(search: Search, tmp_path: Path) -> None:
     for seed in (0, 0, 1):
         words = ("hydra.sweeper.n_trials=3", "hydra.sweeper.storage=null", "search.x=interval(0.0,1.0)")
