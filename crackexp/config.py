@@ -7,7 +7,7 @@ from typing import Any
 
 import hydra.utils
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import create_model
 
@@ -159,10 +159,10 @@ def _resolve(cfg: DictConfig) -> dict[str, Any]:
 
 
 def _unresolved(error: OmegaConfBaseException) -> ConfigError:
-    received = ""
-    if error.full_key and isinstance(error.parent_node, DictConfig):
-        received = f" Received: {source(str(error.full_key), _raw(error.parent_node).get(str(error.key)))}"
-    return ConfigError(f"{error.full_key or 'The config'} cannot be resolved: {sentence(error)}.{received}")
+    key, received = re.sub(r"\[(\d+)\]", r".\1", str(error.full_key or "")), ""
+    if key and isinstance(error.parent_node, DictConfig | ListConfig):
+        received = f" Received: {source(key, error.parent_node._get_node(error.key))}"
+    return ConfigError(f"{key or 'The config'} cannot be resolved: {sentence(error)}.{received}")
 
 
 def _raw(cfg: DictConfig) -> dict[str, Any]:

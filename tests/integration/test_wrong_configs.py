@@ -25,6 +25,8 @@ WRONG = [
     ("epochs=0", ["epochs", "greater than 0"]),
     ("seed=-1", ["seed", "greater than or equal to 0"]),
     ("seed=null", ["seed", "integer"]),
+    ("seed=${oc.env:NOPE}", ["seed cannot be resolved", "'NOPE'", "Received: seed=${oc.env:NOPE}"]),
+    ("tags=[${oc.env:NOPE}]", ["tags.0 cannot be resolved", "'NOPE'", "override tags=[${oc.env:NOPE}]"]),
     ("task_name=a/b", ["task_name", "a/b"]),
     ("optimized_metric=loss", ["optimized_metric", "loss"]),
     ("split.ratio=[0.7,0.2,0.2]", ["split.ratio", "sum to 1", "[0.7,0.2,0.1]"]),
