@@ -37,14 +37,14 @@ def path_problem(file: Path) -> str | None:
     """
     for part in file.absolute().parts:
         if "?" in part:
-            return _cannot(part, "?", "the beginning of options")
+            return _misread(part, "?", "the beginning of options")
         if escape := re.search(r"%[0-9A-Fa-f]{2}", part):
-            return _cannot(part, escape.group(), repr(unquote(escape.group())))
+            return _misread(part, escape.group(), repr(unquote(escape.group())))
         if re.search("[\ud800-\udfff]", part):
-            return _cannot(part, "bytes that are no UTF-8", "another name")
+            return _misread(part, "bytes that are no UTF-8", "another name")
     return None
 
 
-def _cannot(part: str, character: str, meaning: str) -> str:
+def _misread(part: str, character: str, meaning: str) -> str:
     shown = part.encode(errors="backslashreplace").decode()
-    return f"cannot be in or be '{shown}': {character} in it is read as {meaning}. Rename it, or name another place"
+    return f"must not contain '{shown}': {character} in it is read as {meaning}. Rename it, or name another place"
