@@ -50,7 +50,9 @@ def list_labelled(path: Path, classes: Sequence[str] | None, files_must_exist: b
         DataError: There are no such images, or they lie in another way.
     """
     if is_table(path):
-        return _from_table(path, classes, files_must_exist)
+        listing = _from_table(path, classes, files_must_exist)
+        _note_unnamed(path, listing)
+        return listing
     if is_file(path):
         suffixes = " or ".join(sorted(TABLE_SUFFIXES))
         raise DataError(
@@ -92,6 +94,22 @@ def _from_table(table: Path, classes: Sequence[str] | None, files_must_exist: bo
         None if rows[0].part is None else [str(row.part) for row in rows],
         None if rows[0].group is None else [str(row.group) for row in rows],
     )
+
+
+def _note_unnamed(table: Path, listing: Listing) -> None:
+    """Notes the images that lie beside those which a table of labels names, and are not named."""
+    left_out = [one.file for one in listing.account.left_out]
+    named = [listing.root / file for file in (*(file for file, _ in listing.members), *left_out)]
+    known, noted = {*named, *map(os.path.realpath, named)}, Account()
+    for folder in sorted({file.parent for file in named}):
+        children = sorted(folder.iterdir()) if is_folder(folder) else []
+        beside = {child.stem for child in children}
+        for child in children:
+            if child == table.absolute() or child in known or is_folder(child) or not is_image(child, noted, beside):
+                continue
+            if os.path.realpath(child) not in known:
+                noted.leave_out(str(child), f"{table.name} does not name it", may_be_image=False)
+    listing.account.add(noted.renamed(lambda file: os.path.relpath(file, listing.root)))
 
 
 def _from_classes(root: Path, classes: Sequence[str] | None) -> Listing:

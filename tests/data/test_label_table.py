@@ -1,5 +1,6 @@
 """Tables of labels, as people and programs write them."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -92,6 +93,17 @@ def test_a_file_has_one_label_through_links_too(images: Path) -> None:
     with pytest.raises(DataError, match=r"line 8: .*link.jpg.* is sound here and crack on line 2"):
         prepare(write(images, f"{rows()}\nimages/link.jpg,sound"))
     assert len(prepare(write(images, f"{rows()}\nimages/link.jpg,crack"))) == 6
+
+
+def test_images_beside_those_that_a_table_names_are_told(images: Path, draw_tree: DrawTree) -> None:
+    shutil.copy(images / "images" / "00000.jpg", images / "images" / "unnamed.jpg")
+    (images / "images" / "link.jpg").symlink_to("00001.jpg")
+    (images / "images" / "notes.txt").touch()
+    draw_tree(images, {"unlabelled": 2})
+    account = prepare(write(images, rows())).account
+    assert [(one.file, one.may_be_image) for one in account.left_out] == [("images/unnamed.jpg", False)]
+    assert "labels.csv does not name it" in account.left_out[0].reason
+    assert account.counts == {"used": 6, "left_out": 1, "doubted": 0, "ignored": 1}
 
 
 def test_skipping_is_proposed_for_missing_files_alone(images: Path) -> None:
