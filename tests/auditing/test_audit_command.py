@@ -39,6 +39,7 @@ def audited(command: Command, root: Path, *words: str, status: int = 3) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_what_was_planted_is_found(command: Command, planted: Path, tmp_path: Path) -> None:
     told = audited(command, planted)
     assert "Not readable as images: 1 file." in told

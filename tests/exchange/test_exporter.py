@@ -81,6 +81,7 @@ def test_a_folder_holds_one_model(classifier: keras.Model, tmp_path: Path) -> No
     assert json.loads((tmp_path / "model.json").read_text())["files"].keys() == {"model.stablehlo"}
 
 
+@pytest.mark.slow
 def test_what_jax2onnx_does_not_know_is_told(tmp_path: Path) -> None:
     image = keras.Input((32, 32, 3), dtype="uint8", name="image")
     x = layers.Rescaling(1 / 255)(image)

@@ -84,6 +84,7 @@ def runs(folder: Path) -> list[tuple[str, str]]:
     ]
 
 
+@pytest.mark.slow
 def test_an_output_has_the_same_bits_on_eight_devices_as_on_one() -> None:
     environment = {**os.environ, "XLA_FLAGS": EIGHT, "KERAS_BACKEND": "jax"}
     subprocess.run([sys.executable, "-c", SAME_BITS], env=environment, check=True, timeout=120)

@@ -280,7 +280,7 @@ def test_all_mistakes_are_told_at_once(command_here: Command) -> None:
     assert "epochs" in done.stderr
 
 
-def test_a_refusal_comes_before_anything_heavy_is_imported() -> None:
+def test_a_refusal_comes_before_anything_heavy_is_imported(tmp_path: Path) -> None:
     script = (
         "import sys; sys.argv = ['train', 'dropout=2']\n"
         "import crackexp.train as t\n"
@@ -289,7 +289,7 @@ def test_a_refusal_comes_before_anything_heavy_is_imported() -> None:
         "heavy = {'keras', 'jax', 'mlflow', 'grain', 'cv2', 'matplotlib'} & sys.modules.keys()\n"
         "print(code, sorted(heavy))"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "2 []"
 
 

@@ -134,9 +134,8 @@ def test_every_answer_forbids_the_browser_to_ask_elsewhere(page_served: Served) 
     assert not re.search(r"(src|href)=.https?:", tab.page.text)
 
 
-@pytest.mark.parametrize(
-    ("stop", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("stop", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_it_amid_a_look_frees_the_port_and_leaves_no_file(
     tmp_path: Path, cache: Path, model: str, stop: signal.Signals, code: int
 ) -> None:

@@ -56,6 +56,7 @@ def run(folder: Path, limit: int, *sizes: int) -> set[str]:
     return {file.name for file in (folder / "programs").glob("*-cache")}
 
 
+@pytest.mark.slow
 def test_programs_stay_within_bounds_and_a_half_written_one_goes(tmp_path: Path) -> None:
     all_of_them = run(tmp_path, 2**30, 8, 9, 10)
     assert len(all_of_them) >= 3

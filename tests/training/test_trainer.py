@@ -210,7 +210,8 @@ def test_fine_tuning_makes_one_curve_and_keeps_batch_norm_still(
     )
 
 
-@pytest.mark.parametrize("kind", ["head", pytest.param("pixels", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["head", "pixels"])
 def test_what_is_explained_is_the_classifier_as_it_was_trained(
     make_data: MakeData, make_module: MakeModule, arguments: dict[str, Any], kind: str
 ) -> None:
