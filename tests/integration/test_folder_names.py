@@ -20,7 +20,6 @@ import pytest
 from tests.conftest import TINY, write_patches
 
 Run = Callable[..., str]
-NAMES = ["my project", "裂縫 數據", "a#b", "it's", "(x)"]
 
 
 def words(name: str, *arguments: str) -> list[str]:
@@ -54,17 +53,6 @@ def dataset(folder: Path) -> list[str]:
 
 def content(root: Path) -> dict[str, bytes]:
     return {str(file.relative_to(root)): file.read_bytes() for file in root.rglob("*") if file.is_file()}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
-def test_a_run_is_trained_and_asked_in_a_folder_of_any_name(tmp_path: Path, name: str) -> None:
-    folder = tmp_path / name
-    folder.mkdir()
-    model = run_of(run(folder, "train", *dataset(folder)))
-    predicted = run(folder, "predict", f"model={model}", "input=patches/Positive", 'out="tables/all.csv"')
-    assert line(predicted, "unread") == "0"
-    assert sorted(file.name for file in tmp_path.iterdir()) == [name]
 
 
 @pytest.mark.slow

@@ -44,7 +44,7 @@ def _log_a_cell(logger: MlflowLogger, number: int) -> str:
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     ("processes", "rounds"),
-    [pytest.param(2, 1, id="quick"), pytest.param(8, 20, id="thorough", marks=pytest.mark.slow)],
+    [pytest.param(2, 1, id="quick"), pytest.param(8, 10, id="thorough", marks=pytest.mark.slow)],
 )
 def test_processes_that_start_together_on_an_empty_store_lose_nothing(
     tmp_path: Path, processes: int, rounds: int
