@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from crackexp.data.accounting import Account
@@ -97,18 +97,22 @@ def _from_table(table: Path, classes: Sequence[str] | None, files_must_exist: bo
 
 
 def _note_unnamed(table: Path, listing: Listing) -> None:
-    """Notes the images that lie beside those which a table of labels names, and are not named."""
+    """Notes what lies beside the images that a table of labels names, and is not named: nobody means it as one."""
     left_out = [one.file for one in listing.account.left_out]
     named = [listing.root / file for file in (*(file for file, _ in listing.members), *left_out)]
     known, noted = {*named, *map(os.path.realpath, named)}, Account()
     for folder in sorted({file.parent for file in named}):
-        children = sorted(folder.iterdir()) if is_folder(folder) else []
+        try:
+            children = sorted(folder.iterdir())
+        except OSError:  # the named images in it tell why, where they cannot be read either
+            continue
         beside = {child.stem for child in children}
         for child in children:
             if child == table.absolute() or child in known or is_folder(child) or not is_image(child, noted, beside):
                 continue
             if os.path.realpath(child) not in known:
-                noted.leave_out(str(child), f"{table.name} does not name it", may_be_image=False)
+                noted.leave_out(str(child), f"{table.name} does not name it")
+    noted.left_out = [replace(one, may_be_image=False) for one in noted.left_out]
     listing.account.add(noted.renamed(lambda file: os.path.relpath(file, listing.root)))
 
 
