@@ -44,8 +44,7 @@ def _as_text(value: Any) -> Any:
 
 def source(key: str, value: Any) -> str:
     """Says ``key=value`` and where it came from: an override, or the file of the chosen option."""
-    text = f"{key}={dict(value) if isinstance(value, Mapping) else value}"
-    text = shown(text)
+    text = shown(f"{key}={dict(value) if isinstance(value, Mapping) else value}")
     if not HydraConfig.initialized():
         return text
     if override := _override(key):

@@ -265,8 +265,9 @@ def write_result(
 ) -> None:
     """Writes and logs ``result.json``, see `RunResult`."""
     result = RunResult(run_id=logger.run_id, model_uri=model_uri, metrics=dict(metrics), seconds=dict(seconds))
-    write_text(folder / RESULT, result.text())
-    logger.log_text(result.text(), RESULT)
+    text = result.text()
+    write_text(folder / RESULT, text)
+    logger.log_text(text, RESULT)
 
 
 def _images(index: ImageIndex, rows: np.ndarray, size: int) -> np.ndarray:
