@@ -6,9 +6,9 @@ import webbrowser
 from omegaconf import DictConfig
 
 from crackexp.cli import run
-from crackexp.config import check
+from crackexp.config.checking import check
+from crackexp.config.roots import AppRoot
 from crackexp.extras import require_extra
-from crackexp.roots import AppRoot
 
 
 def app(composed: DictConfig) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from crackexp.cli import leave, run
-from crackexp.config import check, instantiate
+from crackexp.config.checking import check, instantiate
+from crackexp.config.roots import AuditRoot
 from crackexp.data.accounting import Account
-from crackexp.roots import AuditRoot
 
 
 def audit(composed: DictConfig, account: Account | None = None) -> dict[str, float]:

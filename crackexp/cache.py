@@ -15,9 +15,9 @@ from rich.table import Table
 
 from crackexp.cli import run
 from crackexp.commands import next_command
-from crackexp.config import check
+from crackexp.config.checking import check
+from crackexp.config.roots import CacheRoot
 from crackexp.errors import ConfigError, DataError
-from crackexp.roots import CacheRoot
 
 FOLDERS = {
     "programs": ("programs", "compiled by XLA"),

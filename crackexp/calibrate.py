@@ -5,10 +5,10 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from crackexp.cli import leave, run
-from crackexp.config import check, instantiate
+from crackexp.config.checking import check, instantiate
+from crackexp.config.roots import CalibrateRoot
 from crackexp.data.accounting import Account
 from crackexp.errors import ConfigError
-from crackexp.roots import CalibrateRoot
 
 
 def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str, float]:

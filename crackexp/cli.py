@@ -21,14 +21,14 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from crackexp.config.mistakes import validate
+from crackexp.config.options import conf_dir
+from crackexp.config.overrides import explain
+from crackexp.config.roots import Job
 from crackexp.data.accounting import Account
 from crackexp.errors import ConfigError, UserError, refuse
 from crackexp.faults import explain_fault
-from crackexp.mistakes import validate
 from crackexp.names import set_up_streams
-from crackexp.options import conf_dir
-from crackexp.overrides import explain
-from crackexp.roots import Job
 from crackexp.signals import answer, heed, listen, stops
 from crackexp.sweep.callback import closing, sweeping
 from crackexp.training.processes import leaving

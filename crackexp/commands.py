@@ -8,7 +8,7 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 
-from crackexp.overrides import task_overrides
+from crackexp.config.overrides import task_overrides
 
 PLACES = ("paths", "paths.root", "paths.cache", "tracking", "tracking.uri", "tracking.experiment")
 """Overrides that say where a command finds what this one wrote."""

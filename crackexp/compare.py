@@ -7,10 +7,10 @@ from omegaconf import DictConfig
 
 from crackexp.cli import overrides, run
 from crackexp.commands import this_command
-from crackexp.config import check, instantiate
+from crackexp.config.checking import check, instantiate
+from crackexp.config.roots import CompareRoot
 from crackexp.errors import ConfigError
 from crackexp.files import write_text
-from crackexp.roots import CompareRoot
 
 
 def compare(composed: DictConfig) -> None:

@@ -7,9 +7,9 @@ from omegaconf import DictConfig
 
 from crackexp.budget import TimeBudget
 from crackexp.cli import leave, run
-from crackexp.config import check, instantiate
+from crackexp.config.checking import check, instantiate
+from crackexp.config.roots import EvaluateRoot
 from crackexp.data.accounting import Account
-from crackexp.roots import EvaluateRoot
 
 if TYPE_CHECKING:
     import numpy as np

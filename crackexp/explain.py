@@ -6,9 +6,9 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from crackexp.cli import leave, run
-from crackexp.config import check
+from crackexp.config.checking import check
+from crackexp.config.roots import ExplainRoot
 from crackexp.data.accounting import Account
-from crackexp.roots import ExplainRoot
 
 
 def explain(composed: DictConfig) -> Account:

@@ -5,8 +5,8 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from crackexp.cli import run
-from crackexp.config import check, instantiate
-from crackexp.roots import ExportRoot
+from crackexp.config.checking import check, instantiate
+from crackexp.config.roots import ExportRoot
 
 
 def export(composed: DictConfig) -> None:

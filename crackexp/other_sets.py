@@ -5,7 +5,7 @@ from collections.abc import Collection
 import numpy as np
 from omegaconf import DictConfig
 
-from crackexp.config import listed
+from crackexp.config.checking import listed
 from crackexp.data.accounting import Account
 from crackexp.data.folder import require_places
 from crackexp.data.given_split import only_part

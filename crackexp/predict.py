@@ -6,9 +6,9 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from crackexp.cli import leave, run
-from crackexp.config import check
+from crackexp.config.checking import check
+from crackexp.config.roots import PredictRoot
 from crackexp.data.accounting import Account
-from crackexp.roots import PredictRoot
 
 
 def predict(composed: DictConfig) -> Account:

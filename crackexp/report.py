@@ -12,6 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from crackexp import __version__
+from crackexp.config.overrides import task_overrides
 from crackexp.csv_text import csv_text
 from crackexp.data.accounting import Account
 from crackexp.data.datamodule import DataModule
@@ -32,7 +33,6 @@ from crackexp.evaluation.statistics import Interval
 from crackexp.files import write_text
 from crackexp.models.calibrated import calibrated
 from crackexp.names import visible
-from crackexp.overrides import task_overrides
 from crackexp.result import RESULT, RunResult
 from crackexp.seeds import generator
 from crackexp.tracking.environment import git_state, hardware, packages

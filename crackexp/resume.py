@@ -13,10 +13,10 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from crackexp.commands import next_command, typed
-from crackexp.config import check, check_part
-from crackexp.contracts import require_trusted
+from crackexp.config.checking import check, check_part
+from crackexp.config.contracts import require_trusted
+from crackexp.config.roots import TrainRoot
 from crackexp.errors import ConfigError, UserError
-from crackexp.roots import TrainRoot
 from crackexp.tracking.uri import database_file
 
 if TYPE_CHECKING:

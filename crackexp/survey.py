@@ -6,9 +6,9 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from crackexp.cli import leave, run
-from crackexp.config import check, instantiate
+from crackexp.config.checking import check, instantiate
+from crackexp.config.roots import SurveyRoot
 from crackexp.data.accounting import Account
-from crackexp.roots import SurveyRoot
 
 
 def survey(composed: DictConfig) -> Account:

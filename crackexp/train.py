@@ -6,11 +6,11 @@ from omegaconf import DictConfig
 
 from crackexp.budget import TimeBudget
 from crackexp.cli import leave, run
-from crackexp.config import check, instantiate, listed
-from crackexp.contracts import require_all_kept
+from crackexp.config.checking import check, instantiate, listed
+from crackexp.config.contracts import require_all_kept
+from crackexp.config.roots import TrainRoot
 from crackexp.data.accounting import Account
 from crackexp.resume import own_config, resumable
-from crackexp.roots import TrainRoot
 from crackexp.sweep import cell
 from crackexp.sweep.identity import cell_id
 from crackexp.training.processes import apart, is_first, join_processes

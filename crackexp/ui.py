@@ -6,9 +6,9 @@ import sys
 from omegaconf import DictConfig
 
 from crackexp.cli import run
-from crackexp.config import check
+from crackexp.config.checking import check
+from crackexp.config.roots import UiRoot
 from crackexp.errors import ConfigError
-from crackexp.roots import UiRoot
 from crackexp.tracking.uri import ui_words
 
 

@@ -5,11 +5,11 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from crackexp import roots
-from crackexp.config import check
+from crackexp.config import roots
+from crackexp.config.checking import check
+from crackexp.config.options import conf_dir
+from crackexp.config.overrides import explain
 from crackexp.errors import UserError
-from crackexp.options import conf_dir
-from crackexp.overrides import explain
 
 NEEDS = {
     "evaluate": ["run=abc"],

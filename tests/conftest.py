@@ -21,8 +21,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict
 
+from crackexp.config.options import conf_dir
 from crackexp.data.synthetic import draw_patch
-from crackexp.options import conf_dir
 from crackexp.signals import STOPS
 
 Command = Callable[..., subprocess.CompletedProcess[str]]

@@ -10,12 +10,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
+from crackexp.config.overrides import as_typed
 from crackexp.data import crack_words as words
 from crackexp.data.listing import subfolders
 from crackexp.data.one_class import only_one_class
 from crackexp.decisions import positives_of
 from crackexp.errors import DataError
-from crackexp.overrides import as_typed
 
 _log = logging.getLogger(__name__)
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from crackexp.config.overrides import as_typed
 from crackexp.data.accounting import Account
 from crackexp.data.listing import (
     FoundImage,
@@ -18,7 +19,6 @@ from crackexp.data.listing import (
 )
 from crackexp.errors import DataError, about
 from crackexp.names import visible
-from crackexp.overrides import as_typed
 
 TABLE_SUFFIXES = frozenset({".csv", ".tsv"})
 """Lower-case suffixes of the files that are read as tables of labels."""

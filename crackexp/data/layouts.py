@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from crackexp.config.overrides import as_typed
 from crackexp.data.accounting import Account
 from crackexp.data.folder import TABLE_SUFFIXES, class_members, is_table, require_folder
 from crackexp.data.label_table import read_labels
@@ -12,7 +13,6 @@ from crackexp.data.listing import is_file, is_folder, is_image, list_images, sub
 from crackexp.data.parts import part_folders, part_of, parts_in_classes
 from crackexp.data.sdnet_layout import class_folders
 from crackexp.errors import DataError
-from crackexp.overrides import as_typed
 
 ROBOFLOW_TABLE = "_classes.csv"
 """The table of labels that stands in each part of a multi-class export of Roboflow."""

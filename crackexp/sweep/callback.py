@@ -16,11 +16,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from crackexp.commands import this_command
-from crackexp.config import check_part, instantiate
+from crackexp.config.checking import check_part, instantiate
+from crackexp.config.overrides import explain, task_overrides
+from crackexp.config.roots import TrainRoot
 from crackexp.data.accounting import INCOMPLETE
 from crackexp.errors import ConfigError, UserError, refuse
-from crackexp.overrides import explain, task_overrides
-from crackexp.roots import TrainRoot
 from crackexp.signals import stops
 from crackexp.sweep import grid
 from crackexp.sweep.checks import check_sweep

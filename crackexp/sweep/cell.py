@@ -17,10 +17,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from pydantic import BaseModel
 
-from crackexp.config import instantiate
+from crackexp.config.checking import instantiate
+from crackexp.config.overrides import task_overrides
 from crackexp.data.accounting import Account
 from crackexp.files import write_text
-from crackexp.overrides import task_overrides
 from crackexp.result import RESULT, RunResult, read_result
 from crackexp.signals import heed
 from crackexp.sweep import grid

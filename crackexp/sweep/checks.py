@@ -6,13 +6,13 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict
 
-from crackexp.config import check
-from crackexp.consistency import check_register
+from crackexp.config.checking import check
+from crackexp.config.consistency import check_register
+from crackexp.config.options import suggest
+from crackexp.config.overrides import shown
+from crackexp.config.roots import TrainRoot
 from crackexp.errors import ConfigError
-from crackexp.options import suggest
-from crackexp.overrides import shown
 from crackexp.resume import require_alone
-from crackexp.roots import TrainRoot
 from crackexp.sweep import grid
 
 SHARED = ("paths", "tracking", "sweep", "register", "resume", "task_name")

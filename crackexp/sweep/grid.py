@@ -9,7 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override
 from omegaconf import DictConfig
 
-from crackexp.overrides import task_overrides
+from crackexp.config.overrides import task_overrides
 
 
 class Interval(tuple[Any, Any]):

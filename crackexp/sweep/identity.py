@@ -11,7 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from crackexp import callback_schema, schema
+from crackexp.config import callback_schema, schema
 from crackexp.files import file_digest
 from crackexp.sources import PACKAGE, digest_of, find_module
 
@@ -21,10 +21,10 @@ NO_NUMBERS = (
     "cli",
     "commands",
     "console",
-    "contracts",
+    "config.contracts",
     "evaluation.figures",
-    "mistakes",
-    "overrides",
+    "config.mistakes",
+    "config.overrides",
     "progress",
     "quiet",
     "sweep",

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 from omegaconf import DictConfig, OmegaConf
 from pydantic import Field
 
+from crackexp.config.mistakes import validate
+from crackexp.config.types import OwnNode, Positive, Probability, Seed, Text
 from crackexp.errors import ConfigError
 from crackexp.extras import require_extra
-from crackexp.fields import OwnNode, Positive, Probability, Seed, Text
-from crackexp.mistakes import validate
 
 
 class BasicSweeper(OwnNode):

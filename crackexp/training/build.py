@@ -5,7 +5,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from crackexp.config import instantiate
+from crackexp.config.checking import instantiate
 from crackexp.decisions import Classes
 from crackexp.sources import source_digest
 from crackexp.training.module import CrackModule

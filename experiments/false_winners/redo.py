@@ -160,8 +160,8 @@ def read_cells(sweep: str) -> list[Cell]:
     """Returns the cells of a sweep in the store below this folder."""
     from hydra import compose, initialize_config_dir
 
-    from crackexp.config import instantiate
-    from crackexp.options import conf_dir
+    from crackexp.config.checking import instantiate
+    from crackexp.config.options import conf_dir
     from crackexp.tracking.selection import select
     from crackexp.tracking.sweeps import SweepStore
 

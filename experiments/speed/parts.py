@@ -24,15 +24,15 @@ import numpy as np
 from hydra import compose, initialize_config_dir
 
 from crackexp.budget import TimeBudget
-from crackexp.config import check, instantiate
+from crackexp.config.checking import check, instantiate
+from crackexp.config.options import conf_dir
+from crackexp.config.roots import TrainRoot
 from crackexp.data.datamodule import DataModule
 from crackexp.data.decode import load_image
 from crackexp.data.index import ImageIndex
 from crackexp.data.pixels import resize
 from crackexp.evaluation.metrics import evaluate_predictions
 from crackexp.models.classifier import unfreeze
-from crackexp.options import conf_dir
-from crackexp.roots import TrainRoot
 from crackexp.training.build import build_module
 from crackexp.training.embeddings import Embedder
 from crackexp.training.inference import computing

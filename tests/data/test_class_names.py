@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from crackexp.config.overrides import as_typed
 from crackexp.data.class_names import choose_positive, meaning, meanings
 from crackexp.errors import DataError
-from crackexp.overrides import as_typed
 
 CRACK = """
     crack|cracks|Cracked|CRACKED|cracking|positive|Positive|pos|with_crack|withCrack|WithCracks|crack_images

@@ -5,10 +5,10 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from crackexp.config.schema import Evaluation
 from crackexp.data.corruptions import SUITE, CastShadow, Exposure, FormworkJoint, corruptions
 from crackexp.data.synthetic import draw_patch
 from crackexp.errors import ConfigError
-from crackexp.schema import Evaluation
 
 PATCH = draw_patch(0, 0, cracked=True, size=160)
 GRAY = np.full((100, 100, 3), 120, np.uint8)

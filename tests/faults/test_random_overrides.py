@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from crackexp import callback_schema, roots, schema
-from crackexp.config import check
-from crackexp.fields import Strict
-from crackexp.options import conf_dir
+from crackexp.config import callback_schema, roots, schema
+from crackexp.config.checking import check
+from crackexp.config.options import conf_dir
+from crackexp.config.types import Strict
 from crackexp.seeds import generator
 from tests.composing import NEEDS, ROOTS, outcome
 

@@ -17,6 +17,7 @@ from mlflow.models import Model
 from omegaconf import open_dict
 
 from crackexp.calibrate import calibrate
+from crackexp.config.options import conf_dir
 from crackexp.data.decode import load_image
 from crackexp.data.synthetic import draw_patch
 from crackexp.errors import ConfigError, DataError, UserError
@@ -24,7 +25,6 @@ from crackexp.evaluate import evaluate
 from crackexp.evaluation.items import read_predictions
 from crackexp.explain import explain
 from crackexp.export import export
-from crackexp.options import conf_dir
 from crackexp.predict import predict
 from crackexp.survey import survey
 from crackexp.train import train

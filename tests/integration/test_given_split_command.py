@@ -11,11 +11,11 @@ from omegaconf import DictConfig
 
 from crackexp.audit import audit
 from crackexp.calibrate import calibrate
-from crackexp.config import check
+from crackexp.config.checking import check
+from crackexp.config.roots import TrainRoot
 from crackexp.data.image_folder import ImageFolder
 from crackexp.errors import ConfigError, DataError
 from crackexp.evaluate import evaluate
-from crackexp.roots import TrainRoot
 from crackexp.train import train
 from tests.conftest import TINY, write_patches
 

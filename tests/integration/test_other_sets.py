@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from crackexp.config import check
+from crackexp.config.checking import check
+from crackexp.config.roots import TrainRoot
 from crackexp.data.synthetic import draw_patch
 from crackexp.decisions import Classes
 from crackexp.errors import DataError
 from crackexp.other_sets import OtherSets
-from crackexp.roots import TrainRoot
 from crackexp.sweep.identity import cell_id
 from tests.conftest import TINY, Command
 from tests.integration.test_train_command import artifacts, last_result, store_of, train

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from crackexp.options import conf_dir
+from crackexp.config.options import conf_dir
 from tests.composing import NEEDS, ROOTS, outcome
 from tests.conftest import Command
 
@@ -267,7 +267,7 @@ def test_a_crash_keeps_its_traceback(command_here: Command, monkeypatch: pytest.
     def crash(*_: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("crackexp.config.check", crash)
+    monkeypatch.setattr("crackexp.config.checking.check", crash)
     done = command_here("train")
     assert done.returncode == 1
     assert "Traceback" in done.stderr

@@ -4,7 +4,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from crackexp.options import conf_dir
+from crackexp.config.options import conf_dir
 from crackexp.sweep import grid
 
 

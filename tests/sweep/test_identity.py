@@ -9,8 +9,8 @@ import pytest
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from crackexp import sources
-from crackexp.config import check
-from crackexp.roots import TrainRoot
+from crackexp.config.checking import check
+from crackexp.config.roots import TrainRoot
 from crackexp.sweep.identity import cell_id, code_digest
 
 Compose = Callable[..., DictConfig]

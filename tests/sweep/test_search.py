@@ -11,7 +11,7 @@ import optuna
 import pytest
 from omegaconf import OmegaConf
 
-from crackexp.options import conf_dir
+from crackexp.config.options import conf_dir
 
 APP = """
 import json, os

@@ -7,8 +7,8 @@ from pathlib import Path
 import mlflow
 import pytest
 
+from crackexp.config.schema import MlflowLogger as Schema
 from crackexp.errors import UserError
-from crackexp.schema import MlflowLogger as Schema
 from crackexp.tracking.sweeps import SweepStore
 from crackexp.tracking.uri import uri_problem
 from tests.tracking.conftest import Store

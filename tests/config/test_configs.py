@@ -8,9 +8,9 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from crackexp.config import check
-from crackexp.options import conf_dir
-from crackexp.roots import (
+from crackexp.config.checking import check
+from crackexp.config.options import conf_dir
+from crackexp.config.roots import (
     AppRoot,
     AuditRoot,
     CacheRoot,

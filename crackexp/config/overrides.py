@@ -13,7 +13,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from crackexp.options import conf_dir, suggest
+from crackexp.config.options import conf_dir, suggest
 
 PLUS_GROUPS = ("experiment", "debug", "sweep")
 """Groups that the config of a training has not until one is added."""

@@ -8,10 +8,10 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from pydantic import ValidationError
 
-from crackexp.fields import Strict
+from crackexp.config.options import suggest, typed
+from crackexp.config.overrides import as_text, hydra_overrides, shown, task_overrides
+from crackexp.config.types import Strict
 from crackexp.names import visible
-from crackexp.options import suggest, typed
-from crackexp.overrides import as_text, hydra_overrides, shown, task_overrides
 
 
 def validate(

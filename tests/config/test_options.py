@@ -7,10 +7,10 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from crackexp.config import check, listed
+from crackexp.config.checking import check, listed
+from crackexp.config.options import compose_listed, conf_dir
+from crackexp.config.roots import TrainRoot
 from crackexp.errors import ConfigError
-from crackexp.options import compose_listed, conf_dir
-from crackexp.roots import TrainRoot
 
 Compose = Callable[..., DictConfig]
 

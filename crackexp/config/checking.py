@@ -11,15 +11,15 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import create_model
 
-from crackexp import callback_schema, schema
-from crackexp.consistency import check_across, check_place
-from crackexp.contracts import require_kept
+from crackexp.config import callback_schema, schema
+from crackexp.config.consistency import check_across, check_place
+from crackexp.config.contracts import require_kept
+from crackexp.config.mistakes import source, validate
+from crackexp.config.options import compose_listed, suggest, typed
+from crackexp.config.overrides import sentence
+from crackexp.config.roots import Root
+from crackexp.config.types import OwnNode, Strict
 from crackexp.errors import ConfigError, UserError, about
-from crackexp.fields import OwnNode, Strict
-from crackexp.mistakes import source, validate
-from crackexp.options import compose_listed, suggest, typed
-from crackexp.overrides import sentence
-from crackexp.roots import Root
 
 
 def check(cfg: DictConfig, root: type[Root]) -> DictConfig:

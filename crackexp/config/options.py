@@ -10,8 +10,8 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from crackexp.config.schema import LISTED
 from crackexp.errors import ConfigError
-from crackexp.schema import LISTED
 
 GROUP = "dataset"
 """The config group whose options stand in the lists of `schema.LISTED`."""
@@ -19,8 +19,8 @@ GROUP = "dataset"
 
 def conf_dir() -> Path:
     """Returns the folder of the packaged configs: inside an installed package, else beside it in a checkout."""
-    packaged = Path(__file__).parent / "conf"
-    return packaged if packaged.is_dir() else Path(__file__).parent.parent / "conf"
+    package = Path(__file__).parents[1]
+    return package / "conf" if (package / "conf").is_dir() else package.parent / "conf"
 
 
 def suggest(word: str, choices: Any) -> str:

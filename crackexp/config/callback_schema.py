@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from crackexp.fields import Count, Monitor, Node, NonNegativeFloat, Share, Strict, Text, text_ending
+from crackexp.config.types import Count, Monitor, Node, NonNegativeFloat, Share, Strict, Text, text_ending
 
 
 class EarlyStopping(Node):

@@ -6,7 +6,7 @@ import shlex
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from crackexp.overrides import as_text, quoted
+from crackexp.config.overrides import as_text, quoted
 from tests.conftest import Command
 
 TEXTS = [

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from crackexp.mistakes import source
-from crackexp.schema import GROUPS
+from crackexp.config.mistakes import source
+from crackexp.config.schema import GROUPS
 
 APPLICATION = "crackexp.models.backbone.Application"
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from crackexp.fields import (
+from crackexp.config.types import (
     BatchSize,
     Distinct,
     Epochs,

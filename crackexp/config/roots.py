@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from crackexp.fields import (
+from crackexp.config.types import (
     BatchSize,
     Distinct,
     Epochs,

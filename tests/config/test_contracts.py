@@ -9,10 +9,10 @@ import mlflow
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from crackexp.config import check, instantiate
-from crackexp.contracts import CONTRACTS, require_all_kept, require_trusted
+from crackexp.config.checking import check, instantiate
+from crackexp.config.contracts import CONTRACTS, require_all_kept, require_trusted
+from crackexp.config.roots import TrainRoot
 from crackexp.errors import ConfigError
-from crackexp.roots import TrainRoot
 from tests.conftest import TINY, Command
 
 Compose = Callable[..., DictConfig]
