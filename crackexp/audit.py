@@ -1,13 +1,33 @@
 """Looks for what is wrong with a dataset: ``python -m crackexp.audit dataset=NAME``."""
 
 from pathlib import Path
+from typing import Annotated, ClassVar
 
 from omegaconf import DictConfig
+from pydantic import Field
 
 from crackexp.cli import leave, run
 from crackexp.config.checking import check, instantiate
-from crackexp.config.roots import AuditRoot
+from crackexp.config.settings import JobConfig
+from crackexp.config.types import Gigabytes, ImageSize, Text
 from crackexp.data.accounting import Account
+
+
+class AuditConfig(JobConfig):
+    """The config of ``python -m crackexp.audit``."""
+
+    groups: ClassVar = ("paths", "dataset", "split", "backbone", "tracking")
+    optional: ClassVar = ("split",)
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    """The seed of the folds."""
+    image_size: ImageSize
+    """The side in pixels that images are embedded at; the same as in training shares the embeddings."""
+    out: Text
+    """The folder of report.html and the tables."""
+    shown: Annotated[int, Field(ge=1, le=500)]
+    """The pictures in a section of the page."""
+    embeddings_gb: Gigabytes
+    """The gigabytes of stored embeddings of all runs; those that were not used for longest go first."""
 
 
 def audit(composed: DictConfig, account: Account | None = None) -> dict[str, float]:
@@ -24,7 +44,7 @@ def audit(composed: DictConfig, account: Account | None = None) -> dict[str, flo
         UserError: a mistake in the config or the dataset.
     """
     account = Account() if account is None else account
-    cfg = check(composed, AuditRoot)
+    cfg = check(composed, AuditConfig)
 
     from crackexp import console
     from crackexp.data.duplicates import find_duplicates

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig
@@ -16,7 +17,8 @@ from rich.table import Table
 from crackexp.cli import run
 from crackexp.commands import next_command
 from crackexp.config.checking import check
-from crackexp.config.roots import CacheRoot
+from crackexp.config.settings import JobConfig
+from crackexp.config.types import Text
 from crackexp.errors import ConfigError, DataError
 
 FOLDERS = {
@@ -31,6 +33,14 @@ FOLDERS = {
     "peers": ("peers", "environments of experiments/speed"),
 }
 """The folder in the cache, and what it holds, by the name that a user types; beside it there is `embeddings`."""
+
+
+class CacheConfig(JobConfig):
+    """The config of ``python -m crackexp.cache``."""
+
+    groups: ClassVar = ("paths",)
+    clear: Text | None
+    """What to remove: all, a kind of files that the list shows, or a key of it."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +80,7 @@ def cache(composed: DictConfig) -> None:
         ConfigError: nothing of that name is kept.
         DataError: a part that was to be cleared is in use.
     """
-    cfg = check(composed, CacheRoot)
+    cfg = check(composed, CacheConfig)
     root = Path(cfg.paths.cache)
     found = list(entries(root))
     if cfg["clear"] is None:

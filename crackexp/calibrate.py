@@ -1,14 +1,24 @@
 """Fits a logged model to a new site: ``python -m crackexp.calibrate model=MODEL dataset.path=PATCHES``."""
 
 from pathlib import Path
+from typing import ClassVar
 
 from omegaconf import DictConfig
 
 from crackexp.cli import leave, run
 from crackexp.config.checking import check, instantiate
-from crackexp.config.roots import CalibrateRoot
+from crackexp.config.settings import ModelConfig
+from crackexp.config.types import Seed
 from crackexp.data.accounting import Account
 from crackexp.errors import ConfigError
+
+
+class CalibrateConfig(ModelConfig):
+    """The config of ``python -m crackexp.calibrate``."""
+
+    groups: ClassVar = ("paths", "dataset", "policy", "tracking")
+    seed: Seed
+    """The seed of the folds that before and after are compared on."""
 
 
 def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str, float]:
@@ -25,7 +35,7 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
         UserError: a mistake in the config, the dataset or the name of the model, or too few patches.
     """
     account = Account() if account is None else account
-    cfg = check(composed, CalibrateRoot)
+    cfg = check(composed, CalibrateConfig)
     if "uri" not in cfg.tracking:
         raise ConfigError("The model is logged anew, which takes a store. Type tracking=local. Received: tracking=none")
 

@@ -24,7 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 from crackexp.config.mistakes import validate
 from crackexp.config.options import conf_dir
 from crackexp.config.overrides import explain
-from crackexp.config.roots import Job
+from crackexp.config.settings import JobConfig
 from crackexp.data.accounting import Account
 from crackexp.errors import ConfigError, UserError, refuse
 from crackexp.faults import explain_fault
@@ -81,7 +81,7 @@ class NameCheck(Callback):
         HydraConfig.instance().set_config(config)
         try:
             problems = (
-                validate(Job, {"task_name": config.task_name}, "", ["task_name"]) if "task_name" in config else []
+                validate(JobConfig, {"task_name": config.task_name}, "", ["task_name"]) if "task_name" in config else []
             )
         except OmegaConfBaseException as error:
             refuse(explain(error))

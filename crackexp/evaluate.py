@@ -1,14 +1,15 @@
 """Judges a logged model on a dataset: ``python -m crackexp.evaluate run=RUN dataset=NAME``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from omegaconf import DictConfig
 
 from crackexp.budget import TimeBudget
 from crackexp.cli import leave, run
 from crackexp.config.checking import check, instantiate
-from crackexp.config.roots import EvaluateRoot
+from crackexp.config.settings import JobConfig
+from crackexp.config.types import BatchSize, Seed, Text
 from crackexp.data.accounting import Account
 
 if TYPE_CHECKING:
@@ -16,6 +17,18 @@ if TYPE_CHECKING:
 
     from crackexp.data.augmentation import View
     from crackexp.data.index import ImageIndex
+
+
+class EvaluateConfig(JobConfig):
+    """The config of ``python -m crackexp.evaluate``."""
+
+    groups: ClassVar = ("paths", "dataset", "evaluation", "tracking")
+    run: Text
+    """A run id, models:/NAME/VERSION, models:/NAME@ALIAS, or models:/m-...."""
+    seed: Seed
+    """The seed of the bootstrap."""
+    batch_size: BatchSize | None
+    """The images that are computed at once; null for as many as are fastest."""
 
 
 def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, float]:
@@ -33,7 +46,7 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
     """
     account = Account() if account is None else account
     budget = TimeBudget()
-    cfg = check(composed, EvaluateRoot)
+    cfg = check(composed, EvaluateConfig)
 
     with budget.section("data"):
         from crackexp import console

@@ -7,8 +7,24 @@ from omegaconf import DictConfig
 
 from crackexp.cli import leave, run
 from crackexp.config.checking import check
-from crackexp.config.roots import ExplainRoot
+from crackexp.config.settings import ModelConfig
+from crackexp.config.types import Inputs, Probability, Text
 from crackexp.data.accounting import Account
+
+
+class ExplainConfig(ModelConfig):
+    """The config of ``python -m crackexp.explain``."""
+
+    input: Inputs
+    """A file, a folder, a pattern, or a list of them; "-" reads names from standard input."""
+    out: Text
+    """The folder of report.html, explanations.csv and images/."""
+    target: Text | None
+    """The class to explain; null for damage, be it one class or several."""
+    layer: Text | None
+    """The layer whose feature maps are weighed; null for the last one with height and width."""
+    threshold: Probability | None
+    """The probability of a crack, or of damage, from which on it is one; null for the threshold of the model."""
 
 
 def explain(composed: DictConfig) -> Account:
@@ -23,7 +39,7 @@ def explain(composed: DictConfig) -> Account:
     Raises:
         UserError: a mistake in the config, the name of the model, a class or a layer, or nothing to read at all.
     """
-    cfg = check(composed, ExplainRoot)
+    cfg = check(composed, ExplainConfig)
 
     from crackexp.prediction.inputs import named
 

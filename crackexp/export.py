@@ -1,12 +1,29 @@
 """Exports a logged model to files that other programs read: ``python -m crackexp.export model=MODEL``."""
 
 from pathlib import Path
+from typing import Annotated, ClassVar, Literal
 
 from omegaconf import DictConfig
+from pydantic import Field
 
 from crackexp.cli import run
 from crackexp.config.checking import check, instantiate
-from crackexp.config.roots import ExportRoot
+from crackexp.config.settings import JobConfig
+from crackexp.config.types import Distinct, Text
+
+
+class ExportConfig(JobConfig):
+    """The config of ``python -m crackexp.export``."""
+
+    groups: ClassVar = ("paths", "tracking")
+    model: Text
+    """A run id, models:/NAME/VERSION, models:/NAME@ALIAS, models:/m-..., or a folder that holds a logged model."""
+    formats: Annotated[list[Literal["onnx", "stablehlo", "keras", "h5"]], Field(min_length=1), Distinct]
+    """The formats to write."""
+    out: Text
+    """The folder that the files are written to."""
+    log: bool
+    """Whether the files are logged, as a child of the model's run."""
 
 
 def export(composed: DictConfig) -> None:
@@ -19,7 +36,7 @@ def export(composed: DictConfig) -> None:
         UserError: a mistake in the config or the name of the model, or a format that cannot hold the model; nothing
             is exported then.
     """
-    cfg = check(composed, ExportRoot)
+    cfg = check(composed, ExportConfig)
 
     from crackexp.exchange.formats import check_exportable, check_folder, check_installed
 

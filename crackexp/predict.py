@@ -2,13 +2,26 @@
 
 import sys
 from pathlib import Path
+from typing import Annotated
 
 from omegaconf import DictConfig
 
 from crackexp.cli import leave, run
 from crackexp.config.checking import check
-from crackexp.config.roots import PredictRoot
+from crackexp.config.settings import ModelConfig
+from crackexp.config.types import Inputs, Probability, text_ending
 from crackexp.data.accounting import Account
+
+
+class PredictConfig(ModelConfig):
+    """The config of ``python -m crackexp.predict``."""
+
+    input: Inputs
+    """A file, a folder, a pattern, or a list of them; "-" reads names from standard input."""
+    out: Annotated[str, text_ending(".csv", ".jsonl", ".parquet")]
+    """The file of the table: .csv, .parquet or .jsonl."""
+    threshold: Probability | None
+    """The probability of a crack, or of damage, from which on it is one; null for the threshold of the model."""
 
 
 def predict(composed: DictConfig) -> Account:
@@ -23,7 +36,7 @@ def predict(composed: DictConfig) -> Account:
     Raises:
         UserError: a mistake in the config or the name of the model, or nothing to read at all.
     """
-    cfg = check(composed, PredictRoot)
+    cfg = check(composed, PredictConfig)
 
     from crackexp.prediction.inputs import named
 

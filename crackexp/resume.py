@@ -15,9 +15,9 @@ from yaml import YAMLError
 from crackexp.commands import next_command, typed
 from crackexp.config.checking import check, check_part
 from crackexp.config.contracts import require_trusted
-from crackexp.config.roots import TrainRoot
 from crackexp.errors import ConfigError, UserError
 from crackexp.tracking.uri import database_file
+from crackexp.training.config import TrainConfig
 
 if TYPE_CHECKING:
     from crackexp.tracking.logger import NoLogger
@@ -57,10 +57,10 @@ def own_config(cfg: DictConfig) -> DictConfig:
             "The run is no training run, or it was interrupted before it had logged its config. Type the command that "
             f"began it. Received: resume={run_id}"
         )
-    check_part(own, TrainRoot, ("paths", "tracking"))
+    check_part(own, TrainConfig, ("paths", "tracking"))
     if "uri" in own.tracking:
         own = _moved(own, cfg.tracking.uri)
-    own = check(own, TrainRoot)
+    own = check(own, TrainConfig)
     require_trusted(OmegaConf.to_container(own))
     if run.status == "RUNNING" and not (Path(own.paths.cache) / "states" / run_id).is_dir():
         raise ConfigError(

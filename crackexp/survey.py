@@ -7,8 +7,26 @@ from omegaconf import DictConfig
 
 from crackexp.cli import leave, run
 from crackexp.config.checking import check, instantiate
-from crackexp.config.roots import SurveyRoot
+from crackexp.config.settings import ModelConfig, Tile
+from crackexp.config.types import Inputs, MmPerPx, PhotoThreshold, Text
 from crackexp.data.accounting import Account
+
+
+class SurveyConfig(ModelConfig):
+    """The config of ``python -m crackexp.survey``."""
+
+    input: Inputs
+    """A file, a folder, a pattern, or a list of them; "-" reads names from standard input."""
+    out: Text
+    """The folder of report.html, photos.csv and photos/."""
+    tile: Tile
+    """The tiles that a photo is cut into."""
+    threshold: PhotoThreshold | None
+    """The probability of a crack, or of damage, from which on it is one; null for the threshold of the model."""
+    mm_per_px: MmPerPx | None
+    """The millimetres of the wall that a pixel of the photos shows; lengths are then told in millimetres too."""
+    gps: bool
+    """Whether the places are told where photos were taken, as far as their files know."""
 
 
 def survey(composed: DictConfig) -> Account:
@@ -23,7 +41,7 @@ def survey(composed: DictConfig) -> Account:
     Raises:
         UserError: a mistake in the config or the name of the model, or nothing to read at all.
     """
-    cfg = check(composed, SurveyRoot)
+    cfg = check(composed, SurveyConfig)
 
     from crackexp.prediction.inputs import named
 

@@ -8,11 +8,11 @@ from crackexp.budget import TimeBudget
 from crackexp.cli import leave, run
 from crackexp.config.checking import check, instantiate, listed
 from crackexp.config.contracts import require_all_kept
-from crackexp.config.roots import TrainRoot
 from crackexp.data.accounting import Account
 from crackexp.resume import own_config, resumable
 from crackexp.sweep import cell
 from crackexp.sweep.identity import cell_id
+from crackexp.training.config import TrainConfig
 from crackexp.training.processes import apart, is_first, join_processes
 
 
@@ -31,7 +31,7 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     """
     account = Account() if account is None else account
     budget = TimeBudget()
-    checked = check(composed, TrainRoot)
+    checked = check(composed, TrainConfig)
     join_processes()
     cfg = apart(own_config(checked))
 

@@ -2,14 +2,24 @@
 
 import os
 import sys
+from typing import Annotated, ClassVar
 
 from omegaconf import DictConfig
+from pydantic import Field
 
 from crackexp.cli import run
 from crackexp.config.checking import check
-from crackexp.config.roots import UiRoot
+from crackexp.config.settings import CommandConfig
 from crackexp.errors import ConfigError
 from crackexp.tracking.uri import ui_words
+
+
+class UiConfig(CommandConfig):
+    """The config of ``python -m crackexp.ui``."""
+
+    groups: ClassVar = ("paths", "tracking")
+    port: Annotated[int, Field(ge=1, le=65535)]
+    """The port of 127.0.0.1 to listen at."""
 
 
 def ui(composed: DictConfig) -> None:
@@ -21,7 +31,7 @@ def ui(composed: DictConfig) -> None:
     Raises:
         UserError: a mistake in the config, or a store that cannot be used.
     """
-    cfg = check(composed, UiRoot)
+    cfg = check(composed, UiConfig)
     uri = cfg.tracking.get("uri")
     if uri is None:
         raise ConfigError("Without a store there is nothing to show. Type tracking=local. Received: tracking=none")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from crackexp.config.mistakes import source
-from crackexp.config.schema import GROUPS
+from crackexp.config.options import packaged_targets
 
 APPLICATION = "crackexp.models.backbone.Application"
 
@@ -72,7 +72,7 @@ def check_register(values: Mapping[str, Any]) -> list[str]:
 def _check_given(values: Mapping[str, Any]) -> list[str]:
     """Returns what is wrong where a dataset that is known to come without a split is to keep its own."""
     target = values.get("dataset", {}).get("_target_")
-    own = target not in GROUPS["dataset"] or target.endswith(".ImageFolder")
+    own = target not in packaged_targets("dataset") or target.endswith(".ImageFolder")
     if own or not values.get("split", {}).get("_target_", "").endswith(".GivenSplit"):
         return []
     name = values["dataset"]["name"]

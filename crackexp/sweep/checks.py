@@ -10,10 +10,10 @@ from crackexp.config.checking import check
 from crackexp.config.consistency import check_register
 from crackexp.config.options import suggest
 from crackexp.config.overrides import shown
-from crackexp.config.roots import TrainRoot
 from crackexp.errors import ConfigError
 from crackexp.resume import require_alone
 from crackexp.sweep import grid
+from crackexp.training.config import TrainConfig
 
 SHARED = ("paths", "tracking", "sweep", "register", "resume", "task_name")
 """Keys and groups at the top of the config that belong to the sweep as a whole, and not to its cells."""
@@ -77,7 +77,7 @@ def _mistakes(config: DictConfig, overrides: list[str]) -> list[str]:
         with open_dict(cell):
             del cell["hydra"]
             cell.paths.output = "."  # a job knows it once it runs
-        require_alone(check(cell, TrainRoot))
+        require_alone(check(cell, TrainConfig))
     except ConfigError as error:
         return str(error).splitlines()
     finally:

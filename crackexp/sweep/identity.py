@@ -11,7 +11,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from crackexp.config import callback_schema, schema
+from crackexp.config.contracts import CONTRACTS
+from crackexp.config.options import packaged_targets
 from crackexp.files import file_digest
 from crackexp.sources import PACKAGE, digest_of, find_module
 
@@ -83,7 +84,7 @@ def code_digest() -> str:
     of others, but for `NO_NUMBERS`. So an edit of a page or of a figure, of a comment or a docstring leaves results
     as they are, and a new module that a training imports counts without being listed anywhere.
     """
-    targets = [target for group in (*schema.GROUPS.values(), callback_schema.CALLBACKS) for target in group]
+    targets = sorted(target for group in CONTRACTS for target in packaged_targets(group))
     modules = ["crackexp.train", *(target.rpartition(".")[0] for target in targets)]
     code = digest_of(
         [module for module in modules if module.startswith(f"{PACKAGE.name}.")],

@@ -26,7 +26,6 @@ from hydra import compose, initialize_config_dir
 from crackexp.budget import TimeBudget
 from crackexp.config.checking import check, instantiate
 from crackexp.config.options import conf_dir
-from crackexp.config.roots import TrainRoot
 from crackexp.data.datamodule import DataModule
 from crackexp.data.decode import load_image
 from crackexp.data.index import ImageIndex
@@ -34,6 +33,7 @@ from crackexp.data.pixels import resize
 from crackexp.evaluation.metrics import evaluate_predictions
 from crackexp.models.classifier import unfreeze
 from crackexp.training.build import build_module
+from crackexp.training.config import TrainConfig
 from crackexp.training.embeddings import Embedder
 from crackexp.training.inference import computing
 from crackexp.training.state import TrainingStates
@@ -158,7 +158,7 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         own = [f"paths.root={folder}", f"paths.cache={folder}/parts", f"paths.output={folder}", "tracking=none"]
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            cfg = check(compose("train", [*words, *own]), TrainRoot)
+            cfg = check(compose("train", [*words, *own]), TrainConfig)
         data = DataModule(
             instantiate(cfg.dataset),
             instantiate(cfg.split),

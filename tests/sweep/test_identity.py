@@ -10,8 +10,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from crackexp import sources
 from crackexp.config.checking import check
-from crackexp.config.roots import TrainRoot
 from crackexp.sweep.identity import cell_id, code_digest
+from crackexp.training.config import TrainConfig
 
 Compose = Callable[..., DictConfig]
 
@@ -160,7 +160,7 @@ def test_an_edit_of_what_computes_changes_the_digest_of_the_code(
 
 def test_weights_of_datasets_mixed_in_count_and_their_places_do_not(compose_config: Compose, patches: Path) -> None:
     def mixed(item: str) -> str:
-        return cell_id(check(compose_config(f"mix=[{item}]"), TrainRoot), "data")
+        return cell_id(check(compose_config(f"mix=[{item}]"), TrainConfig), "data")
 
     one = mixed(f"{{folder:{{path:{patches}}}}}")
     assert mixed(f"{{folder:{{path:{patches.parent},name:b}}}}") == one

@@ -1,0 +1,173 @@
+"""What may stand in a config: keys, types and ranges of every group, without importing the parts themselves.
+
+A node whose ``_target_`` is listed here is checked key by key; a node of the user's own class passes its keys on
+to that class unchecked.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from crackexp.config.types import (
+    BatchSize,
+    Distinct,
+    Epochs,
+    FileName,
+    Fraction,
+    Gigabytes,
+    ImageSize,
+    LearningRate,
+    Node,
+    Positive,
+    Precision,
+    Ratio,
+    Seed,
+    Share,
+    StoreUri,
+    Strict,
+    Text,
+)
+
+
+class Dataset(Node):
+    name: FileName
+    positive: Text | Annotated[list[Text], Field(min_length=1), Distinct] | None
+    limit: Annotated[int, Field(gt=0, le=1_000_000_000)] | None
+    on_bad_file: Literal["error", "skip"]
+    cache: Text
+
+
+class Synthetic(Dataset):
+    count: Annotated[int, Field(ge=2, le=1_000_000)]
+    size: ImageSize
+    draw_seed: Seed
+    cracks: Literal["plain", "thin"] = "plain"
+
+
+class ImageFolder(Dataset):
+    path: Text
+    classes: Annotated[list[Text], Field(min_length=2), Distinct] | None = None
+    merge_parts: bool = False
+
+
+class Mendeley(Dataset):
+    url: Text
+    archive_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None
+    path: Text | None
+    archive: Text | None
+
+
+class Sdnet2018(Dataset):
+    path: Text | None
+    archive: Text | None
+    surfaces: Annotated[list[Literal["decks", "pavements", "walls"]], Field(min_length=1), Distinct]
+
+
+class RatioSplit(Node):
+    ratio: Ratio
+    seed: Seed
+    check_leaks: bool
+    cache: Text
+
+
+class GroupedSplit(RatioSplit):
+    by: Annotated[list[Literal["copies", "photos"]], Field(min_length=1), Distinct]
+
+
+class GivenSplit(Node):
+    val: Share | None
+    test: Share | None
+    seed: Seed | None
+    check_leaks: bool
+    cache: Text
+
+
+class Augmentation(Node):
+    views: Positive | None
+    transforms: dict[str, Any]
+
+
+class Application(Node):
+    name: Literal["mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "efficientnet_b0", "resnet50"]
+    alpha: Annotated[float, Field(gt=0, le=2)] = 1.0
+    weights: Text | None
+    finetune_from: Text | None
+    output_layer: Text | None = None
+
+
+class SmallCNN(Node):
+    widths: Annotated[list[Annotated[int, Field(gt=0, le=8192)]], Field(min_length=1, max_length=5)]
+    finetune_from: None
+
+
+class PooledHead(Node):
+    dropout: Fraction
+
+
+class CellHead(PooledHead):
+    hidden: Annotated[int, Field(gt=0, le=65_536)]
+
+
+class Trainer(Node):
+    epochs: Epochs
+    batch_size: BatchSize
+    seed: Seed
+    precision: Precision
+    class_weight: Literal["balanced"] | None
+    devices: Annotated[int, Field(gt=0, le=4096)] | Literal["auto"]
+    embed_batch_size: BatchSize | None
+    embeddings_gb: Gigabytes
+    cache: Text
+
+
+class LiveTrainer(Trainer):
+    head_epochs: Annotated[int, Field(ge=0, le=100_000)]
+    learning_rate: LearningRate
+    unfreeze_from: Text | None
+    freeze_batch_norm: bool
+
+
+class Policy(Node):
+    temperature: bool
+    recall: Share | None
+    false_alarms: Share | None
+    confidence: Share
+
+
+class MlflowLogger(Node):
+    uri: StoreUri
+    artifacts: Text | None
+    experiment: Text
+    run_name: Text | None
+    log_model: bool
+
+
+class TensorBoard(Node):
+    log_dir: Text
+
+
+class EpochSchedule(Node):
+    schedule: dict[str, Any]
+
+
+TWINS: dict[str, type[Strict]] = {
+    "crackexp.data.sources.Synthetic": Synthetic,
+    "crackexp.data.sources.ImageFolder": ImageFolder,
+    "crackexp.data.sources.Mendeley": Mendeley,
+    "crackexp.data.sources.Sdnet2018": Sdnet2018,
+    "crackexp.data.split.RatioSplit": RatioSplit,
+    "crackexp.data.grouped_split.GroupedSplit": GroupedSplit,
+    "crackexp.data.given_split.GivenSplit": GivenSplit,
+    "crackexp.data.augmentation.Augmentation": Augmentation,
+    "crackexp.models.backbone.Application": Application,
+    "crackexp.models.backbone.SmallCNN": SmallCNN,
+    "crackexp.models.heads.PooledHead": PooledHead,
+    "crackexp.models.heads.CellHead": CellHead,
+    "crackexp.training.trainer.FrozenTrainer": Trainer,
+    "crackexp.training.live.LiveTrainer": LiveTrainer,
+    "crackexp.evaluation.policy.Policy": Policy,
+    "crackexp.tracking.mlflow_logger.MlflowLogger": MlflowLogger,
+    "crackexp.tracking.logger.NoLogger": Node,
+    "crackexp.training.callbacks.TensorBoard": TensorBoard,
+    "crackexp.training.callbacks.EpochSchedule": EpochSchedule,
+}
