@@ -88,4 +88,4 @@ def main(composed: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    run(main, "app")
+    run(main, "app", AppConfig)

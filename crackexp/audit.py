@@ -111,4 +111,4 @@ def main(composed: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    run(main, "audit")
+    run(main, "audit", AuditConfig)

@@ -187,4 +187,4 @@ def _held(lock: Path) -> bool:
 
 
 if __name__ == "__main__":
-    run(cache, "cache")
+    run(cache, "cache", CacheConfig)

@@ -94,4 +94,4 @@ def main(composed: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    run(main, "calibrate")
+    run(main, "calibrate", CalibrateConfig)

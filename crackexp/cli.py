@@ -21,10 +21,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from crackexp.config.help import register_help
 from crackexp.config.mistakes import validate
 from crackexp.config.options import conf_dir
 from crackexp.config.overrides import explain
-from crackexp.config.settings import JobConfig
+from crackexp.config.settings import CommandConfig, JobConfig
 from crackexp.data.accounting import Account
 from crackexp.errors import ConfigError, UserError, refuse
 from crackexp.faults import explain_fault
@@ -38,8 +39,13 @@ VALUED = ("--cfg", "-c", "--info", "-i", "--package", "-p", "--config-dir", "-cd
 """Options of Hydra that the next word belongs to."""
 
 
-def run(task: Task, config_name: str) -> None:
+def run(task: Task, config_name: str, command: type[CommandConfig]) -> None:
     """Runs `task` on the config that the command line composes from ``conf/<config_name>.yaml``.
+
+    Args:
+        task: Takes the composed config.
+        config_name: The name of the config.
+        command: The keys and groups that it has.
 
     Exit status: 0 done, 1 crashed (with a traceback) or with failed cells in a sweep, 2 a mistake of the user's (with a
     sentence), 3 done but for files that were left out and may be images, 130 and 143 stopped by Ctrl-C and SIGTERM, 141
@@ -63,6 +69,7 @@ def run(task: Task, config_name: str) -> None:
     checks = {"name": {"_target_": f"{NameCheck.__module__}.{NameCheck.__name__}"}}
     ConfigStore.instance().store(group="hydra", name="config", node=HydraConf(callbacks=checks), provider="hydra")
     main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)
+    register_help(command)
     with leaving():
         _told(main, task)
 

@@ -79,4 +79,4 @@ def arguments(words: list[str]) -> list[str]:
 
 if __name__ == "__main__":
     sys.argv[1:] = arguments(sys.argv[1:])
-    run(compare, "compare")
+    run(compare, "compare", CompareConfig)

@@ -121,4 +121,4 @@ def main(composed: DictConfig) -> float | None:
 
 
 if __name__ == "__main__":
-    run(main, "evaluate")
+    run(main, "evaluate", EvaluateConfig)

@@ -72,4 +72,4 @@ def main(composed: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    run(main, "explain")
+    run(main, "explain", ExplainConfig)

@@ -65,4 +65,4 @@ def export(composed: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    run(export, "export")
+    run(export, "export", ExportConfig)

@@ -62,4 +62,4 @@ def main(composed: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    run(main, "predict")
+    run(main, "predict", PredictConfig)

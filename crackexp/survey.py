@@ -89,4 +89,4 @@ def main(composed: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    run(main, "survey")
+    run(main, "survey", SurveyConfig)

@@ -151,4 +151,4 @@ def main(composed: DictConfig) -> float | None:
 
 
 if __name__ == "__main__":
-    run(main, "train")
+    run(main, "train", TrainConfig)

@@ -45,4 +45,4 @@ def ui(composed: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    run(ui, "ui")
+    run(ui, "ui", UiConfig)
