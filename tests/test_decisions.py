@@ -18,13 +18,13 @@ from crackexp.models.backbone import SmallCNN
 from crackexp.models.classifier import build_classifier
 from crackexp.models.gradcam import GradCam
 from crackexp.models.heads import CellHead, build_head
-from crackexp.page.session import Limits, Session, develop, photo_table
-from crackexp.prediction.inputs import Input
-from crackexp.prediction.predictor import Predictor
-from crackexp.prediction.surveyor import Surveyor
-from crackexp.prediction.tiles import Tiling
+from crackexp.predicting.inputs import Input
+from crackexp.predicting.predictor import Predictor
+from crackexp.surveying.surveyor import Surveyor
+from crackexp.surveying.tiles import Tiling
 from crackexp.tracking.models import LoggedModel
-from tests.prediction.conftest import classifier
+from crackexp.web.session import Limits, Session, develop, photo_table
+from tests.predicting.conftest import classifier
 
 __all__ = ["classifier"]
 

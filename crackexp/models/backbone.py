@@ -11,7 +11,7 @@ import numpy as np
 from keras import layers
 
 from crackexp.errors import ConfigError
-from crackexp.models.initial import start_from, start_random
+from crackexp.models.initializers import start_from, start_random
 from crackexp.models.weights import bundled_weights, download, load_weights, weights_file
 from crackexp.seeds import keras_seed
 

@@ -8,7 +8,7 @@ import numpy as np
 from keras import layers
 
 from crackexp.models.classifier import CALIBRATION, embedding_model, flat_embedding
-from crackexp.models.initial import start_random
+from crackexp.models.initializers import start_random
 from crackexp.seeds import keras_seed
 
 STANDARDISE = "standardise"
