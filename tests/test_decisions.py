@@ -17,7 +17,7 @@ from crackexp.evaluation.report import decisions_table, predictions_table
 from crackexp.models.backbone import SmallCNN
 from crackexp.models.classifier import build_classifier
 from crackexp.models.gradcam import GradCam
-from crackexp.models.heads import CellHead, build_head
+from crackexp.models.heads import MultipleInstanceHead, build_head
 from crackexp.predicting.inputs import Input
 from crackexp.predicting.predictor import Predictor
 from crackexp.surveying.surveyor import Surveyor
@@ -114,7 +114,7 @@ def test_classes_of_another_dataset_are_matched_merged_or_refused() -> None:
 
 
 def test_places_are_judged_against_a_class_that_is_sound() -> None:
-    head = CellHead(4, 0.0).build((2, 2, 3), 4, [0, 1, 3], seed=0)
+    head = MultipleInstanceHead(4, 0.0).build((2, 2, 3), 4, [0, 1, 3], seed=0)
     np.testing.assert_array_equal(head.get_layer("place_log_odds").scale, [1, 1, 0, 1])
 
 
