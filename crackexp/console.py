@@ -23,7 +23,7 @@ from crackexp.evaluation.sets import COMPARED, notes, score_text
 from crackexp.evaluation.statistics import Interval
 from crackexp.exporting.formats import FORMATS
 from crackexp.names import on_one_line
-from crackexp.tracking.logger import NoLogger
+from crackexp.tracking.logger import Logger
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -295,7 +295,7 @@ def _yaml(node: DictConfig) -> Syntax:
     return Syntax(OmegaConf.to_yaml(node).rstrip(), "yaml", background_color="default")
 
 
-def print_where(logger: NoLogger, output: Path, model_uri: str | None, verdict: str | None = None) -> None:
+def print_where(logger: Logger, output: Path, model_uri: str | None, verdict: str | None = None) -> None:
     """Prints where the run lies, what became of its model in the registry, and what to type next."""
     lines = [f"Output      {output}", *logger.where()]
     if model_uri:

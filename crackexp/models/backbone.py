@@ -37,7 +37,6 @@ ALPHAS: dict[str, tuple[float, ...]] = {
 """The widths for which Keras has ImageNet weights, of each architecture that comes in several widths."""
 
 
-
 class Application(Backbone):
     """An architecture of `keras.applications` without its classification layers, with its preprocessing inside.
 
