@@ -61,16 +61,16 @@ def app(composed: DictConfig) -> None:
     cfg = check(composed, AppConfig)
     require_extra("The page", ["nicegui"], "app", f"model={cfg.model}")
 
-    from crackexp.page.listening import claim
+    from crackexp.web.server_address import claim
 
     place = claim(cfg.host, cfg.port)
 
     from crackexp import console
     from crackexp.opening import open_model
-    from crackexp.page.server import Desk, serve
-    from crackexp.page.session import Limits
-    from crackexp.prediction.surveyor import Surveyor
-    from crackexp.prediction.tiles import Tiling
+    from crackexp.surveying.surveyor import Surveyor
+    from crackexp.surveying.tiles import Tiling
+    from crackexp.web.server import Desk, serve
+    from crackexp.web.session import Limits
 
     tiling = Tiling(round(cfg.tile.size * cfg.tile.scale), cfg.tile.overlap)
     surveyor = Surveyor(open_model(cfg), tiling, cfg.threshold, cfg.batch_size)

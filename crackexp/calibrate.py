@@ -10,7 +10,7 @@ from crackexp.config.checking import check, instantiate
 from crackexp.config.settings import ModelConfig
 from crackexp.config.types import Seed
 from crackexp.data.accounting import Account
-from crackexp.errors import ConfigError
+from crackexp.tracking.logger import require_store
 
 
 class CalibrateConfig(ModelConfig):
@@ -36,8 +36,8 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
     """
     account = Account() if account is None else account
     cfg = check(composed, CalibrateConfig)
-    if "uri" not in cfg.tracking:
-        raise ConfigError("The model is logged anew, which takes a store. Type tracking=local. Received: tracking=none")
+    logger = instantiate(cfg.tracking)
+    store = require_store(logger, "The model is logged anew, which takes a store")
 
     from crackexp import console, report
     from crackexp.data.given_split import only_part
@@ -59,7 +59,7 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
     if policy.temperature:
         check_calibratable(model.classifier, f"model={cfg.model}")
     index = index.relabel(model.classes)
-    console.print_seen(dataset.name, index, training_digests(model.trained_in, cfg.tracking.uri))
+    console.print_seen(dataset.name, index, training_digests(model.trained_in, store))
     require_site(policy, index.labels, model.classes)
 
     network = Inference(computing(model.classifier), cfg.batch_size)
@@ -67,7 +67,7 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
     probabilities = network.predict(batches, len(index), f"Predicting {dataset.name}")
     site = fit_to_site(policy, index.labels, probabilities, model.classes, model.thresholds, index.groups, cfg.seed)
 
-    logger, fitted = instantiate(cfg.tracking), site.fitted
+    fitted = site.fitted
     with logger.run(f"calibrate-{dataset.name}", tags={}, parent=model.run_id):
         report.log_run(logger, cfg)
         report.log_dataset(logger, dataset.name, index, "calibration")

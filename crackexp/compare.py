@@ -12,8 +12,8 @@ from crackexp.commands import this_command
 from crackexp.config.checking import check, instantiate
 from crackexp.config.settings import JobConfig
 from crackexp.config.types import Level, Seed, Text
-from crackexp.errors import ConfigError
 from crackexp.files import write_text
+from crackexp.tracking.logger import require_store
 from crackexp.training.config import Compared
 
 
@@ -45,9 +45,8 @@ def compare(composed: DictConfig) -> None:
         UserError: a mistake in the config, unknown runs, or runs that were judged on different images.
     """
     cfg = check(composed, CompareConfig)
-    if "uri" not in cfg.tracking:
-        raise ConfigError("Without a store there are no runs to compare. Type tracking=local. Received: tracking=none")
     tracking = instantiate(cfg.tracking)
+    require_store(tracking, "Without a store there are no runs to compare")
 
     from crackexp import console
     from crackexp.evaluation import comparison

@@ -21,9 +21,9 @@ from crackexp.evaluation.layout import level_text
 from crackexp.evaluation.policy import decisions_text
 from crackexp.evaluation.sets import COMPARED, notes, score_text
 from crackexp.evaluation.statistics import Interval
-from crackexp.exchange.formats import FORMATS
+from crackexp.exporting.formats import FORMATS
 from crackexp.names import on_one_line
-from crackexp.tracking.logger import NoLogger
+from crackexp.tracking.logger import Logger
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from crackexp.evaluation.comparison import Comparison
     from crackexp.evaluation.robustness import Robustness
     from crackexp.evaluation.sets import Part
-    from crackexp.exchange.exporter import Exported
+    from crackexp.exporting.exporter import Exported
     from crackexp.judging import Judgement
-    from crackexp.page.listening import Place
     from crackexp.tracking.sweeps import Failure
+    from crackexp.web.server_address import Place
 
 HEADLINES = ("accuracy", "f1", "precision", "recall", "roc_auc", "average_precision", "recall_at_fpr_5", "log_loss")
 WIDE = 110
@@ -295,7 +295,7 @@ def _yaml(node: DictConfig) -> Syntax:
     return Syntax(OmegaConf.to_yaml(node).rstrip(), "yaml", background_color="default")
 
 
-def print_where(logger: NoLogger, output: Path, model_uri: str | None, verdict: str | None = None) -> None:
+def print_where(logger: Logger, output: Path, model_uri: str | None, verdict: str | None = None) -> None:
     """Prints where the run lies, what became of its model in the registry, and what to type next."""
     lines = [f"Output      {output}", *logger.where()]
     if model_uri:

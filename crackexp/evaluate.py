@@ -79,7 +79,7 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
         budget.watch_compilation()
         model = open_model(cfg, "run")
         index = index.judged_by(model.classes)
-        seen = training_digests(model.trained_in, cfg.tracking.get("uri"))
+        seen = training_digests(model.trained_in, logger.store)
         others.prepare(model.classes, seen or ())
         console.print_seen(dataset.name, index, seen)
         console.print_others(others.indexes, others.left_out)

@@ -41,16 +41,16 @@ def explain(composed: DictConfig) -> Account:
     """
     cfg = check(composed, ExplainConfig)
 
-    from crackexp.prediction.inputs import named
+    from crackexp.predicting.inputs import named
 
     account = Account()
     inputs = named(cfg.input, sys.stdin, account)
 
     from crackexp import console
     from crackexp.opening import open_model
-    from crackexp.prediction.explanations import Explanations
-    from crackexp.prediction.predictor import Predictor
-    from crackexp.prediction.tables import writing
+    from crackexp.predicting.explanations import Explanations
+    from crackexp.predicting.predictor import Predictor
+    from crackexp.predicting.tables import writing
 
     model = open_model(cfg)
     predictor = Predictor(model, cfg.threshold, cfg.batch_size, cfg.target, cfg.layer, account)

@@ -38,7 +38,7 @@ def export(composed: DictConfig) -> None:
     """
     cfg = check(composed, ExportConfig)
 
-    from crackexp.exchange.formats import check_exportable, check_folder, check_installed
+    from crackexp.exporting.formats import check_exportable, check_folder, check_installed
 
     check_folder(cfg.out)
     check_installed(cfg.formats)
@@ -51,8 +51,8 @@ def export(composed: DictConfig) -> None:
     model = open_model(cfg)
     check_exportable(model.classifier, cfg.formats)
 
-    from crackexp.exchange.card import CARD
-    from crackexp.exchange.exporter import export_model
+    from crackexp.exporting.card import CARD
+    from crackexp.exporting.exporter import export_model
 
     exported = export_model(model, cfg.formats, Path(cfg.out))
     if cfg.log:

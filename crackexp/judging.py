@@ -28,7 +28,7 @@ from crackexp.evaluation.sets import (
     parts_markdown,
     parts_table,
 )
-from crackexp.tracking.logger import NoLogger
+from crackexp.tracking.logger import Logger
 
 Predict = Callable[[ImageIndex, str, View | None], np.ndarray]
 """Returns the probabilities, (n, c) float32, of the images of an index, plain or as a view shows them."""
@@ -186,7 +186,7 @@ class Judge:
 
 
 def log_judgement(
-    logger: NoLogger,
+    logger: Logger,
     judgement: Judgement,
     doubts: Sequence[str],
     settings: DictConfig,

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from crackexp.config.checking import instantiate
 from crackexp.tracking.models import LoggedModel, load
 from crackexp.training.programs import keep_programs, set_precision
 
@@ -16,4 +17,4 @@ def open_model(cfg: DictConfig, key: str = "model") -> LoggedModel:
     """
     set_precision("float32")
     keep_programs(Path(cfg.paths.cache))
-    return load(cfg[key], cfg.tracking.get("uri"), key)
+    return load(cfg[key], instantiate(cfg.tracking).store, key)

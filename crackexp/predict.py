@@ -38,15 +38,15 @@ def predict(composed: DictConfig) -> Account:
     """
     cfg = check(composed, PredictConfig)
 
-    from crackexp.prediction.inputs import named
+    from crackexp.predicting.inputs import named
 
     account = Account()
     inputs = named(cfg.input, sys.stdin, account)
 
     from crackexp import console
     from crackexp.opening import open_model
-    from crackexp.prediction.predictor import Predictor
-    from crackexp.prediction.tables import writing
+    from crackexp.predicting.predictor import Predictor
+    from crackexp.predicting.tables import writing
 
     predictor = Predictor(open_model(cfg), cfg.threshold, cfg.batch_size, account=account)
     with writing(Path(cfg.out)) as write:

@@ -43,7 +43,7 @@ def survey(composed: DictConfig) -> Account:
     """
     cfg = check(composed, SurveyConfig)
 
-    from crackexp.prediction.inputs import named
+    from crackexp.predicting.inputs import named
 
     account = Account()
     inputs = named(cfg.input, sys.stdin, account)
@@ -51,10 +51,10 @@ def survey(composed: DictConfig) -> Account:
     from crackexp import console, report
     from crackexp.data.decode import ImageError
     from crackexp.opening import open_model
-    from crackexp.prediction.survey_report import Survey
-    from crackexp.prediction.surveyor import Surveyor
-    from crackexp.prediction.tiles import Tiling
     from crackexp.progress import of_one, progress
+    from crackexp.surveying.survey_report import Survey
+    from crackexp.surveying.surveyor import Surveyor
+    from crackexp.surveying.tiles import Tiling
 
     model = open_model(cfg)
     tiling = Tiling(round(cfg.tile.size * cfg.tile.scale), cfg.tile.overlap)

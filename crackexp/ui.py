@@ -8,9 +8,10 @@ from omegaconf import DictConfig
 from pydantic import Field
 
 from crackexp.cli import run
-from crackexp.config.checking import check
+from crackexp.config.checking import check, instantiate
 from crackexp.config.settings import CommandConfig
 from crackexp.errors import ConfigError
+from crackexp.tracking.logger import require_store
 from crackexp.tracking.uri import ui_words
 
 
@@ -32,9 +33,7 @@ def ui(composed: DictConfig) -> None:
         UserError: a mistake in the config, or a store that cannot be used.
     """
     cfg = check(composed, UiConfig)
-    uri = cfg.tracking.get("uri")
-    if uri is None:
-        raise ConfigError("Without a store there is nothing to show. Type tracking=local. Received: tracking=none")
+    uri = require_store(instantiate(cfg.tracking), "Without a store there is nothing to show")
     if uri.startswith("http"):
         raise ConfigError(f"A tracking server shows its own pages. Open {uri} Received: tracking.uri={uri}")
     from crackexp.tracking.store import connect

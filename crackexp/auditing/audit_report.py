@@ -18,8 +18,8 @@ from crackexp.data.pixels import resize
 from crackexp.evaluation import figures
 from crackexp.files import write_text
 from crackexp.names import visible
-from crackexp.prediction.overlay import jpeg, shrunk
 from crackexp.templates import render
+from crackexp.utils.pictures import encode_jpeg, shrink
 
 SIDE = 240
 """Pixels of the longer side of a picture in the page."""
@@ -119,7 +119,7 @@ class Report:
         return load_image(self._index.path(self._row_of[file]))
 
     def _picture(self, file: str) -> str:
-        return base64.b64encode(jpeg(shrunk(self._image(file), SIDE), 85)).decode()
+        return base64.b64encode(encode_jpeg(shrink(self._image(file), SIDE), 85)).decode()
 
     def _write(self, file: Path, text: str) -> None:
         write_text(file, text)

@@ -112,7 +112,7 @@ CONTRACTS = {
     "trainer": Contract("trainer", "crackexp.training.trainer.FrozenTrainer"),
     "callbacks": Contract("callback", "keras.callbacks.Callback", named=True),
     "policy": Contract("policy", Policy),
-    "tracking": Contract("tracking", "crackexp.tracking.logger.NoLogger"),
+    "tracking": Contract("tracking", "crackexp.tracking.logger.Logger"),
 }
 """What each group builds; of a named one, each of its entries."""
 ARGUMENTS = tuple(

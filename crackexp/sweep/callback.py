@@ -77,7 +77,7 @@ class Sweep:
                 "This very sweep is running already in another process. Wait for its end, or stop it first. "
                 f"Received: {this_command()}"
             ) from None
-        if hasattr(self.tracking, "uri"):
+        if self.tracking.store:
             from crackexp.tracking.sweeps import SweepStore
 
             self.store = SweepStore(self.tracking)

@@ -10,7 +10,7 @@ from crackexp.decisions import Classes
 from crackexp.errors import DataError
 from crackexp.evaluation.contest import Contender, IncomparableError, best_of, contest
 from crackexp.signals import uninterrupted
-from crackexp.tracking.mlflow_logger import MlflowLogger
+from crackexp.tracking.logger import Logger
 from crackexp.tracking.models import read_facts, read_model
 from crackexp.tracking.sweeps import SweepStore
 
@@ -23,7 +23,7 @@ VERDICT_TAG = "registry.verdict"
 _log = logging.getLogger(__name__)
 
 
-def register_run(logger: MlflowLogger, name: str, metric: str, level: float) -> str:
+def register_run(logger: Logger, name: str, metric: str, level: float) -> str:
     """Enters the open run of `logger` into the registry; see `Registry.enter`. That of a cell is left to its sweep."""
     store, run_id = SweepStore(logger), str(logger.run_id)
     if "sweep.settings" in store.client.get_run(run_id).data.tags:

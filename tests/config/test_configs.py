@@ -33,7 +33,7 @@ NEEDS = {
 RUNS = {
     # each run takes a step with every option that it names
     "the recipe": ["+experiment=mobilenet", "dataset=folder", "augmentation=flip_rotate"],
-    "robust": ["+experiment=robust", "head=cells", "dataset=folder", "mix=[{synthetic:{count:40,size:48}}]"],
+    "robust": ["+experiment=robust", "head=mil", "dataset=folder", "mix=[{synthetic:{count:40,size:48}}]"],
     "fine-tuning": [
         "dataset=synthetic",
         "dataset.count=40",
@@ -66,7 +66,7 @@ RUNS = {
     "a given split": ["dataset=folder", "split=given", "backbone=small_cnn", "backbone.widths=[4]", "trainer=scratch"],
     "under corruptions": ["evaluation=robust"],
     "one batch": ["+debug=one_batch", "+sweep=seeds"],
-    "limit": ["+debug=limit", "dataset.limit=40"],
+    "limit": ["+debug=limit", "dataset.limit=40", "head=cells"],
     "overfit": [
         "+debug=overfit",
         "dataset.limit=40",

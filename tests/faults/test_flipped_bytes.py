@@ -323,7 +323,7 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> Logged:
     assert logger.run_id
     (config,) = Path(str(logger.artifacts)).rglob("config.yaml")
     (model,) = Path(str(logger.artifacts)).rglob("MLmodel")
-    return Logged(logger.uri, logger.run_id, config.parents[1], model.parent, SweepStore(logger))
+    return Logged(logger.store, logger.run_id, config.parents[1], model.parent, SweepStore(logger))
 
 
 RUN_FILES = ("config/config.yaml", "data/manifest.csv", "data/mixed/other.csv", "test/predictions.csv", "result.json")

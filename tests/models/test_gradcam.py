@@ -16,7 +16,7 @@ from crackexp.models.backbone import Application, SmallCNN
 from crackexp.models.classifier import build_classifier, embedding_model
 from crackexp.models.cpu_conv import for_cpu
 from crackexp.models.gradcam import GradCam
-from crackexp.models.heads import CellHead, build_head
+from crackexp.models.heads import MultipleInstanceHead, build_head
 from crackexp.training.explainer import Explainer
 from crackexp.training.inference import Inference, padded
 
@@ -273,7 +273,7 @@ def test_without_the_marked_pixels_the_score_falls_most(trained: tuple[Explainer
 
 def test_a_head_of_places_is_explained_where_it_looks() -> None:
     backbone = SmallCNN([4, 8]).build(32, 0)
-    head = CellHead(8, 0.0)
+    head = MultipleInstanceHead(8, 0.0)
     classifier = build_classifier(head.embedding(backbone), head.build(backbone.output_shape[1:], 2, [1], seed=0))
     image = np.full((1, 32, 32, 3), 128, np.uint8)
     image[:, 4:8, 20:28] = 0

@@ -123,12 +123,12 @@ KEEPS = [
     ("data/transforms/geometric.py", "import math", "# another comment\nimport math"),
     ("data/transforms/geometric.py", "Mirrors every second image", "Flips every second image"),
     ("training/trainer.py", "HEAD_BATCH = 512", "HEAD_BATCH = (\n    512\n)"),
-    ("page/view.py", "import", "import abc\nimport"),
+    ("web/view.py", "import", "import abc\nimport"),
     ("console.py", "import", "import abc\nimport"),
     ("evaluation/figures/style.py", "import", "import abc\nimport"),
     ("tracking/view.py", "import", "import abc\nimport"),
-    ("prediction/surveyor.py", "import", "import abc\nimport"),
-    ("exchange/card.py", "import", "import abc\nimport"),
+    ("surveying/surveyor.py", "import", "import abc\nimport"),
+    ("exporting/card.py", "import", "import abc\nimport"),
 ]
 CHANGES = [
     ("data/transforms/geometric.py", "rng.random() < 0.5", "rng.random() < 0.4"),

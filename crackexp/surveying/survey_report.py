@@ -1,0 +1,157 @@
+"""The folder that a survey leaves: pictures, tables and outlines of each photo, and one page over all of them."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from crackexp import __version__
+from crackexp.csv_text import csv_text
+from crackexp.data.accounting import Account, Remark
+from crackexp.data.windows import PhotoSource
+from crackexp.decisions import Defect
+from crackexp.files import replacing, write_text
+from crackexp.names import file_stem, visible
+from crackexp.predicting.inputs import Input
+from crackexp.surveying.exif_gps import gps
+from crackexp.surveying.overlay import heat_layer, overlay
+from crackexp.surveying.surveyor import Finding
+from crackexp.templates import render
+from crackexp.utils.pictures import encode_jpeg, shrink
+
+SIDE = 1600
+"""Pixels of the longer side of a photo in the page."""
+SHOWN = 200
+"""Photos in the page, the most severe ones; it takes about half a megabyte each. The table has all of them."""
+SEVERITY = ["cracked_share", "longest_extent_px", "highest_probability"]
+
+
+@dataclass(frozen=True)
+class _Picture:
+    plain: str
+    outlines: list[str]
+    evidence: str
+    evidence_size: tuple[float, float]
+
+
+def by_severity(rows: Sequence[Mapping[str, Any]], left_out: Sequence[Remark]) -> pd.DataFrame:
+    """Returns a table of the verdicts on photos, the most severe first, and then of the files that were left out.
+
+    Args:
+        rows: `photo`, and what `Finding.verdict` says of it.
+        left_out: The files without a photo; the column `reason` says why.
+    """
+    table = pd.DataFrame([*rows, *({"photo": visible(one.file), "reason": visible(one.reason)} for one in left_out)])
+    return table.sort_values(SEVERITY, ascending=False, kind="stable") if rows else table
+
+
+class Survey:
+    """Writes what was found, photo by photo.
+
+    Args:
+        folder: to write to; made where it is missing.
+        defect: what the model looks for.
+        mm_per_px: see `Finding.verdict`.
+        gps: tells where photos were taken, as far as they know.
+        account: Where it is noted which photos were used; the files that were left out are noted there by the caller.
+
+    Attributes:
+        files: written so far.
+        page: the report.
+    """
+
+    def __init__(self, folder: Path, defect: Defect, mm_per_px: float | None, gps: bool, account: Account) -> None:
+        self.folder = folder
+        self.page = folder / "report.html"
+        self.files: list[Path] = []
+        self._account = account
+        self._defect, self._mm_per_px, self._gps = defect, mm_per_px, gps
+        self._rows: list[dict[str, Any]] = []
+        self._shown: dict[str, _Picture] = {}
+
+    def add(self, one: Input, photo: PhotoSource, found: Finding) -> None:
+        """Writes the overlays, the tiles and the outlines of one photo, and keeps what the page shows of it.
+
+        Args:
+            one: the page of a file.
+            photo: its pixels, read to the end; the overlays are as large as its picture.
+            found: what was found in it.
+        """
+        name = visible(one.name)
+        stem = f"{len(self._rows) + 1:04}_{file_stem(one.name)}"
+        row = {"photo": name, **found.verdict(self._mm_per_px), "files": f"photos/{stem}"}
+        if found.doubts:
+            row["doubt"] = "; ".join(found.doubts)
+        if self._gps:
+            row["latitude"], row["longitude"] = gps(one.file) or (None, None)
+        self._account.used += 1
+        self._account.doubt(name, found.doubts)
+        base = self.folder / "photos" / stem
+        regions = [region.scaled(1 / photo.reduction) for region in found.regions]
+        for suffix, heat, marked in (("jpg", found.heat, regions), ("gradcam.jpg", found.evidence, [])):
+            picture = overlay(photo.picture, heat, found.cell / photo.reduction, marked)
+            self._write(base.with_name(f"{stem}.{suffix}"), encode_jpeg(picture, 90))
+        self._write(base.with_name(f"{stem}.tiles.csv"), csv_text(found.tiles()).encode())
+        self._write(base.with_name(f"{stem}.geojson"), found.geojson(name, self._mm_per_px).encode())
+        self._rows.append(row)
+        self._show(stem, photo, found)
+
+    def table(self) -> pd.DataFrame:
+        """Returns the verdict on each photo, the most severe first; the last column says why one was not read."""
+        return by_severity(self._rows, self._account.left_out)
+
+    def metrics(self) -> dict[str, float]:
+        """Returns what is logged of the whole survey."""
+        cracked = sum(row["decision"] == self._defect for row in self._rows)
+        tiles = sum(row["tiles"] for row in self._rows)
+        counts = {
+            "photos": len(self._rows),
+            "cracked_photos": cracked,
+            "unread": len(self._account.left_out),
+            "tiles": tiles,
+        }
+        return {f"survey/{name}": float(count) for name, count in counts.items()}
+
+    def finish(self, how: str) -> None:
+        """Writes the table of all photos and the page.
+
+        Args:
+            how: the model, the tiles and the threshold, in a line.
+        """
+        table = self.table()
+        self._write(self.folder / "photos.csv", csv_text(table).encode())
+        read = table[table["files"].notna()] if self._rows else table[:0]
+        page = render(
+            "crackexp.surveying",
+            "survey_report.html",
+            rows=read.astype(object).where(read.notna(), None).to_dict("records"),
+            pictures=self._shown,
+            metrics={name.removeprefix("survey/"): int(value) for name, value in self.metrics().items()},
+            unread=self._account.left_out,
+            how=how,
+            version=__version__,
+            defect=self._defect,
+        )
+        write_text(self.page, page)
+        self.files.append(self.page)
+
+    def _show(self, stem: str, photo: PhotoSource, found: Finding) -> None:
+        small = shrink(photo.picture, SIDE)
+        outlines = [region.path for region in found.regions]
+        files = encode_jpeg(small, 80), heat_layer(shrink(found.evidence, SIDE))
+        plain, evidence = (base64.b64encode(data).decode() for data in files)
+        rows, columns = found.evidence.shape
+        size = round(columns * found.cell, 1), round(rows * found.cell, 1)
+        self._shown[f"photos/{stem}"] = _Picture(plain, outlines, evidence, size)
+        if len(self._shown) > SHOWN:
+            ranked = sorted(self._rows, key=lambda row: [row[key] for key in SEVERITY])
+            least = next(row["files"] for row in ranked if row["files"] in self._shown)
+            del self._shown[least]
+
+    def _write(self, file: Path, data: bytes) -> None:
+        with replacing(file) as temporary:
+            temporary.write_bytes(data)
+        self.files.append(file)
