@@ -31,7 +31,7 @@ def survey(composed: DictConfig) -> Account:
     inputs = named(cfg.input, sys.stdin, account)
 
     from crackexp import console, report
-    from crackexp.data.decode import ImageError
+    from crackexp.data.images.decode import ImageError
     from crackexp.opening import open_model
     from crackexp.prediction.survey_report import Survey
     from crackexp.prediction.surveyor import Surveyor

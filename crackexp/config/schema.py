@@ -222,9 +222,9 @@ GROUPS: dict[str, dict[str, type[Strict]]] = {
         "crackexp.data.sources.Sdnet2018": Sdnet2018,
     },
     "split": {
-        "crackexp.data.split.RatioSplit": RatioSplit,
-        "crackexp.data.grouped_split.GroupedSplit": GroupedSplit,
-        "crackexp.data.given_split.GivenSplit": GivenSplit,
+        "crackexp.data.splits.RatioSplit": RatioSplit,
+        "crackexp.data.splits.GroupedSplit": GroupedSplit,
+        "crackexp.data.splits.GivenSplit": GivenSplit,
     },
     "augmentation": {"crackexp.data.augmentation.Augmentation": Augmentation},
     "backbone": {

@@ -13,7 +13,7 @@ from crackexp.audit import audit
 from crackexp.calibrate import calibrate
 from crackexp.config.checking import check
 from crackexp.config.roots import TrainRoot
-from crackexp.data.image_folder import ImageFolder
+from crackexp.data.sources.image_folder import ImageFolder
 from crackexp.errors import ConfigError, DataError
 from crackexp.evaluate import evaluate
 from crackexp.train import train
