@@ -47,9 +47,9 @@ def audit(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     cfg = check(composed, AuditConfig)
 
     from crackexp import console
+    from crackexp.data.classes.single import require_two_classes
     from crackexp.data.duplicates import find_duplicates
-    from crackexp.data.given_split import check_split
-    from crackexp.data.one_class import require_two_classes
+    from crackexp.data.splits.given_split import check_split
     from crackexp.data.thumbnails import thumbnails
 
     cache = Path(cfg.paths.cache)

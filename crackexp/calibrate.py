@@ -40,8 +40,8 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
     store = require_store(logger, "The model is logged anew, which takes a store")
 
     from crackexp import console, report
-    from crackexp.data.given_split import only_part
     from crackexp.data.pipeline import image_batches
+    from crackexp.data.splits.given_split import only_part
     from crackexp.evaluation.site import fit_to_site, require_site, require_two
     from crackexp.judging import doubt_tags, doubts_markdown
     from crackexp.models.calibrated import calibrated, check_calibratable

@@ -15,7 +15,7 @@ from rich.tree import Tree
 from crackexp.commands import next_command
 from crackexp.data.accounting import Account
 from crackexp.data.datamodule import DataModule
-from crackexp.data.split import apart
+from crackexp.data.splits.ratio_split import apart
 from crackexp.evaluation.doubts import ADVICE
 from crackexp.evaluation.layout import level_text
 from crackexp.evaluation.policy import decisions_text
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from crackexp.auditing.findings import Finding
     from crackexp.data.index import ImageIndex
-    from crackexp.data.leaks import Leaks
+    from crackexp.data.splits.leaks import Leaks
     from crackexp.evaluation.comparison import Comparison
     from crackexp.evaluation.robustness import Robustness
     from crackexp.evaluation.sets import Part

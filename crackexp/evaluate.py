@@ -50,7 +50,7 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
 
     with budget.section("data"):
         from crackexp import console
-        from crackexp.data.given_split import only_part
+        from crackexp.data.splits.given_split import only_part
         from crackexp.other_sets import OtherSets
 
         console.print_config(cfg)

@@ -11,9 +11,9 @@ from crackexp import report
 from crackexp.csv_text import csv_text
 from crackexp.data.augmentation import View
 from crackexp.data.corruptions import corruptions
-from crackexp.data.decode import load_image
+from crackexp.data.images.decode import load_image
+from crackexp.data.images.pixels import resize
 from crackexp.data.index import ImageIndex
-from crackexp.data.pixels import resize
 from crackexp.evaluation import figures
 from crackexp.evaluation.doubts import ADVICE, WARNING_TAG, calibration_doubt, doubts_of
 from crackexp.evaluation.policy import FittedPolicy, decisions_text, judge_decisions

@@ -16,10 +16,10 @@ from crackexp.config.overrides import task_overrides
 from crackexp.csv_text import csv_text
 from crackexp.data.accounting import Account
 from crackexp.data.datamodule import DataModule
-from crackexp.data.decode import load_image
+from crackexp.data.images.decode import load_image
+from crackexp.data.images.pixels import resize
 from crackexp.data.index import ImageIndex
-from crackexp.data.leaks import Leaks
-from crackexp.data.pixels import resize
+from crackexp.data.splits.leaks import Leaks
 from crackexp.evaluation import figures
 from crackexp.evaluation.policy import FittedPolicy
 from crackexp.evaluation.report import (

@@ -49,7 +49,7 @@ def survey(composed: DictConfig) -> Account:
     inputs = named(cfg.input, sys.stdin, account)
 
     from crackexp import console, report
-    from crackexp.data.decode import ImageError
+    from crackexp.data.images.decode import ImageError
     from crackexp.opening import open_model
     from crackexp.progress import of_one, progress
     from crackexp.surveying.survey_report import Survey

@@ -37,9 +37,9 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
 
     with budget.section("data"):
         from crackexp import console
+        from crackexp.data.auxiliary import Mixed
         from crackexp.data.datamodule import DataModule
-        from crackexp.data.folder import require_places
-        from crackexp.data.mix import Mixed
+        from crackexp.data.sources.folder import require_places
         from crackexp.other_sets import OtherSets
 
         console.print_config(cfg)

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from crackexp.data.images.windows import WholePhoto
 from crackexp.data.index import ImageIndex
-from crackexp.data.windows import WholePhoto
 from crackexp.decisions import CRACK, DAMAGE, Classes, Thresholds
 from crackexp.errors import DataError
 from crackexp.evaluation.policy import Policy

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from crackexp import __version__
 from crackexp.auditing.findings import Audit
 from crackexp.csv_text import csv_text
-from crackexp.data.decode import load_image
+from crackexp.data.images.decode import load_image
+from crackexp.data.images.pixels import resize
 from crackexp.data.index import ImageIndex
-from crackexp.data.pixels import resize
 from crackexp.evaluation import figures
 from crackexp.files import write_text
 from crackexp.names import visible

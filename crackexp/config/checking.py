@@ -17,6 +17,7 @@ from crackexp.config.contracts import CONTRACTS, require_kept
 from crackexp.config.mistakes import source, validate
 from crackexp.config.options import compose_listed, packaged_targets, suggest, typed
 from crackexp.config.overrides import sentence
+from crackexp.config.renamed import with_current_names
 from crackexp.config.schema import schema_of
 from crackexp.config.settings import LISTED, SETTINGS, CommandConfig
 from crackexp.config.signature import signature_of
@@ -41,7 +42,7 @@ def check(cfg: DictConfig, root: type[CommandConfig]) -> DictConfig:
     """
     if problems := _check_choices(cfg, root, root.groups):
         raise ConfigError("\n".join(problems))
-    values = _resolve(compose_listed(cfg))
+    values = with_current_names(_resolve(compose_listed(cfg)))
     problems = [problem for path in LISTED for problem in _check_listed(path, values)]
     problems += _check_scalars(root, values)
     for group in root.groups:
@@ -65,7 +66,7 @@ def check_part(cfg: DictConfig, root: type[CommandConfig], keys: Iterable[str]) 
     problems = _check_choices(cfg, root, sorted(keys & set(root.groups)))
     if not problems:
         try:
-            values: dict[str, Any] = {**_raw(cfg), **{key: _plain(cfg[key]) for key in keys}}
+            values: dict[str, Any] = with_current_names({**_raw(cfg), **{key: _plain(cfg[key]) for key in keys}})
         except OmegaConfBaseException as error:
             raise _unresolved(error) from error
         if isinstance(values.get("paths"), dict):

@@ -13,7 +13,6 @@ from crackexp.config.types import (
     Distinct,
     Epochs,
     FileName,
-    Fraction,
     Gigabytes,
     ImageSize,
     LearningRate,
@@ -23,7 +22,6 @@ from crackexp.config.types import (
     Ratio,
     Seed,
     Share,
-    StoreUri,
     Strict,
     Text,
 )
@@ -87,27 +85,6 @@ class Augmentation(Node):
     transforms: dict[str, Any]
 
 
-class Application(Node):
-    name: Literal["mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "efficientnet_b0", "resnet50"]
-    alpha: Annotated[float, Field(gt=0, le=2)] = 1.0
-    weights: Text | None
-    finetune_from: Text | None
-    output_layer: Text | None = None
-
-
-class SmallCNN(Node):
-    widths: Annotated[list[Annotated[int, Field(gt=0, le=8192)]], Field(min_length=1, max_length=5)]
-    finetune_from: None
-
-
-class PooledHead(Node):
-    dropout: Fraction
-
-
-class CellHead(PooledHead):
-    hidden: Annotated[int, Field(gt=0, le=65_536)]
-
-
 class Trainer(Node):
     epochs: Epochs
     batch_size: BatchSize
@@ -134,14 +111,6 @@ class Policy(Node):
     confidence: Share
 
 
-class MlflowLogger(Node):
-    uri: StoreUri
-    artifacts: Text | None
-    experiment: Text
-    run_name: Text | None
-    log_model: bool
-
-
 class TensorBoard(Node):
     log_dir: Text
 
@@ -155,19 +124,13 @@ TWINS: dict[str, type[Strict]] = {
     "crackexp.data.sources.ImageFolder": ImageFolder,
     "crackexp.data.sources.Mendeley": Mendeley,
     "crackexp.data.sources.Sdnet2018": Sdnet2018,
-    "crackexp.data.split.RatioSplit": RatioSplit,
-    "crackexp.data.grouped_split.GroupedSplit": GroupedSplit,
-    "crackexp.data.given_split.GivenSplit": GivenSplit,
+    "crackexp.data.splits.RatioSplit": RatioSplit,
+    "crackexp.data.splits.GroupedSplit": GroupedSplit,
+    "crackexp.data.splits.GivenSplit": GivenSplit,
     "crackexp.data.augmentation.Augmentation": Augmentation,
-    "crackexp.models.backbone.Application": Application,
-    "crackexp.models.backbone.SmallCNN": SmallCNN,
-    "crackexp.models.heads.PooledHead": PooledHead,
-    "crackexp.models.heads.CellHead": CellHead,
     "crackexp.training.trainer.FrozenTrainer": Trainer,
     "crackexp.training.live.LiveTrainer": LiveTrainer,
     "crackexp.evaluation.policy.Policy": Policy,
-    "crackexp.tracking.mlflow_logger.MlflowLogger": MlflowLogger,
-    "crackexp.tracking.logger.NoLogger": Node,
     "crackexp.training.callbacks.TensorBoard": TensorBoard,
     "crackexp.training.callbacks.EpochSchedule": EpochSchedule,
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from crackexp.arrays import load_kept, save_kept
-from crackexp.data.decode import CheckedFile
+from crackexp.data.images.decode import CheckedFile
 
 _RULES = 3
 """Raised when what counts as a usable image changes: every file is then checked anew."""

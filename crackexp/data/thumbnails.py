@@ -9,8 +9,8 @@ import joblib
 import numpy as np
 
 from crackexp.arrays import load_kept, save_kept
-from crackexp.data.decode import PIXELS_VERSION, load_image
 from crackexp.data.digests import root_key
+from crackexp.data.images.decode import PIXELS_VERSION, load_image
 from crackexp.data.index import ImageIndex
 from crackexp.progress import progress
 

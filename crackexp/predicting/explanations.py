@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from crackexp import __version__
-from crackexp.data.decode import load_image
+from crackexp.data.images.decode import load_image
 from crackexp.decisions import Defect
 from crackexp.evaluation.figures.evidence import evidence
 from crackexp.files import replacing, write_text

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from crackexp.data.accounting import Account
-from crackexp.data.decode import describe
-from crackexp.data.headers import pages_of
-from crackexp.data.listing import is_folder, is_image, list_images, without_links
+from crackexp.data.files.listing import is_folder, is_image, list_images, without_links
+from crackexp.data.images.decode import describe
+from crackexp.data.images.headers import pages_of
 from crackexp.errors import DataError
 
 STANDARD_INPUT = "-"

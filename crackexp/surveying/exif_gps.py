@@ -4,7 +4,7 @@ from pathlib import Path
 
 from PIL import ExifTags, Image
 
-from crackexp.data.headers import exif_of, open_image
+from crackexp.data.images.headers import exif_of, open_image
 
 _TAGS = ExifTags.GPS
 

@@ -11,7 +11,7 @@ import pandas as pd
 from crackexp import __version__
 from crackexp.csv_text import csv_text
 from crackexp.data.accounting import Account, Remark
-from crackexp.data.windows import PhotoSource
+from crackexp.data.images.windows import PhotoSource
 from crackexp.decisions import Defect
 from crackexp.files import replacing, write_text
 from crackexp.names import file_stem, visible

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from crackexp.data.decode import ImageError
-from crackexp.data.pixels import MAX_PIXELS, UnusableImageError, resize
-from crackexp.data.windows import PhotoSource, open_photo
+from crackexp.data.images.decode import ImageError
+from crackexp.data.images.pixels import MAX_PIXELS, UnusableImageError, resize
+from crackexp.data.images.windows import PhotoSource, open_photo
 from crackexp.decisions import SOUND, UNSURE, Thresholds
 from crackexp.predicting.predictor import MIN_SIDE, too_small
 from crackexp.surveying.regions import Region, find_regions

@@ -19,7 +19,7 @@ from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from sqlalchemy.exc import SQLAlchemyError
 
-from crackexp.data import pixels
+from crackexp.data.images import pixels
 from crackexp.names import visible
 from crackexp.quiet import quiet
 from crackexp.signals import answer, heed, uninterrupted

@@ -13,7 +13,7 @@ import jax
 import keras
 import numpy as np
 
-from crackexp.data.decode import PIXELS_VERSION
+from crackexp.data.images.decode import PIXELS_VERSION
 from crackexp.data.index import ImageIndex
 from crackexp.errors import DataError
 from crackexp.models.classifier import embedding_model

@@ -9,8 +9,8 @@ from nicegui.element import Element
 from nicegui.events import GenericEventArguments
 
 from crackexp import __version__
-from crackexp.data.listing import IMAGE_SUFFIXES
-from crackexp.data.pixels import FORMATS
+from crackexp.data.files.listing import IMAGE_SUFFIXES
+from crackexp.data.images.pixels import FORMATS
 from crackexp.decisions import CRACK, SOUND, UNSURE
 from crackexp.surveying.overlay import OPACITY
 from crackexp.web.session import Limits, Photo, Session, judge

@@ -27,9 +27,9 @@ from crackexp.budget import TimeBudget
 from crackexp.config.checking import check, instantiate
 from crackexp.config.options import conf_dir
 from crackexp.data.datamodule import DataModule
-from crackexp.data.decode import load_image
+from crackexp.data.images.decode import load_image
+from crackexp.data.images.pixels import resize
 from crackexp.data.index import ImageIndex
-from crackexp.data.pixels import resize
 from crackexp.evaluation.metrics import evaluate_predictions
 from crackexp.models.classifier import unfreeze
 from crackexp.training.build import build_module

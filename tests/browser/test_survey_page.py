@@ -10,7 +10,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.select import Select
 
 from crackexp.data.accounting import Account
-from crackexp.data.windows import WholePhoto
+from crackexp.data.images.windows import WholePhoto
 from crackexp.decisions import CRACK, Thresholds
 from crackexp.predicting.inputs import Input
 from crackexp.surveying.survey_report import Survey

@@ -17,7 +17,7 @@ import onnxruntime
 import pytest
 from onnx.reference import ReferenceEvaluator
 
-from crackexp.data.pixels import decode, resize
+from crackexp.data.images.pixels import decode, resize
 from crackexp.data.synthetic import draw_patch
 from crackexp.exporting.formats import FORMATS
 from tests.conftest import Command

@@ -15,11 +15,11 @@ import mlflow
 import numpy as np
 import pytest
 
-from crackexp.data.archive import unpack
-from crackexp.data.download import _Part
 from crackexp.data.duplicates import find_duplicates
+from crackexp.data.files.archive import unpack
+from crackexp.data.files.download import _Part
 from crackexp.data.index import ImageIndex, build_index
-from crackexp.data.split import RatioSplit
+from crackexp.data.splits.ratio_split import RatioSplit
 from crackexp.data.thumbnails import thumbnails
 from crackexp.decisions import Classes
 from crackexp.errors import UserError

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from crackexp.audit import audit
 from crackexp.calibrate import calibrate
 from crackexp.config.checking import check
-from crackexp.data.image_folder import ImageFolder
+from crackexp.data.sources.image_folder import ImageFolder
 from crackexp.errors import ConfigError, DataError
 from crackexp.evaluate import evaluate
 from crackexp.train import train

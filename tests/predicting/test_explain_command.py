@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from crackexp.data.decode import load_image
+from crackexp.data.images.decode import load_image
 from tests.conftest import Command
 
 

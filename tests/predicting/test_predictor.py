@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from crackexp.data.decode import load_image
-from crackexp.data.pixels import resize
+from crackexp.data.images.decode import load_image
+from crackexp.data.images.pixels import resize
 from crackexp.decisions import Classes, Thresholds
 from crackexp.predicting import predictor
 from crackexp.predicting.inputs import Input

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import pytest
 
-from crackexp.data.pixels import decode, resize
+from crackexp.data.images.pixels import decode, resize
 from crackexp.data.synthetic import draw_patch
 
 pytestmark = pytest.mark.slow

@@ -1,4 +1,4 @@
-"""A logger of a user's own: one class outside the package and one YAML file, in a run, a multirun and other commands."""
+"""A logger of a user's own, outside the package: in a run, in a multirun, and where a store is needed."""
 
 from pathlib import Path
 

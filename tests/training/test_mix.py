@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from crackexp.data.augmentation import Augmentation
+from crackexp.data.auxiliary import Mixed
 from crackexp.data.datamodule import DataModule
-from crackexp.data.mix import Mixed
 from crackexp.data.sources import ImageFolder
 from crackexp.models.backbone import SmallCNN
 from crackexp.models.heads import build_head

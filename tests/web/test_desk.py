@@ -12,8 +12,8 @@ from fastapi import HTTPException
 from nicegui import Client, ui
 from PIL import Image
 
-from crackexp.data.pixels import UnusableImageError, decode
-from crackexp.data.windows import WholePhoto
+from crackexp.data.images.pixels import UnusableImageError, decode
+from crackexp.data.images.windows import WholePhoto
 from crackexp.decisions import Classes, Thresholds
 from crackexp.surveying.surveyor import Finding, Surveyor
 from crackexp.surveying.tiles import Tiling
