@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from crackexp.arrays import load_arrays, save_arrays
 from crackexp.errors import DamagedFileError
+from crackexp.utils.arrays import load_arrays, save_arrays
 
 _ARRAY = "__array__"
 
