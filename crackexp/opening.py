@@ -4,8 +4,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from crackexp.inference.compilation import keep_programs, set_precision
 from crackexp.tracking.models import LoggedModel, load
-from crackexp.training.programs import keep_programs, set_precision
 
 
 def open_model(cfg: DictConfig, key: str = "model") -> LoggedModel:

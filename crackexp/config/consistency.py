@@ -42,14 +42,6 @@ def check_across(values: Mapping[str, Any]) -> list[str]:
             )
     if "backbone" in values and values["backbone"]["_target_"] == APPLICATION:
         problems += _check_weights(values["backbone"])
-    if "loss" in values and not values["loss"]["_target_"].rpartition(".")[2].startswith(
-        ("SparseCategorical", "Categorical")
-    ):
-        problems.append(
-            "The head gives one probability a class (softmax), which this loss does not fit. "
-            "Type loss=sparse_categorical_crossentropy. "
-            f"Received: {source('loss._target_', values['loss']['_target_'])}"
-        )
     problems += _check_given(values) + check_register(values)
     return problems + check_place("dataset", values.get("dataset", {}))
 

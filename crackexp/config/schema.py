@@ -180,7 +180,7 @@ class Trainer(Node):
     cache: Text
 
 
-class LiveTrainer(Trainer):
+class FineTuneTrainer(Trainer):
     head_epochs: Annotated[int, Field(ge=0, le=100_000)]
     learning_rate: LearningRate
     unfreeze_from: Text | None
@@ -239,8 +239,10 @@ GROUPS: dict[str, dict[str, type[Strict]]] = {
     },
     "optimizer": {f"keras.optimizers.{name}": Optimizer for name in OPTIMIZERS},
     "trainer": {
-        "crackexp.training.trainer.FrozenTrainer": Trainer,
-        "crackexp.training.live.LiveTrainer": LiveTrainer,
+        "crackexp.training.frozen.FrozenTrainer": Trainer,
+        "crackexp.training.fine_tune.FineTuneTrainer": FineTuneTrainer,
+        "crackexp.training.trainer.FrozenTrainer": Trainer,  # former names, which warn
+        "crackexp.training.live.LiveTrainer": FineTuneTrainer,
     },
     "evaluation": {"": Evaluation},
     "policy": {"crackexp.evaluation.policy.Policy": Policy},

@@ -31,12 +31,12 @@ from crackexp.data.datamodule import DataModule
 from crackexp.data.decode import load_image
 from crackexp.data.index import ImageIndex
 from crackexp.data.pixels import resize
+from crackexp.embeddings.embedder import Embedder
 from crackexp.evaluation.metrics import evaluate_predictions
+from crackexp.inference.engine import computing
 from crackexp.models.classifier import unfreeze
 from crackexp.training.build import build_module
-from crackexp.training.embeddings import Embedder
-from crackexp.training.inference import computing
-from crackexp.training.state import TrainingStates
+from crackexp.training.checkpoint import Checkpointer
 
 SAMPLE = 512
 IMAGES = 1024
@@ -105,7 +105,7 @@ def embedding(trainer: Any, data: DataModule, images: np.ndarray) -> None:
 
 def head(trainer: Any, data: DataModule, cfg: Any) -> None:
     """Measures the head on stored embeddings, and the statistics of the test set."""
-    states = TrainingStates(cfg.paths.cache, None, data.index.fingerprint, "parts")
+    states = Checkpointer(cfg.paths.cache, None, data.index.fingerprint, "parts")
     for epoch in range(cfg.epochs):
         trainer.embeddings(data.train, "train", epoch)
     trainer.predict(data.val, "val")
