@@ -68,10 +68,10 @@ def audit(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     from crackexp.auditing.audit_report import Report
     from crackexp.auditing.findings import audit_images
     from crackexp.data.pipeline import image_batches
+    from crackexp.embeddings.embedder import Embedder
+    from crackexp.inference.compilation import keep_programs, set_precision
+    from crackexp.inference.engine import fastest_batch
     from crackexp.sources import source_digest
-    from crackexp.training.embeddings import Embedder
-    from crackexp.training.inference import fastest_batch
-    from crackexp.training.programs import keep_programs, set_precision
 
     set_precision("float32")
     keep_programs(cache)

@@ -164,9 +164,9 @@ def frozen(root: Path) -> Iterator[set[Path]]:
     if not folder.is_dir():
         yield set()
         return
-    from crackexp.training.in_use import InUse
+    from crackexp.embeddings.leases import Leases
 
-    with InUse(folder).frozen() as tables:
+    with Leases(folder).locked() as tables:
         yield tables
 
 

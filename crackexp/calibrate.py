@@ -43,11 +43,11 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
     from crackexp.data.pipeline import image_batches
     from crackexp.data.splits.given_split import only_part
     from crackexp.evaluation.site import fit_to_site, require_site, require_two
+    from crackexp.inference.engine import Inference, computing
     from crackexp.judging import doubt_tags, doubts_markdown
     from crackexp.models.calibrated import calibrated, check_calibratable
     from crackexp.opening import open_model
     from crackexp.tracking.runs import training_digests
-    from crackexp.training.inference import Inference, computing
 
     dataset = instantiate(cfg.dataset)
     index = only_part(dataset.prepare(), "val", dataset.name)

@@ -32,7 +32,7 @@ from crackexp.faults import explain_fault
 from crackexp.names import set_up_streams
 from crackexp.signals import answer, heed, listen, stops
 from crackexp.sweep.callback import closing, sweeping
-from crackexp.training.processes import leaving
+from crackexp.utils.distributed import abort_on_error
 
 Task = Callable[[DictConfig], float | None]
 VALUED = ("--cfg", "-c", "--info", "-i", "--package", "-p", "--config-dir", "-cd", "--config-name", "-cn")
@@ -70,7 +70,7 @@ def run(task: Task, config_name: str, command: type[CommandConfig]) -> None:
     ConfigStore.instance().store(group="hydra", name="config", node=HydraConf(callbacks=checks), provider="hydra")
     main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)
     register_help(command)
-    with leaving():
+    with abort_on_error():
         _told(main, task)
 
 

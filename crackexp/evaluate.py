@@ -65,11 +65,11 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
         from crackexp.data.pipeline import image_batches
         from crackexp.evaluation.calibration import Calibration
         from crackexp.evaluation.policy import FittedPolicy
+        from crackexp.inference.engine import computing
+        from crackexp.inference.explainer import Explainer
         from crackexp.judging import Judge, log_judgement
         from crackexp.opening import open_model
         from crackexp.tracking.runs import training_digests
-        from crackexp.training.explainer import Explainer
-        from crackexp.training.inference import computing
 
         logger = instantiate(cfg.tracking)
         output = Path(cfg.paths.output)

@@ -44,8 +44,8 @@ def export(composed: DictConfig) -> None:
     check_installed(cfg.formats)
 
     from crackexp import console, report
+    from crackexp.inference.compilation import use_cpu
     from crackexp.opening import open_model
-    from crackexp.training.programs import use_cpu
 
     use_cpu()
     model = open_model(cfg)

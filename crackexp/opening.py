@@ -5,8 +5,8 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from crackexp.config.checking import instantiate
+from crackexp.inference.compilation import keep_programs, set_precision
 from crackexp.tracking.models import LoggedModel, load
-from crackexp.training.programs import keep_programs, set_precision
 
 
 def open_model(cfg: DictConfig, key: str = "model") -> LoggedModel:

@@ -37,8 +37,8 @@ from crackexp.result import RESULT, RunResult
 from crackexp.seeds import generator
 from crackexp.tracking.environment import git_state, hardware, packages
 from crackexp.tracking.logger import Logger
+from crackexp.training.history import TrainingHistory
 from crackexp.training.module import CrackModule
-from crackexp.training.trainer import FrozenTrainer
 
 if TYPE_CHECKING:
     from crackexp.judging import Judged
@@ -158,9 +158,9 @@ def log_network(logger: Logger, module: CrackModule) -> None:
     )
 
 
-def log_training(logger: Logger, trainer: FrozenTrainer) -> None:
+def log_training(logger: Logger, history: TrainingHistory) -> None:
     """Logs the training curves."""
-    figure = figures.training_curves(trainer.history, trainer.before, trainer.phases)
+    figure = figures.training_curves(history.metrics, history.before, history.phases)
     logger.log_figure(figure, "training/curves.png")
 
 

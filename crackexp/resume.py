@@ -22,7 +22,7 @@ from crackexp.training.config import TrainConfig
 
 if TYPE_CHECKING:
     from crackexp.tracking.logger import Logger
-    from crackexp.training.state import TrainingStates
+    from crackexp.training.checkpoint import Checkpointer
 
 STORE = ("tracking", "tracking.uri", "paths.root")
 """Overrides that say where the store is: all that a resumed run takes from the command line."""
@@ -122,10 +122,10 @@ def _replaced(value: Any, old: str, new: str) -> Any:
 
 
 @contextlib.contextmanager
-def resumable(states: "TrainingStates", logger: "Logger") -> Iterator[None]:
-    """Holds the saved states of the open run for the `with` block; says how to resume it where the block breaks off."""
-    with states.of(logger.run_id):
-        if states.changed:
+def resumable(checkpointer: "Checkpointer", logger: "Logger") -> Iterator[None]:
+    """Holds the checkpoints of the open run for the `with` block; says how to resume it where the block breaks off."""
+    with checkpointer.open(logger.run_id):
+        if checkpointer.code_changed:
             _log.warning("The code, its libraries or the devices are not those that the run began with.")
             logger.set_tags({"resume.changed": "true", "cell.id": ""})
         try:

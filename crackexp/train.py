@@ -7,13 +7,12 @@ from omegaconf import DictConfig
 from crackexp.budget import TimeBudget
 from crackexp.cli import leave, run
 from crackexp.config.checking import check, instantiate, listed
-from crackexp.config.contracts import require_all_kept
 from crackexp.data.accounting import Account
 from crackexp.resume import own_config, resumable
 from crackexp.sweep import cell
 from crackexp.sweep.identity import cell_id
 from crackexp.training.config import TrainConfig
-from crackexp.training.processes import apart, is_first, join_processes
+from crackexp.utils.distributed import initialize_distributed, is_first_process, with_own_output
 
 
 def train(composed: DictConfig, account: Account | None = None) -> dict[str, float]:
@@ -32,23 +31,27 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     account = Account() if account is None else account
     budget = TimeBudget()
     checked = check(composed, TrainConfig)
-    join_processes()
-    cfg = apart(own_config(checked))
+    initialize_distributed()
+    cfg = with_own_output(own_config(checked))
 
-    with budget.section("data"):
+    with budget.section("imports"):  # after the check, since Keras takes seconds to import
         from crackexp import console
         from crackexp.data.auxiliary import Mixed
         from crackexp.data.datamodule import DataModule
         from crackexp.data.sources.folder import require_places
         from crackexp.other_sets import OtherSets
+        from crackexp.training.parts import build_parts
 
+        parts = build_parts(cfg)
+
+    with budget.section("data"):
         console.print_config(cfg)
         others = OtherSets(cfg)
         require_places(cfg.mix, "mix")
         datamodule = DataModule(
-            dataset=instantiate(cfg.dataset),
-            split=instantiate(cfg.split),
-            augmentation=instantiate(cfg.augmentation),
+            dataset=parts.dataset,
+            split=parts.split,
+            augmentation=parts.augmentation,
             image_size=cfg.image_size,
             batch_size=cfg.batch_size,
             seed=cfg.seed,
@@ -60,8 +63,7 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
         datamodule.setup()
         classes = datamodule.index.classes
         others.prepare(classes, datamodule.seen)
-        policy = instantiate(cfg.policy)
-        policy.require_enough(datamodule.val.damaged, classes.defect)
+        parts.policy.require_enough(datamodule.val.damaged, classes.defect)
         console.print_data(datamodule)
         console.print_others(others.indexes, others.left_out)
         account.add(others.account)
@@ -77,26 +79,23 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
         from crackexp.models.calibrated import check_calibratable
         from crackexp.tracking.logger import NoLogger
         from crackexp.training.build import build_module, profiled
-        from crackexp.training.state import TrainingStates
+        from crackexp.training.checkpoint import Checkpointer
 
-        require_all_kept(cfg)
-        trainer = instantiate(cfg.trainer)
-        logger = instantiate(cfg.tracking) if is_first() else NoLogger()
+        trainer, policy = parts.trainer, parts.policy
+        logger = parts.tracking if is_first_process() else NoLogger()
         report.write_config(output, cfg)
 
     with budget.section("model"):
-        states = TrainingStates(cfg.paths.cache, checked.resume, datamodule.fingerprint, identity)
-        trainer.setup(budget)
-        module = build_module(cfg, classes)
-        trainer.prepare(module, datamodule)
+        checkpointer = Checkpointer(cfg.paths.cache, checked.resume, datamodule.fingerprint, identity)
+        module = trainer.setup(lambda: build_module(parts, cfg, classes), datamodule, budget)
         if policy.temperature:
             check_calibratable(module.head, "policy.temperature=true")
         callbacks = [instantiate(callback) for callback in cfg.callbacks.values() if callback]
 
     tags = dict.fromkeys(cfg.tags, "true") | {"cell.id": identity, **this.tags}
     name = this.name or run_name(cfg)
-    with logger.run(name, tags, this.parent, run_id=checked.resume), resumable(states, logger):
-        if not states.saved:
+    with logger.run(name, tags, this.parent, run_id=checked.resume), resumable(checkpointer, logger):
+        if not checkpointer.restored:
             with budget.section("logging"):
                 report.log_run(logger, cfg, this.levels)
                 report.log_data(logger, datamodule)
@@ -104,29 +103,29 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
                 report.log_account(logger, account)
                 report.log_network(logger, module)
         with budget.section("fit"), profiled(cfg.profile):
-            trainer.fit(callbacks, logger.log_metrics, states)
+            history = trainer.fit(callbacks, logger.log_metrics, checkpointer)
         with budget.section("evaluate"):
             val, said = datamodule.val, trainer.predict(datamodule.val, "val")
             final = module.score(val.labels, said)
             deciding = policy.fit(val.labels, said, classes)
             judge = Judge(cfg.evaluation, cfg.seed, cfg.image_size, trainer.predict, deciding)
             judgement = judge(f"{cfg.dataset.name}, test", datamodule.test, others.indexes)
-            before = trainer.before.get("val/accuracy_before")
+            before = history.before.get("val/accuracy_before")
             doubts = [*training_doubt(before, final["accuracy"]), *judgement.doubts]
         with budget.section("logging"):
-            report.log_training(logger, trainer)
+            report.log_training(logger, history)
             logger.log_metrics(deciding.metrics())
             log_judgement(logger, judgement, doubts, cfg.evaluation, cfg.image_size, trainer.explain)
             model_uri = report.log_model(logger, cfg, module, datamodule, deciding)
-        times = trainer.speed() | {f"time/{k}_seconds": v for k, v in budget.summary().items()}
+        times = trainer.timings() | {f"time/{k}_seconds": v for k, v in budget.summary().items()}
         logger.log_metrics(times)
-        metrics = {f"train/{name}": trainer.history[name][-1] for name in ("loss", "accuracy")}
-        metrics |= {f"val/{name}": value for name, value in final.items()} | trainer.before
+        metrics = {f"train/{name}": history.metrics[name][-1] for name in ("loss", "accuracy")}
+        metrics |= {f"val/{name}": value for name, value in final.items()} | history.before
         metrics |= deciding.metrics() | judgement.metrics() | times
         report.write_result(output, logger, model_uri, metrics, budget.summary())
         verdict = logger.register(cfg.register, cfg.sweep.metric, cfg.sweep.level)
 
-    states.remove()
+    checkpointer.remove()
     console.print_judgement("Test", judgement, cfg.evaluation.level)
     console.print_budget(budget.summary())
     console.print_where(logger, output, model_uri, verdict)

@@ -12,6 +12,7 @@ from crackexp.config.options import conf_dir
 from crackexp.config.overrides import explain
 from crackexp.config.settings import CommandConfig
 from crackexp.errors import UserError
+from crackexp.training.parts import build_parts
 
 NEEDS = {
     "evaluate": ["run=abc"],
@@ -59,6 +60,9 @@ def _checked(name: str, overrides: list[str]) -> DictConfig | str:
         if OmegaConf.is_dict(cfg.get("paths")):
             cfg.paths.output = "output"
     try:
-        return check(cfg, ROOTS[name])
+        checked = check(cfg, ROOTS[name])
+        if name == "train":
+            build_parts(checked)
+        return checked
     except UserError as error:
         return str(error)

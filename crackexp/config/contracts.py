@@ -109,7 +109,7 @@ CONTRACTS = {
     "head": Contract("head", Head),
     "loss": Contract("loss", "keras.losses.Loss"),
     "optimizer": Contract("optimizer", "keras.optimizers.Optimizer"),
-    "trainer": Contract("trainer", "crackexp.training.trainer.FrozenTrainer"),
+    "trainer": Contract("trainer", "crackexp.training.trainer.Trainer"),
     "callbacks": Contract("callback", "keras.callbacks.Callback", named=True),
     "policy": Contract("policy", Policy),
     "tracking": Contract("tracking", "crackexp.tracking.logger.Logger"),

@@ -12,7 +12,7 @@ import numpy as np
 
 from crackexp.data.synthetic import draw_patch
 from crackexp.exporting.formats import FORMATS, refusal
-from crackexp.training.programs import sharing_programs
+from crackexp.inference.compilation import sharing_programs
 
 PATCHES = 16
 """Drawn, every other one with a crack."""

@@ -11,12 +11,12 @@ from crackexp.data.accounting import Account
 from crackexp.data.pipeline import ReadResult, readable_batches
 from crackexp.decisions import SOUND, UNSURE
 from crackexp.errors import ConfigError
+from crackexp.inference.engine import computing
+from crackexp.inference.explainer import Explainer
 from crackexp.names import visible
 from crackexp.predicting.inputs import Input
 from crackexp.progress import progress
 from crackexp.tracking.models import LoggedModel
-from crackexp.training.explainer import Explainer
-from crackexp.training.inference import computing
 
 MIN_SIDE = 16
 """Pixels; a smaller image shows nothing that could be a crack."""

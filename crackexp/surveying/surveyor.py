@@ -14,12 +14,12 @@ from crackexp.data.images.decode import ImageError
 from crackexp.data.images.pixels import MAX_PIXELS, UnusableImageError, resize
 from crackexp.data.images.windows import PhotoSource, open_photo
 from crackexp.decisions import SOUND, UNSURE, Thresholds
+from crackexp.inference.engine import computing
+from crackexp.inference.explainer import Explainer
 from crackexp.predicting.predictor import MIN_SIDE, too_small
 from crackexp.surveying.regions import Region, find_regions
 from crackexp.surveying.tiles import CELLS, MeanMap, Tiling
 from crackexp.tracking.models import LoggedModel
-from crackexp.training.explainer import Explainer
-from crackexp.training.inference import computing
 
 Advance = Callable[[float], None]
 

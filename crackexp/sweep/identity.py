@@ -3,6 +3,7 @@
 import hashlib
 import importlib.metadata
 import json
+import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -60,12 +61,10 @@ def cell_id(cfg: DictConfig, fingerprint: str, others: Mapping[str, str] = Mappi
     import jax
 
     values: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]  # a table at the root
-    values = {key: value for key, value in values.items() if key not in UNRELATED}
+    values = {key: _result_keys(value) for key, value in values.items() if key not in UNRELATED}
     values["dataset"] = fingerprint
     values["evaluation"]["also"] = dict(others)
     values["mix"] = [node["weight"] for item in values["mix"] for node in item.values()]
-    values["trainer"].pop("embeddings_gb")
-    values["split"].pop("check_leaks", None)
     text = json.dumps(values, sort_keys=True)
     for folder in (cfg.paths.output, cfg.paths.cache, cfg.paths.root):
         text = text.replace(json.dumps(str(folder))[1:-1], "")
@@ -96,6 +95,20 @@ def code_digest() -> str:
 def digest(*parts: Any) -> str:
     """Returns 32 hex digits over JSON-able `parts`."""
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
+
+
+def _result_keys(node: Any) -> Any:
+    """Returns `node` without the keys that its class declares as `unrelated_to_result`.
+
+    A class that cannot be imported is told of when it is built.
+    """
+    if not isinstance(node, dict) or "_target_" not in node:
+        return node
+    try:
+        unrelated = getattr(pkgutil.resolve_name(node["_target_"]), "unrelated_to_result", ())
+    except Exception:  # whatever the module raises when it is imported
+        unrelated = ()
+    return {key: value for key, value in node.items() if key not in unrelated}
 
 
 def _leaves(node: Any) -> Iterator[Any]:

@@ -15,11 +15,11 @@ from crackexp.errors import UserError
 from crackexp.exporting import exporter
 from crackexp.exporting.exporter import export_model
 from crackexp.exporting.formats import FORMATS, check_exportable
+from crackexp.inference.compilation import set_precision
 from crackexp.models.backbone import APPLICATIONS, Application, SmallCNN
 from crackexp.models.classifier import build_classifier, embedding_model
 from crackexp.models.heads import build_head
 from crackexp.tracking.models import LoggedModel
-from crackexp.training.programs import set_precision
 
 
 def logged(classifier: keras.Model, threshold: float = 0.5) -> LoggedModel:

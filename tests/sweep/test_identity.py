@@ -22,6 +22,7 @@ def test_what_changes_no_number_changes_no_digest(compose_config: Compose, tmp_p
     assert cell_id(compose_config(f"paths.cache={tmp_path / 'cache 2'}"), "data") == plain
     assert cell_id(compose_config("tags=[baseline]", "task_name=other", "register=name"), "data") == plain
     assert cell_id(compose_config("tracking.experiment=another", "sweep.rerun=true"), "data") == plain
+    assert cell_id(compose_config("trainer.embeddings_gb=3", "split.check_leaks=false"), "data") == plain
     assert cell_id(compose_config(f"paths.root={tmp_path / 'moved'}"), "data") == plain
 
 
@@ -122,7 +123,7 @@ def edited(copy: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[st
 KEEPS = [
     ("data/transforms/geometric.py", "import math", "# another comment\nimport math"),
     ("data/transforms/geometric.py", "Mirrors every second image", "Flips every second image"),
-    ("training/trainer.py", "HEAD_BATCH = 512", "HEAD_BATCH = (\n    512\n)"),
+    ("training/embedded_head.py", "HEAD_BATCH = 512", "HEAD_BATCH = (\n    512\n)"),
     ("web/view.py", "import", "import abc\nimport"),
     ("console.py", "import", "import abc\nimport"),
     ("evaluation/figures/style.py", "import", "import abc\nimport"),
@@ -132,10 +133,10 @@ KEEPS = [
 ]
 CHANGES = [
     ("data/transforms/geometric.py", "rng.random() < 0.5", "rng.random() < 0.4"),
-    ("data/synthetic_camera.py", "return", "pass\n    return"),
-    ("data/grouped_split.py", "_DRAWS = 100", "_DRAWS = 101"),
-    ("training/trainer.py", "HEAD_BATCH = 512", "HEAD_BATCH = 256"),
-    ("training/live.py", "class LiveTrainer", "LATER = 1\n\n\nclass LiveTrainer"),
+    ("data/synthetic/camera.py", "return", "pass\n    return"),
+    ("data/splits/grouped_split.py", "_DRAWS = 100", "_DRAWS = 101"),
+    ("training/embedded_head.py", "HEAD_BATCH = 512", "HEAD_BATCH = 256"),
+    ("training/fine_tune.py", "class FineTuneTrainer", "LATER = 1\n\n\nclass FineTuneTrainer"),
     ("models/heads.py", "class PooledHead", "LATER = 1\n\n\nclass PooledHead"),
     ("evaluation/metrics.py", "import numpy", "import abc\nimport numpy"),
     ("evaluation/policy.py", "import numpy", "import abc\nimport numpy"),

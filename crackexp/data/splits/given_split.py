@@ -36,6 +36,8 @@ class GivenSplit:
         ConfigError: The shares leave nothing to train.
     """
 
+    unrelated_to_result = ("check_leaks",)
+
     def __init__(
         self,
         *,

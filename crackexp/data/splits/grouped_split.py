@@ -43,6 +43,8 @@ class GroupedSplit:
         ConfigError: the ratio is none.
     """
 
+    unrelated_to_result = ("check_leaks",)
+
     def __init__(
         self, *, ratio: Sequence[float], seed: int, by: Sequence[str], cache: str | Path, check_leaks: bool = True
     ) -> None:

@@ -29,6 +29,8 @@ class RatioSplit:
         ConfigError: the ratio is none.
     """
 
+    unrelated_to_result = ("check_leaks",)
+
     def __init__(self, *, ratio: Sequence[float], seed: int, cache: str | Path, check_leaks: bool = True) -> None:
         self.ratio = checked_ratio(ratio)
         self.seed = int(seed)

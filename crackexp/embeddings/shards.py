@@ -1,4 +1,4 @@
-"""Shards: embeddings in files with checksums, whole or not there.
+"""Shards: files of embeddings with checksums, each of which is there whole or not at all.
 
 A shard is three files of one name: ``<id>.rows.npy`` (n, d) float32, ``<id>.keys.npy`` (n,) digests of the images, and
 ``<id>.json`` with the CRC-32 of both. Each is renamed into place, the last one last: a shard without it does not count.
@@ -21,8 +21,7 @@ from crackexp.files import replacing, write_text
 KEY = "S32"
 ABANDONED_SECONDS = 86_400
 _log = logging.getLogger(__name__)
-_sound: set[Path] = set()
-"""Shards whose checksums this process found right."""
+_verified: set[Path] = set()  # the shards whose checksums this process has found right
 
 
 @dataclass(frozen=True)
@@ -30,9 +29,9 @@ class Shard:
     """Embeddings that were computed together.
 
     Attributes:
-        keys: (n,) S32, digests of the images.
+        keys: (n,) S32, the digests of the images.
         rows: (n, d) float32, memory-mapped.
-        seconds: that computing them took.
+        seconds: How long it took to compute them.
     """
 
     keys: np.ndarray
@@ -41,7 +40,7 @@ class Shard:
 
 
 class _Info(BaseModel):
-    """What ``<id>.json`` holds: the CRC-32 of both arrays, and the seconds that computing them took."""
+    """The content of ``<id>.json``: the CRC-32 of both arrays, and how many seconds it took to compute them."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -60,10 +59,10 @@ def write_shard(folder: Path, digests: np.ndarray, rows: np.ndarray, seconds: fl
     """Adds a shard to the table in `folder`.
 
     Args:
-        folder: of the table.
-        digests: (n,) str.
-        rows: (n, d) float32.
-        seconds: that they took.
+        folder: The folder of the table.
+        digests: (n,) str, the digests of the images.
+        rows: (n, d) float32, the embeddings.
+        seconds: How long it took to compute them.
     """
     name = uuid.uuid4().hex
     checksums = {}
@@ -72,13 +71,13 @@ def write_shard(folder: Path, digests: np.ndarray, rows: np.ndarray, seconds: fl
         with replacing(part) as temporary, temporary.open("wb") as stream:
             np.save(stream, array)
         checksums[kind] = _checksum(part)
-    place = folder / f"{name}.json"
-    write_text(place, _Info(seconds=seconds, **checksums).model_dump_json())
-    _sound.add(place)
+    info = folder / f"{name}.json"
+    write_text(info, _Info(seconds=seconds, **checksums).model_dump_json())
+    _verified.add(info)
 
 
 def read_shards(folder: Path) -> Iterator[Shard]:
-    """Yields the shards of the table in `folder`; a damaged one is told of and removed."""
+    """Yields the shards of the table in `folder`; a damaged one is removed with a warning."""
     for place in sorted(folder.glob("*.json")):
         try:
             yield _read(place)
@@ -103,7 +102,7 @@ def remove_abandoned(folder: Path) -> None:
 
 
 def modified(path: Path) -> float:
-    """Returns when `path` was changed last, in seconds; now where another process has just removed it."""
+    """Returns when `path` was last changed, in seconds; the present time if another process has just removed it."""
     try:
         return path.stat().st_mtime
     except FileNotFoundError:
@@ -113,12 +112,12 @@ def modified(path: Path) -> float:
 def _read(place: Path) -> Shard:
     info = _Info.model_validate_json(place.read_bytes())
     parts = {kind: place.with_name(f"{place.stem}.{kind}.npy") for kind in ("rows", "keys")}
-    if place not in _sound:
+    if place not in _verified:
         for kind, part in parts.items():
             if _checksum(part) != getattr(info, kind):
                 raise ValueError(f"the checksum of {part.name} is wrong")
     shard = Shard(np.load(parts["keys"]), np.load(parts["rows"], mmap_mode="r"), info.seconds)
-    _sound.add(place)
+    _verified.add(place)
     return shard
 
 

@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pytest
 
+from crackexp.embeddings.dataset import block_rows
 from crackexp.models.heads import build_head
-from crackexp.training.scanned import ScannedModel, block_rows
+from crackexp.training.scan import ScannedModel
 
 WIDTH, BATCH, STEPS, EPOCHS = 24, 8, 11, 4
 
@@ -54,7 +55,3 @@ def test_blocks_train_as_batches_do_with_dropout_weights_and_a_schedule(size: in
     assert history.keys() == expected.keys()
     for name, values in expected.items():
         np.testing.assert_allclose(history[name], values, rtol=1e-5)
-
-
-def test_row_b_of_every_batch_comes_before_row_b_plus_1_of_any() -> None:
-    assert block_rows(np.arange(6).reshape(3, 2)).tolist() == [0, 2, 4, 1, 3, 5]

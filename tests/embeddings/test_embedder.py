@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from crackexp.data.index import ImageIndex
+from crackexp.embeddings import shards
+from crackexp.embeddings.embedder import Embedder
 from crackexp.errors import DataError
-from crackexp.training import shards
-from crackexp.training.embeddings import Embedder
 from tests.training.conftest import MakeData, MakeModule
 
 GB = 1e9
@@ -142,7 +142,7 @@ def test_a_damaged_shard_is_noticed_and_computed_again(
     damaged = bytearray(rows.read_bytes())
     damaged[-3] ^= 1
     rows.write_bytes(damaged)
-    monkeypatch.setattr(shards, "_sound", set())
+    monkeypatch.setattr(shards, "_verified", set())
 
     again = Embedder(module.backbone, 32, 8, tmp_path, GB)
     after = again.embed(data.val, "plain", data.images, "val")[:]

@@ -1,4 +1,4 @@
-"""The explainer: a classifier and its Grad-CAM in one program, over a stream of images."""
+"""A classifier and its Grad-CAM in one program, run over a stream of images."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,25 +6,25 @@ from typing import Any
 import keras
 import numpy as np
 
+from crackexp.inference.engine import Inference, padded_batches
 from crackexp.models.gradcam import GradCam
-from crackexp.training.inference import Inference, padded
 
 
 class Explainer(Inference):
     """Runs a classifier over batches; the outputs are probabilities (B, c) and maps (B, h, w), see `GradCam`.
 
     Args:
-        classifier: images (B, S, S, 3) to probabilities (B, c); on CPU see `for_cpu`.
-        targets: indices of the classes that the maps speak of.
-        layer: see `GradCam`.
-        batch_size: see `Inference`.
-        devices: see `Inference`.
+        classifier: A network of images (B, S, S, 3) to probabilities (B, c); on CPU see `computing`.
+        targets: The indices of the classes that the maps explain.
+        layer: The layer whose feature maps are weighted, see `GradCam`.
+        batch_size: The size B of a batch; None for `fastest_batch`.
+        devices: The devices to compute on; None for the first.
 
     Attributes:
-        gradcam: whose maps these are.
+        gradcam: The Grad-CAM that makes the maps.
 
     Raises:
-        ConfigError: see `GradCam`.
+        ConfigError: The layer cannot be used, see `GradCam`.
     """
 
     def __init__(
@@ -40,5 +40,5 @@ class Explainer(Inference):
 
     def explain(self, images: np.ndarray) -> np.ndarray:
         """Returns a map as large as the image for each of `images`, (n, S, S, 3) uint8: (n, S, S) float32."""
-        _, maps = self.predict(padded(images, self.batch_size), len(images), "Explaining")
+        _, maps = self.predict(padded_batches(images, self.batch_size), len(images), "Explaining")
         return self.gradcam.enlarge(maps, *images.shape[1:3])

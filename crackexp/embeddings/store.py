@@ -1,7 +1,7 @@
-"""Embeddings on disk: written by several processes at once, each computed once, bounded in size.
+"""The store of embeddings on disk: written by several processes at once, each row computed once, bounded in size.
 
-A table holds the embeddings of one view by one backbone at one size, in ``<cache>/embeddings/<model>/<view>``; see
-`shards` for its files. ``<model>/about.json`` says what the model is.
+A table holds the embeddings of one view by one backbone at one size, in ``<cache>/embeddings/<model>/<view>``; its
+files are described in `shards`. ``<model>/about.json`` says what the model is.
 """
 
 import json
@@ -16,32 +16,25 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
+from crackexp.embeddings.leases import Leases
+from crackexp.embeddings.shards import Shard, keys_of, modified, read_shards, remove_abandoned, write_shard
 from crackexp.files import write_text
-from crackexp.training.in_use import InUse
-from crackexp.training.shards import (
-    Shard,
-    keys_of,
-    modified,
-    read_shards,
-    remove_abandoned,
-    write_shard,
-)
 
-BUCKETS = 4
-"""Parts of a table that different processes compute at the same time."""
+PARTITIONS = 4
+"""How many processes can compute one table at the same time."""
 _log = logging.getLogger(__name__)
 
 
-class Table:
-    """The embeddings of one view; row i belongs to the i-th of the digests it was asked for.
+class EmbeddingTable:
+    """The embeddings of one view; row i belongs to the i-th of the digests that were asked for.
 
     Args:
-        shards: of the table.
-        digests: (n,) str.
+        shards: The shards of the table.
+        digests: (n,) str, the digests of the images.
 
     Attributes:
-        places: (n, 2) int64, shard and row of each digest; -1 where it is missing.
-        seconds: that computing the found rows took once.
+        places: (n, 2) int64, the shard and the row of each digest; -1 where it is missing.
+        seconds: How long it once took to compute the rows that are there.
     """
 
     def __init__(self, shards: Sequence[Shard], digests: np.ndarray) -> None:
@@ -53,17 +46,17 @@ class Table:
             return
         held = np.stack([np.repeat(np.arange(len(counts)), counts), np.concatenate([np.arange(n) for n in counts])], 1)
         keys, wanted = np.concatenate([shard.keys for shard in shards]), keys_of(digests)
-        order, turn = np.argsort(keys), np.argsort(wanted)
-        keys, wanted = keys[order], wanted[turn]
+        key_order, wanted_order = np.argsort(keys), np.argsort(wanted)
+        keys, wanted = keys[key_order], wanted[wanted_order]
         nearest = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-        found = keys[nearest] == wanted
-        self.places[turn[found]] = held[order[nearest[found]]]
+        equal = keys[nearest] == wanted
+        self.places[wanted_order[equal]] = held[key_order[nearest[equal]]]
         costs = np.asarray([shard.seconds / max(len(shard.keys), 1) for shard in shards])
-        self.seconds = float(costs[self.places[turn[found], 0]].sum())
+        self.seconds = float(costs[self.places[wanted_order[equal], 0]].sum())
 
     @property
     def missing(self) -> np.ndarray:
-        """Positions of the digests that the table does not hold, (m,) int64."""
+        """The positions of the digests that the table does not hold, (m,) int64."""
         return np.flatnonzero(self.places[:, 0] < 0)
 
     def __len__(self) -> int:
@@ -73,7 +66,7 @@ class Table:
         """Returns the embeddings of `rows`, (len(rows), d) float32.
 
         Raises:
-            KeyError: some of them are missing.
+            KeyError: Some of them are missing.
         """
         places = self.places[rows]
         if np.any(places < 0):
@@ -85,14 +78,22 @@ class Table:
         return result
 
 
-class Store:
-    """The tables of one backbone at one size.
+class EmbeddingStore:
+    """The tables of one backbone at one image size.
 
     Args:
-        cache: folder that holds ``embeddings/``.
-        model: key of the backbone, its weights, size and arithmetic.
-        about: what `model` stands for, for a person to read.
-        budget: bytes that all tables of all models may take.
+        cache: The folder that holds ``embeddings/``.
+        model: The key of the backbone, its weights, the image size and the arithmetic.
+        about: What `model` stands for, for a person to read.
+        budget: How many bytes all tables of all models may take.
+
+    Example:
+        >>> import tempfile
+        >>> store = EmbeddingStore(Path(tempfile.mkdtemp()), "model", {"backbone": "mobilenet_v2"}, budget=1e9)
+        >>> digests = np.asarray(["00" * 16, "01" * 16])
+        >>> store.write("plain", digests, np.ones((2, 3), np.float32), seconds=0.1)
+        >>> store.open("plain", digests)[:].shape
+        (2, 3)
     """
 
     def __init__(self, cache: Path, model: str, about: Mapping[str, Any], budget: float) -> None:
@@ -100,24 +101,29 @@ class Store:
         self.folder = self.root / model
         self.about = dict(about)
         self.budget = budget
-        self.in_use = InUse(self.root)
+        self.leases = Leases(self.root)
 
-    def open(self, view: str, digests: np.ndarray) -> Table:
-        """Returns the rows of `digests`, (n,) str, that are stored for a view, and marks the table as used now."""
+    def open(self, view: str, digests: np.ndarray) -> EmbeddingTable:
+        """Returns what is stored of `digests`, (n,) str, for a view, and marks the table as used now."""
         folder = self._table(view)
         with suppress(FileNotFoundError):
             os.utime(folder)
-        return Table(list(read_shards(folder)), digests)
+        return EmbeddingTable(list(read_shards(folder)), digests)
 
     @contextmanager
-    def claim(self, view: str, bucket: int, wait: bool) -> Iterator[bool]:
-        """Yields whether this process may compute a part of a table; others wait until the `with` block ends.
+    def lock_partition(self, view: str, partition: int, wait: bool) -> Iterator[bool]:
+        """Yields whether this process may compute a partition of a table; others wait until the `with` block ends.
 
-        The system frees the part when the process ends, however it ends.
+        The system frees the lock when the process ends, however it ends.
+
+        Args:
+            view: The key of the view.
+            partition: The number of the partition, in [0, PARTITIONS).
+            wait: Whether to wait for a process that holds the lock, instead of yielding False.
         """
         folder = self._table(view)
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / f"{bucket}.lock")
+        lock = FileLock(folder / f"{partition}.lock")
         try:
             lock.acquire(timeout=-1 if wait else 0)
         except Timeout:
@@ -129,7 +135,7 @@ class Store:
             lock.release()
 
     def write(self, view: str, digests: np.ndarray, rows: np.ndarray, seconds: float) -> None:
-        """Adds embeddings to the table of a view; see `write_shard`."""
+        """Adds embeddings to the table of a view; the arguments are those of `write_shard`."""
         write_shard(self._table(view), digests, rows, seconds)
         about = self.folder / "about.json"
         if not about.exists():
@@ -140,7 +146,7 @@ class Store:
 
         A table that a running process uses stays, whatever the budget.
         """
-        with self.in_use.frozen() as used:
+        with self.leases.locked() as used:
             tables = sorted(tables_in(self.root), key=modified)
             for folder in tables:
                 remove_abandoned(folder)
@@ -158,7 +164,7 @@ class Store:
 
     def _table(self, view: str) -> Path:
         folder = self.folder / view
-        self.in_use.add(folder)
+        self.leases.add(folder)
         return folder
 
 
@@ -167,13 +173,13 @@ def tables_in(root: Path) -> list[Path]:
     return sorted(root.glob("[!.]*/*/"))
 
 
-def bucket_of(digests: np.ndarray) -> np.ndarray:
-    """Returns the part of the table that each digest belongs to, (n,) int64 in [0, BUCKETS)."""
-    return np.asarray([int(digest[:2], 16) % BUCKETS for digest in digests.tolist()], np.int64)
+def partition_of(digests: np.ndarray) -> np.ndarray:
+    """Returns the partition of the table that each digest belongs to, (n,) int64 in [0, PARTITIONS)."""
+    return np.asarray([int(digest[:2], 16) % PARTITIONS for digest in digests.tolist()], np.int64)
 
 
 def size_of(folder: Path) -> int:
-    """Returns the bytes of all files below `folder`, which other processes may be changing."""
+    """Returns how many bytes all files below `folder` take, which other processes may be changing."""
     total = 0
     for file in folder.rglob("*"):
         with suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""Inference: a network over a stream of images, on all its devices at once, at the speed of the machine."""
+"""A network run over a stream of images, on all its devices at once, at the speed of the machine."""
 
 import math
 from collections import deque
@@ -12,31 +12,38 @@ import joblib
 import keras
 import numpy as np
 
+from crackexp.inference.compilation import trace_once
 from crackexp.models.cpu_conv import for_cpu
 from crackexp.progress import progress
-from crackexp.training.devices import lengthened
-from crackexp.training.programs import trace_once
 
 BLOCK_PIXELS = 51_200
-"""Of a batch on CPU: its feature maps stay in the cache of a core. MobileNetV2, 2 cores, images/s of batches of 1, 2,
-4 and 8 images, two at a time: at 96 px 766, 987, 1,087, 1,105; at 160 px 363, 385, 359, 302; at 224 px 198, 195, 183,
-160. EfficientNetB0 at 160 px 171, 184, 197, 168."""
+"""How many pixels a batch has on CPU, so that its feature maps stay in the cache of a core.
+
+Images per second of MobileNetV2 on 2 cores, in batches of 1, 2, 4 and 8 images, two at a time: at 96 px 766, 987,
+1,087, 1,105; at 160 px 363, 385, 359, 302; at 224 px 198, 195, 183, 160. EfficientNetB0 at 160 px: 171, 184, 197, 168.
+"""
 GPU_BATCH = 512
-"""A GPU needs many images to be busy."""
+"""How many images a batch has on other devices, which need many to be busy."""
 
 
 class Inference:
     """Runs a network over batches, several at a time; an output has the same bits whatever the number of devices.
 
-    On CPU as many batches are on their way as there are cores, each on a core of its own: the cores never wait for each
-    other. On other devices there are two a device, so that one is computed while the other is brought there. Weights
-    are read anew at the beginning of each stream.
+    On CPU as many batches are computed at a time as there are cores, each on a core of its own, so that no core waits
+    for another. On other devices there are two per device, so that one is computed while the other is copied there.
+    Weights are read anew at the beginning of each stream.
 
     Args:
-        model: (B, ...) inputs to (B, c) outputs, or to several of any shape, a row from its input alone; on CPU see
-            `for_cpu`.
-        batch_size: B; None: see `fastest_batch`.
-        devices: to compute on; None: the first.
+        model: A network of (B, ...) inputs to (B, c) outputs, or to several outputs of any shape, in which each row
+            depends on its own input alone; on CPU see `computing`.
+        batch_size: The size B of a batch; None for `fastest_batch`.
+        devices: The devices to compute on; None for the first.
+
+    Example:
+        >>> network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+        >>> inputs = np.zeros((5, 3), np.float32)
+        >>> Inference(network, 4).predict(padded_batches(inputs, 4), len(inputs), "Predicting").shape
+        (5, 2)
     """
 
     def __init__(self, model: keras.Model, batch_size: int | None = None, devices: Sequence[Any] | None = None) -> None:
@@ -73,9 +80,9 @@ class Inference:
         """Returns the outputs of `count` inputs, (count, c) float32, or a sequence of them.
 
         Args:
-            batches: the inputs in batches of one shape, the last filled up.
-            count: of the inputs without the filling.
-            title: of the progress bar.
+            batches: The inputs in batches of one shape, the last padded.
+            count: How many inputs there are without padding.
+            title: The title of the progress bar.
         """
         outputs: list[Any] = []
         with progress(title, count) as advance:
@@ -92,14 +99,19 @@ class Inference:
         return trainable, others
 
 
-def padded(rows: Any, size: int) -> Iterator[np.ndarray]:
-    """Yields all of `rows`, (n, ...), in batches of one shape, (size, ...), the last filled up with zeros."""
+def padded_batches(rows: Any, size: int) -> Iterator[np.ndarray]:
+    """Yields all of `rows`, (n, ...), in batches of one shape, (size, ...), the last padded with zeros."""
     for start in range(0, len(rows), size):
-        yield lengthened(rows[start : start + size], size)
+        yield pad_rows(rows[start : start + size], size)
+
+
+def pad_rows(rows: np.ndarray, length: int) -> np.ndarray:
+    """Returns `rows`, (n, ...), padded with zeros to (length, ...)."""
+    return np.pad(rows, [(0, length - len(rows))] + [(0, 0)] * (rows.ndim - 1)) if len(rows) < length else rows
 
 
 def computing(classifier: keras.Model) -> keras.Model:
-    """Returns the network to compute with: on CPU a clone with faster layers, else `classifier` itself."""
+    """Returns the network to compute with: a clone with faster layers on CPU (`for_cpu`), else `classifier` itself."""
     return for_cpu(classifier) if jax.default_backend() == "cpu" else classifier
 
 

@@ -8,23 +8,23 @@ import time
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
-from crackexp.training.in_use import InUse
+from crackexp.embeddings.leases import Leases
 
 
 def used_in(root: Path) -> set[Path]:
-    with InUse(root).frozen() as used:
+    with Leases(root).locked() as used:
         return set(used)
 
 
 def hold(root: Path, ready: Event) -> None:
-    mine = InUse(root)
+    mine = Leases(root)
     mine.add(root / "model/view")
     ready.set()
     time.sleep(600)
 
 
 def test_a_table_is_used_until_its_user_is_gone(tmp_path: Path) -> None:
-    first, second = InUse(tmp_path), InUse(tmp_path)
+    first, second = Leases(tmp_path), Leases(tmp_path)
     first.add(tmp_path / "model/a")
     first.add(tmp_path / "model/a")
     second.add(tmp_path / "model/b")
@@ -39,7 +39,7 @@ def test_a_table_is_used_until_its_user_is_gone(tmp_path: Path) -> None:
 
 
 def test_a_folder_in_use_elsewhere_is_none_of_ours(tmp_path: Path) -> None:
-    elsewhere = InUse(tmp_path / "other")
+    elsewhere = Leases(tmp_path / "other")
     elsewhere.add(tmp_path / "other/model/a")
     assert used_in(tmp_path / "this") == set()
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from crackexp.training.inference import Inference, fastest_batch
+from crackexp.inference.engine import Inference, fastest_batch
 
 RNG = np.random.default_rng(0)
 

@@ -1,4 +1,4 @@
-"""Processes, on one host or on several, that train one run together."""
+"""Several processes, on one host or on many, that train one run together."""
 
 import contextlib
 import os
@@ -13,19 +13,19 @@ from omegaconf import DictConfig, OmegaConf
 from crackexp.errors import ConfigError
 
 ENVIRONMENT = "KERAS_DISTRIBUTION_"
-"""Begins the names of the variables that `keras.distribution.initialize` reads."""
+"""The prefix of the environment variables that `keras.distribution.initialize` reads."""
 
 
-def join_processes() -> None:
-    """Makes this process one of several that train one run, where the variables of Keras' distribution say so.
+def initialize_distributed() -> None:
+    """Makes this process one of several that train one run, if the variables of Keras' distribution are set.
 
     Call it before anything asks JAX for its devices.
 
     Raises:
-        ConfigError: a variable is missing, or no number; or it is a sweep.
+        ConfigError: A variable is missing or is no number, or the command is a sweep.
     """
-    given = {name: value for name, value in os.environ.items() if name.startswith(ENVIRONMENT)}
-    if not given:
+    variables = {name: value for name, value in os.environ.items() if name.startswith(ENVIRONMENT)}
+    if not variables:
         return
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         raise ConfigError(
@@ -33,15 +33,15 @@ def join_processes() -> None:
             f"Unset {ENVIRONMENT}*, or leave out -m. Received: -m"
         )
     try:
-        processes, number = (int(given[f"{ENVIRONMENT}{name}"]) for name in ("NUM_PROCESSES", "PROCESS_ID"))
-        complete = bool(given[f"{ENVIRONMENT}JOB_ADDRESSES"]) and 0 <= number < processes
+        processes, number = (int(variables[f"{ENVIRONMENT}{name}"]) for name in ("NUM_PROCESSES", "PROCESS_ID"))
+        complete = bool(variables[f"{ENVIRONMENT}JOB_ADDRESSES"]) and 0 <= number < processes
     except (KeyError, ValueError):
         complete = False
     if not complete:
         raise ConfigError(
             f"Several processes train one run where all of {ENVIRONMENT}JOB_ADDRESSES=HOST:PORT, "
             f"{ENVIRONMENT}NUM_PROCESSES=P and {ENVIRONMENT}PROCESS_ID=0..P-1 are set; unset them for one alone. "
-            f"Received: {' '.join(f'{name}={value}' for name, value in sorted(given.items()))}"
+            f"Received: {' '.join(f'{name}={value}' for name, value in sorted(variables.items()))}"
         )
     import jax
     import keras
@@ -50,26 +50,26 @@ def join_processes() -> None:
     keras.distribution.initialize()
 
 
-def is_first() -> bool:
-    """Says whether this process is the one that logs and keeps what several train together."""
-    return _number() == 0
+def is_first_process() -> bool:
+    """Returns whether this process is the one that logs and keeps what several train together."""
+    return _process_index() == 0
 
 
-def apart(cfg: DictConfig) -> DictConfig:
-    """Returns `cfg` with an output folder of its own, ``process1`` and so on below, for all processes but the first."""
-    if is_first():
+def with_own_output(cfg: DictConfig) -> DictConfig:
+    """Returns `cfg` with an output folder for this process, such as ``OUTPUT/process1``; the first keeps its own."""
+    if is_first_process():
         return cfg
     output = str(cfg.paths.output)
     text = OmegaConf.to_yaml(cfg, resolve=True)
-    return DictConfig(OmegaConf.create(text.replace(output, f"{output}/process{_number()}")))
+    return DictConfig(OmegaConf.create(text.replace(output, f"{output}/process{_process_index()}")))
 
 
 @contextlib.contextmanager
-def leaving() -> Iterator[None]:
-    """Ends a process that trains a run with others at once where an error or a signal ends the `with` block.
+def abort_on_error() -> Iterator[None]:
+    """Ends a process that trains a run with others at once if an error or a signal ends the `with` block.
 
-    Python's own way out would wait for the others, who wait for this process to compute its share. So they see its
-    connections close, and end by an error of their own.
+    Python's own way out would wait for the others, which wait for this process to compute its share. This way they see
+    its connections close, and end by an error of their own.
     """
     try:
         yield
@@ -83,5 +83,5 @@ def leaving() -> Iterator[None]:
         os._exit(error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1)
 
 
-def _number() -> int:
+def _process_index() -> int:
     return int(os.environ.get(f"{ENVIRONMENT}PROCESS_ID", 0))

@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crackexp.training.store import BUCKETS, Store, bucket_of, size_of
+from crackexp.embeddings.store import PARTITIONS, EmbeddingStore, partition_of, size_of
 
 DIGESTS = np.asarray([hashlib.blake2b(bytes([row]), digest_size=16).hexdigest() for row in range(200)])
 ROWS = np.arange(800, dtype=np.float32).reshape(200, 4)
 
 
-def make(root: Path, budget: float = 1e9) -> Store:
-    return Store(root, "model", {"backbone": "test"}, budget)
+def make(root: Path, budget: float = 1e9) -> EmbeddingStore:
+    return EmbeddingStore(root, "model", {"backbone": "test"}, budget)
 
 
 def views(root: Path) -> set[str]:
@@ -61,7 +61,7 @@ def test_missing_rows_are_named_and_not_made_up(tmp_path: Path) -> None:
 
 
 def test_the_parts_are_about_equal() -> None:
-    counts = np.bincount(bucket_of(DIGESTS), minlength=BUCKETS)
+    counts = np.bincount(partition_of(DIGESTS), minlength=PARTITIONS)
     assert counts.sum() == 200
     assert counts.min() > 25
 
@@ -69,7 +69,7 @@ def test_the_parts_are_about_equal() -> None:
 def hold(root: Path, ready: Event) -> None:
     mine = make(root)
     mine.open("plain", DIGESTS)
-    with mine.claim("plain", 0, wait=True):
+    with mine.lock_partition("plain", 0, wait=True):
         ready.set()
         time.sleep(600)
 
@@ -90,12 +90,12 @@ def holder(tmp_path: Path) -> Iterator[int]:
 
 def test_a_part_is_free_again_when_its_process_is_killed(tmp_path: Path, holder: int) -> None:
     mine = make(tmp_path)
-    with mine.claim("plain", 0, wait=False) as free:
+    with mine.lock_partition("plain", 0, wait=False) as free:
         assert not free
-    with mine.claim("plain", 1, wait=False) as free:
+    with mine.lock_partition("plain", 1, wait=False) as free:
         assert free
     os.kill(holder, signal.SIGKILL)
-    with mine.claim("plain", 0, wait=True) as free:
+    with mine.lock_partition("plain", 0, wait=True) as free:
         assert free
 
 
@@ -132,11 +132,11 @@ def test_nothing_goes_while_all_fit(tmp_path: Path) -> None:
 
 def test_the_budget_is_of_all_models_together(tmp_path: Path) -> None:
     size = fill(tmp_path, "new", "old")
-    Store(tmp_path, "other", {}, 1e9).write("plain", DIGESTS, ROWS, 1.0)
-    Store(tmp_path, "third", {}, 2.5 * size).evict()
+    EmbeddingStore(tmp_path, "other", {}, 1e9).write("plain", DIGESTS, ROWS, 1.0)
+    EmbeddingStore(tmp_path, "third", {}, 2.5 * size).evict()
     assert views(tmp_path) == {"new"}
     assert (tmp_path / "embeddings/other/plain").is_dir()
-    Store(tmp_path, "third", {}, 1.5 * size).evict()
+    EmbeddingStore(tmp_path, "third", {}, 1.5 * size).evict()
     assert not (tmp_path / "embeddings/model").exists()
 
 

@@ -15,26 +15,25 @@ import numpy as np
 
 from crackexp.data.images.decode import PIXELS_VERSION
 from crackexp.data.index import ImageIndex
+from crackexp.embeddings.store import EmbeddingStore, EmbeddingTable, partition_of
 from crackexp.errors import DataError
+from crackexp.inference.engine import Inference, computing
 from crackexp.models.classifier import embedding_model
 from crackexp.models.weights import weights_digest
 from crackexp.progress import progress
 from crackexp.sources import source_digest
-from crackexp.training.inference import Inference, computing
-from crackexp.training.store import Store, Table, bucket_of
 
 SHARD_ROWS = 8192
-WORTHWHILE = 512
-WORTHWHILE_BATCHES = 8
-"""Images, and batches, that are computed in one go: smaller parts of a table wait for each other. Reading overlaps
-computing within one go only."""
+# Smaller partitions of a table are joined until so many images, or batches, can be computed in one go: reading overlaps
+# computing within one go only.
+MIN_ROWS, MIN_BATCHES = 512, 8
 Advance = Callable[[int], None]
 Images = Callable[[ImageIndex, int], Iterator[np.ndarray]]
 _log = logging.getLogger(__name__)
 
 
-class _Work:
-    """The images of a table that were missing when it was opened, each once, by part."""
+class _MissingImages:
+    """The images of a table that were missing when it was opened, each once, by partition."""
 
     def __init__(self, index: ImageIndex, missing: np.ndarray, view_key: str, images: Images, advance: Advance) -> None:
         self.index = index
@@ -43,26 +42,29 @@ class _Work:
         self.advance = advance
         _, first = np.unique(index.digests[missing], return_index=True)
         rows = np.sort(missing[first])
-        buckets = bucket_of(index.digests[rows])
-        self.parts = {int(part): rows[buckets == part] for part in np.unique(buckets)}
+        partitions = partition_of(index.digests[rows])
+        self.partitions = {int(number): rows[partitions == number] for number in np.unique(partitions)}
 
 
 class Embedder:
-    """Runs a frozen backbone over images, and keeps what it computes.
+    """Runs a frozen backbone over images, and stores what it computes.
 
     Args:
-        backbone: (B, S, S, 3) uint8 images to (B, h, w, d) feature maps.
-        image_size: S.
-        batch_size: B; one fixed shape, so that an image's embedding has the same bits whatever stands beside it.
-        cache: folder that holds ``embeddings/``.
-        budget: bytes that all stored embeddings may take.
-        devices: see `Inference`.
-        source: of the part of the user's own that built the backbone, see `source_digest`; None where crackexp did.
+        backbone: A network of (B, S, S, 3) uint8 images to (B, h, w, d) feature maps.
+        image_size: The side S of the images in pixels.
+        batch_size: The size B of a batch, which is fixed, so that an image's embedding has the same bits whatever
+            stands beside it.
+        cache: The folder that holds ``embeddings/``.
+        budget: How many bytes all stored embeddings may take.
+        devices: The devices to compute on, see `Inference`.
+        source: The digest of the source of the user's own part that built the backbone, see `source_digest`; None if
+            crackexp built it.
 
     Attributes:
-        computed: images embedded so far.
-        seconds: that they took.
-        saved: seconds that reading instead of computing saved.
+        width: The length d of an embedding.
+        computed: How many images were embedded so far.
+        seconds: How long that took.
+        saved: How many seconds were saved by reading instead of computing.
     """
 
     def __init__(
@@ -82,33 +84,36 @@ class Embedder:
         self.seconds = 0.0
         self.saved = 0.0
         about = {"backbone": backbone.name, "image_size": image_size, "device": jax.default_backend()}
-        self.store = Store(cache, self._key(model, image_size, source), about, budget)
-        self._asked: set[tuple[str, int]] = set()
+        self.store = EmbeddingStore(cache, self._key(model, image_size, source), about, budget)
         self.inference = Inference(computing(model), batch_size, devices)
+        self._counted: set[tuple[str, int]] = set()
 
-    def embed(self, index: ImageIndex, view_key: str, images: Images, title: str) -> Table:
+    def embed(self, index: ImageIndex, view_key: str, images: Images, title: str) -> EmbeddingTable:
         """Returns the embeddings of `index`, computing those that are not stored yet.
 
-        Processes that need the same table share the work: each takes the parts that no other has taken, and reads the
-        others once they are there.
+        Processes that need the same table share the work: each computes the partitions that no other has locked, and
+        reads the others once they are there.
 
         Args:
             index: n images.
-            view_key: names what `images` does to them.
-            images: yields the images of an index in batches of the given size, (B, S, S, 3) uint8, the last padded.
-            title: of the progress bar.
+            view_key: A name of what `images` does to them.
+            images: Yields the images of an index in batches of the given size, (B, S, S, 3) uint8, the last padded.
+            title: The title of the progress bar.
+
+        Raises:
+            DataError: Stored embeddings were removed meanwhile.
         """
         table = self.store.open(view_key, index.digests)
-        asked = (view_key, hash(index.digests.tobytes()))
-        if asked not in self._asked:
-            self._asked.add(asked)
+        counted = (view_key, hash(index.digests.tobytes()))
+        if counted not in self._counted:
+            self._counted.add(counted)
             self.saved += table.seconds
         if not len(table.missing):
             return table
         count, seconds = self.computed, self.seconds
         with progress(title, len(np.unique(index.digests[table.missing]))) as advance:
-            work = _Work(index, table.missing, view_key, images, advance)
-            self._compute_rest(work, self._compute_free(work), title)
+            work = _MissingImages(index, table.missing, view_key, images, advance)
+            self._compute_locked(work, self._compute_free(work), title)
         if count := self.computed - count:
             _log.info("%s: %d images, %.0f a second", title, count, count / (self.seconds - seconds))
         self.store.evict()
@@ -120,52 +125,52 @@ class Embedder:
             )
         return table
 
-    def _compute_free(self, work: _Work) -> list[int]:
-        """Computes the parts of a table that no other process has taken, in whole batches across parts.
+    def _compute_free(self, work: _MissingImages) -> list[int]:
+        """Computes the partitions that no other process has locked, in whole batches across partitions.
 
         Returns:
-            The parts that others have taken.
+            The partitions that others have locked.
         """
-        taken = []
+        locked = []
         rows = np.empty(0, np.int64)
-        with ExitStack() as held:
-            for part in work.parts:
-                if not held.enter_context(self.store.claim(work.view_key, part, wait=False)):
-                    taken.append(part)
+        with ExitStack() as locks:
+            for partition in work.partitions:
+                if not locks.enter_context(self.store.lock_partition(work.view_key, partition, wait=False)):
+                    locked.append(partition)
                     continue
-                rows = np.concatenate([rows, self._missing(work, part)])
+                rows = np.concatenate([rows, self._still_missing(work, partition)])
                 whole = len(rows) // self.batch_size * self.batch_size
-                if whole >= max(WORTHWHILE, WORTHWHILE_BATCHES * self.batch_size):
-                    self._write(work, rows[:whole])
+                if whole >= max(MIN_ROWS, MIN_BATCHES * self.batch_size):
+                    self._compute(work, rows[:whole])
                     rows = rows[whole:]
-            self._write(work, rows)
-        return taken
+            self._compute(work, rows)
+        return locked
 
-    def _compute_rest(self, work: _Work, parts: list[int], title: str) -> None:
-        """Waits for the parts that others have taken, and computes what these left when they were stopped."""
-        if parts:
+    def _compute_locked(self, work: _MissingImages, partitions: list[int], title: str) -> None:
+        """Waits for the processes that have locked `partitions`, and computes what these left when they were killed."""
+        if partitions:
             _log.info("%s: waiting for what another process is embedding", title)
-        for part in parts:
-            with self.store.claim(work.view_key, part, wait=True):
-                self._write(work, self._missing(work, part))
+        for partition in partitions:
+            with self.store.lock_partition(work.view_key, partition, wait=True):
+                self._compute(work, self._still_missing(work, partition))
 
-    def _missing(self, work: _Work, part: int) -> np.ndarray:
-        """Returns the images of a part that no process has stored in the meantime."""
-        rows = work.parts[part]
+    def _still_missing(self, work: _MissingImages, partition: int) -> np.ndarray:
+        """Returns the images of a partition that no process has stored in the meantime."""
+        rows = work.partitions[partition]
         missing = rows[self.store.open(work.view_key, work.index.digests[rows]).missing]
         work.advance(len(rows) - len(missing))
         return missing
 
-    def _write(self, work: _Work, rows: np.ndarray) -> None:
+    def _compute(self, work: _MissingImages, rows: np.ndarray) -> None:
         """Embeds images of the index and stores the result."""
         for start in range(0, len(rows), SHARD_ROWS):
             shard = work.index.subset(rows[start : start + SHARD_ROWS])
             embedded = np.empty((len(shard), self.width), np.float32)
             started = time.perf_counter()
             for number, batch in enumerate(self.inference.stream(work.images(shard, self.batch_size))):
-                place = number * self.batch_size
-                embedded[place : place + self.batch_size] = batch[: len(shard) - place]
-                work.advance(min(self.batch_size, len(shard) - place))
+                first = number * self.batch_size
+                embedded[first : first + self.batch_size] = batch[: len(shard) - first]
+                work.advance(min(self.batch_size, len(shard) - first))
             seconds = time.perf_counter() - started
             self.store.write(work.view_key, shard.digests, embedded, seconds)
             self.computed += len(shard)
@@ -183,11 +188,12 @@ class Embedder:
             jax.config.values["jax_default_matmul_precision"],
         ]
         computing_parts = [part for layer in model.layers for part in (layer, getattr(layer, "function", None))]
-        parts += [found for found in (source, *map(source_digest, filter(None, computing_parts))) if found]
+        digests = (source, *map(source_digest, filter(None, computing_parts)))
+        parts += [digest for digest in digests if digest]
         return hashlib.blake2b(json.dumps(parts, default=str).encode(), digest_size=8).hexdigest()
 
 
 def _arguments(layer: keras.layers.Layer) -> dict[str, Any]:
-    """Returns what a layer computes by, its preprocessing and precision too; not its name, nor seeds of training."""
+    """Returns all that a layer computes with, preprocessing and precision among it, without its name and its seed."""
     config = layer.get_config()
     return {"class": type(layer).__name__} | {k: v for k, v in config.items() if k not in ("name", "seed")}

@@ -1,4 +1,4 @@
-"""Compiled programs: their numbers, one a step, and kept for later processes."""
+"""Compiled programs: what they compute with, one for each step, and kept for later processes."""
 
 import logging
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import jax
 import keras
 
 PROGRAM_BYTES = 2 * 1024**3
-"""All compiled programs together; JAX removes those that were used least recently."""
+"""How many bytes all compiled programs may take; JAX removes those that were used least recently."""
 
 _log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ def keep_programs(cache: Path) -> None:
 
 
 def sharing_programs() -> dict[str, str]:
-    """Returns the environment variables by which a process without crackexp keeps its programs in the same place."""
+    """Returns the environment variables by which a process without crackexp shares the kept programs."""
     names = (
         "jax_compilation_cache_dir",
         "jax_compilation_cache_max_size",
@@ -37,16 +37,16 @@ def sharing_programs() -> dict[str, str]:
 
 
 def use_cpu() -> None:
-    """Computes on CPU whatever devices there are, and leaves those alone; call it before the first computation."""
+    """Makes this process compute on CPU whatever devices there are; call it before the first computation."""
     jax.config.update("jax_platforms", "cpu")
 
 
 def set_precision(precision: str) -> None:
-    """Sets what numbers the models that are built from now on are computed with.
+    """Sets the precision of the models that are built from now on.
 
     Args:
-        precision: "tensorfloat32" lets a GPU round the factors of matrix products and convolutions to 10 bits, for
-            speed; else a dtype policy of Keras, whose float32 products are those of float32 on every device. Mixed
+        precision: "tensorfloat32", with which a GPU rounds the factors of matrix products and convolutions to 10 bits
+            for speed, or a dtype policy of Keras. Products of float32 are exact to float32 on every device. Mixed
             policies compute in 16 bits and keep weights in 32.
     """
     rounded = precision == "tensorfloat32"
@@ -55,7 +55,7 @@ def set_precision(precision: str) -> None:
 
 
 def compile_once(model: keras.Model) -> keras.Model:
-    """Makes `model` warn, by the shapes, when `fit` compiles its step a second time.
+    """Makes `model` warn when `fit` compiles its step a second time, and name the shapes that caused it.
 
     A batch of another shape costs a compilation, which for a backbone takes as long as thousands of images.
 
@@ -67,7 +67,7 @@ def compile_once(model: keras.Model) -> keras.Model:
 
 
 def trace_once(step: Callable[[Any, Any], Any], name: str) -> Callable[[Any, Any], Any]:
-    """Returns `step` (state, data), which JAX calls once a compilation, so that it tells of all but the first."""
+    """Returns `step`, which JAX calls once per compilation, such that it warns of every compilation but the first."""
     seen: list[str] = []
 
     def traced(state: Any, data: Any) -> Any:

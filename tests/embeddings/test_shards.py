@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crackexp.training import shards
-from crackexp.training.shards import keys_of, read_shards, remove_abandoned, write_shard
+from crackexp.embeddings import shards
+from crackexp.embeddings.shards import keys_of, read_shards, remove_abandoned, write_shard
 
 DIGESTS = np.asarray([hashlib.blake2b(bytes([row]), digest_size=16).hexdigest() for row in range(200)])
 ROWS = np.arange(800, dtype=np.float32).reshape(200, 4)
@@ -21,7 +21,7 @@ ROWS = np.arange(800, dtype=np.float32).reshape(200, 4)
 @pytest.fixture
 def anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing has been checked yet, as in a new process."""
-    monkeypatch.setattr(shards, "_sound", set())
+    monkeypatch.setattr(shards, "_verified", set())
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_a_damaged_part_takes_its_shard_away_and_no_other(
     (file,) = tmp_path.glob(f"*.{part}")
     name = file.name.partition(".")[0]
     write_shard(tmp_path, DIGESTS[100:], ROWS[100:], 1.0)
-    shards._sound.clear()
+    shards._verified.clear()
     content = file.read_bytes()
     flipped = bytearray(content)
     flipped[len(content) // 2] ^= 4
@@ -82,13 +82,13 @@ def test_every_flipped_bit_of_the_rows_is_noticed(anew: None, tmp_path: Path) ->
         damaged[bit // 8] ^= 1 << bit % 8
         for path, content in kept.items():
             path.write_bytes(damaged if path == file else content)
-        shards._sound.clear()
+        shards._verified.clear()
         assert not list(read_shards(tmp_path))
 
 
 def test_a_shard_is_checked_once_a_process(anew: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_shard(tmp_path, DIGESTS, ROWS, 1.0)
-    shards._sound.clear()
+    shards._verified.clear()
     checked: list[Path] = []
     checksum = shards._checksum
 
@@ -109,7 +109,7 @@ def test_a_file_that_cannot_be_opened_is_an_error_and_stays(
         raise PermissionError(13, "Permission denied", str(file))
 
     write_shard(tmp_path, DIGESTS, ROWS, 1.0)
-    shards._sound.clear()
+    shards._verified.clear()
     monkeypatch.setattr(shards, "_checksum", refused)
     with pytest.raises(PermissionError):
         list(read_shards(tmp_path))

@@ -10,15 +10,15 @@ import keras
 import numpy as np
 import pytest
 
+from crackexp.inference.compilation import compile_once, set_precision
 from crackexp.models.heads import build_head
-from crackexp.training.programs import compile_once, set_precision
 
 KEEP = """
 import sys, jax
 from pathlib import Path
-from crackexp.training import programs
-programs.PROGRAM_BYTES = int(sys.argv[2])
-programs.keep_programs(Path(sys.argv[1]))
+from crackexp.inference import compilation
+compilation.PROGRAM_BYTES = int(sys.argv[2])
+compilation.keep_programs(Path(sys.argv[1]))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 for size in (int(word) for word in sys.argv[3:]):
     jax.jit(lambda x: jax.numpy.tanh(x @ x) + 1)(jax.numpy.ones((size, size))).block_until_ready()
