@@ -9,6 +9,8 @@ MODULES = [
     "crackexp.models.backbone",
     "crackexp.models.base",
     "crackexp.models.heads",
+    "crackexp.tracking.logger",
+    "crackexp.tracking.mlflow_logger",
 ]
 
 
