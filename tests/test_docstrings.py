@@ -22,6 +22,8 @@ MODULES = [
     "crackexp.utils.arrays",
     "crackexp.utils.pytree",
     "crackexp.utils.renamed",
+    "crackexp.tracking.logger",
+    "crackexp.tracking.mlflow_logger",
 ]
 
 

@@ -118,7 +118,7 @@ WRONG = [
     ("dataset=[1]", ["dataset=NAME", "dataset=[1]"]),
     ("+sweep=null", ["sweep=NAME", "seeds", "+sweep=null"]),
     ("~dataset", ["dataset is not chosen", "dataset=NAME", "mendeley"]),
-    ("~head", ["head is not chosen", "cells, pooled"]),
+    ("~head", ["head is not chosen", "mil, pooled"]),
     ("~paths", ["paths is not chosen", "~paths"]),
     ("~image_size", ["image_size has no value", "image_size=VALUE", "~image_size"]),
     ("~split.ratio", ["split.ratio has no value", "~split.ratio"]),
