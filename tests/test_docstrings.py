@@ -21,7 +21,6 @@ MODULES = [
     "crackexp.training.trainer",
     "crackexp.utils.arrays",
     "crackexp.utils.pytree",
-    "crackexp.utils.renamed",
 ]
 
 
