@@ -132,8 +132,8 @@ class EpochSchedule(keras.callbacks.Callback):
         super().__init__()
         if not isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
             raise ConfigError(
-                "The schedule of a callback is a schedule of Keras'. Type callbacks=cosine, or give it a _target_ such as "
-                f"keras.optimizers.schedules.CosineDecay. Received: schedule={schedule}"
+                "EpochSchedule takes a schedule of Keras'. Type callbacks=cosine, or give schedule a _target_ such "
+                f"as keras.optimizers.schedules.CosineDecay. Received: schedule={schedule}"
             )
         self.schedule = schedule
 
