@@ -8,8 +8,6 @@ RENAMED: dict[str, str] = {
     "crackexp.data.split.RatioSplit": "crackexp.data.splits.RatioSplit",
     "crackexp.data.grouped_split.GroupedSplit": "crackexp.data.splits.GroupedSplit",
     "crackexp.data.given_split.GivenSplit": "crackexp.data.splits.GivenSplit",
-    "crackexp.training.live.LiveTrainer": "crackexp.training.fine_tune.FineTuneTrainer",
-    "crackexp.training.trainer.FrozenTrainer": "crackexp.training.frozen.FrozenTrainer",
     "crackexp.models.heads.CellHead": "crackexp.models.heads.MultipleInstanceHead",
     "crackexp.training.trainer.FrozenTrainer": "crackexp.training.frozen.FrozenTrainer",
     "crackexp.training.live.LiveTrainer": "crackexp.training.fine_tune.FineTuneTrainer",
