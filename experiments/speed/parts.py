@@ -84,7 +84,7 @@ def embedding(trainer: Any, data: DataModule, images: np.ndarray) -> None:
     """Measures the backbone alone, and with what feeds it."""
     best = limits.arithmetic() / limits.operations(trainer.module.classifier)
     part = data.train.subset(np.arange(min(IMAGES, len(data.train))))
-    embedder: Embedder = trainer.embedder
+    embedder: Embedder = trainer.head.embedder
 
     def in_memory(index: ImageIndex, batch_size: int) -> Iterator[np.ndarray]:
         batches = [images[start : start + batch_size] for start in range(0, len(images) - batch_size + 1, batch_size)]
@@ -106,14 +106,14 @@ def embedding(trainer: Any, data: DataModule, images: np.ndarray) -> None:
 
 def head(trainer: Any, data: DataModule, cfg: Any) -> None:
     """Measures the head on stored embeddings, and the statistics of the test set."""
-    states = Checkpointer(cfg.paths.cache, None, data.index.fingerprint, "parts")
+    checkpointer = Checkpointer(cfg.paths.cache, None, data.index.fingerprint, "parts")
     for epoch in range(cfg.epochs):
-        trainer.embeddings(data.train, "train", epoch)
+        trainer.head.training_embeddings(epoch, cfg.epochs)
     trainer.predict(data.val, "val")
     with redirect_stdout(StringIO()):
-        trainer.fit([], lambda metrics, step: None, states)
+        trainer.fit([], lambda metrics, step: None, checkpointer)
         started = time.perf_counter()
-        trainer.fit([], lambda metrics, step: None, states)
+        trainer.fit([], lambda metrics, step: None, checkpointer)
         taken = time.perf_counter() - started
     row("head: fit, with validation", trainer.epochs * data.steps_per_epoch * data.batch_size / taken)
     test = data.test
@@ -171,9 +171,8 @@ def main() -> None:
         data.prepare()
         data.setup()
         trainer = instantiate(cfg.trainer)
-        trainer.setup(TimeBudget())
-        trainer.prepare(build_module(cfg, data.index.classes), data)
-        images = host(data, trainer.embedder.batch_size)
+        trainer.setup(lambda: build_module(cfg, data.index.classes), data, TimeBudget())
+        images = host(data, trainer.head.embedder.batch_size)
         embedding(trainer, data, images)
         head(trainer, data, cfg)
         finetuning(cfg, data, images)

@@ -80,7 +80,14 @@ WRONG = [
     ("+optimizer.lerning_rate=1", ["lerning_rate", "optimizer", "'learning_rate'"]),
     ("optimizer.learning_rate=-1", ["optimizer.learning_rate", "greater than 0"]),
     ("optimizer.learning_rate=.inf", ["optimizer.learning_rate"]),
-    ("loss._target_=keras.losses.BinaryCrossentropy", ["softmax", "sparse_categorical"]),
+    (
+        "loss._target_=keras.losses.CTC dataset.count=40 dataset.size=48 batch_size=8",
+        ["softmax", "finite number", "loss=sparse_categorical_crossentropy", "CTC"],
+    ),
+    (
+        "trainer.batch_size=16 dataset.count=80 dataset.size=48",
+        ["batch_size alone", "trainer.batch_size=16 batch_size=32"],
+    ),
     ("loss=categorical_crossentropy loss.label_smoothing=1", ["label_smoothing", "less than 1"]),
     ("trainer=frozn", ["frozn", "frozen"]),
     ("trainer.precision=float61", ["trainer.precision", "float32"]),
