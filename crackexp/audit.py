@@ -49,7 +49,7 @@ def audit(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     from crackexp import console
     from crackexp.data.classes.single import require_two_classes
     from crackexp.data.duplicates import find_duplicates
-    from crackexp.data.splits.given_split import check_split
+    from crackexp.data.splits.base import check_split
     from crackexp.data.thumbnails import thumbnails
 
     cache = Path(cfg.paths.cache)

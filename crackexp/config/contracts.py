@@ -39,7 +39,7 @@ class Split(Protocol):
     """Shares images out to train, val and test."""
 
     def split(self, index: "ImageIndex") -> Any:
-        """Returns a `crackexp.data.splits.split_folder.Split`."""
+        """Returns a `crackexp.data.splits.split_folder.SplitDataset`."""
 
 
 @runtime_checkable
