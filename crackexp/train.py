@@ -36,7 +36,7 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
 
     with budget.section("imports"):  # after the check, since Keras takes seconds to import
         from crackexp import console
-        from crackexp.data.auxiliary import Mixed
+        from crackexp.data.auxiliary import AuxiliaryDataset
         from crackexp.data.datamodule import DataModule
         from crackexp.data.sources.folder import require_places
         from crackexp.other_sets import OtherSets
@@ -55,7 +55,7 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
             image_size=cfg.image_size,
             batch_size=cfg.batch_size,
             seed=cfg.seed,
-            mix=[Mixed(dataset, **beside) for dataset, beside in listed(cfg, "mix")],
+            mix=[AuxiliaryDataset(dataset, **beside) for dataset, beside in listed(cfg, "mix")],
         )
         datamodule.prepare()
         account.add(datamodule.account)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import binom
 
+from crackexp.config.types import Share
 from crackexp.decisions import SOUND, UNSURE, Classes, Defect, Thresholds
 from crackexp.errors import DataError
 from crackexp.evaluation.calibration import Calibration, fit_site, fit_temperature
@@ -50,14 +51,14 @@ class Policy:
     """What is asked of a model's decisions, and fitted on validation images.
 
     Args:
-        temperature: True divides the logits by the temperature that fits validation best.
-        recall: share of the cracks that are to be found, in (0, 1), such as 0.99; None: not asked for.
-        false_alarms: share of sound images that may be called cracked, in (0, 1); None: not asked for. With both, what
-            lies between the two thresholds is "unsure"; with neither, the threshold is 0.5.
-        confidence: that a promise holds for further images like those of validation, in (0, 1).
+        temperature: Whether the logits are divided by the temperature that fits validation best.
+        recall: The share of the cracks that are to be found, such as 0.99; null for any.
+        false_alarms: The share of sound images that may be called cracked; null for any. With `recall` too, what lies
+            between the two thresholds is "unsure"; with neither, the threshold is 0.5.
+        confidence: The confidence that a promise holds for further images like those of validation.
     """
 
-    def __init__(self, temperature: bool, recall: float | None, false_alarms: float | None, confidence: float) -> None:
+    def __init__(self, temperature: bool, recall: Share | None, false_alarms: Share | None, confidence: Share) -> None:
         self.temperature = temperature
         self.recall = recall
         self.false_alarms = false_alarms

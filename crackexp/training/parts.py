@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 from hydra.core.hydra_config import HydraConfig
@@ -12,6 +11,9 @@ from crackexp.config.checking import instantiate, listed
 from crackexp.config.contracts import require_all_kept
 from crackexp.config.settings import LISTED
 from crackexp.data.augmentation import Augmentation
+from crackexp.data.sources import Dataset
+from crackexp.data.splits import Split
+from crackexp.data.splits.base import check_split
 from crackexp.errors import ConfigError, UserError
 from crackexp.evaluation.policy import Policy
 from crackexp.models.base import Backbone, Head
@@ -25,8 +27,8 @@ GROUPS = ("dataset", "split", "augmentation", "backbone", "head", "loss", "train
 class Parts:
     """The parts that a config names, each built and each able to work with the others."""
 
-    dataset: Any
-    split: Any
+    dataset: Dataset
+    split: Split
     augmentation: Augmentation
     backbone: Backbone
     head: Head
@@ -66,6 +68,10 @@ def build_parts(cfg: DictConfig) -> Parts:
 
 
 def _misfits(parts: Parts, cfg: DictConfig) -> Iterator[str]:
+    try:
+        check_split(parts.dataset, parts.split)
+    except UserError as error:
+        yield str(error)
     if parts.trainer.needs_pretrained and not parts.backbone.pretrained:
         yield (
             "The backbone has no pretrained weights, so its frozen features mean nothing. Type trainer=scratch. "
