@@ -20,8 +20,8 @@ from crackexp.evaluation.doubts import ADVICE
 from crackexp.evaluation.layout import level_text
 from crackexp.evaluation.policy import decisions_text
 from crackexp.evaluation.sets import COMPARED, notes, score_text
-from crackexp.evaluation.statistics import Interval
 from crackexp.exporting.formats import FORMATS
+from crackexp.metrics.intervals import Interval
 from crackexp.names import on_one_line
 from crackexp.tracking.logger import Logger
 

@@ -14,9 +14,9 @@ from crackexp.evaluation.effects import level_means
 from crackexp.evaluation.items import LOSSES, SharedItems, item_losses, share_items
 from crackexp.evaluation.layout import Layout, read_layout
 from crackexp.evaluation.noise import TrainingNoise, training_noise
-from crackexp.evaluation.statistics import Interval, covering, on_odds, percentile_interval, wilson, without_point
 from crackexp.evaluation.verdicts import Verdicts, judge
 from crackexp.evaluation.wording import notes, statements
+from crackexp.metrics.intervals import Interval, covering, on_odds, percentile_interval, wilson, without_point
 from crackexp.seeds import generator
 
 

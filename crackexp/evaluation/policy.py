@@ -9,7 +9,7 @@ from scipy.stats import binom
 from crackexp.decisions import SOUND, UNSURE, Classes, Defect, Thresholds
 from crackexp.errors import DataError
 from crackexp.evaluation.calibration import Calibration, fit_site, fit_temperature
-from crackexp.evaluation.statistics import Interval, covering, grouped_interval, resampled_counts, wilson
+from crackexp.metrics.intervals import Interval, covering, grouped_interval, resampled_counts, wilson
 from crackexp.seeds import generator
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from crackexp.evaluation.metrics import Resampled, mean_scores
 from crackexp.evaluation.sets import Scores, score_text
-from crackexp.evaluation.statistics import Interval
+from crackexp.metrics.evaluation import Resampled, mean_scores
+from crackexp.metrics.intervals import Interval
 
 LOGGED = ("accuracy", "recall", "precision", "roc_auc")
 """Metrics that are logged of each corruption; the table has all."""

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from crackexp.decisions import Classes
-from crackexp.evaluation.metrics import evaluate_predictions
-from crackexp.evaluation.statistics import Interval
+from crackexp.metrics.evaluation import evaluate_predictions
+from crackexp.metrics.intervals import Interval
 
 Scores = Mapping[str, Interval]
 FEW = 10

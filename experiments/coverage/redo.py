@@ -6,9 +6,9 @@ Type: python experiments/coverage/redo.py
 import numpy as np
 from scipy.stats import norm
 
-from crackexp.evaluation.metrics import Resampled
-from crackexp.evaluation.scorer import Scorer
-from crackexp.evaluation.statistics import percentile_interval
+from crackexp.metrics.evaluation import Resampled
+from crackexp.metrics.intervals import percentile_interval
+from crackexp.metrics.scorer import Scorer
 
 AREAS, LEVEL, DRAWS, RESAMPLES = (0.95, 0.99, 0.9999), 0.95, 400, 400
 SIZES = ((13, 0.5), (40, 0.5), (400, 0.5), (400, 0.05))

@@ -11,8 +11,8 @@ import numpy as np
 
 from crackexp.data.pipeline import image_batches
 from crackexp.data.sources.sdnet2018 import SURFACES, Sdnet2018
-from crackexp.evaluation.metrics import evaluate_predictions
 from crackexp.inference.engine import Inference, computing
+from crackexp.metrics.evaluation import evaluate_predictions
 from crackexp.tracking.models import load
 
 TOGETHER = {

@@ -31,8 +31,8 @@ from crackexp.data.images.decode import load_image
 from crackexp.data.images.pixels import resize
 from crackexp.data.index import ImageIndex
 from crackexp.embeddings.embedder import Embedder
-from crackexp.evaluation.metrics import evaluate_predictions
 from crackexp.inference.engine import computing
+from crackexp.metrics.evaluation import evaluate_predictions
 from crackexp.models.classifier import unfreeze
 from crackexp.training.build import build_module
 from crackexp.training.checkpoint import Checkpointer

@@ -19,8 +19,8 @@ from crackexp.evaluation.items import read_predictions
 from crackexp.evaluation.layout import read_layout
 from crackexp.evaluation.noise import noise_draws, training_noise
 from crackexp.evaluation.report import predictions_table
-from crackexp.evaluation.statistics import wilson
 from crackexp.evaluation.verdicts import judge
+from crackexp.metrics.intervals import wilson
 from tests.evaluation.cells import cell, drawn_cells, errors, grid
 
 

@@ -9,9 +9,9 @@ from scipy.stats import ttest_rel
 
 from crackexp.evaluation.comparison import Cell, compare
 from crackexp.evaluation.items import item_losses
-from crackexp.evaluation.metrics import evaluate_predictions
-from crackexp.evaluation.statistics import wilson
 from crackexp.evaluation.sweep_report import markdown, method
+from crackexp.metrics.evaluation import evaluate_predictions
+from crackexp.metrics.intervals import wilson
 from tests.evaluation.cells import cell, errors
 
 

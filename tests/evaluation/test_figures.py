@@ -5,7 +5,7 @@ import pytest
 from sklearn import metrics as sk
 
 from crackexp.evaluation import figures
-from crackexp.evaluation.metrics import evaluate_predictions
+from crackexp.metrics.evaluation import evaluate_predictions
 from tests.evaluation.drawing import drawn, texts
 
 NAMES = ["Negative", "Positive"]

@@ -21,7 +21,7 @@ from crackexp.evaluation.policy import (
     threshold_for_false_alarms,
     threshold_for_recall,
 )
-from crackexp.evaluation.statistics import wilson
+from crackexp.metrics.intervals import wilson
 
 CLASSES = Classes(("sound", "crack"), ("crack",))
 

@@ -7,10 +7,10 @@ from sklearn import metrics as sk
 
 from crackexp.decisions import Classes
 from crackexp.evaluation import figures
-from crackexp.evaluation.metrics import evaluate_predictions
 from crackexp.evaluation.robustness import judge_corrupted
 from crackexp.evaluation.sets import judge_groups, judge_part, notes, parts_markdown, parts_table
-from crackexp.evaluation.statistics import Interval
+from crackexp.metrics.evaluation import evaluate_predictions
+from crackexp.metrics.intervals import Interval
 from tests.evaluation.drawing import drawn, texts
 
 CLASSES = Classes(("sound", "crack"), ("crack",))

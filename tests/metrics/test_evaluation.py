@@ -7,10 +7,10 @@ import pytest
 from scipy.stats import norm
 from sklearn import metrics as sk
 
-from crackexp.evaluation.edges import CURVES, bounded_mean, curve_intervals
-from crackexp.evaluation.metrics import Resampled, ece_interval, evaluate_predictions, f1_interval, mean_scores
-from crackexp.evaluation.scorer import calibration_bins
-from crackexp.evaluation.statistics import Interval, resampled_counts, wilson
+from crackexp.metrics.closed_forms import CURVES, bounded_mean, curve_intervals
+from crackexp.metrics.evaluation import Resampled, ece_interval, evaluate_predictions, f1_interval, mean_scores
+from crackexp.metrics.intervals import Interval, resampled_counts, wilson
+from crackexp.metrics.scorer import calibration_bins
 from crackexp.seeds import generator
 
 NAMES = [

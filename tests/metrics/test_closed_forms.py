@@ -5,8 +5,8 @@ import pytest
 from scipy.stats import norm
 from sklearn.metrics import roc_curve
 
-from crackexp.evaluation.edges import auc_interval, bounded_mean, curve_intervals
-from crackexp.evaluation.statistics import wilson
+from crackexp.metrics.closed_forms import auc_interval, bounded_mean, curve_intervals
+from crackexp.metrics.intervals import wilson
 
 
 @pytest.mark.parametrize(("value", "positives", "negatives"), [(1.0, 7, 6), (0.9, 20, 20), (0.6, 3, 50), (0.0, 5, 5)])

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from crackexp.evaluation.edges import bounded_mean, curve_intervals
-from crackexp.evaluation.scorer import SHIFT, Scorer
-from crackexp.evaluation.statistics import (
+from crackexp.metrics.closed_forms import bounded_mean, curve_intervals
+from crackexp.metrics.intervals import (
     Interval,
     correlation_of,
     covering,
@@ -20,6 +19,7 @@ from crackexp.evaluation.statistics import (
     wilson,
     without_point,
 )
+from crackexp.metrics.scorer import SHIFT, Scorer
 from crackexp.seeds import generator
 
 SUM_TOLERANCE = 1e-3

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.optimize import brentq
 
-from crackexp.evaluation.scorer import Ranking
-from crackexp.evaluation.statistics import Interval, normal, unseen, wilson
+from crackexp.metrics.intervals import Interval, normal, unseen, wilson
+from crackexp.metrics.scorer import Ranking
 
 CURVES = ("roc_auc", "average_precision", "recall_at_fpr_5", "fpr_at_recall_95")
 """Metrics in the order of `Ranking`."""
