@@ -1,10 +1,13 @@
 """What is checked between keys of a config that are each right on their own."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from crackexp.config.mistakes import source
 from crackexp.config.options import packaged_targets
+
+ACCURACY = "crackexp.metrics.Accuracy"
 
 
 def check_across(values: Mapping[str, Any]) -> list[str]:
@@ -24,8 +27,36 @@ def check_across(values: Mapping[str, Any]) -> list[str]:
             )
         elif "batch_size" in values:
             problems += _check_batch(values, ratio[0])
-    problems += _check_given(values)
+    problems += _check_given(values) + _check_metrics(values)
     return problems + check_place("dataset", values.get("dataset", {}))
+
+
+def _check_metrics(values: Mapping[str, Any]) -> list[str]:
+    """Returns what is wrong with the names of metrics, in their table and where one of them is chosen."""
+    if "metrics" not in values:
+        return []
+    metrics = {name: node for name, node in values["metrics"].items() if node is not None}
+    accuracy = metrics.get("accuracy", {}).get("_target_")
+    problems = []
+    if accuracy != ACCURACY:
+        problems.append(
+            "Accuracy is what tables and sweeps rest upon, so it is always measured. Leave metrics.accuracy as it is; "
+            f"one of your own has a name of its own. Received: {source('metrics.accuracy', accuracy)}"
+        )
+    problems += [
+        "A metric is named by letters, digits, dots, dashes and underscores, without _low or _high at its end and "
+        f"decided_ at its beginning, which are names of intervals and decisions. Type metrics.NAME. "
+        f"Received: metrics.{name}"
+        for name in metrics
+        if not re.fullmatch(r"(?!decided_)[\w.-]+(?<!_low)(?<!_high)", str(name))
+    ]
+    chosen = str(values.get("optimized_metric", ""))
+    if chosen.startswith("test/") and chosen.removeprefix("test/") not in metrics:
+        problems.append(
+            f"There is no metric {chosen.removeprefix('test/')}. Type optimized_metric=test/NAME with one of "
+            f"{', '.join(map(str, metrics))}. Received: {source('optimized_metric', chosen)}"
+        )
+    return problems
 
 
 def _check_given(values: Mapping[str, Any]) -> list[str]:

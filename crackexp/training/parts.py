@@ -1,6 +1,6 @@
 """The parts of a run, built before any work begins, and what keeps them from working together."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ from crackexp.config.settings import LISTED
 from crackexp.data.augmentation import Augmentation
 from crackexp.errors import ConfigError, UserError
 from crackexp.evaluation.policy import Policy
+from crackexp.metrics.build import build_metrics
+from crackexp.metrics.metric import MeanMetric, Metric, comparable
 from crackexp.models.base import Backbone, Head
 from crackexp.tracking.logger import Logger
 from crackexp.training.trainer import Trainer
@@ -32,6 +34,8 @@ class Parts:
     head: Head
     loss: keras.Loss
     trainer: Trainer
+    metrics: Mapping[str, Metric]
+    compared_by: MeanMetric
     policy: Policy
     tracking: Logger
 
@@ -52,6 +56,11 @@ def build_parts(cfg: DictConfig) -> Parts:
             built[group] = instantiate(cfg[group])
         except UserError as error:
             problems.append(str(error))
+    try:
+        built["metrics"] = build_metrics(cfg.metrics)
+        built["compared_by"] = comparable(built["metrics"], cfg.sweep.metric, "sweep.metric")
+    except UserError as error:
+        problems.append(str(error))
     for path in LISTED:
         try:
             listed(cfg, path)
