@@ -6,6 +6,10 @@ import importlib
 import pytest
 
 MODULES = [
+    "crackexp.metrics.evaluation",
+    "crackexp.metrics.metric",
+    "crackexp.metrics.predictions",
+    "crackexp.metrics.standard",
     "crackexp.models.backbone",
     "crackexp.models.base",
     "crackexp.models.heads",

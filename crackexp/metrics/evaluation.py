@@ -33,7 +33,7 @@ def evaluate_predictions(
     >>> labels, probabilities = np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6]])
     >>> scores = evaluate_predictions(Predictions(labels, probabilities, positive=1), Bootstrap(seed=0, resamples=100))
     >>> scores["accuracy"].value, round(scores["accuracy"].low, 2)
-    (1.0, 0.44)
+    (1.0, 0.27)
 
     Args:
         predictions: The predictions for n images.

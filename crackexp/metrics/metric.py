@@ -147,6 +147,7 @@ class MeanMetric(Metric):
         counts_errors: Whether what the metric lacks of 1 is the share of wrong predictions.
     """
 
+    exact = True
     proportion: bool = False
     counts_errors: bool = False
 

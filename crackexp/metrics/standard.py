@@ -37,7 +37,7 @@ class Accuracy(MeanMetric):
 
     name, title = "accuracy", "accuracy"
     lowest, highest = 0.0, 1.0
-    proportion = counts_errors = exact = True
+    proportion = counts_errors = True
 
     def per_image(self, predictions: Predictions) -> np.ndarray:
         return predictions.correct.astype(np.float64)
@@ -73,6 +73,7 @@ class BrierScore(MeanMetric):
     name, title = "brier", "Brier score"
     higher_is_better = False
     lowest, highest = 0.0, 2.0
+    exact = False
     shown_in = NOWHERE
 
     def per_image(self, predictions: Predictions) -> np.ndarray:
