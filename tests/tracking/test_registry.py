@@ -245,7 +245,7 @@ def test_a_champion_whose_predictions_are_gone_stays(run: Run, client: mlflow.Ml
 
 
 def enter(store: Path, name: str, *run_ids: str) -> str:
-    return Registry(SweepStore(make_logger(store)), name).enter(run_ids, "accuracy", 0.95)
+    return Registry(SweepStore(make_logger(store)), name).enter(run_ids, STANDARD["accuracy"], 0.95)
 
 
 def test_a_run_gets_one_version_however_often_it_is_entered(
