@@ -108,7 +108,7 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
             val, said = datamodule.val, trainer.predict(datamodule.val, "val")
             final = module.score(val.labels, said)
             deciding = policy.fit(val.labels, said, classes)
-            judge = Judge(cfg.evaluation, cfg.seed, cfg.image_size, trainer.predict, deciding)
+            judge = Judge(cfg.evaluation, cfg.seed, cfg.image_size, trainer.predict, deciding, parts.metrics)
             judgement = judge(f"{cfg.dataset.name}, test", datamodule.test, others.indexes)
             before = history.before.get("val/accuracy_before")
             doubts = [*training_doubt(before, final["accuracy"]), *judgement.doubts]
@@ -119,18 +119,18 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
             model_uri = report.log_model(logger, cfg, module, datamodule, deciding)
         times = trainer.timings() | {f"time/{k}_seconds": v for k, v in budget.summary().items()}
         logger.log_metrics(times)
-        metrics = {f"train/{name}": history.metrics[name][-1] for name in ("loss", "accuracy")}
-        metrics |= {f"val/{name}": value for name, value in final.items()} | history.before
-        metrics |= deciding.metrics() | judgement.metrics() | times
-        report.write_result(output, logger, model_uri, metrics, budget.summary())
-        verdict = logger.register(cfg.register, cfg.sweep.metric, cfg.sweep.level)
+        results = {f"train/{name}": history.metrics[name][-1] for name in ("loss", "accuracy")}
+        results |= {f"val/{name}": value for name, value in final.items()} | history.before
+        results |= deciding.metrics() | judgement.metrics() | times
+        report.write_result(output, logger, model_uri, results, budget.summary())
+        verdict = logger.register(cfg.register, parts.compared_by, cfg.sweep.level)
 
     checkpointer.remove()
     console.print_judgement("Test", judgement, cfg.evaluation.level)
     console.print_budget(budget.summary())
     console.print_where(logger, output, model_uri, verdict)
     console.print_doubts(doubts)
-    return metrics
+    return results
 
 
 def run_name(cfg: DictConfig) -> str:

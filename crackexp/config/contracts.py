@@ -53,6 +53,7 @@ CONTRACTS = {
     "optimizer": Contract("optimizer", "keras.optimizers.Optimizer"),
     "trainer": Contract("trainer", "crackexp.training.trainer.Trainer"),
     "callbacks": Contract("callback", "keras.callbacks.Callback", named=True),
+    "metrics": Contract("metric", "crackexp.metrics.Metric", named=True),
     "policy": Contract("policy", "crackexp.evaluation.policy.Policy"),
     "tracking": Contract("tracking", "crackexp.tracking.logger.Logger"),
 }

@@ -6,7 +6,7 @@ import numpy as np
 
 from crackexp.decisions import Classes
 from crackexp.evaluation.calibration import MOST, Calibration
-from crackexp.evaluation.statistics import mean_of, wilson
+from crackexp.metrics.intervals import mean_of, wilson
 
 LEVEL = 0.95
 """Confidence of the intervals that are looked at."""

@@ -10,8 +10,8 @@ from crackexp.config.types import Share
 from crackexp.decisions import SOUND, UNSURE, Classes, Defect, Thresholds
 from crackexp.errors import DataError
 from crackexp.evaluation.calibration import Calibration, fit_site, fit_temperature
-from crackexp.evaluation.statistics import Interval, covering, grouped_interval, resampled_counts, wilson
-from crackexp.seeds import generator
+from crackexp.metrics.intervals import Interval, covering, grouped_interval, wilson
+from crackexp.metrics.predictions import Bootstrap
 
 
 @dataclass(frozen=True)
@@ -178,12 +178,7 @@ def threshold_for_f1(crack: np.ndarray) -> float:
 
 
 def judge_decisions(
-    damaged: np.ndarray,
-    decided: np.ndarray,
-    seed: int,
-    level: float,
-    resamples: int,
-    groups: np.ndarray | None,
+    damaged: np.ndarray, decided: np.ndarray, bootstrap: Bootstrap, groups: np.ndarray | None
 ) -> Mapping[str, Interval]:
     """Returns what the decisions on n images are worth.
 
@@ -193,9 +188,7 @@ def judge_decisions(
     Args:
         damaged: (n,) bool, the truth.
         decided: (n,) str, see `Thresholds.decide`.
-        seed: of the bootstrap, see `evaluate_predictions`, as all that follow.
-        level: confidence.
-        resamples: of the bootstrap.
+        bootstrap: how intervals are made.
         groups: (n,) the photo of each image, or None.
 
     Returns:
@@ -208,15 +201,15 @@ def judge_decisions(
         "decided_unsure": (decided == UNSURE, np.ones(len(decided), bool)),
     }
     shares = {name: (hit & of, of) for name, (hit, of) in shares.items() if of.any()}
-    scores = {name: wilson(int(hit.sum()), int(of.sum()), level) for name, (hit, of) in shares.items()}
+    scores = {name: wilson(int(hit.sum()), int(of.sum()), bootstrap.level) for name, (hit, of) in shares.items()}
     if groups is None:
         return scores
     members = np.unique(groups, return_inverse=True)[1]
-    counts = np.concatenate([*resampled_counts(len(decided), resamples, generator(seed, "bootstrap"), members)])
+    counts = np.concatenate([*bootstrap.counts(len(decided), members)])
     for name, (hit, of) in shares.items():
         with np.errstate(invalid="ignore"):
             samples = (counts @ hit) / (counts @ of)
-        grouped = grouped_interval(scores[name].value, samples, int(members.max()) + 1, level)
+        grouped = grouped_interval(scores[name].value, samples, int(members.max()) + 1, bootstrap.level)
         scores[name] = covering(grouped, scores[name])
     return scores
 

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import keras
     from matplotlib.figure import Figure
 
+    from crackexp.metrics.metric import MeanMetric
+
 
 class Logger:
     """Receives what a run logs. Every method does nothing here, so a subclass implements those that it needs.
@@ -98,12 +100,12 @@ class Logger:
         """
         return None
 
-    def register(self, name: str | None, metric: str, level: float) -> str | None:
+    def register(self, name: str | None, metric: "MeanMetric", level: float) -> str | None:
         """Registers the logged model. It becomes the champion where it is better than the one before.
 
         Args:
             name: The name of the registered model; None registers nothing.
-            metric: The metric by which the two are compared: "accuracy", "log_loss" or "brier".
+            metric: The metric by which the two are compared.
             level: The confidence level of the comparison, in (0, 1).
 
         Returns:

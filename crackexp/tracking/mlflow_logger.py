@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import keras
     from matplotlib.figure import Figure
 
+    from crackexp.metrics.metric import MeanMetric
     from crackexp.tracking.mlflow_run import MlflowRun
 
 
@@ -93,7 +94,7 @@ class MlflowLogger(Logger):
     def log_model(self, classifier: "keras.Model", metadata: Mapping[str, Any]) -> str | None:
         return self._run.log_model(classifier, metadata) if self.logs_models else None
 
-    def register(self, name: str | None, metric: str, level: float) -> str | None:
+    def register(self, name: str | None, metric: "MeanMetric", level: float) -> str | None:
         if name is None:
             return None
         from crackexp.tracking.registry import register_run

@@ -31,8 +31,8 @@ from crackexp.data.images.decode import load_image
 from crackexp.data.images.pixels import resize
 from crackexp.data.index import ImageIndex
 from crackexp.embeddings.embedder import Embedder
-from crackexp.evaluation.metrics import evaluate_predictions
 from crackexp.inference.engine import computing
+from crackexp.metrics import Bootstrap, Predictions, evaluate_predictions
 from crackexp.models.classifier import unfreeze
 from crackexp.training.build import build_module
 from crackexp.training.checkpoint import Checkpointer
@@ -122,9 +122,8 @@ def head(trainer: Any, data: DataModule, cfg: Any) -> None:
     judge = cfg.evaluation
 
     def evaluate() -> Any:
-        return evaluate_predictions(
-            test.labels, probabilities, test.classes.indices[0], cfg.seed, judge.level, judge.resamples
-        )
+        predictions = Predictions(test.labels, probabilities, test.classes.indices[0])
+        return evaluate_predictions(predictions, Bootstrap(cfg.seed, judge.level, judge.resamples))
 
     row("metrics with intervals", rate(len(test), evaluate))
 

@@ -5,8 +5,8 @@ import pytest
 from sklearn import metrics as sk
 
 from crackexp.evaluation import figures
-from crackexp.evaluation.metrics import evaluate_predictions
 from tests.evaluation.drawing import drawn, texts
+from tests.metrics.scoring import scores_of
 
 NAMES = ["Negative", "Positive"]
 
@@ -116,7 +116,7 @@ def test_reliability_diagram_agrees_with_the_metric(c):
     labels, probabilities = simulate(c=c)
     figure = figures.reliability_diagram(labels, probabilities)
     drawn(figure)
-    ece = evaluate_predictions(labels, probabilities, 1, seed=0, resamples=10)["ece"].value
+    ece = scores_of(labels, probabilities, 1, resamples=10)["ece"].value
     top, bottom = figure.axes
     assert top.get_title(loc="left").endswith(f"{ece:.4f}")
     heights = np.array([bar.get_height() for bar in bottom.patches])

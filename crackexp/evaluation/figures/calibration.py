@@ -5,8 +5,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from crackexp.evaluation.figures.style import BLUE, LINE, MUTED, new_figure, styled
-from crackexp.evaluation.scorer import ECE_BINS, calibration_bins
-from crackexp.evaluation.statistics import wilson
+from crackexp.metrics.intervals import wilson
+from crackexp.metrics.scorer import ECE_BINS, calibration_bins
 
 LEVEL = 0.95
 
