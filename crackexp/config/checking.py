@@ -2,7 +2,7 @@
 
 import importlib.util
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import hydra.utils
@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import create_model
 
 from crackexp.config.contracts import CONTRACTS, require_kept
-from crackexp.config.mistakes import source, validate
+from crackexp.config.mistakes import description, source, validate
 from crackexp.config.options import compose_listed, packaged_targets, suggest, typed
 from crackexp.config.overrides import sentence
 from crackexp.config.renamed import with_current_names
@@ -151,11 +151,23 @@ def _options(group: str) -> str:
 
 def _resolve(cfg: DictConfig) -> dict[str, Any]:
     try:
-        if missing := sorted(OmegaConf.missing_keys(cfg)):
-            raise ConfigError("\n".join(f"{key} has no value. Type {key}=VALUE." for key in missing))
-        return {str(key): value for key, value in _plain(cfg).items()}
+        values = {str(key): value for key, value in _plain(cfg).items()}
     except OmegaConfBaseException as error:
         raise _unresolved(error) from error
+    if missing := sorted(_missing(values)):
+        raise ConfigError("\n".join(missing))
+    return values
+
+
+def _missing(table: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Yields a sentence for each key that has no value, be it ``???`` itself or a reference that comes to it."""
+    for key, value in table.items():
+        if value == "???":
+            target = table.get("_target_")
+            about = f" {description(schema_of(target), key)}" if isinstance(target, str) else ""
+            yield f"{prefix}{key} has no value.{about} Type {prefix}{key}=VALUE."
+        elif isinstance(value, Mapping):
+            yield from _missing(value, f"{prefix}{key}.")
 
 
 def _unresolved(error: OmegaConfBaseException) -> ConfigError:

@@ -131,26 +131,19 @@ class FineTuneTrainer(Trainer):
 
     def _fit_pixels(self, loop: FitLoop, callbacks: Sequence[keras.callbacks.Callback]) -> None:
         """Fits the unfrozen layers as the phase "pixels", whose epochs are numbered on from the first phase."""
-        module, data, devices = self.module, self.datamodule, self.devices
+        module, steps = self.module, self.datamodule.steps_per_epoch
         left = loop.start_phase("pixels", self.epochs)
         network = compile_once(computing(module.classifier))
-        self._fine_tuned = Inference(network, devices=devices.local)
+        self._fine_tuned = Inference(network, devices=self.devices.local)
         optimizer = module.optimizer(learning_rate=self.learning_rate)
         network.compile(optimizer=optimizer, loss=module.loss, weighted_metrics=["accuracy"])
-        weights = devices.scale(module.loss) * self.sample_weights()
-        batches = (
-            (devices.pad(images), devices.pad(module.targets(labels)), devices.pad(batch_weights))
-            for images, labels, batch_weights in data.train_batches(
-                max(len(left), 1), left.start, weights, loop.skipped, devices.rows
-            )
-        )
         network.fit(
-            batches,
+            self.train_batches(left, loop.skipped),
             initial_epoch=left.start,
             epochs=left.stop,
-            steps_per_epoch=data.steps_per_epoch,
+            steps_per_epoch=steps,
             shuffle=False,
-            callbacks=loop.callbacks(callbacks, data.steps_per_epoch),
+            callbacks=loop.callbacks(callbacks, steps),
             verbose=verbosity(),
         )
         if network is not module.classifier:

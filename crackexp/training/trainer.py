@@ -1,7 +1,7 @@
 """The base class of trainers: the life of a trainer, and what trainers share."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -72,7 +72,7 @@ class Trainer(ABC):
         ...         epochs = loop.start_phase("pixels", self.epochs)
         ...         module.classifier.compile(module.optimizer(), module.loss, weighted_metrics=["accuracy"])
         ...         module.classifier.fit(
-        ...             data.train_batches(len(epochs), epochs.start, self.sample_weights()),
+        ...             self.train_batches(epochs),
         ...             initial_epoch=epochs.start,
         ...             epochs=epochs.stop,
         ...             steps_per_epoch=data.steps_per_epoch,
@@ -203,6 +203,22 @@ class Trainer(ABC):
         """Returns `callbacks` with those before them that put val_loss and val_accuracy into their logs."""
         val = self.datamodule.val
         return [AveragedWeights(), Validate(self.module, val.labels, lambda: self.predict(val, "val")), *callbacks]
+
+    def train_batches(self, epochs: range, skipped: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Yields the training batches of some epochs, for `fit` of the classifier.
+
+        Args:
+            epochs: The numbers of the epochs.
+            skipped: The number of batches of the first epoch that were trained before.
+
+        Yields:
+            The images (B, S, S, 3) uint8 of this process, their targets as the loss takes them, and their weights (B,).
+        """
+        devices, weights = self.devices, self.devices.scale(self.module.loss) * self.sample_weights()
+        for images, labels, batch_weights in self.datamodule.train_batches(
+            max(len(epochs), 1), epochs.start, weights, skipped, devices.rows
+        ):
+            yield devices.pad(images), devices.pad(self.module.targets(labels)), devices.pad(batch_weights)
 
     def sample_weights(self) -> np.ndarray:
         """Returns the weight of each training image in the loss, (n,) float32."""

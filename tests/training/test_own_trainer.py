@@ -30,7 +30,7 @@ class PixelTrainer(Trainer):
         epochs = loop.start_phase("pixels", self.rounds)
         module.classifier.compile(module.optimizer(), module.loss, weighted_metrics=["accuracy"])
         module.classifier.fit(
-            data.train_batches(len(epochs), epochs.start, self.sample_weights()),
+            self.train_batches(epochs),
             initial_epoch=epochs.start,
             epochs=epochs.stop,
             steps_per_epoch=data.steps_per_epoch,

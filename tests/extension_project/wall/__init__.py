@@ -1,0 +1,1 @@
+"""Parts of a project that uses crackexp."""
