@@ -29,10 +29,11 @@ test-all: install ## Run all tests, slow and browser ones too
 ui: install ## Open the MLflow UI on http://127.0.0.1:5000
 	$(BIN)/python -m crackexp.ui
 
-lint: install ## Check style, format and types
+lint: install ## Check style, format, types, dependencies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m mypy
+	$(BIN)/deptry .
 
 format: install ## Mend style and format
 	$(BIN)/ruff check --fix .

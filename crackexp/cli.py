@@ -6,7 +6,8 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -31,21 +32,22 @@ from crackexp.errors import ConfigError, UserError, refuse
 from crackexp.faults import explain_fault
 from crackexp.names import set_up_streams
 from crackexp.signals import answer, heed, listen, stops
-from crackexp.sweep.callback import closing, sweeping
 from crackexp.utils.distributed import abort_on_error
 
 Task = Callable[[DictConfig], float | None]
+Multirun = Callable[[], AbstractContextManager[Callable[[], bool]]]
 VALUED = ("--cfg", "-c", "--info", "-i", "--package", "-p", "--config-dir", "-cd", "--config-name", "-cn")
 """Options of Hydra that the next word belongs to."""
 
 
-def run(task: Task, config_name: str, command: type[CommandConfig]) -> None:
+def run(task: Task, config_name: str, command: type[CommandConfig], multirun: Multirun | None = None) -> None:
     """Runs `task` on the config that the command line composes from ``conf/<config_name>.yaml``.
 
     Args:
         task: Takes the composed config.
         config_name: The name of the config.
         command: The keys and groups that it has.
+        multirun: Ends what a multirun opened, and yields what says whether one is open; None for no multiruns.
 
     Exit status: 0 done, 1 crashed (with a traceback) or with failed cells in a sweep, 2 a mistake of the user's (with a
     sentence), 3 done but for files that were left out and may be images, 130 and 143 stopped by Ctrl-C and SIGTERM, 141
@@ -71,7 +73,7 @@ def run(task: Task, config_name: str, command: type[CommandConfig]) -> None:
     main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)
     register_help(command)
     with abort_on_error():
-        _told(main, task)
+        _told(main, task, multirun or _no_multirun)
 
 
 def overrides(words: Sequence[str]) -> list[str]:
@@ -105,7 +107,7 @@ def leave(account: Account) -> None:
         sys.exit(account.exit_status)
 
 
-def _told(main: Callable[[Task], Callable[[], None]], task: Task) -> None:
+def _told(main: Callable[[Task], Callable[[], None]], task: Task, multirun: Multirun) -> None:
     """Runs `task` under Hydra's `main`; tells mistakes in a sentence, and ends by the status that says how it went."""
     begun = False
 
@@ -121,7 +123,7 @@ def _told(main: Callable[[Task], Callable[[], None]], task: Task) -> None:
             refuse(str(error))  # here, since Hydra prints a line of its own above what a job raises
 
     try:
-        with closing():
+        with multirun() as sweeping:
             try:
                 main(job)()
             except (UserError, BrokenPipeError):
@@ -147,6 +149,11 @@ def _told(main: Callable[[Task], Callable[[], None]], task: Task) -> None:
         if fault := explain_fault(error):
             refuse(fault)
         raise
+
+
+@contextmanager
+def _no_multirun() -> Iterator[Callable[[], bool]]:
+    yield lambda: False
 
 
 def _leave_unread() -> None:

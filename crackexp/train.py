@@ -10,6 +10,7 @@ from crackexp.config.checking import check, instantiate, listed
 from crackexp.data.accounting import Account
 from crackexp.resume import own_config, resumable
 from crackexp.sweep import cell
+from crackexp.sweep.callback import closing
 from crackexp.sweep.identity import cell_id
 from crackexp.training.config import TrainConfig
 from crackexp.utils.distributed import initialize_distributed, is_first_process, with_own_output
@@ -150,4 +151,4 @@ def main(composed: DictConfig) -> float | None:
 
 
 if __name__ == "__main__":
-    run(main, "train", TrainConfig)
+    run(main, "train", TrainConfig, closing)

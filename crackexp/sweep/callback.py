@@ -5,7 +5,7 @@ import json
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -175,15 +175,18 @@ def sweeping() -> bool:
 
 
 @contextlib.contextmanager
-def closing() -> Iterator[None]:
+def closing() -> Iterator[Callable[[], bool]]:
     """Ends the sweep that was opened in the `with` block, if one was, however the block ends.
+
+    Yields:
+        What says whether a sweep is open.
 
     Raises:
         SystemExit: Cells failed, or left out files that may be images.
     """
     global _sweep
     try:
-        yield
+        yield sweeping
     except BaseException as error:
         sweep, _sweep = _sweep, None
         if sweep is None or sweep.end(error) != 1:
