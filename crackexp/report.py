@@ -20,7 +20,7 @@ from crackexp.data.decode import load_image
 from crackexp.data.index import ImageIndex
 from crackexp.data.leaks import Leaks
 from crackexp.data.pixels import resize
-from crackexp.evaluation import figures
+from crackexp.evaluation.figures import reliability_diagram
 from crackexp.evaluation.policy import FittedPolicy
 from crackexp.evaluation.report import (
     classification_report_text,
@@ -33,6 +33,7 @@ from crackexp.evaluation.statistics import Interval
 from crackexp.files import write_text
 from crackexp.models.calibrated import calibrated
 from crackexp.names import visible
+from crackexp.reporting import figures
 from crackexp.result import RESULT, RunResult
 from crackexp.seeds import generator
 from crackexp.tracking.environment import git_state, hardware, packages
@@ -211,7 +212,7 @@ def log_predictions(
 
     drawn = {
         "confusion_matrix": figures.confusion_matrix(labels, predictions, names, counts),
-        "reliability": figures.reliability_diagram(labels, probabilities),
+        "reliability": reliability_diagram(labels, probabilities),
     }
     if len(np.unique(labels)) > 1:
         drawn["roc_curve"] = figures.roc_curve(labels, probabilities, names, positive)

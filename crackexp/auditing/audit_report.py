@@ -15,10 +15,10 @@ from crackexp.csv_text import csv_text
 from crackexp.data.decode import load_image
 from crackexp.data.index import ImageIndex
 from crackexp.data.pixels import resize
-from crackexp.evaluation import figures
 from crackexp.files import write_text
 from crackexp.names import visible
 from crackexp.prediction.overlay import jpeg, shrunk
+from crackexp.reporting import figures
 from crackexp.templates import render
 
 SIDE = 240

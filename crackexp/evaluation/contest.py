@@ -8,7 +8,8 @@ import pandas as pd
 from crackexp.decisions import Classes
 from crackexp.errors import DataError
 from crackexp.evaluation.comparison import Cell, Comparison, compare
-from crackexp.evaluation.wording import METRICS, errors_text, number, p_text
+from crackexp.evaluation.wording import METRICS, errors_text
+from crackexp.reporting.formatting import number, p_text
 
 
 @dataclass(frozen=True, eq=False)

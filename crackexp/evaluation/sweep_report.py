@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 from crackexp import __version__
 from crackexp.evaluation.comparison import Comparison, Effect
 from crackexp.evaluation.layout import level_text
-from crackexp.evaluation.wording import METRICS, ends_text, number, p_text, seconds_text
+from crackexp.evaluation.wording import METRICS
+from crackexp.reporting.formatting import ends_text, number, p_text, seconds_text
 from crackexp.templates import render
 
 ROWS = 10

@@ -10,12 +10,12 @@ import pandas as pd
 from crackexp import __version__
 from crackexp.data.decode import load_image
 from crackexp.decisions import Defect
-from crackexp.evaluation.figures.evidence import evidence
 from crackexp.files import replacing, write_text
 from crackexp.names import file_stem
 from crackexp.prediction.inputs import Input
 from crackexp.prediction.overlay import jpeg
 from crackexp.progress import progress
+from crackexp.reporting.figures.evidence import evidence
 from crackexp.templates import render
 
 SIDE = 480

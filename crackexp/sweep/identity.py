@@ -27,6 +27,7 @@ NO_NUMBERS = (
     "config.overrides",
     "progress",
     "quiet",
+    "reporting",
     "sweep",
     "tracking",
 )

@@ -11,7 +11,7 @@ from crackexp.evaluation.metrics import evaluate_predictions
 from crackexp.evaluation.robustness import judge_corrupted
 from crackexp.evaluation.sets import judge_groups, judge_part, notes, parts_markdown, parts_table
 from crackexp.evaluation.statistics import Interval
-from tests.evaluation.drawing import drawn, texts
+from tests.reporting.drawing import drawn, texts
 
 CLASSES = Classes(("sound", "crack"), ("crack",))
 

@@ -125,7 +125,7 @@ KEEPS = [
     ("training/trainer.py", "HEAD_BATCH = 512", "HEAD_BATCH = (\n    512\n)"),
     ("page/view.py", "import", "import abc\nimport"),
     ("console.py", "import", "import abc\nimport"),
-    ("evaluation/figures/style.py", "import", "import abc\nimport"),
+    ("reporting/figures/style.py", "import", "import abc\nimport"),
     ("tracking/view.py", "import", "import abc\nimport"),
     ("prediction/surveyor.py", "import", "import abc\nimport"),
     ("exchange/card.py", "import", "import abc\nimport"),

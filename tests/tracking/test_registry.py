@@ -15,10 +15,10 @@ from scipy.stats import binomtest
 
 from crackexp.decisions import Classes
 from crackexp.evaluation.report import predictions_table
-from crackexp.evaluation.wording import p_text
 from crackexp.models.backbone import SmallCNN
 from crackexp.models.classifier import build_classifier
 from crackexp.models.heads import build_head
+from crackexp.reporting.formatting import p_text
 from crackexp.tracking import registry
 from crackexp.tracking.models import load
 from crackexp.tracking.registry import Registry

@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from crackexp.evaluation.figures.style import BLUE, INK, MUTED, RED, heading, new_figure, shortened, styled
 from crackexp.evaluation.sets import COMPARED, Part, surface_of
+from crackexp.reporting.figures.style import BLUE, INK, MUTED, RED, heading, new_figure, styled
+from crackexp.reporting.formatting import shortened
 
 TITLES = {
     "accuracy": "Accuracy",
