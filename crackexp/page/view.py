@@ -16,7 +16,7 @@ from crackexp.page.session import Limits, Photo, Session, judge
 from crackexp.prediction.overlay import OPACITY
 
 FILES = Path(__file__).parent
-ZOOM = FILES.parent / "prediction" / "zoom.js"
+ZOOM = FILES.parent / "reporting" / "zoom.js"
 STEP = 0.02
 """Of the share of a photo that is done, from which on it is told."""
 ROW = """
