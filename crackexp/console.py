@@ -28,7 +28,6 @@ from crackexp.tracking.logger import NoLogger
 if TYPE_CHECKING:
     import pandas as pd
 
-    from crackexp.auditing.findings import Finding
     from crackexp.data.index import ImageIndex
     from crackexp.data.leaks import Leaks
     from crackexp.evaluation.comparison import Comparison
@@ -243,21 +242,6 @@ def print_survey(verdicts: "pd.DataFrame", account: Account, page: Path) -> None
         table.add_row(name, row.decision, f"{row.cracked_share:.1%}", f"{row.regions:.0f}", extent)
     console.print(table)
     print_account(account)
-    print_plain(f"Report      {page}")
-
-
-def print_audit(name: str, images: int, findings: Sequence["Finding"], page: Path) -> None:
-    """Prints what was found in a dataset and what to do about it, and where the report lies."""
-    table = Table(title=f"Audit of {name}, {images:,} images", title_justify="left", title_style="bold")
-    table.add_column("looked for")
-    table.add_column("found", justify="right")
-    table.add_column("what to do", overflow="fold")
-    for finding in findings:
-        style = "yellow" if finding.count else "dim"
-        table.add_row(finding.title, f"{finding.count:,}", finding.advice if finding.count else "", style=style)
-    console.print(table)
-    for finding in findings:
-        print_plain(finding.text)
     print_plain(f"Report      {page}")
 
 

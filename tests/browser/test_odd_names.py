@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from crackexp.auditing.audit_report import Report
+from crackexp.auditing.audit_report import audit_report
 from crackexp.auditing.findings import audit_images
 from crackexp.data.accounting import Account
 from crackexp.data.duplicates import find_duplicates
@@ -24,6 +24,7 @@ from crackexp.prediction.predictor import Predictor
 from crackexp.prediction.survey_report import Survey
 from crackexp.prediction.surveyor import Surveyor
 from crackexp.prediction.tiles import Tiling
+from crackexp.reporting import artifacts
 from crackexp.tracking.models import LoggedModel
 from tests.browser.conftest import Page
 from tests.evaluation.cells import drawn_cells, grid
@@ -72,9 +73,8 @@ def audit(folder: Path, classifier: keras.Model) -> Path:
     copies, looks = find_duplicates(index, cache), thumbnails(index, cache)
     embeddings = looks.pictures.reshape(len(index), -1).astype(np.float32)
     found = audit_images(index, looks, copies, None, embeddings, seed=0)
-    report = Report(folder / "audit", index, found, shown=40)
-    report.write(SCRIPT, f"by hand {SCRIPT}")
-    return report.page
+    report = audit_report(SCRIPT, f"by hand {SCRIPT}", index, found, shown=40)
+    return artifacts.write(report, folder / "audit")[-1]
 
 
 def sweep(folder: Path, classifier: keras.Model) -> Path:
