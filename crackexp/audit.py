@@ -29,6 +29,7 @@ def audit(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     from crackexp.data.duplicates import find_duplicates
     from crackexp.data.given_split import check_split
     from crackexp.data.one_class import require_two_classes
+    from crackexp.data.summary import account_report
     from crackexp.data.thumbnails import thumbnails
     from crackexp.reporting import terminal
 
@@ -39,7 +40,7 @@ def audit(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     index = dataset.prepare()
     require_two_classes(index)
     account.add(index.account)
-    terminal.print_remarks(account.text())
+    terminal.print_report(account_report(account))
     split = splitter.split(index) if splitter else None
     copies = find_duplicates(index, cache)
     looks = thumbnails(index, cache)

@@ -1,41 +1,28 @@
 """What a run prints: its config as a tree, its result as a table."""
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
-from rich.syntax import Syntax
 from rich.table import Table
-from rich.tree import Tree
 
-from crackexp.commands import next_command
 from crackexp.data.accounting import Account
-from crackexp.data.datamodule import DataModule
-from crackexp.data.split import apart
-from crackexp.evaluation.doubts import ADVICE
 from crackexp.evaluation.layout import level_text
 from crackexp.evaluation.policy import decisions_text
 from crackexp.evaluation.sets import COMPARED, notes, score_text
 from crackexp.evaluation.statistics import Interval
-from crackexp.exchange.formats import FORMATS
 from crackexp.names import on_one_line
-from crackexp.tracking.logger import NoLogger
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from crackexp.data.index import ImageIndex
-    from crackexp.data.leaks import Leaks
     from crackexp.evaluation.comparison import Comparison
     from crackexp.evaluation.robustness import Robustness
     from crackexp.evaluation.sets import Part
-    from crackexp.exchange.exporter import Exported
     from crackexp.judging import Judgement
-    from crackexp.page.listening import Place
     from crackexp.tracking.sweeps import Failure
 
 HEADLINES = ("accuracy", "f1", "precision", "recall", "roc_auc", "average_precision", "recall_at_fpr_5", "log_loss")
@@ -45,68 +32,6 @@ LISTED = 50
 """Photos on the terminal; the page has more, the table all."""
 console = Console(soft_wrap=False, markup=False, emoji=False)
 """Names of files and classes go through it, so brackets and colons in a text mean themselves."""
-
-
-def print_config(cfg: DictConfig) -> None:
-    """Prints the resolved config, a branch for each group."""
-    tree = Tree("config", guide_style="dim")
-    scalars = {key: value for key, value in cfg.items() if not OmegaConf.is_config(value)}
-    groups = {key: value for key, value in cfg.items() if OmegaConf.is_config(value)}
-    tree.add(_yaml(OmegaConf.create(scalars)))
-    for key, value in groups.items():
-        tree.add(str(key)).add(_yaml(value))
-    console.print(tree)
-
-
-def print_data(datamodule: DataModule) -> None:
-    """Prints how many images of each class train, val and test hold, and how many in train are from other datasets."""
-    index = datamodule.index
-    table = Table(title=f"Data, {datamodule.dataset.name}", title_justify="left", title_style="bold")
-    table.add_column("part")
-    for name in index.class_names:
-        table.add_column(f"{name} ({index.classes.defect})" if name in index.positives else name, justify="right")
-    mixed = {f"  of them {one.name}, weight {one.weight:g}": one.train for one in datamodule.mix}
-    parts = {"train": datamodule.train, **mixed, "val": datamodule.val, "test": datamodule.test}
-    for part, images in parts.items():
-        counts = np.bincount(images.labels, minlength=len(index.class_names))
-        table.add_row(part, *(str(count) for count in counts))
-    console.print(table)
-    if datamodule.split.leaks:
-        print_leaks(datamodule.split.leaks, apart(index))
-
-
-def print_leaks(leaks: "Leaks", advice: str) -> None:
-    """Warns of test images that training has seen, in a sentence; of none it says nothing.
-
-    Args:
-        leaks: What was found.
-        advice: What to type so that there are none.
-    """
-    seen = [f"{leaks.copies:,} have a copy in train"] if leaks.copies else []
-    seen += [f"{leaks.photos:,} are patches of a photo that is in train too"] if leaks.photos else []
-    if seen:
-        text = (
-            f"Of {leaks.tested:,} test images {' and '.join(seen)}: their score says how well training is remembered. "
-            f"Type {advice} to keep them apart."
-        )
-        print_plain(text, style="yellow")
-
-
-def print_seen(name: str, index: "ImageIndex", seen: Collection[str] | None) -> None:
-    """Prints a warning where a model is judged on images that it was trained on or chosen by."""
-    count = int(np.isin(index.digests, list(seen or ())).sum())
-    if count:
-        print_plain(f"{count:,} of the {len(index):,} images of {name} stand in the model's train or val.")
-    if seen is None:
-        print_plain("Which images the model was trained on is not known: its run keeps no list of them.")
-
-
-def print_others(others: Mapping[str, "ImageIndex"], left_out: Mapping[str, int]) -> None:
-    """Prints how many images the other datasets hold, and how many of theirs are left out."""
-    for name, index in others.items():
-        told = f"Also {name}: {len(index):,} images, {index.damaged.sum():,} {index.classes.defect.adjective}"
-        print_plain(f"{told}; left out {left_out[name]:,} that stand in train or val" if left_out[name] else told)
-        print_account(index.account)
 
 
 def print_judgement(title: str, judgement: "Judgement", level: float) -> None:
@@ -123,13 +48,6 @@ def print_judgement(title: str, judgement: "Judgement", level: float) -> None:
     print_plain(f"\nDecisions: {judgement.policy}")
     for one in (judgement.test, *judgement.others):
         print_plain(f"- {one.whole.name}: {decisions_text(one.decided, judgement.policy.thresholds.defect)}")
-
-
-def print_doubts(doubts: Sequence[str]) -> None:
-    """Warns of a model that should not be relied on, and says what to check; without doubts it says nothing."""
-    if doubts:
-        lines = ["\nThis model is not to be relied on:", *(f"- {doubt}" for doubt in doubts), ADVICE]
-        print_plain("\n".join(lines), style="yellow")
 
 
 def print_parts(parts: Sequence["Part"], level: float) -> None:
@@ -217,12 +135,6 @@ def print_failures(failures: Sequence["Failure"]) -> None:
         print_plain(f"{failure.status}  {failure.name}: {failure.error}", style="red")
 
 
-def print_predictions(counts: Mapping[str, int], account: Account, table: Path) -> None:
-    """Prints how many images are cracked, what became of the files, and where the whole table lies."""
-    print_plain("".join(f"{name:<12}{count:,}\n" for name, count in counts.items()) + f"Table       {table}")
-    print_account(account)
-
-
 def print_account(account: Account) -> None:
     """Prints how many files were used, left out and doubted, and names those of the last two."""
     first, *others = account.text().splitlines()
@@ -243,50 +155,3 @@ def print_survey(verdicts: "pd.DataFrame", account: Account, page: Path) -> None
     console.print(table)
     print_account(account)
     print_plain(f"Report      {page}")
-
-
-def print_place(place: "Place") -> None:
-    """Prints where the page is, how to end it, and who can use it."""
-    if not place.is_private:
-        told = "Anybody who reaches this computer over the network can use the page: it asks for no password. "
-        print_plain(f"{told}Type host=127.0.0.1 for yourself alone. Received: host={place.host}", style="red")
-    print_plain(f"Open        {place.address}\nEnd         Ctrl-C")
-
-
-def print_export(exported: Sequence["Exported"], folder: Path) -> None:
-    """Prints the largest difference of each file's probabilities from the model's, and where the files lie."""
-    table = Table(title="Exported", title_justify="left", title_style="bold")
-    for column in ("format", "file", "bytes", "difference", "read by"):
-        table.add_column(column, justify="right" if column in ("bytes", "difference") else "left")
-    for one in exported:
-        size, difference = f"{one.file.stat().st_size:,}", f"{one.difference:.1e}"
-        table.add_row(one.format, one.file.name, size, difference, FORMATS[one.format].runtime)
-    console.print(table)
-    print_plain(f"Folder      {folder}")
-
-
-def print_budget(seconds: Mapping[str, float]) -> None:
-    """Prints where the seconds went, and each section's share."""
-    table = Table(title="Time", title_justify="left", title_style="bold")
-    for column in ("section", "seconds", "share"):
-        table.add_column(column, justify="left" if column == "section" else "right")
-    for name, value in seconds.items():
-        table.add_row(name, f"{value:.1f}", f"{value / max(seconds['total'], 1e-9):.0%}")
-    console.print(table)
-
-
-def _yaml(node: DictConfig) -> Syntax:
-    return Syntax(OmegaConf.to_yaml(node).rstrip(), "yaml", background_color="default")
-
-
-def print_where(logger: NoLogger, output: Path, model_uri: str | None, verdict: str | None = None) -> None:
-    """Prints where the run lies, what became of its model in the registry, and what to type next."""
-    lines = [f"Output      {output}", *logger.where()]
-    if model_uri:
-        lines += [
-            f"Model       {model_uri}",
-            f"Judge it    {next_command('evaluate', f'run={logger.run_id}', 'dataset=folder', 'dataset.path=PATCHES')}",
-        ]
-    if verdict:
-        lines.append(f"Registry    {verdict}")
-    print_plain("\n".join(lines))

@@ -30,11 +30,12 @@ def explain(composed: DictConfig) -> Account:
     account = Account()
     inputs = named(cfg.input, sys.stdin, account)
 
-    from crackexp import console
+    from crackexp.data.summary import account_report
     from crackexp.opening import open_model
     from crackexp.prediction.explanations import Explanations
     from crackexp.prediction.predictor import Predictor
-    from crackexp.prediction.tables import writing
+    from crackexp.prediction.tables import counts_text, writing
+    from crackexp.reporting.terminal import print_plain, print_report
 
     model = open_model(cfg)
     predictor = Predictor(model, cfg.threshold, cfg.batch_size, cfg.target, cfg.layer, account)
@@ -45,8 +46,9 @@ def explain(composed: DictConfig) -> Account:
             write(made.add(part, rows, maps))
     how = f"{cfg.model}, layer {predictor.layer}, {predictor.thresholds}"
     made.finish(how, predictor.counts, predictor.thresholds.defect)
-    console.print_predictions(predictor.counts, account, table)
-    console.print_plain(f"Report      {made.page}")
+    print_plain(f"{counts_text(predictor.counts)}\nTable       {table}")
+    print_report(account_report(account))
+    print_plain(f"Report      {made.page}")
     return account
 
 

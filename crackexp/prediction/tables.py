@@ -5,7 +5,7 @@ Texts in them are valid Unicode, see `visible`; in CSV none is a formula, see `c
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -71,3 +71,8 @@ def _visible(rows: pd.DataFrame) -> pd.DataFrame:
     """Returns `rows` with valid texts; only columns of Python objects can hold others."""
     objects = rows.select_dtypes("object")
     return rows.assign(**objects.map(lambda cell: visible(cell) if isinstance(cell, str) else cell))
+
+
+def counts_text(counts: Mapping[str, int]) -> str:
+    """Returns how many files were decided on in each way, a line each."""
+    return "\n".join(f"{name:<12}{count:,}" for name, count in counts.items())

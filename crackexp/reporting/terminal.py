@@ -46,14 +46,6 @@ def print_plain(text: str, style: str | None = None) -> None:
     console.print(text, style=style, soft_wrap=True, highlight=False)
 
 
-def print_remarks(text: str) -> None:
-    """Prints the first line of a text as it is, and those below, which remark on it, as warnings."""
-    first, *remarks = text.splitlines()
-    print_plain(first)
-    if remarks:
-        print_plain("\n".join(remarks), STYLES["warning"])
-
-
 def print_config(cfg: DictConfig) -> None:
     """Prints a resolved config as a tree, a branch for each group."""
     tree = Tree("config", guide_style="dim")
