@@ -1,35 +1,22 @@
 """What a run prints: its config as a tree, its result as a table."""
 
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from crackexp.data.accounting import Account
-from crackexp.evaluation.layout import level_text
 from crackexp.evaluation.policy import decisions_text
 from crackexp.evaluation.sets import COMPARED, notes, score_text
 from crackexp.evaluation.statistics import Interval
-from crackexp.names import on_one_line
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from crackexp.evaluation.comparison import Comparison
     from crackexp.evaluation.robustness import Robustness
     from crackexp.evaluation.sets import Part
     from crackexp.judging import Judgement
-    from crackexp.tracking.sweeps import Failure
 
 HEADLINES = ("accuracy", "f1", "precision", "recall", "roc_auc", "average_precision", "recall_at_fpr_5", "log_loss")
-WIDE = 110
-"""Characters a line that the whole table of a comparison takes."""
-LISTED = 50
-"""Photos on the terminal; the page has more, the table all."""
 console = Console(soft_wrap=False, markup=False, emoji=False)
 """Names of files and classes go through it, so brackets and colons in a text mean themselves."""
 
@@ -95,63 +82,6 @@ def print_scores(title: str, scores: Mapping[str, Interval], level: float) -> No
     console.print(table)
 
 
-def print_comparison(comparison: "Comparison", failures: Sequence["Failure"]) -> None:
-    """Prints the settings, the best first, what each factor does, and last the answer."""
-    from crackexp.evaluation.sweep_report import settings_columns
-
-    title = f"{comparison.metric} on {comparison.items:,} test images that all share"
-    table = Table(title=title, title_justify="left", title_style="bold")
-    columns = [column for column in settings_columns(comparison) if column.title != "against the best"]
-    if console.width < WIDE:
-        columns = columns[: len(comparison.factors) + 4]
-    for column in columns:
-        interval = column.title.endswith("interval")
-        table.add_column(column.title, justify="right" if column.numeric else "left", no_wrap=not interval)
-    styles = {"best": "bold green", "worse": "dim"}
-    for row, verdict in enumerate(comparison.table["verdict"]):
-        table.add_row(*(column.texts[row] for column in columns), style=styles.get(verdict))
-    console.print(table)
-    for effect in comparison.effects:
-        scores = ", ".join(
-            f"{level_text(row['level'])}: {row['score']:.4f} ({row['low']:.4f} to {row['high']:.4f})"
-            for row in effect.levels.to_dict("records")
-        )
-        claim = "matters" if effect.matters else "no difference shown"
-        print_plain(f"{effect.name}: {claim} (p {effect.p:.3f}); {scores}")
-    print_failures(failures)
-    print_plain(f"\n{comparison.sentence}\n", style="bold")
-    for note in comparison.notes:
-        print_plain(f"- {note}")
-
-
 def print_plain(text: str, style: str | None = None) -> None:
     """Prints lines as they are, never wrapped."""
     console.print(text, style=style, soft_wrap=True, highlight=False)
-
-
-def print_failures(failures: Sequence["Failure"]) -> None:
-    """Prints the cells that have no result, each with its error."""
-    for failure in failures:
-        print_plain(f"{failure.status}  {failure.name}: {failure.error}", style="red")
-
-
-def print_account(account: Account) -> None:
-    """Prints how many files were used, left out and doubted, and names those of the last two."""
-    first, *others = account.text().splitlines()
-    print_plain(first)
-    if others:
-        print_plain("\n".join(others), style="yellow")
-
-
-def print_survey(verdicts: "pd.DataFrame", account: Account, page: Path) -> None:
-    """Prints the verdict on each photo, the most severe first, what could not be read, and where the report lies."""
-    folder = os.path.commonpath([Path(name).absolute().parent for name in verdicts["photo"]])
-    table = Table(title=f"Survey of {on_one_line(folder)}", title_justify="left", title_style="bold")
-    for column in ("photo", "decision", "marked", "regions", "longest extent"):
-        table.add_column(column, justify="left" if column in ("photo", "decision") else "right", overflow="fold")
-    for row in verdicts.dropna(subset="decision")[:LISTED].itertuples():
-        name, extent = on_one_line(os.path.relpath(row.photo, folder)), f"{row.longest_extent_px:,.0f} px"
-        table.add_row(name, row.decision, f"{row.cracked_share:.1%}", f"{row.regions:.0f}", extent)
-    console.print(table)
-    print_account(account)
-    print_plain(f"Report      {page}")

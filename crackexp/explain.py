@@ -35,6 +35,7 @@ def explain(composed: DictConfig) -> Account:
     from crackexp.prediction.explanations import Explanations
     from crackexp.prediction.predictor import Predictor
     from crackexp.prediction.tables import counts_text, writing
+    from crackexp.reporting import artifacts
     from crackexp.reporting.terminal import print_plain, print_report
 
     model = open_model(cfg)
@@ -45,10 +46,11 @@ def explain(composed: DictConfig) -> Account:
         for part, rows, maps in predictor.explained(inputs):
             write(made.add(part, rows, maps))
     how = f"{cfg.model}, layer {predictor.layer}, {predictor.thresholds}"
-    made.finish(how, predictor.counts, predictor.thresholds.defect)
+    told = made.report(how, predictor.counts, predictor.thresholds.defect)
+    page = artifacts.write(told, Path(cfg.out))[-1]
     print_plain(f"{counts_text(predictor.counts)}\nTable       {table}")
     print_report(account_report(account))
-    print_plain(f"Report      {made.page}")
+    print_plain(f"Report      {page}")
     return account
 
 

@@ -1,18 +1,13 @@
 """Puts a comparison into words that claim no more than the data carries."""
 
-from __future__ import annotations
-
 import math
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from crackexp.evaluation.comparison import Comparison, Effect
 from crackexp.evaluation.layout import level_text
 from crackexp.evaluation.sets import over_photos
 from crackexp.reporting.formatting import ends_text, listed, number, p_text
-
-if TYPE_CHECKING:
-    from crackexp.evaluation.comparison import Comparison, Effect
 
 METRICS = {"accuracy": "accuracy", "log_loss": "log loss", "brier": "Brier score"}
 FEW_IMAGES = 100
@@ -22,7 +17,7 @@ STRAYED = 9.0
 """Times the variance from the choice of test images at which that of training is worth a note."""
 
 
-def statements(found: Comparison) -> list[str]:
+def answer(found: Comparison) -> list[str]:
     """Returns the answer, a sentence each: the best, its ties, the factors, what it rests on."""
     if len(found.table) == 1:
         return _alone(found)

@@ -13,9 +13,10 @@ from crackexp.data.accounting import Remark
 from crackexp.data.pixels import decode
 from crackexp.data.windows import WholePhoto
 from crackexp.decisions import Thresholds
-from crackexp.prediction.overlay import heat_layer, jpeg, shrunk
+from crackexp.prediction.overlay import heat_layer
 from crackexp.prediction.survey_report import SEVERITY, by_severity
 from crackexp.prediction.surveyor import Finding, Surveyor
+from crackexp.reporting.pictures import jpeg, shrunk
 
 SIDE = 2048
 """Pixels of the longer side of a photo in the page."""

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from crackexp.prediction.regions import Region
+from crackexp.reporting.pictures import encoded
 
 MARK = (213, 94, 0)
 """RGB of what is cracked."""
@@ -51,25 +52,4 @@ def heat_layer(heat: np.ndarray) -> bytes:
     layer = np.empty((*heat.shape, 4), np.uint8)
     layer[..., :3] = MARK[::-1]
     layer[..., 3] = np.round(255 * heat)
-    return _encoded(".png", layer)
-
-
-def shrunk(picture: np.ndarray, side: int) -> np.ndarray:
-    """Returns `picture` with a longer side of at most `side` pixels."""
-    height, width = picture.shape[:2]
-    scale = side / max(height, width)
-    if scale >= 1:
-        return picture
-    size = max(round(width * scale), 1), max(round(height * scale), 1)
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-
-
-def jpeg(picture: np.ndarray, quality: int) -> bytes:
-    """Returns (H, W, 3) uint8 RGB as the bytes of a JPEG file, without any metadata."""
-    return _encoded(".jpg", picture[..., ::-1], cv2.IMWRITE_JPEG_QUALITY, quality)
-
-
-def _encoded(suffix: str, picture: np.ndarray, *parameters: int) -> bytes:
-    done, data = cv2.imencode(suffix, picture, parameters)
-    assert done, picture.shape
-    return data.tobytes()
+    return encoded(".png", layer)

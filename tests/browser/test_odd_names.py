@@ -16,8 +16,7 @@ from crackexp.data.thumbnails import thumbnails
 from crackexp.decisions import CRACK, Classes, Thresholds
 from crackexp.evaluation.comparison import compare
 from crackexp.evaluation.figures.sweep import sweep_figures
-from crackexp.evaluation.sweep_report import html
-from crackexp.files import write_text
+from crackexp.evaluation.sweep_report import comparison_report
 from crackexp.prediction.explanations import Explanations
 from crackexp.prediction.inputs import Input
 from crackexp.prediction.predictor import Predictor
@@ -47,8 +46,7 @@ def survey(folder: Path, classifier: keras.Model) -> Path:
     for file in draw_oddly_named(folder / QUOTED):
         made.add(Input(str(file)), *surveyor.look(file))
     account.leave_out(f"{SCRIPT}.jpg", f"a link to {SCRIPT}")
-    made.finish(f"model {SCRIPT}")
-    return made.page
+    return artifacts.write(made.report(f"model {SCRIPT}"), made.folder)[-1]
 
 
 def explanations(folder: Path, classifier: keras.Model) -> Path:
@@ -57,8 +55,8 @@ def explanations(folder: Path, classifier: keras.Model) -> Path:
     inputs = [Input(str(file)) for file in draw_oddly_named(folder / QUOTED)]
     for part, rows, maps in predictor.explained(inputs):
         made.add(part, rows, maps)
-    made.finish(f"model {SCRIPT}", predictor.counts, predictor.thresholds.defect)
-    return made.page
+    report = made.report(f"model {SCRIPT}", predictor.counts, predictor.thresholds.defect)
+    return artifacts.write(report, made.folder)[-1]
 
 
 def audit(folder: Path, classifier: keras.Model) -> Path:
@@ -80,9 +78,9 @@ def audit(folder: Path, classifier: keras.Model) -> Path:
 def sweep(folder: Path, classifier: keras.Model) -> Path:
     cells = drawn_cells(grid(loss=[SCRIPT, QUOTED], dropout=[0.1, 0.3]), 0.1)
     found = compare(cells)
-    text = html(found, f"sweep {SCRIPT}", sweep_figures(found), [(SCRIPT, f"ValueError: {SCRIPT}")], f"python {SCRIPT}")
-    write_text(folder / "sweep.html", text)
-    return folder / "sweep.html"
+    failed = [(SCRIPT, f"ValueError: {SCRIPT}")]
+    report = comparison_report(found, f"sweep {SCRIPT}", sweep_figures(found), failed, f"python {SCRIPT}")
+    return artifacts.write(report, folder)[-1]
 
 
 @pytest.mark.parametrize("build", [survey, explanations, audit, sweep])

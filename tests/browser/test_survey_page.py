@@ -16,6 +16,7 @@ from crackexp.prediction.inputs import Input
 from crackexp.prediction.survey_report import Survey
 from crackexp.prediction.surveyor import Finding
 from crackexp.prediction.tiles import MeanMap, Tiling
+from crackexp.reporting import artifacts
 from tests.browser.conftest import Page
 
 pytestmark = pytest.mark.browser
@@ -40,8 +41,7 @@ def survey(tmp_path: Path) -> Path:
         seen = *photo.shape[:2], boxes, probabilities, heat, evidence, tiling.cell, Thresholds()
         made.add(Input(name), WholePhoto(photo), Finding(*seen, np.zeros(len(boxes), bool), led=False))
     account.leave_out("notes.jpg", "not a JPEG")
-    made.finish("a model")
-    return made.page
+    return artifacts.write(made.report("a model"), made.folder)[-1]
 
 
 @pytest.fixture
