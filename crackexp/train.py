@@ -127,7 +127,11 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
         metrics |= {f"val/{name}": value for name, value in final.items()} | trainer.before
         metrics |= deciding.metrics() | judgement.metrics() | times
         report.write_result(output, logger, model_uri, metrics, budget.summary())
-        verdict = logger.register(cfg.register, cfg.sweep.metric, cfg.sweep.level)
+        verdict = None
+        if cfg.register:
+            from crackexp.tracking.registry import register_run
+
+            verdict = register_run(logger, cfg.register, cfg.sweep.metric, cfg.sweep.level)
 
     states.remove()
     print_judgement("Test", judgement, cfg.evaluation.level)

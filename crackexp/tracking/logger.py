@@ -57,19 +57,6 @@ class NoLogger:
         """
         return None
 
-    def register(self, name: str | None, metric: str, level: float) -> str | None:
-        """Registers the logged model, as champion where it is shown better than the one that is; see `Registry.enter`.
-
-        Args:
-            name: in the model registry; None registers nothing.
-            metric: that the two are compared by: "accuracy", "log_loss" or "brier".
-            level: confidence of the comparison, in (0, 1).
-
-        Returns:
-            What came of it and why, in a sentence; None where nothing was asked.
-        """
-        return None
-
     def where(self) -> list[str]:
         """Returns lines that tell where the run lies and how to open it."""
         return []

@@ -192,13 +192,6 @@ class MlflowLogger(NoLogger):
             )
         return info.model_uri
 
-    def register(self, name: str | None, metric: str, level: float) -> str | None:
-        if name is None:
-            return None
-        from crackexp.tracking.registry import register_run
-
-        return register_run(self, name, metric, level)
-
     def where(self) -> list[str]:
         lines = [f"MLflow      {self.uri} (experiment {self.experiment}, run {self.run_id})"]
         if self.uri.startswith("http"):
