@@ -2,13 +2,51 @@
 
 import threading
 import webbrowser
+from typing import Annotated, ClassVar
 
 from omegaconf import DictConfig
+from pydantic import Field
 
 from crackexp.cli import run
 from crackexp.config.checking import check
-from crackexp.config.roots import AppRoot
+from crackexp.config.settings import CommandConfig, Tile
+from crackexp.config.types import BatchSize, MmPerPx, PhotoThreshold, Strict, Text
 from crackexp.extras import require_extra
+
+
+class AppLimits(Strict):
+    """What the page takes at most."""
+
+    photos: Annotated[int, Field(ge=1, le=10_000)]
+    """The photos that are kept for an open page at once, about a megabyte of memory each."""
+    megapixels: Annotated[float, Field(gt=0, le=178)]
+    """The megapixels of a photo, checked before it is decoded."""
+    megabytes: Annotated[float, Field(gt=0, le=2000)]
+    """The megabytes of a file."""
+
+
+class AppConfig(CommandConfig):
+    """The config of ``python -m crackexp.app``."""
+
+    groups: ClassVar = ("paths", "tracking")
+    model: Text
+    """A run id, models:/NAME/VERSION, models:/NAME@ALIAS, models:/m-..., or a folder that holds a logged model."""
+    host: Text
+    """The address to listen at: 127.0.0.1 for this computer alone, 0.0.0.0 for anybody on the network too."""
+    port: Annotated[int, Field(ge=0, le=65535)]
+    """The port to listen at; 0 for any that is free."""
+    open_browser: bool
+    """Whether the page is opened in your browser."""
+    tile: Tile
+    """The tiles that a photo is cut into."""
+    threshold: PhotoThreshold | None
+    """The probability of a crack, or of damage, from which on it is one; null for the threshold of the model."""
+    mm_per_px: MmPerPx | None
+    """The millimetres of the wall that a pixel of the photos shows; lengths are then told in millimetres too."""
+    limits: AppLimits
+    """What the page takes at most."""
+    batch_size: BatchSize | None
+    """The tiles that are computed at once; null for as many as are fastest."""
 
 
 def app(composed: DictConfig) -> None:
@@ -20,19 +58,19 @@ def app(composed: DictConfig) -> None:
     Raises:
         UserError: a mistake in the config or the name of the model, a port in use, or NiceGUI is not installed.
     """
-    cfg = check(composed, AppRoot)
+    cfg = check(composed, AppConfig)
     require_extra("The page", ["nicegui"], "app", f"model={cfg.model}")
 
-    from crackexp.page.listening import claim
+    from crackexp.web.server_address import claim
 
     place = claim(cfg.host, cfg.port)
 
     from crackexp.opening import open_model
-    from crackexp.page.server import Desk, serve
-    from crackexp.page.session import Limits
-    from crackexp.prediction.surveyor import Surveyor
-    from crackexp.prediction.tiles import Tiling
     from crackexp.reporting.terminal import print_report
+    from crackexp.surveying.surveyor import Surveyor
+    from crackexp.surveying.tiles import Tiling
+    from crackexp.web.server import Desk, serve
+    from crackexp.web.session import Limits
 
     tiling = Tiling(round(cfg.tile.size * cfg.tile.scale), cfg.tile.overlap)
     surveyor = Surveyor(open_model(cfg), tiling, cfg.threshold, cfg.batch_size)
@@ -50,4 +88,4 @@ def main(composed: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    run(main, "app")
+    run(main, "app", AppConfig)

@@ -1,13 +1,33 @@
 """Looks for what is wrong with a dataset: ``python -m crackexp.audit dataset=NAME``."""
 
 from pathlib import Path
+from typing import Annotated, ClassVar
 
 from omegaconf import DictConfig
+from pydantic import Field
 
 from crackexp.cli import leave, run
 from crackexp.config.checking import check, instantiate
-from crackexp.config.roots import AuditRoot
+from crackexp.config.settings import JobConfig
+from crackexp.config.types import Gigabytes, ImageSize, Text
 from crackexp.data.accounting import Account
+
+
+class AuditConfig(JobConfig):
+    """The config of ``python -m crackexp.audit``."""
+
+    groups: ClassVar = ("paths", "dataset", "split", "backbone", "tracking")
+    optional: ClassVar = ("split",)
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    """The seed of the folds."""
+    image_size: ImageSize
+    """The side in pixels that images are embedded at; the same as in training shares the embeddings."""
+    out: Text
+    """The folder of report.html and the tables."""
+    shown: Annotated[int, Field(ge=1, le=500)]
+    """The pictures in a section of the page."""
+    embeddings_gb: Gigabytes
+    """The gigabytes of stored embeddings of all runs; those that were not used for longest go first."""
 
 
 def audit(composed: DictConfig, account: Account | None = None) -> dict[str, float]:
@@ -24,11 +44,11 @@ def audit(composed: DictConfig, account: Account | None = None) -> dict[str, flo
         UserError: a mistake in the config or the dataset.
     """
     account = Account() if account is None else account
-    cfg = check(composed, AuditRoot)
+    cfg = check(composed, AuditConfig)
 
+    from crackexp.data.classes.single import require_two_classes
     from crackexp.data.duplicates import find_duplicates
-    from crackexp.data.given_split import check_split
-    from crackexp.data.one_class import require_two_classes
+    from crackexp.data.splits.given_split import check_split
     from crackexp.data.summary import account_report
     from crackexp.data.thumbnails import thumbnails
     from crackexp.reporting import terminal
@@ -49,11 +69,11 @@ def audit(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     from crackexp.auditing.audit_report import audit_report
     from crackexp.auditing.findings import audit_images
     from crackexp.data.pipeline import image_batches
+    from crackexp.embeddings.embedder import Embedder
+    from crackexp.inference.compilation import keep_programs, set_precision
+    from crackexp.inference.engine import fastest_batch
     from crackexp.reporting import artifacts
     from crackexp.sources import source_digest
-    from crackexp.training.embeddings import Embedder
-    from crackexp.training.inference import fastest_batch
-    from crackexp.training.programs import keep_programs, set_precision
 
     set_precision("float32")
     keep_programs(cache)
@@ -95,4 +115,4 @@ def main(composed: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    run(main, "audit")
+    run(main, "audit", AuditConfig)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig
@@ -14,7 +15,8 @@ from omegaconf import DictConfig
 from crackexp.cli import run
 from crackexp.commands import next_command
 from crackexp.config.checking import check
-from crackexp.config.roots import CacheRoot
+from crackexp.config.settings import JobConfig
+from crackexp.config.types import Text
 from crackexp.errors import ConfigError, DataError
 from crackexp.reporting import Column, Report, Section, Table
 from crackexp.reporting.terminal import print_report
@@ -31,6 +33,14 @@ FOLDERS = {
     "peers": ("peers", "environments of experiments/speed"),
 }
 """The folder in the cache, and what it holds, by the name that a user types; beside it there is `embeddings`."""
+
+
+class CacheConfig(JobConfig):
+    """The config of ``python -m crackexp.cache``."""
+
+    groups: ClassVar = ("paths",)
+    clear: Text | None
+    """What to remove: all, a kind of files that the list shows, or a key of it."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +80,7 @@ def cache(composed: DictConfig) -> None:
         ConfigError: nothing of that name is kept.
         DataError: a part that was to be cleared is in use.
     """
-    cfg = check(composed, CacheRoot)
+    cfg = check(composed, CacheConfig)
     root = Path(cfg.paths.cache)
     found = list(entries(root))
     if cfg["clear"] is None:
@@ -154,9 +164,9 @@ def frozen(root: Path) -> Iterator[set[Path]]:
     if not folder.is_dir():
         yield set()
         return
-    from crackexp.training.in_use import InUse
+    from crackexp.embeddings.leases import Leases
 
-    with InUse(folder).frozen() as tables:
+    with Leases(folder).locked() as tables:
         yield tables
 
 
@@ -177,4 +187,4 @@ def _held(lock: Path) -> bool:
 
 
 if __name__ == "__main__":
-    run(cache, "cache")
+    run(cache, "cache", CacheConfig)

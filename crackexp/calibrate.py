@@ -1,14 +1,24 @@
 """Fits a logged model to a new site: ``python -m crackexp.calibrate model=MODEL dataset.path=PATCHES``."""
 
 from pathlib import Path
+from typing import ClassVar
 
 from omegaconf import DictConfig
 
 from crackexp.cli import leave, run
 from crackexp.config.checking import check, instantiate
-from crackexp.config.roots import CalibrateRoot
+from crackexp.config.settings import ModelConfig
+from crackexp.config.types import Seed
 from crackexp.data.accounting import Account
-from crackexp.errors import ConfigError
+from crackexp.tracking.logger import require_store
+
+
+class CalibrateConfig(ModelConfig):
+    """The config of ``python -m crackexp.calibrate``."""
+
+    groups: ClassVar = ("paths", "dataset", "policy", "tracking")
+    seed: Seed
+    """The seed of the folds that before and after are compared on."""
 
 
 def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str, float]:
@@ -25,17 +35,18 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
         UserError: a mistake in the config, the dataset or the name of the model, or too few patches.
     """
     account = Account() if account is None else account
-    cfg = check(composed, CalibrateRoot)
-    if "uri" not in cfg.tracking:
-        raise ConfigError("The model is logged anew, which takes a store. Type tracking=local. Received: tracking=none")
+    cfg = check(composed, CalibrateConfig)
+    logger = instantiate(cfg.tracking)
+    store = require_store(logger, "The model is logged anew, which takes a store")
 
     from crackexp import report
-    from crackexp.data.given_split import only_part
     from crackexp.data.pipeline import image_batches
+    from crackexp.data.splits.given_split import only_part
     from crackexp.data.summary import account_report, seen_report
     from crackexp.evaluation.doubts import doubts_section
     from crackexp.evaluation.site import fit_to_site, require_site, require_two
     from crackexp.evaluation.site_report import site_report
+    from crackexp.inference.engine import Inference, computing
     from crackexp.judging import doubt_tags
     from crackexp.models.calibrated import calibrated, check_calibratable
     from crackexp.opening import open_model
@@ -43,7 +54,6 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
     from crackexp.reporting.markdown import markdown
     from crackexp.reporting.terminal import print_plain, print_report
     from crackexp.tracking.runs import training_digests
-    from crackexp.training.inference import Inference, computing
 
     dataset = instantiate(cfg.dataset)
     index = only_part(dataset.prepare(), "val", dataset.name)
@@ -55,7 +65,7 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
     if policy.temperature:
         check_calibratable(model.classifier, f"model={cfg.model}")
     index = index.relabel(model.classes)
-    print_report(seen_report(dataset.name, index, training_digests(model.trained_in, cfg.tracking.uri)))
+    print_report(seen_report(dataset.name, index, training_digests(model.trained_in, store)))
     require_site(policy, index.labels, model.classes)
 
     network = Inference(computing(model.classifier), cfg.batch_size)
@@ -63,7 +73,7 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
     probabilities = network.predict(batches, len(index), f"Predicting {dataset.name}")
     site = fit_to_site(policy, index.labels, probabilities, model.classes, model.thresholds, index.groups, cfg.seed)
 
-    logger, fitted = instantiate(cfg.tracking), site.fitted
+    fitted = site.fitted
     with logger.run(f"calibrate-{dataset.name}", tags={}, parent=model.run_id):
         report.log_run(logger, cfg)
         report.log_dataset(logger, dataset.name, index, "calibration")
@@ -90,4 +100,4 @@ def main(composed: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    run(main, "calibrate")
+    run(main, "calibrate", CalibrateConfig)

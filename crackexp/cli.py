@@ -21,25 +21,31 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from crackexp.config.help import register_help
 from crackexp.config.mistakes import validate
 from crackexp.config.options import conf_dir
 from crackexp.config.overrides import explain
-from crackexp.config.roots import Job
+from crackexp.config.settings import CommandConfig, JobConfig
 from crackexp.data.accounting import Account
 from crackexp.errors import ConfigError, UserError, refuse
 from crackexp.faults import explain_fault
 from crackexp.names import set_up_streams
 from crackexp.signals import answer, heed, listen, stops
 from crackexp.sweep.callback import closing, sweeping
-from crackexp.training.processes import leaving
+from crackexp.utils.distributed import abort_on_error
 
 Task = Callable[[DictConfig], float | None]
 VALUED = ("--cfg", "-c", "--info", "-i", "--package", "-p", "--config-dir", "-cd", "--config-name", "-cn")
 """Options of Hydra that the next word belongs to."""
 
 
-def run(task: Task, config_name: str) -> None:
+def run(task: Task, config_name: str, command: type[CommandConfig]) -> None:
     """Runs `task` on the config that the command line composes from ``conf/<config_name>.yaml``.
+
+    Args:
+        task: Takes the composed config.
+        config_name: The name of the config.
+        command: The keys and groups that it has.
 
     Exit status: 0 done, 1 crashed (with a traceback) or with failed cells in a sweep, 2 a mistake of the user's (with a
     sentence), 3 done but for files that were left out and may be images, 130 and 143 stopped by Ctrl-C and SIGTERM, 141
@@ -63,7 +69,8 @@ def run(task: Task, config_name: str) -> None:
     checks = {"name": {"_target_": f"{NameCheck.__module__}.{NameCheck.__name__}"}}
     ConfigStore.instance().store(group="hydra", name="config", node=HydraConf(callbacks=checks), provider="hydra")
     main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)
-    with leaving():
+    register_help(command)
+    with abort_on_error():
         _told(main, task)
 
 
@@ -81,7 +88,7 @@ class NameCheck(Callback):
         HydraConfig.instance().set_config(config)
         try:
             problems = (
-                validate(Job, {"task_name": config.task_name}, "", ["task_name"]) if "task_name" in config else []
+                validate(JobConfig, {"task_name": config.task_name}, "", ["task_name"]) if "task_name" in config else []
             )
         except OmegaConfBaseException as error:
             refuse(explain(error))

@@ -2,15 +2,37 @@
 
 import sys
 from pathlib import Path
+from typing import Annotated, ClassVar
 
 from omegaconf import DictConfig
+from pydantic import Field
 
 from crackexp.cli import overrides, run
 from crackexp.commands import this_command
 from crackexp.config.checking import check, instantiate
-from crackexp.config.roots import CompareRoot
-from crackexp.errors import ConfigError
+from crackexp.config.settings import JobConfig
+from crackexp.config.types import Level, Seed, Text
 from crackexp.files import write_text
+from crackexp.tracking.logger import require_store
+from crackexp.training.config import Compared
+
+
+class CompareConfig(JobConfig):
+    """The config of ``python -m crackexp.compare``."""
+
+    groups: ClassVar = ("paths", "tracking")
+    runs: Annotated[list[Text], Field(min_length=1)]
+    """The ids of sweeps and of runs; they are typed as words, without runs=."""
+    metric: Compared
+    """The metric that runs are compared by, on the test images that all of them share."""
+    level: Level
+    """The confidence of the intervals; claims are wrong at most at the rate 1 - level."""
+    resamples: Annotated[int, Field(ge=100, le=1_000_000)]
+    """The number of bootstrap resamples."""
+    seed: Seed
+    """The seed of the resampling."""
+    html: Text | None
+    """The file of the report; --html stands for comparison.html."""
 
 
 def compare(composed: DictConfig) -> None:
@@ -22,10 +44,9 @@ def compare(composed: DictConfig) -> None:
     Raises:
         UserError: a mistake in the config, unknown runs, or runs that were judged on different images.
     """
-    cfg = check(composed, CompareRoot)
-    if "uri" not in cfg.tracking:
-        raise ConfigError("Without a store there are no runs to compare. Type tracking=local. Received: tracking=none")
+    cfg = check(composed, CompareConfig)
     tracking = instantiate(cfg.tracking)
+    require_store(tracking, "Without a store there are no runs to compare")
 
     from crackexp.evaluation import comparison
     from crackexp.evaluation.figures.sweep import sweep_figures
@@ -60,4 +81,4 @@ def arguments(words: list[str]) -> list[str]:
 
 if __name__ == "__main__":
     sys.argv[1:] = arguments(sys.argv[1:])
-    run(compare, "compare")
+    run(compare, "compare", CompareConfig)

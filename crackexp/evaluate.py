@@ -1,14 +1,15 @@
 """Judges a logged model on a dataset: ``python -m crackexp.evaluate run=RUN dataset=NAME``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from omegaconf import DictConfig
 
 from crackexp.budget import TimeBudget
 from crackexp.cli import leave, run
 from crackexp.config.checking import check, instantiate
-from crackexp.config.roots import EvaluateRoot
+from crackexp.config.settings import JobConfig
+from crackexp.config.types import BatchSize, Seed, Text
 from crackexp.data.accounting import Account
 
 if TYPE_CHECKING:
@@ -16,6 +17,18 @@ if TYPE_CHECKING:
 
     from crackexp.data.augmentation import View
     from crackexp.data.index import ImageIndex
+
+
+class EvaluateConfig(JobConfig):
+    """The config of ``python -m crackexp.evaluate``."""
+
+    groups: ClassVar = ("paths", "dataset", "evaluation", "tracking")
+    run: Text
+    """A run id, models:/NAME/VERSION, models:/NAME@ALIAS, or models:/m-...."""
+    seed: Seed
+    """The seed of the bootstrap."""
+    batch_size: BatchSize | None
+    """The images that are computed at once; null for as many as are fastest."""
 
 
 def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, float]:
@@ -33,10 +46,10 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
     """
     account = Account() if account is None else account
     budget = TimeBudget()
-    cfg = check(composed, EvaluateRoot)
+    cfg = check(composed, EvaluateConfig)
 
     with budget.section("data"):
-        from crackexp.data.given_split import only_part
+        from crackexp.data.splits.given_split import only_part
         from crackexp.data.summary import account_report, others_report, seen_report
         from crackexp.other_sets import OtherSets
         from crackexp.reporting.terminal import print_config, print_plain, print_report
@@ -55,12 +68,12 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
         from crackexp.evaluation.calibration import Calibration
         from crackexp.evaluation.doubts import doubts_section
         from crackexp.evaluation.policy import FittedPolicy
+        from crackexp.inference.engine import computing
+        from crackexp.inference.explainer import Explainer
         from crackexp.judging import Judge, log_judgement
         from crackexp.opening import open_model
         from crackexp.reporting import Report
         from crackexp.tracking.runs import training_digests
-        from crackexp.training.explainer import Explainer
-        from crackexp.training.inference import computing
 
         logger = instantiate(cfg.tracking)
         output = Path(cfg.paths.output)
@@ -70,7 +83,7 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
         budget.watch_compilation()
         model = open_model(cfg, "run")
         index = index.judged_by(model.classes)
-        seen = training_digests(model.trained_in, cfg.tracking.get("uri"))
+        seen = training_digests(model.trained_in, logger.store)
         others.prepare(model.classes, seen or ())
         print_report(seen_report(dataset.name, index, seen))
         print_report(others_report(others.indexes, others.left_out))
@@ -112,4 +125,4 @@ def main(composed: DictConfig) -> float | None:
 
 
 if __name__ == "__main__":
-    run(main, "evaluate")
+    run(main, "evaluate", EvaluateConfig)

@@ -7,8 +7,24 @@ from omegaconf import DictConfig
 
 from crackexp.cli import leave, run
 from crackexp.config.checking import check
-from crackexp.config.roots import ExplainRoot
+from crackexp.config.settings import ModelConfig
+from crackexp.config.types import Inputs, Probability, Text
 from crackexp.data.accounting import Account
+
+
+class ExplainConfig(ModelConfig):
+    """The config of ``python -m crackexp.explain``."""
+
+    input: Inputs
+    """A file, a folder, a pattern, or a list of them; "-" reads names from standard input."""
+    out: Text
+    """The folder of report.html, explanations.csv and images/."""
+    target: Text | None
+    """The class to explain; null for damage, be it one class or several."""
+    layer: Text | None
+    """The layer whose feature maps are weighed; null for the last one with height and width."""
+    threshold: Probability | None
+    """The probability of a crack, or of damage, from which on it is one; null for the threshold of the model."""
 
 
 def explain(composed: DictConfig) -> Account:
@@ -23,18 +39,18 @@ def explain(composed: DictConfig) -> Account:
     Raises:
         UserError: a mistake in the config, the name of the model, a class or a layer, or nothing to read at all.
     """
-    cfg = check(composed, ExplainRoot)
+    cfg = check(composed, ExplainConfig)
 
-    from crackexp.prediction.inputs import named
+    from crackexp.predicting.inputs import named
 
     account = Account()
     inputs = named(cfg.input, sys.stdin, account)
 
     from crackexp.data.summary import account_report
     from crackexp.opening import open_model
-    from crackexp.prediction.explanations import Explanations
-    from crackexp.prediction.predictor import Predictor
-    from crackexp.prediction.tables import counts_text, writing
+    from crackexp.predicting.explanations import Explanations
+    from crackexp.predicting.predictor import Predictor
+    from crackexp.predicting.tables import counts_text, writing
     from crackexp.reporting import artifacts
     from crackexp.reporting.terminal import print_plain, print_report
 
@@ -60,4 +76,4 @@ def main(composed: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    run(main, "explain")
+    run(main, "explain", ExplainConfig)

@@ -1,12 +1,29 @@
 """Exports a logged model to files that other programs read: ``python -m crackexp.export model=MODEL``."""
 
 from pathlib import Path
+from typing import Annotated, ClassVar, Literal
 
 from omegaconf import DictConfig
+from pydantic import Field
 
 from crackexp.cli import run
 from crackexp.config.checking import check, instantiate
-from crackexp.config.roots import ExportRoot
+from crackexp.config.settings import JobConfig
+from crackexp.config.types import Distinct, Text
+
+
+class ExportConfig(JobConfig):
+    """The config of ``python -m crackexp.export``."""
+
+    groups: ClassVar = ("paths", "tracking")
+    model: Text
+    """A run id, models:/NAME/VERSION, models:/NAME@ALIAS, models:/m-..., or a folder that holds a logged model."""
+    formats: Annotated[list[Literal["onnx", "stablehlo", "keras", "h5"]], Field(min_length=1), Distinct]
+    """The formats to write."""
+    out: Text
+    """The folder that the files are written to."""
+    log: bool
+    """Whether the files are logged, as a child of the model's run."""
 
 
 def export(composed: DictConfig) -> None:
@@ -19,23 +36,23 @@ def export(composed: DictConfig) -> None:
         UserError: a mistake in the config or the name of the model, or a format that cannot hold the model; nothing
             is exported then.
     """
-    cfg = check(composed, ExportRoot)
+    cfg = check(composed, ExportConfig)
 
-    from crackexp.exchange.formats import check_exportable, check_folder, check_installed
+    from crackexp.exporting.formats import check_exportable, check_folder, check_installed
 
     check_folder(cfg.out)
     check_installed(cfg.formats)
 
     from crackexp import report
+    from crackexp.inference.compilation import use_cpu
     from crackexp.opening import open_model
-    from crackexp.training.programs import use_cpu
 
     use_cpu()
     model = open_model(cfg)
     check_exportable(model.classifier, cfg.formats)
 
-    from crackexp.exchange.card import CARD
-    from crackexp.exchange.exporter import export_model, export_report
+    from crackexp.exporting.card import CARD
+    from crackexp.exporting.exporter import export_model, export_report
     from crackexp.reporting.terminal import print_plain, print_report
 
     exported = export_model(model, cfg.formats, Path(cfg.out))
@@ -50,4 +67,4 @@ def export(composed: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    run(export, "export")
+    run(export, "export", ExportConfig)

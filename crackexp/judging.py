@@ -11,9 +11,9 @@ from crackexp import report
 from crackexp.csv_text import csv_text
 from crackexp.data.augmentation import View
 from crackexp.data.corruptions import corruptions
-from crackexp.data.decode import load_image
+from crackexp.data.images.decode import load_image
+from crackexp.data.images.pixels import resize
 from crackexp.data.index import ImageIndex
-from crackexp.data.pixels import resize
 from crackexp.evaluation import figures
 from crackexp.evaluation.doubts import WARNING_TAG, calibration_doubt, doubts_of, doubts_section
 from crackexp.evaluation.policy import FittedPolicy, decisions_text, judge_decisions
@@ -30,7 +30,7 @@ from crackexp.evaluation.sets import (
 )
 from crackexp.reporting import Report
 from crackexp.reporting.markdown import markdown
-from crackexp.tracking.logger import NoLogger
+from crackexp.tracking.logger import Logger
 
 Predict = Callable[[ImageIndex, str, View | None], np.ndarray]
 """Returns the probabilities, (n, c) float32, of the images of an index, plain or as a view shows them."""
@@ -188,7 +188,7 @@ class Judge:
 
 
 def log_judgement(
-    logger: NoLogger,
+    logger: Logger,
     judgement: Judgement,
     doubts: Sequence[str],
     settings: DictConfig,

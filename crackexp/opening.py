@@ -4,8 +4,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from crackexp.config.checking import instantiate
+from crackexp.inference.compilation import keep_programs, set_precision
 from crackexp.tracking.models import LoggedModel, load
-from crackexp.training.programs import keep_programs, set_precision
 
 
 def open_model(cfg: DictConfig, key: str = "model") -> LoggedModel:
@@ -16,4 +17,4 @@ def open_model(cfg: DictConfig, key: str = "model") -> LoggedModel:
     """
     set_precision("float32")
     keep_programs(Path(cfg.paths.cache))
-    return load(cfg[key], cfg.tracking.get("uri"), key)
+    return load(cfg[key], instantiate(cfg.tracking).store, key)

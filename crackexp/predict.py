@@ -2,13 +2,26 @@
 
 import sys
 from pathlib import Path
+from typing import Annotated
 
 from omegaconf import DictConfig
 
 from crackexp.cli import leave, run
 from crackexp.config.checking import check
-from crackexp.config.roots import PredictRoot
+from crackexp.config.settings import ModelConfig
+from crackexp.config.types import Inputs, Probability, text_ending
 from crackexp.data.accounting import Account
+
+
+class PredictConfig(ModelConfig):
+    """The config of ``python -m crackexp.predict``."""
+
+    input: Inputs
+    """A file, a folder, a pattern, or a list of them; "-" reads names from standard input."""
+    out: Annotated[str, text_ending(".csv", ".jsonl", ".parquet")]
+    """The file of the table: .csv, .parquet or .jsonl."""
+    threshold: Probability | None
+    """The probability of a crack, or of damage, from which on it is one; null for the threshold of the model."""
 
 
 def predict(composed: DictConfig) -> Account:
@@ -23,17 +36,17 @@ def predict(composed: DictConfig) -> Account:
     Raises:
         UserError: a mistake in the config or the name of the model, or nothing to read at all.
     """
-    cfg = check(composed, PredictRoot)
+    cfg = check(composed, PredictConfig)
 
-    from crackexp.prediction.inputs import named
+    from crackexp.predicting.inputs import named
 
     account = Account()
     inputs = named(cfg.input, sys.stdin, account)
 
     from crackexp.data.summary import account_report
     from crackexp.opening import open_model
-    from crackexp.prediction.predictor import Predictor
-    from crackexp.prediction.tables import counts_text, writing
+    from crackexp.predicting.predictor import Predictor
+    from crackexp.predicting.tables import counts_text, writing
     from crackexp.reporting.terminal import print_plain, print_report
 
     predictor = Predictor(open_model(cfg), cfg.threshold, cfg.batch_size, account=account)
@@ -51,4 +64,4 @@ def main(composed: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    run(main, "predict")
+    run(main, "predict", PredictConfig)

@@ -17,10 +17,10 @@ from crackexp.config.overrides import task_overrides
 from crackexp.csv_text import csv_text
 from crackexp.data.accounting import Account
 from crackexp.data.datamodule import DataModule
-from crackexp.data.decode import load_image
+from crackexp.data.images.decode import load_image
+from crackexp.data.images.pixels import resize
 from crackexp.data.index import ImageIndex
-from crackexp.data.leaks import Leaks
-from crackexp.data.pixels import resize
+from crackexp.data.splits.leaks import Leaks
 from crackexp.evaluation.figures import reliability_diagram
 from crackexp.evaluation.policy import FittedPolicy
 from crackexp.evaluation.report import (
@@ -38,9 +38,9 @@ from crackexp.reporting import Column, Report, Section, Table, figures
 from crackexp.result import RESULT, RunResult
 from crackexp.seeds import generator
 from crackexp.tracking.environment import git_state, hardware, packages
-from crackexp.tracking.logger import NoLogger
+from crackexp.tracking.logger import Logger
+from crackexp.training.history import TrainingHistory
 from crackexp.training.module import CrackModule
-from crackexp.training.trainer import FrozenTrainer
 
 if TYPE_CHECKING:
     from crackexp.judging import Judged
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 GRID = 9
 
 
-def log_run(logger: NoLogger, cfg: DictConfig, levels: Mapping[str, Any] | None = None) -> None:
+def log_run(logger: Logger, cfg: DictConfig, levels: Mapping[str, Any] | None = None) -> None:
     """Logs config, overrides, code, packages and machine.
 
     Files in the run's own folder are no params: they would tell any two runs apart.
@@ -75,7 +75,7 @@ def log_run(logger: NoLogger, cfg: DictConfig, levels: Mapping[str, Any] | None 
     logger.set_tags(tags)
 
 
-def log_data(logger: NoLogger, datamodule: DataModule) -> None:
+def log_data(logger: Logger, datamodule: DataModule) -> None:
     """Logs the datasets with their digests, the split, sample images and the views of one of them."""
     log_dataset(logger, datamodule.dataset.name, datamodule.index, "training")
     for mixed in datamodule.mix:
@@ -100,21 +100,21 @@ def log_data(logger: NoLogger, datamodule: DataModule) -> None:
     logger.log_figure(figures.augmentation_grid(np.stack(views)), "data/augmentations.png")
 
 
-def log_others(logger: NoLogger, others: Mapping[str, ImageIndex], left_out: Mapping[str, int]) -> None:
+def log_others(logger: Logger, others: Mapping[str, ImageIndex], left_out: Mapping[str, int]) -> None:
     """Logs the other datasets that the run is judged on, and how many images were left out of each."""
     for name, index in others.items():
         log_dataset(logger, name, index, "evaluation")
         logger.log_params({f"data.also.{name}.images": len(index), f"data.also.{name}.left_out": left_out[name]})
 
 
-def log_account(logger: NoLogger, account: Account) -> None:
+def log_account(logger: Logger, account: Account) -> None:
     """Logs how many files were used, left out, doubted and ignored, and a table of those left out and doubted."""
     logger.log_params({f"data.files_{name}": count for name, count in account.counts.items()})
     if account.left_out or account.doubts:
         logger.log_text(csv_text(account.table()), "data/files.csv")
 
 
-def log_leaks(logger: NoLogger, leaks: Leaks) -> None:
+def log_leaks(logger: Logger, leaks: Leaks) -> None:
     """Logs how many test images training has seen, and which."""
     counts = {"data.test_copies_in_train": leaks.copies, "data.test_photos_in_train": leaks.photos}
     logger.log_params({name: count for name, count in counts.items() if count is not None})
@@ -123,7 +123,7 @@ def log_leaks(logger: NoLogger, leaks: Leaks) -> None:
     logger.log_text(csv_text(table), "data/leaks.csv")
 
 
-def log_dataset(logger: NoLogger, name: str, index: ImageIndex, context: str) -> None:
+def log_dataset(logger: Logger, name: str, index: ImageIndex, context: str) -> None:
     """Logs which images were used, and what for."""
     counts = np.bincount(index.labels, minlength=len(index.class_names))
     profile = {
@@ -134,7 +134,7 @@ def log_dataset(logger: NoLogger, name: str, index: ImageIndex, context: str) ->
     logger.log_dataset(name, index.root, index.fingerprint, profile, context)
 
 
-def log_network(logger: NoLogger, module: CrackModule) -> None:
+def log_network(logger: Logger, module: CrackModule) -> None:
     """Logs the summary and the picture of the network, and its sizes."""
     text = StringIO()
     module.classifier.summary(line_length=100, print_fn=lambda line: text.write(f"{line}\n"), show_trainable=True)
@@ -160,9 +160,9 @@ def log_network(logger: NoLogger, module: CrackModule) -> None:
     )
 
 
-def log_training(logger: NoLogger, trainer: FrozenTrainer) -> None:
+def log_training(logger: Logger, history: TrainingHistory) -> None:
     """Logs the training curves."""
-    figure = figures.training_curves(trainer.history, trainer.before, trainer.phases)
+    figure = figures.training_curves(history.metrics, history.before, history.phases)
     logger.log_figure(figure, "training/curves.png")
 
 
@@ -177,7 +177,7 @@ def named_metrics(prefix: str, scores: Mapping[str, Interval]) -> dict[str, floa
 
 
 def log_predictions(
-    logger: NoLogger,
+    logger: Logger,
     judged: "Judged",
     policy: FittedPolicy,
     settings: DictConfig,
@@ -233,7 +233,7 @@ def log_predictions(
 
 
 def log_model(
-    logger: NoLogger, cfg: DictConfig, module: CrackModule, datamodule: DataModule, policy: FittedPolicy
+    logger: Logger, cfg: DictConfig, module: CrackModule, datamodule: DataModule, policy: FittedPolicy
 ) -> str | None:
     """Logs the whole classifier, calibrated, with what a user of it must know, and returns its URI."""
     index, calibration = datamodule.index, policy.calibration
@@ -268,7 +268,7 @@ def time_report(seconds: Mapping[str, float]) -> Report:
     return Report("Time", [Section("Time", tables=[Table(columns)])])
 
 
-def where_text(logger: NoLogger, output: Path, model_uri: str | None, verdict: str | None = None) -> str:
+def where_text(logger: Logger, output: Path, model_uri: str | None, verdict: str | None = None) -> str:
     """Returns lines that say where a run lies, what became of its model in the registry, and what to type next."""
     lines = [f"Output      {output}", *logger.where()]
     if model_uri:
@@ -286,7 +286,7 @@ def write_config(folder: Path, cfg: DictConfig) -> None:
 
 def write_result(
     folder: Path,
-    logger: NoLogger,
+    logger: Logger,
     model_uri: str | None,
     metrics: Mapping[str, float],
     seconds: Mapping[str, float],

@@ -13,15 +13,16 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from crackexp.commands import next_command, typed
-from crackexp.config.checking import check, check_part
+from crackexp.config.checking import check, check_part, instantiate
 from crackexp.config.contracts import require_trusted
-from crackexp.config.roots import TrainRoot
 from crackexp.errors import ConfigError, UserError
+from crackexp.tracking.logger import require_store
 from crackexp.tracking.uri import database_file
+from crackexp.training.config import TrainConfig
 
 if TYPE_CHECKING:
-    from crackexp.tracking.logger import NoLogger
-    from crackexp.training.state import TrainingStates
+    from crackexp.tracking.logger import Logger
+    from crackexp.training.checkpoint import Checkpointer
 
 STORE = ("tracking", "tracking.uri", "paths.root")
 """Overrides that say where the store is: all that a resumed run takes from the command line."""
@@ -42,13 +43,10 @@ def own_config(cfg: DictConfig) -> DictConfig:
     if run_id is None:
         return cfg
     require_alone(cfg)
-    if "uri" not in cfg.tracking:
-        raise ConfigError(
-            f"Without a tracking store no run is kept. Leave out tracking=none. Received: resume={run_id}"
-        )
+    store = require_store(instantiate(cfg.tracking), "Without a tracking store there is no run to resume")
     from crackexp.tracking.runs import find_run
 
-    run = find_run(run_id, cfg.tracking.uri)
+    run = find_run(run_id, store)
     if run.status == "FINISHED":
         raise ConfigError(f"The run has finished; there is nothing to resume. Received: resume={run_id}")
     own = _stored(run.config)
@@ -57,10 +55,9 @@ def own_config(cfg: DictConfig) -> DictConfig:
             "The run is no training run, or it was interrupted before it had logged its config. Type the command that "
             f"began it. Received: resume={run_id}"
         )
-    check_part(own, TrainRoot, ("paths", "tracking"))
-    if "uri" in own.tracking:
-        own = _moved(own, cfg.tracking.uri)
-    own = check(own, TrainRoot)
+    check_part(own, TrainConfig, ("paths", "tracking"))
+    require_trusted({"tracking": OmegaConf.to_container(own.tracking, resolve=True)})
+    own = check(_moved(own, store), TrainConfig)
     require_trusted(OmegaConf.to_container(own))
     if run.status == "RUNNING" and not (Path(own.paths.cache) / "states" / run_id).is_dir():
         raise ConfigError(
@@ -99,8 +96,11 @@ def _moved(own: DictConfig, uri: str) -> DictConfig:
     Where the project was copied or moved, what the run named below its old root is looked for and written below the new
     one, so that a copy never touches the original.
     """
-    begun_in, found_in = database_file(own.tracking.uri), database_file(uri)
-    own.tracking.uri = uri
+    before = instantiate(own.tracking).store
+    if before is None:
+        return own
+    begun_in, found_in = database_file(before), database_file(uri)
+    own.tracking = _replaced(OmegaConf.to_container(own.tracking, resolve=True), before, uri)
     begun_in = begun_in and Path(own.paths.root, begun_in)
     if not begun_in or not found_in or not begun_in.is_relative_to(own.paths.root):
         return own
@@ -122,10 +122,10 @@ def _replaced(value: Any, old: str, new: str) -> Any:
 
 
 @contextlib.contextmanager
-def resumable(states: "TrainingStates", logger: "NoLogger") -> Iterator[None]:
-    """Holds the saved states of the open run for the `with` block; says how to resume it where the block breaks off."""
-    with states.of(logger.run_id):
-        if states.changed:
+def resumable(checkpointer: "Checkpointer", logger: "Logger") -> Iterator[None]:
+    """Holds the checkpoints of the open run for the `with` block; says how to resume it where the block breaks off."""
+    with checkpointer.open(logger.run_id):
+        if checkpointer.code_changed:
             _log.warning("The code, its libraries or the devices are not those that the run began with.")
             logger.set_tags({"resume.changed": "true", "cell.id": ""})
         try:

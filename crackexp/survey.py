@@ -7,8 +7,26 @@ from omegaconf import DictConfig
 
 from crackexp.cli import leave, run
 from crackexp.config.checking import check, instantiate
-from crackexp.config.roots import SurveyRoot
+from crackexp.config.settings import ModelConfig, Tile
+from crackexp.config.types import Inputs, MmPerPx, PhotoThreshold, Text
 from crackexp.data.accounting import Account
+
+
+class SurveyConfig(ModelConfig):
+    """The config of ``python -m crackexp.survey``."""
+
+    input: Inputs
+    """A file, a folder, a pattern, or a list of them; "-" reads names from standard input."""
+    out: Text
+    """The folder of report.html, photos.csv and photos/."""
+    tile: Tile
+    """The tiles that a photo is cut into."""
+    threshold: PhotoThreshold | None
+    """The probability of a crack, or of damage, from which on it is one; null for the threshold of the model."""
+    mm_per_px: MmPerPx | None
+    """The millimetres of the wall that a pixel of the photos shows; lengths are then told in millimetres too."""
+    gps: bool
+    """Whether the places are told where photos were taken, as far as their files know."""
 
 
 def survey(composed: DictConfig) -> Account:
@@ -23,23 +41,23 @@ def survey(composed: DictConfig) -> Account:
     Raises:
         UserError: a mistake in the config or the name of the model, or nothing to read at all.
     """
-    cfg = check(composed, SurveyRoot)
+    cfg = check(composed, SurveyConfig)
 
-    from crackexp.prediction.inputs import named
+    from crackexp.predicting.inputs import named
 
     account = Account()
     inputs = named(cfg.input, sys.stdin, account)
 
     from crackexp import report
-    from crackexp.data.decode import ImageError
+    from crackexp.data.images.decode import ImageError
     from crackexp.data.summary import account_report
     from crackexp.opening import open_model
-    from crackexp.prediction.survey_report import Survey
-    from crackexp.prediction.surveyor import Surveyor
-    from crackexp.prediction.tiles import Tiling
     from crackexp.progress import of_one, progress
     from crackexp.reporting import artifacts
     from crackexp.reporting.terminal import print_plain, print_report
+    from crackexp.surveying.survey_report import Survey
+    from crackexp.surveying.surveyor import Surveyor
+    from crackexp.surveying.tiles import Tiling
 
     model = open_model(cfg)
     tiling = Tiling(round(cfg.tile.size * cfg.tile.scale), cfg.tile.overlap)
@@ -77,4 +95,4 @@ def main(composed: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    run(main, "survey")
+    run(main, "survey", SurveyConfig)

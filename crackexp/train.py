@@ -7,13 +7,12 @@ from omegaconf import DictConfig
 from crackexp.budget import TimeBudget
 from crackexp.cli import leave, run
 from crackexp.config.checking import check, instantiate, listed
-from crackexp.config.contracts import require_all_kept
-from crackexp.config.roots import TrainRoot
 from crackexp.data.accounting import Account
 from crackexp.resume import own_config, resumable
 from crackexp.sweep import cell
 from crackexp.sweep.identity import cell_id
-from crackexp.training.processes import apart, is_first, join_processes
+from crackexp.training.config import TrainConfig
+from crackexp.utils.distributed import initialize_distributed, is_first_process, with_own_output
 
 
 def train(composed: DictConfig, account: Account | None = None) -> dict[str, float]:
@@ -31,25 +30,29 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     """
     account = Account() if account is None else account
     budget = TimeBudget()
-    checked = check(composed, TrainRoot)
-    join_processes()
-    cfg = apart(own_config(checked))
+    checked = check(composed, TrainConfig)
+    initialize_distributed()
+    cfg = with_own_output(own_config(checked))
 
-    with budget.section("data"):
+    with budget.section("imports"):  # after the check, since Keras takes seconds to import
+        from crackexp.data.auxiliary import Mixed
         from crackexp.data.datamodule import DataModule
-        from crackexp.data.folder import require_places
-        from crackexp.data.mix import Mixed
+        from crackexp.data.sources.folder import require_places
         from crackexp.data.summary import account_report, data_report, others_report
         from crackexp.other_sets import OtherSets
         from crackexp.reporting.terminal import print_config, print_plain, print_report
+        from crackexp.training.parts import build_parts
 
+        parts = build_parts(cfg)
+
+    with budget.section("data"):
         print_config(cfg)
         others = OtherSets(cfg)
         require_places(cfg.mix, "mix")
         datamodule = DataModule(
-            dataset=instantiate(cfg.dataset),
-            split=instantiate(cfg.split),
-            augmentation=instantiate(cfg.augmentation),
+            dataset=parts.dataset,
+            split=parts.split,
+            augmentation=parts.augmentation,
             image_size=cfg.image_size,
             batch_size=cfg.batch_size,
             seed=cfg.seed,
@@ -61,8 +64,7 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
         datamodule.setup()
         classes = datamodule.index.classes
         others.prepare(classes, datamodule.seen)
-        policy = instantiate(cfg.policy)
-        policy.require_enough(datamodule.val.damaged, classes.defect)
+        parts.policy.require_enough(datamodule.val.damaged, classes.defect)
         print_report(data_report(datamodule))
         print_report(others_report(others.indexes, others.left_out))
         account.add(others.account)
@@ -80,26 +82,23 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
         from crackexp.reporting import Report
         from crackexp.tracking.logger import NoLogger
         from crackexp.training.build import build_module, profiled
-        from crackexp.training.state import TrainingStates
+        from crackexp.training.checkpoint import Checkpointer
 
-        require_all_kept(cfg)
-        trainer = instantiate(cfg.trainer)
-        logger = instantiate(cfg.tracking) if is_first() else NoLogger()
+        trainer, policy = parts.trainer, parts.policy
+        logger = parts.tracking if is_first_process() else NoLogger()
         report.write_config(output, cfg)
 
     with budget.section("model"):
-        states = TrainingStates(cfg.paths.cache, checked.resume, datamodule.fingerprint, identity)
-        trainer.setup(budget)
-        module = build_module(cfg, classes)
-        trainer.prepare(module, datamodule)
+        checkpointer = Checkpointer(cfg.paths.cache, checked.resume, datamodule.fingerprint, identity)
+        module = trainer.setup(lambda: build_module(parts, cfg, classes), datamodule, budget)
         if policy.temperature:
             check_calibratable(module.head, "policy.temperature=true")
         callbacks = [instantiate(callback) for callback in cfg.callbacks.values() if callback]
 
     tags = dict.fromkeys(cfg.tags, "true") | {"cell.id": identity, **this.tags}
     name = this.name or run_name(cfg)
-    with logger.run(name, tags, this.parent, run_id=checked.resume), resumable(states, logger):
-        if not states.saved:
+    with logger.run(name, tags, this.parent, run_id=checked.resume), resumable(checkpointer, logger):
+        if not checkpointer.restored:
             with budget.section("logging"):
                 report.log_run(logger, cfg, this.levels)
                 report.log_data(logger, datamodule)
@@ -107,33 +106,33 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
                 report.log_account(logger, account)
                 report.log_network(logger, module)
         with budget.section("fit"), profiled(cfg.profile):
-            trainer.fit(callbacks, logger.log_metrics, states)
+            history = trainer.fit(callbacks, logger.log_metrics, checkpointer)
         with budget.section("evaluate"):
             val, said = datamodule.val, trainer.predict(datamodule.val, "val")
             final = module.score(val.labels, said)
             deciding = policy.fit(val.labels, said, classes)
             judge = Judge(cfg.evaluation, cfg.seed, cfg.image_size, trainer.predict, deciding)
             judgement = judge(f"{cfg.dataset.name}, test", datamodule.test, others.indexes)
-            before = trainer.before.get("val/accuracy_before")
+            before = history.before.get("val/accuracy_before")
             doubts = [*training_doubt(before, final["accuracy"]), *judgement.doubts]
         with budget.section("logging"):
-            report.log_training(logger, trainer)
+            report.log_training(logger, history)
             logger.log_metrics(deciding.metrics())
             log_judgement(logger, judgement, doubts, cfg.evaluation, cfg.image_size, trainer.explain)
             model_uri = report.log_model(logger, cfg, module, datamodule, deciding)
-        times = trainer.speed() | {f"time/{k}_seconds": v for k, v in budget.summary().items()}
+        times = trainer.timings() | {f"time/{k}_seconds": v for k, v in budget.summary().items()}
         logger.log_metrics(times)
-        metrics = {f"train/{name}": trainer.history[name][-1] for name in ("loss", "accuracy")}
-        metrics |= {f"val/{name}": value for name, value in final.items()} | trainer.before
+        metrics = {f"train/{name}": history.metrics[name][-1] for name in ("loss", "accuracy")}
+        metrics |= {f"val/{name}": value for name, value in final.items()} | history.before
         metrics |= deciding.metrics() | judgement.metrics() | times
         report.write_result(output, logger, model_uri, metrics, budget.summary())
         verdict = None
-        if cfg.register:
+        if cfg.register and logger.store:
             from crackexp.tracking.registry import register_run
 
             verdict = register_run(logger, cfg.register, cfg.sweep.metric, cfg.sweep.level)
 
-    states.remove()
+    checkpointer.remove()
     print_judgement("Test", judgement, cfg.evaluation.level)
     print_report(report.time_report(budget.summary()))
     print_plain(report.where_text(logger, output, model_uri, verdict))
@@ -158,4 +157,4 @@ def main(composed: DictConfig) -> float | None:
 
 
 if __name__ == "__main__":
-    run(main, "train")
+    run(main, "train", TrainConfig)

@@ -2,14 +2,25 @@
 
 import os
 import sys
+from typing import Annotated, ClassVar
 
 from omegaconf import DictConfig
+from pydantic import Field
 
 from crackexp.cli import run
-from crackexp.config.checking import check
-from crackexp.config.roots import UiRoot
+from crackexp.config.checking import check, instantiate
+from crackexp.config.settings import CommandConfig
 from crackexp.errors import ConfigError
+from crackexp.tracking.logger import require_store
 from crackexp.tracking.uri import ui_words
+
+
+class UiConfig(CommandConfig):
+    """The config of ``python -m crackexp.ui``."""
+
+    groups: ClassVar = ("paths", "tracking")
+    port: Annotated[int, Field(ge=1, le=65535)]
+    """The port of 127.0.0.1 to listen at."""
 
 
 def ui(composed: DictConfig) -> None:
@@ -21,10 +32,8 @@ def ui(composed: DictConfig) -> None:
     Raises:
         UserError: a mistake in the config, or a store that cannot be used.
     """
-    cfg = check(composed, UiRoot)
-    uri = cfg.tracking.get("uri")
-    if uri is None:
-        raise ConfigError("Without a store there is nothing to show. Type tracking=local. Received: tracking=none")
+    cfg = check(composed, UiConfig)
+    uri = require_store(instantiate(cfg.tracking), "Without a store there is nothing to show")
     if uri.startswith("http"):
         raise ConfigError(f"A tracking server shows its own pages. Open {uri} Received: tracking.uri={uri}")
     from crackexp.tracking.store import connect
@@ -35,4 +44,4 @@ def ui(composed: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    run(ui, "ui")
+    run(ui, "ui", UiConfig)

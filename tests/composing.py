@@ -1,15 +1,18 @@
 """Command lines composed and checked in this process, as `crackexp.cli` does, without the command behind them."""
 
+from importlib import import_module
+
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from crackexp.config import roots
 from crackexp.config.checking import check
 from crackexp.config.options import conf_dir
 from crackexp.config.overrides import explain
+from crackexp.config.settings import CommandConfig
 from crackexp.errors import UserError
+from crackexp.training.parts import build_parts
 
 NEEDS = {
     "evaluate": ["run=abc"],
@@ -22,7 +25,10 @@ NEEDS = {
     "export": ["model=abc"],
 }
 """What a command wants typed, by the name of its config."""
-ROOTS = {file.stem: getattr(roots, f"{file.stem.title()}Root") for file in sorted(conf_dir().glob("*.yaml"))}
+ROOTS: dict[str, type[CommandConfig]] = {
+    name: getattr(import_module(f"crackexp.{name}"), f"{name.title()}Config")
+    for name in sorted(file.stem for file in conf_dir().glob("*.yaml"))
+}
 
 
 def outcome(name: str, overrides: list[str]) -> DictConfig | str:
@@ -54,6 +60,9 @@ def _checked(name: str, overrides: list[str]) -> DictConfig | str:
         if OmegaConf.is_dict(cfg.get("paths")):
             cfg.paths.output = "output"
     try:
-        return check(cfg, ROOTS[name])
+        checked = check(cfg, ROOTS[name])
+        if name == "train":
+            build_parts(checked)
+        return checked
     except UserError as error:
         return str(error)

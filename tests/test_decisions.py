@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from crackexp.data.images.windows import WholePhoto
 from crackexp.data.index import ImageIndex
-from crackexp.data.windows import WholePhoto
 from crackexp.decisions import CRACK, DAMAGE, Classes, Thresholds
 from crackexp.errors import DataError
 from crackexp.evaluation.policy import Policy
@@ -17,14 +17,14 @@ from crackexp.evaluation.report import decisions_table, predictions_table
 from crackexp.models.backbone import SmallCNN
 from crackexp.models.classifier import build_classifier
 from crackexp.models.gradcam import GradCam
-from crackexp.models.heads import CellHead, build_head
-from crackexp.page.session import Limits, Session, develop, photo_table
-from crackexp.prediction.inputs import Input
-from crackexp.prediction.predictor import Predictor
-from crackexp.prediction.surveyor import Surveyor
-from crackexp.prediction.tiles import Tiling
+from crackexp.models.heads import MultipleInstanceHead, build_head
+from crackexp.predicting.inputs import Input
+from crackexp.predicting.predictor import Predictor
+from crackexp.surveying.surveyor import Surveyor
+from crackexp.surveying.tiles import Tiling
 from crackexp.tracking.models import LoggedModel
-from tests.prediction.conftest import classifier
+from crackexp.web.session import Limits, Session, develop, photo_table
+from tests.predicting.conftest import classifier
 
 __all__ = ["classifier"]
 
@@ -114,7 +114,7 @@ def test_classes_of_another_dataset_are_matched_merged_or_refused() -> None:
 
 
 def test_places_are_judged_against_a_class_that_is_sound() -> None:
-    head = CellHead(4, 0.0).build((2, 2, 3), 4, [0, 1, 3], seed=0)
+    head = MultipleInstanceHead(4, 0.0).build((2, 2, 3), 4, [0, 1, 3], seed=0)
     np.testing.assert_array_equal(head.get_layer("place_log_odds").scale, [1, 1, 0, 1])
 
 

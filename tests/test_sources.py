@@ -13,10 +13,10 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from crackexp.data.augmentation import Augmentation
 from crackexp.data.transforms import RandomFlip
+from crackexp.embeddings.embedder import Embedder
 from crackexp.models.backbone import SmallCNN
 from crackexp.sources import digest_of, source_digest
 from crackexp.train import train
-from crackexp.training.embeddings import Embedder
 from tests.conftest import TINY
 
 Write = Callable[[str, str], Any]

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator
 import pandas as pd
 
 from crackexp.auditing.findings import Audit, Finding
-from crackexp.data.decode import load_image
+from crackexp.data.images.decode import load_image
 from crackexp.data.index import ImageIndex
 from crackexp.names import visible
 from crackexp.reporting import Card, Column, Gallery, Picture, Report, Section, Table
 from crackexp.reporting.artifacts import SIDE
-from crackexp.reporting.pictures import shrunk
+from crackexp.utils.pictures import shrink
 
 EXTREMES = 4
 """Images of each extreme of light and sharpness that are shown."""
@@ -88,7 +88,7 @@ def _galleries(index: ImageIndex, audit: Audit, shown: int) -> Iterator[Section]
     def pictured(card: Card) -> Card:
         """Returns a card with the pixels of its files, and their names as its last line."""
         files = [picture.alt for picture in card.pictures]
-        pictures = [Picture(shrunk(load_image(index.path(row_of[file])), SIDE), file) for file in files]
+        pictures = [Picture(shrink(load_image(index.path(row_of[file])), SIDE), file) for file in files]
         return Card(pictures, card.title, [*card.details, ", ".join(files)])
 
     pairs, images = audit.pairs, audit.images

@@ -8,11 +8,10 @@ import pandas as pd
 from crackexp.auditing.labels import distances, far_out, out_of_fold, suspects
 from crackexp.data.accounting import DOUBTED, LEFT_OUT
 from crackexp.data.duplicates import IDENTICAL, Duplicates
-from crackexp.data.grouped_split import together
-from crackexp.data.index import ImageIndex
-from crackexp.data.parts import PARTS
-from crackexp.data.split import apart
-from crackexp.data.split_folder import Split
+from crackexp.data.index import PARTS, ImageIndex
+from crackexp.data.splits.grouped_split import together
+from crackexp.data.splits.ratio_split import apart
+from crackexp.data.splits.split_folder import Split
 from crackexp.data.thumbnails import Thumbnails
 from crackexp.names import visible
 

@@ -11,25 +11,28 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import create_model
 
-from crackexp.config import callback_schema, schema
+from crackexp.config import twins
 from crackexp.config.consistency import check_across, check_place
-from crackexp.config.contracts import require_kept
+from crackexp.config.contracts import CONTRACTS, require_kept
 from crackexp.config.mistakes import source, validate
-from crackexp.config.options import compose_listed, suggest, typed
+from crackexp.config.options import compose_listed, packaged_targets, suggest, typed
 from crackexp.config.overrides import sentence
-from crackexp.config.roots import Root
-from crackexp.config.types import OwnNode, Strict
+from crackexp.config.renamed import with_current_names
+from crackexp.config.schema import schema_of
+from crackexp.config.settings import LISTED, SETTINGS, CommandConfig
+from crackexp.config.signature import signature_of
+from crackexp.config.types import Strict
 from crackexp.errors import ConfigError, UserError, about
 
 
-def check(cfg: DictConfig, root: type[Root]) -> DictConfig:
+def check(cfg: DictConfig, root: type[CommandConfig]) -> DictConfig:
     """Resolves every interpolation of `cfg` once and checks it whole.
 
-    The items of lists of options, `schema.LISTED`, become ``{OPTION: {key: value}}`` with all keys of the option.
+    The items of lists of options, `LISTED`, become ``{OPTION: {key: value}}`` with all keys of the option.
 
     Args:
         cfg: what Hydra composed, with the scalars and the groups of `root`.
-        root: schema of the scalars at the top, such as `roots.TrainRoot`.
+        root: The keys and groups of the command, such as `crackexp.training.config.TrainConfig`.
 
     Returns:
         The resolved config, read-only.
@@ -39,8 +42,8 @@ def check(cfg: DictConfig, root: type[Root]) -> DictConfig:
     """
     if problems := _check_choices(cfg, root, root.groups):
         raise ConfigError("\n".join(problems))
-    values = _resolve(compose_listed(cfg))
-    problems = [problem for path in schema.LISTED for problem in _check_listed(path, values)]
+    values = with_current_names(_resolve(compose_listed(cfg)))
+    problems = [problem for path in LISTED for problem in _check_listed(path, values)]
     problems += _check_scalars(root, values)
     for group in root.groups:
         if group in values:
@@ -53,7 +56,7 @@ def check(cfg: DictConfig, root: type[Root]) -> DictConfig:
     return checked
 
 
-def check_part(cfg: DictConfig, root: type[Root], keys: Iterable[str]) -> None:
+def check_part(cfg: DictConfig, root: type[CommandConfig], keys: Iterable[str]) -> None:
     """Checks some of the keys and groups at the top of `cfg`, of which others may have no value yet.
 
     Raises:
@@ -63,7 +66,7 @@ def check_part(cfg: DictConfig, root: type[Root], keys: Iterable[str]) -> None:
     problems = _check_choices(cfg, root, sorted(keys & set(root.groups)))
     if not problems:
         try:
-            values: dict[str, Any] = {**_raw(cfg), **{key: _plain(cfg[key]) for key in keys}}
+            values: dict[str, Any] = with_current_names({**_raw(cfg), **{key: _plain(cfg[key]) for key in keys}})
         except OmegaConfBaseException as error:
             raise _unresolved(error) from error
         if isinstance(values.get("paths"), dict):
@@ -88,7 +91,7 @@ def instantiate(node: Any, place: str | None = None, **kwargs: Any) -> Any:
             what a UserError inside it says.
     """
     path = place or node._get_full_key(None)
-    group = "dataset" if path.startswith(tuple(schema.LISTED)) else path.partition(".")[0]
+    group = _group(path)
     plain = _plain(node)
     require_kept(plain, group, path)
     try:
@@ -114,7 +117,7 @@ def listed(cfg: DictConfig, path: str) -> list[tuple[Any, dict[str, Any]]]:
     Raises:
         ConfigError: see `instantiate`.
     """
-    beside = schema.LISTED[path].model_fields
+    beside = LISTED[path].model_fields
     built = []
     for option, node in [pair for item in OmegaConf.select(cfg, path) for pair in item.items()]:
         own = OmegaConf.create({key: value for key, value in node.items() if key not in beside})
@@ -123,11 +126,11 @@ def listed(cfg: DictConfig, path: str) -> list[tuple[Any, dict[str, Any]]]:
     return built
 
 
-def _check_choices(cfg: DictConfig, root: type[Root], groups: Iterable[str]) -> list[str]:
+def _check_choices(cfg: DictConfig, root: type[CommandConfig], groups: Iterable[str]) -> list[str]:
     """Returns which of `groups` are needed and not chosen, and which are chosen though `root` does not take them."""
     raw = _raw(cfg)
     missing = [group for group in groups if group not in root.optional and not _chosen(group, raw.get(group))]
-    foreign = [group for group in [*schema.GROUPS, "callbacks"] if group in raw and group not in root.groups]
+    foreign = [group for group in [*SETTINGS, *CONTRACTS] if group in raw and group not in root.groups]
     return [
         *(
             f"{name} is not chosen. Type {name}=NAME.{_options(name)} Received: {source(name, None)}"
@@ -139,7 +142,7 @@ def _check_choices(cfg: DictConfig, root: type[Root], groups: Iterable[str]) -> 
 
 def _chosen(group: str, node: Any) -> bool:
     """Says whether an option of `group` was chosen: more than a key or two that the config gives it by itself."""
-    targeted = "" not in schema.GROUPS.get(group, {"": None})
+    targeted = group in CONTRACTS and not CONTRACTS[group].named
     return node is not None and not (targeted and isinstance(node, Mapping) and "_target_" not in node)
 
 
@@ -174,7 +177,7 @@ def _plain(node: Any) -> Any:
     return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
 
 
-def _check_scalars(root: type[Root], values: Mapping[str, Any], keys: set[str] | None = None) -> list[str]:
+def _check_scalars(root: type[CommandConfig], values: Mapping[str, Any], keys: set[str] | None = None) -> list[str]:
     return validate(root, {key: value for key, value in values.items() if key not in root.groups}, "", keys)
 
 
@@ -182,19 +185,13 @@ def _check_listed(path: str, values: dict[str, Any]) -> list[str]:
     """Checks the composed options of the list at `path`, and fills in what stands beside the keys of each dataset."""
     parent, _, key = path.rpartition(".")
     items = (values.get(parent) or {}).get(key) if parent else values.get(key)
-    extra = schema.LISTED[path]
-    models = {
-        target: create_model(model.__name__, __base__=(extra, model))
-        for target, model in schema.GROUPS["dataset"].items()
-    }
+    extra = LISTED[path]
     names: list[Any] = []
     problems: list[str] = []
     for option, node in [pair for item in items or [] for pair in item.items()]:
         prefix = f"{path}.{option}"
         beside = {key: node[key] for key in extra.model_fields if key in node}
-        wrong = _check_node(prefix, node, models) + check_place(prefix, node)
-        if node.get("_target_") not in models:
-            wrong += validate(extra, beside, prefix)
+        wrong = _check_node(prefix, node, extra) + check_place(prefix, node)
         if not wrong:
             node |= extra.model_validate(beside).model_dump()
         name = node.get("name")
@@ -209,45 +206,68 @@ def _check_listed(path: str, values: dict[str, Any]) -> list[str]:
 
 
 def _check_group(group: str, node: Any) -> list[str]:
-    if group == "callbacks":
-        return _check_named(group, node, callback_schema.CALLBACKS)
-    problems = _check_node(group, node, schema.GROUPS[group])
+    if not isinstance(node, Mapping):
+        return [f"{group} must be a table, chosen by {group}=NAME. Received: {source(group, node)}"]
+    if group in SETTINGS:
+        return validate(SETTINGS[group], node, group)
+    if CONTRACTS[group].named:
+        return _check_named(group, node)
+    problems = _check_node(group, node)
     if group == "augmentation" and not problems:
-        problems += _check_named("augmentation.transforms", node.get("transforms"), {})
+        problems += _check_named("augmentation.transforms", node.get("transforms"))
     return problems
 
 
-def _check_named(path: str, table: Any, models: Mapping[str, type[Strict]]) -> list[str]:
+def _check_named(path: str, table: Any) -> list[str]:
     """Checks a table of nodes by name, of which null switches one off."""
     if not isinstance(table, Mapping):
         return [f"{path} must be a table of named parts. Type {path}={{}} for none. Received: {source(path, table)}"]
     nodes = [(f"{path}.{name}", node) for name, node in table.items() if node is not None]
-    return [problem for place, node in nodes for problem in _check_node(place, node, models)]
+    return [problem for place, node in nodes for problem in _check_node(place, node)]
 
 
-def _check_node(path: str, node: Any, models: Mapping[str, type[Strict]]) -> list[str]:
-    group = path.split(".")[0]
+def _check_node(path: str, node: Any, beside: type[Strict] | None = None) -> list[str]:
+    """Checks the config of a part by the constructor of its class, which is not imported.
+
+    Args:
+        path: Where the node stands.
+        node: Plain values.
+        beside: What the node takes beside the arguments of the class.
+    """
+    group = _group(path)
     if not isinstance(node, Mapping):
         return [f"{path} must be a table, chosen by {group}=NAME. Received: {source(path, node)}"]
-    if "" in models:
-        return validate(models[""], node, path)
     target = node.get("_target_")
     if not isinstance(target, str):
         return [f"{path} needs a _target_: the class to build. Received: {source(path, node)}"]
-    if target in models:
-        return validate(models[target], node, path)
-    if (models and target.startswith("crackexp.")) or not _module_exists(target):
+    if not _is_there(target):
         return [
-            f"{path}._target_ names no class that can be imported.{suggest(target, models)} "
+            f"{path}._target_ names no class that can be imported.{suggest(target, packaged_targets(group))} "
             f"A class of your own must be importable from where you stand. "
             f"Received: {source(f'{path}._target_', target)}"
         ]
-    return validate(schema.OWN.get(group, OwnNode), node, path)
+    schema = _schema(path, target)
+    return validate(create_model(schema.__name__, __base__=(beside, schema)) if beside else schema, node, path)
 
 
-def _module_exists(target: str) -> bool:
-    module = target.rpartition(".")[0]
+def _group(path: str) -> str:
+    """Returns the group that the node at `path` belongs to."""
+    return "dataset" if path.startswith(tuple(LISTED)) else path.partition(".")[0]
+
+
+def _schema(path: str, target: str) -> type[Strict]:
+    keys = {} if path.startswith("augmentation.") else CONTRACTS[_group(path)].keys
+    return twins.TWINS.get(target) or schema_of(target, keys)
+
+
+def _is_there(target: str) -> bool:
+    """Says whether a class can be found, or at least a module of somebody else's that may make it as it runs."""
+    if signature_of(target) is not None:
+        return True
+    package = target.partition(".")[0]
+    if package in ("crackexp", "keras") or "." not in target:
+        return False
     try:
-        return bool(module) and importlib.util.find_spec(module.split(".")[0]) is not None
+        return importlib.util.find_spec(package) is not None
     except (ImportError, ValueError):
         return False

@@ -7,13 +7,14 @@ place is let through, wherever the config came from: the command line, a file, o
 import importlib.util
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import hydra.utils
 from omegaconf import DictConfig, OmegaConf
 
+from crackexp.config.types import FileName
 from crackexp.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Split(Protocol):
     """Shares images out to train, val and test."""
 
     def split(self, index: "ImageIndex") -> Any:
-        """Returns a `crackexp.data.split_folder.Split`."""
+        """Returns a `crackexp.data.splits.split_folder.Split`."""
 
 
 @runtime_checkable
@@ -78,10 +79,14 @@ class Contract:
     Attributes:
         noun: what its objects are called.
         base: the class that it inherits, as a dotted name, or the methods that it has, as a protocol.
+        keys: What its config must have beside the arguments of its constructor, with the type of each.
+        named: Whether the group is a table of such nodes by name, of which null switches one off.
     """
 
     noun: str
     base: str | type
+    keys: Mapping[str, Any] = field(default_factory=dict)
+    named: bool = False
 
     def __str__(self) -> str:
         if isinstance(self.base, str):
@@ -97,19 +102,19 @@ class Contract:
 
 TRANSFORM = Contract("transform", "crackexp.data.transforms.Transform")
 CONTRACTS = {
-    "dataset": Contract("dataset", Dataset),
+    "dataset": Contract("dataset", Dataset, keys={"name": FileName}),
     "split": Contract("split", Split),
     "augmentation": Contract("augmentation", "crackexp.data.augmentation.Augmentation"),
     "backbone": Contract("backbone", Backbone),
     "head": Contract("head", Head),
     "loss": Contract("loss", "keras.losses.Loss"),
     "optimizer": Contract("optimizer", "keras.optimizers.Optimizer"),
-    "trainer": Contract("trainer", "crackexp.training.trainer.FrozenTrainer"),
-    "callbacks": Contract("callback", "keras.callbacks.Callback"),
+    "trainer": Contract("trainer", "crackexp.training.trainer.Trainer"),
+    "callbacks": Contract("callback", "keras.callbacks.Callback", named=True),
     "policy": Contract("policy", Policy),
-    "tracking": Contract("tracking", "crackexp.tracking.logger.NoLogger"),
+    "tracking": Contract("tracking", "crackexp.tracking.logger.Logger"),
 }
-"""What a group builds; of `callbacks`, each of its entries."""
+"""What each group builds; of a named one, each of its entries."""
 ARGUMENTS = tuple(
     Contract("argument", f"keras.{name}")
     for name in (
@@ -141,7 +146,7 @@ def require_all_kept(cfg: DictConfig) -> None:
     """Raises ConfigError where a class in the checked `cfg` breaks the contract of its group, before any is built."""
     values: Any = OmegaConf.to_container(cfg)
     for group in [group for group in CONTRACTS if group in values]:
-        nodes = values[group].items() if group == "callbacks" else [(None, values[group])]
+        nodes = values[group].items() if CONTRACTS[group].named else [(None, values[group])]
         for name, node in nodes:
             if node is not None:
                 require_kept(node, group, f"{group}.{name}" if name else group)

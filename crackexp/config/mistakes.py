@@ -3,7 +3,7 @@
 import re
 import shlex
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from hydra.core.hydra_config import HydraConfig
 from pydantic import ValidationError
@@ -101,7 +101,9 @@ def _sentence(key: str, errors: list[dict[str, Any]], model: type[Strict], prefi
         return f"{key} is no key of {parent or 'the config'}.{hint} Received: {source(key, value)}"
     if error["type"] == "missing":
         received = _override(key) or (source(prefix, value) if prefix else "no value")
-        return f"{key} has no value. Type {typed(key)}. Received: {received}"
+        about = description(model, key.removeprefix(f"{prefix}.") if prefix else key)
+        told = f" {about}" if about else ""
+        return f"{key} has no value.{told} Type {typed(key)}. Received: {received}"
     hint, whole = "", re.sub(r"(\.\d+)+$", "", key)
     type_this = typed(whole)
     if error["type"] == "literal_error" and isinstance(value, str):
@@ -110,9 +112,32 @@ def _sentence(key: str, errors: list[dict[str, Any]], model: type[Strict], prefi
     if error["type"] == "string_type" and isinstance(value, (bool, int, float)) and type_this == f"{whole}=VALUE":
         given = (_override(key) or f"={value}").partition("=")[2]
         type_this = as_text(key, given) if key == whole else shlex.quote(f'{whole}=["{value}"]')
+    about = description(model, key.removeprefix(f"{prefix}.") if prefix else key)
     demands = list(dict.fromkeys(_demand(error) for error in errors))
     demands[1:] = [demand.removeprefix("be ") for demand in demands[1:]]
-    return f"{key}: must {' or '.join(demands)}.{hint} Type {type_this}. Received: {source(key, value)}"
+    told = f" {about}" if about else ""
+    return f"{key}: must {' or '.join(demands)}.{hint}{told} Type {type_this}. Received: {source(key, value)}"
+
+
+def description(model: type[Strict], key: str) -> str:
+    """Returns the first sentence that a schema has for one of its keys, or "" where it has none.
+
+    Example:
+
+    >>> from crackexp.config.settings import Tile
+    >>> description(Tile, "overlap")
+    "The share of a tile's side that the next one covers too."
+    """
+    name, _, inner = key.partition(".")
+    field = next((field for own, field in model.model_fields.items() if name in (field.alias, own)), None)
+    if field is None:
+        return ""
+    kinds = [kind for kind in (field.annotation, *get_args(field.annotation)) if isinstance(kind, type)]
+    tables = [kind for kind in kinds if issubclass(kind, Strict)]
+    if inner and tables:
+        return description(tables[0], inner)
+    first = re.match(r".*?[.!?](?=\s|$)", field.description or "")
+    return first.group() if first else ""
 
 
 def _demand(error: dict[str, Any]) -> str:

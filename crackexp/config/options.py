@@ -1,7 +1,7 @@
 """The options of config groups: where their files lie, and how options that stand in lists are composed."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -10,17 +10,32 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from crackexp.config.schema import LISTED
+from crackexp.config.settings import LISTED
 from crackexp.errors import ConfigError
 
 GROUP = "dataset"
-"""The config group whose options stand in the lists of `schema.LISTED`."""
+"""The config group whose options stand in the lists of `settings.LISTED`."""
 
 
 def conf_dir() -> Path:
     """Returns the folder of the packaged configs: inside an installed package, else beside it in a checkout."""
     package = Path(__file__).parents[1]
     return package / "conf" if (package / "conf").is_dir() else package.parent / "conf"
+
+
+def packaged_targets(group: str) -> set[str]:
+    """Returns the classes that the packaged options of a config group name, at any depth."""
+    nodes = [OmegaConf.load(file) for file in sorted((conf_dir() / group).glob("*.yaml"))]
+    return {target for node in nodes for target in _targets(OmegaConf.to_container(node))}
+
+
+def _targets(node: Any) -> Iterator[str]:
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            if key == "_target_":
+                yield value
+            else:
+                yield from _targets(value)
 
 
 def suggest(word: str, choices: Any) -> str:
@@ -42,7 +57,7 @@ def typed(key: str) -> str:
 
 
 def compose_listed(cfg: DictConfig) -> DictConfig:
-    """Returns `cfg` with each item of the lists `schema.LISTED` as ``{OPTION: {key: value}}`` with all keys.
+    """Returns `cfg` with each item of the lists `settings.LISTED` as ``{OPTION: {key: value}}`` with all keys.
 
     An item is NAME, or ``{NAME: {key: value}}`` with what differs from the option NAME of the group ``dataset``. One
     that has a ``_target_`` is whole as it is.

@@ -1,7 +1,9 @@
-"""The kinds of values that stand in a config: tables, numbers with their ranges, texts, and lists.
+"""The types of values in a config: tables, numbers with their ranges, texts, and lists.
 
 The tables are strict: a number is not a bool and not a text, an integer is written without a
 fraction, and no number is infinite or NaN. What was checked is what runs, since nothing is converted.
+
+Constructors of parts name these types in their annotations, see `crackexp.config.schema`.
 """
 
 import re
@@ -16,24 +18,33 @@ from crackexp.tracking.uri import uri_problem
 
 
 class Strict(BaseModel):
-    """A table of keys; any other key, and any value of another type, is refused."""
+    """A table of keys that refuses any other key, and any value of another type.
 
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
+    The text below an attribute is the sentence that `--help` and error messages show of the key.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=(), use_attribute_docstrings=True
+    )
 
 
 class Node(Strict):
     """A table of keys that instantiates the class ``_target_``."""
 
     target: str = Field(alias="_target_")
+    """The dotted name of the class to build."""
     recursive: bool = Field(True, alias="_recursive_")
+    """Whether nodes inside are built before they are passed on."""
     convert: Literal["none", "partial", "object", "all"] = Field("none", alias="_convert_")
+    """How Hydra passes tables and lists on."""
 
 
-class OwnNode(Node):
-    """A node of a class of the user's own: its keys are that class' business."""
+class OpenNode(Node):
+    """A node of a class that takes further keys, of which nothing is known."""
 
     model_config = ConfigDict(extra="allow")
     partial: Literal[False] = Field(False, alias="_partial_")
+    """Parts are built whole."""
 
 
 UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}
@@ -115,5 +126,12 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Ratio = Annotated[list[PositiveFloat], Field(min_length=3, max_length=3)]
+Inputs = Text | Annotated[list[Text], Field(min_length=1)]
+"""Files, folders or patterns."""
+Level = Annotated[float, Field(gt=0.5, lt=1)]
+"""The confidence of a comparison."""
+PhotoThreshold = Annotated[float, Field(gt=0, le=1)]
+"""The threshold of heat maps, which are 0 where there is nothing."""
+MmPerPx = Annotated[float, Field(gt=0, le=10_000)]
 Precision = Literal["float32", "tensorfloat32", "mixed_bfloat16", "mixed_float16"]
 Monitor = Literal["val_loss", "val_accuracy", "loss", "accuracy"]

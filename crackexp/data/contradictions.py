@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crackexp.data.decode import CheckedFile
+from crackexp.data.images.decode import CheckedFile
 
 
 def links_across_classes(

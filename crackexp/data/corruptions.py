@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 
 from crackexp.data.augmentation import Augmentation, View
-from crackexp.data.synthetic_camera import shading
-from crackexp.data.synthetic_marks import groove, line_field
-from crackexp.data.synthetic_texture import BASE_SIZE, smoothstep
+from crackexp.data.synthetic.camera import shading
+from crackexp.data.synthetic.marks import groove, line_field
+from crackexp.data.synthetic.texture import BASE_SIZE, smoothstep
 from crackexp.data.transforms import GaussianNoise, RandomGaussianBlur, RandomJPEGQuality, RandomRotation, RandomZoom
 from crackexp.data.transforms.base import Transform, number
 

@@ -8,12 +8,12 @@ import numpy as np
 
 from crackexp.data.accounting import Account
 from crackexp.data.augmentation import Augmentation, View
-from crackexp.data.given_split import check_split
+from crackexp.data.auxiliary import Dataset, Mixed
+from crackexp.data.classes.single import require_two_classes
 from crackexp.data.index import ImageIndex
-from crackexp.data.mix import Dataset, Mixed
-from crackexp.data.one_class import require_two_classes
 from crackexp.data.pipeline import Transform, image_batches, training_batches
-from crackexp.data.split_folder import Split
+from crackexp.data.splits.given_split import check_split
+from crackexp.data.splits.split_folder import Split
 from crackexp.errors import DataError
 from crackexp.seeds import generator
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from crackexp.arrays import load_kept, save_kept
-from crackexp.data.decode import CheckedFile
+from crackexp.data.images.decode import CheckedFile
+from crackexp.utils.arrays import ArrayCache
 
 _RULES = 3
 """Raised when what counts as a usable image changes: every file is then checked anew."""
@@ -33,6 +33,7 @@ class DigestCache:
     def __init__(self, root: Path, folder: Path) -> None:
         self._root = Path(root)
         self.path = folder / f"{root_key(root)}.npz"
+        self._arrays = ArrayCache(self.path, _RULES, _LAYOUT, "every image is checked anew")
         self._known = self._read()
         self._stamps: dict[str, tuple[int, int]] = {}
         self._changed = False
@@ -65,11 +66,11 @@ class DigestCache:
             "digests": np.array([row[2].digest for row in rows], dtype=str),
             "doubts": np.array(["\n".join(row[2].doubts) for row in rows], dtype=str),
         }
-        save_kept(self.path, _RULES, arrays)
+        self._arrays.write(arrays)
         self._changed = False
 
     def _read(self) -> dict[str, tuple[int, int, CheckedFile]]:
-        table = load_kept(self.path, _RULES, _LAYOUT, "every image is checked anew")
+        table = self._arrays.read()
         if table is None:
             return {}
         rows = zip(*(table[name].tolist() for name in _LAYOUT), strict=True)

@@ -19,11 +19,11 @@ import scipy.fft
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from crackexp.arrays import load_kept, save_kept
 from crackexp.data.index import ImageIndex
 from crackexp.data.neighbours import nearest
 from crackexp.data.thumbnails import SIDE, thumbnails
 from crackexp.progress import progress
+from crackexp.utils.arrays import ArrayCache
 
 SIMILAR = 0.77
 """Correlation of two textures from which on they are one picture."""
@@ -100,12 +100,13 @@ def _kept(
     """Returns pairs of `digests`, (m, 2) int64, their kinds and similarities; read where they were found before."""
     key = hashlib.blake2b("".join(digests.tolist()).encode(), digest_size=8).hexdigest()
     file = cache / "duplicates" / f"pairs-{key}.npz"
-    table = load_kept(file, _RULES, _LAYOUT, "copies are looked for anew")
-    if table is None:
+
+    def search() -> dict[str, np.ndarray]:
         place_of = np.argsort(first)  # `subset` keeps the order of the index
         pairs, kinds, similarity = _search(thumbnails(pictures, cache).pictures)
-        table = {"pairs": place_of[pairs], "kinds": kinds, "similarity": similarity}
-        save_kept(file, _RULES, table)
+        return {"pairs": place_of[pairs], "kinds": kinds, "similarity": similarity}
+
+    table = ArrayCache(file, _RULES, _LAYOUT, "copies are looked for anew").get(search)
     return table["pairs"], table["kinds"], table["similarity"]
 
 

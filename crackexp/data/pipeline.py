@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from crackexp.data.decode import ImageError, load_image, read_image
+from crackexp.data.images.decode import ImageError, load_image, read_image
+from crackexp.data.images.pixels import resize
 from crackexp.data.index import ImageIndex
-from crackexp.data.pixels import resize
 
 Transform = Callable[[np.ndarray, str], np.ndarray]
 """Maps a (S, S, 3) uint8 image and its content digest to a (S, S, 3) uint8 image."""

@@ -7,8 +7,8 @@ import numpy as np
 from crackexp.data.accounting import Account
 from crackexp.data.datamodule import DataModule
 from crackexp.data.index import ImageIndex
-from crackexp.data.leaks import Leaks
-from crackexp.data.split import apart
+from crackexp.data.splits.leaks import Leaks
+from crackexp.data.splits.ratio_split import apart
 from crackexp.reporting import Column, Report, Section, Table
 
 

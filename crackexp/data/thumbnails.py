@@ -8,11 +8,11 @@ import cv2
 import joblib
 import numpy as np
 
-from crackexp.arrays import load_kept, save_kept
-from crackexp.data.decode import PIXELS_VERSION, load_image
 from crackexp.data.digests import root_key
+from crackexp.data.images.decode import PIXELS_VERSION, load_image
 from crackexp.data.index import ImageIndex
 from crackexp.progress import progress
+from crackexp.utils.arrays import ArrayCache
 
 SIDE = 64
 """Pixels of a thumbnail's side."""
@@ -61,13 +61,15 @@ def thumbnails(index: ImageIndex, cache: Path) -> Thumbnails:
     """
     digests, first, rows = np.unique(index.digests, return_index=True, return_inverse=True)
     file = Path(cache) / "duplicates" / f"thumbnails-{root_key(index.root)}.npz"
-    known, held = _read(file)
+    arrays = ArrayCache(file, _RULES, _LAYOUT, "every thumbnail is made anew")
+    table = arrays.read() or {"digests": np.empty(0, "<U32"), **vars(_empty(0))}
+    known, held = table.pop("digests"), Thumbnails(**table)
     missing = np.flatnonzero(~np.isin(digests, known))
     if len(missing):
         made = _make(index, first[missing])
         held = held.and_(made) if len(known) else made
         known = np.concatenate([known, digests[missing]])
-        save_kept(file, _RULES, {"digests": known, **vars(held)})
+        arrays.write({"digests": known, **vars(held)})
     order = np.argsort(known)
     return held[order[np.searchsorted(known, digests, sorter=order)][rows]]
 
@@ -94,11 +96,3 @@ def _empty(count: int) -> Thumbnails:
     return Thumbnails(
         np.empty((count, SIDE, SIDE), np.uint8), np.empty(count, np.float32), np.empty((count, 2), np.int32)
     )
-
-
-def _read(file: Path) -> tuple[np.ndarray, Thumbnails]:
-    """Returns the digests of the pictures that are kept, (m,) str, and their thumbnails."""
-    table = load_kept(file, _RULES, _LAYOUT, "every thumbnail is made anew")
-    if table is None:
-        return np.empty(0, "<U32"), _empty(0)
-    return table.pop("digests"), Thumbnails(**table)

@@ -1,17 +1,20 @@
-"""Backbones: what maps uint8 images to feature maps, with its own preprocessing inside."""
+"""The backbones of crackexp: they map uint8 images to feature maps, with their preprocessing inside."""
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from difflib import get_close_matches
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import keras
 import numpy as np
 from keras import layers
+from pydantic import Field
 
+from crackexp.config.types import Text
 from crackexp.errors import ConfigError
-from crackexp.models.initial import start_from, start_random
+from crackexp.models.base import Backbone
+from crackexp.models.initializers import start_from, start_random
 from crackexp.models.weights import bundled_weights, download, load_weights, weights_file
 from crackexp.seeds import keras_seed
 
@@ -31,36 +34,39 @@ ALPHAS: dict[str, tuple[float, ...]] = {
     "mobilenet_v3_small": (0.75, 1.0),
     "mobilenet_v3_large": (0.75, 1.0),
 }
-"""The backbones that have a width, with those that Keras has ImageNet weights for."""
+"""The widths for which Keras has ImageNet weights, of each architecture that comes in several widths."""
 
 
-class Application:
-    """An architecture of `keras.applications` without its classification layers.
+class Application(Backbone):
+    """An architecture of `keras.applications` without its classification layers, with its preprocessing inside.
 
     Args:
-        name: a key of `APPLICATIONS`.
-        alpha: width of a MobileNet, relative to the paper's; 1.0 for the others.
-        output_layer: name of the layer whose feature maps are taken; None: the last.
-        weights: "bundled" (ImageNet, without a download, for mobilenet_v2 with alpha 1.0),
-            "imagenet" (Keras' download), a file that `load_weights` reads, or None (random).
-        finetune_from: name of the layer to train from, for trainers that reach the backbone.
-
-    Attributes:
-        min_size: smallest image size in pixels.
+        name: The architecture.
+        alpha: The width of a MobileNet relative to the one of its paper; it is 1.0 for the other architectures.
+        weights: "bundled" for ImageNet weights without a download (only mobilenet_v2 with alpha 1.0), "imagenet" for
+            those that Keras downloads, the path of a weights file, or null for random weights.
+        finetune_from: The name of the first layer that trainer=finetune trains; null trains all layers.
+        output_layer: The name of the layer whose feature maps the head takes; null takes the last layer.
 
     Raises:
-        ConfigError: the arguments do not go together.
+        ConfigError: The arguments do not fit each other, or there is no such weights file.
+
+    Example:
+
+    >>> backbone = Application("mobilenet_v2", alpha=0.35, output_layer="block_3_expand_relu")
+    >>> backbone.build(image_size=32, seed=0).output_shape
+    (None, 8, 8, 48)
     """
 
     min_size = 32
 
     def __init__(
         self,
-        name: str,
-        alpha: float = 1.0,
-        weights: str | None = None,
-        finetune_from: str | None = None,
-        output_layer: str | None = None,
+        name: Literal["mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "efficientnet_b0", "resnet50"],
+        alpha: Annotated[float, Field(gt=0, le=2)] = 1.0,
+        weights: Text | None = None,
+        finetune_from: Text | None = None,
+        output_layer: Text | None = None,
     ) -> None:
         if name not in APPLICATIONS:
             raise ConfigError(
@@ -82,23 +88,17 @@ class Application:
                 f"Keras has ImageNet weights of {name} for the widths {ALPHAS[name]}; choose one "
                 f"of them, or type backbone.weights=null. Received: backbone.alpha={alpha}"
             )
+        if weights not in (None, "bundled", "imagenet"):
+            weights_file(weights)
         self.name, self.alpha, self.weights = name, alpha, weights
         self.finetune_from, self.output_layer = finetune_from, output_layer
 
     def build(self, image_size: int, seed: int) -> keras.Model:
-        """Builds the backbone with its weights.
-
-        Args:
-            image_size: S in pixels, at least `min_size`.
-            seed: of random weights and of the backbone's own dropout; equal seeds, equal bits.
-
-        Returns:
-            A flat functional model of Keras' own layers: (B, S, S, 3) uint8 RGB images to
-            (B, h, w, C) feature maps.
+        """Builds the network with its weights; see `Backbone.build`. It is flat and made of Keras' own layers.
 
         Raises:
-            ConfigError: S is too small, or `finetune_from` or `output_layer` is no layer.
-            DataError: the weights cannot be had, or do not fit.
+            ConfigError: The images are too small, or `finetune_from` or `output_layer` is no layer.
+            DataError: The weights cannot be downloaded or read, or do not fit the architecture.
         """
         _check_size(image_size, self.min_size, self.name)
         shape = (image_size, image_size, 3)
@@ -127,7 +127,7 @@ class Application:
         return APPLICATIONS[self.name](include_top=False, **width, **kwargs)
 
     def _download(self, model: keras.Model) -> None:
-        """Sets the weights for 224 px at every size: a sweep over sizes must not mix two sets."""
+        """Sets the weights for 224 px at every image size, so that a sweep over sizes does not mix two sets of them."""
         source = download(lambda: self._application(weights="imagenet", input_shape=(224, 224, 3)))
         for layer in model.layers:
             if layer.weights:
@@ -135,20 +135,32 @@ class Application:
                 layer.set_weights([np.array(weight.value) for weight in weights])
 
 
-class SmallCNN:
-    """A small network to train from nothing: 3x3 convolution, batch norm and ReLU a block.
+class SmallCNN(Backbone):
+    """A small network that is trained from nothing. Each block is a 3x3 convolution, batch normalization and ReLU.
+
+    Max pooling halves the feature maps between two blocks.
 
     Args:
-        widths: channels of each block; max pooling halves the map between two blocks.
-        finetune_from: None, since all of it is trained.
+        widths: The number of channels of each block.
+        finetune_from: It is null, since all layers are trained.
 
-    Attributes:
-        min_size: smallest image size in pixels.
+    Raises:
+        ConfigError: There is no block, or a block without a channel.
+
+    Example:
+
+    >>> SmallCNN([4, 8]).build(image_size=32, seed=0).output_shape
+    (None, 16, 16, 8)
     """
 
     name = "small_cnn"
+    pretrained = False
 
-    def __init__(self, widths: Sequence[int], finetune_from: None = None) -> None:
+    def __init__(
+        self,
+        widths: Annotated[list[Annotated[int, Field(gt=0, le=8192)]], Field(min_length=1, max_length=5)],
+        finetune_from: None = None,
+    ) -> None:
         if not widths or min(widths) < 1:
             raise ConfigError(
                 "small_cnn needs at least one block, and at least one channel in each. "
@@ -158,7 +170,7 @@ class SmallCNN:
         self.min_size = 2 ** len(self.widths)
 
     def build(self, image_size: int, seed: int) -> keras.Model:
-        """Builds the network with random weights; arguments and result as of `Application`."""
+        """Builds the network with random weights; see `Backbone.build`."""
         _check_size(image_size, self.min_size, self.name)
         with keras.StatelessScope():
             image = keras.Input((image_size, image_size, 3), dtype="uint8", name="image")
@@ -176,7 +188,16 @@ class SmallCNN:
 
 
 def check_layer(model: keras.Model, name: str | None, key: str) -> None:
-    """Raises ConfigError where `name` is no layer of `model`; None passes. `key` is the setting."""
+    """Checks that `model` has a layer of a name; None passes.
+
+    Args:
+        model: The network.
+        name: The name of the layer, or None.
+        key: The key of the config that holds the name.
+
+    Raises:
+        ConfigError: There is no such layer; the message proposes similar names.
+    """
     names = [layer.name for layer in model.layers]
     if name is None or name in names:
         return
@@ -186,10 +207,10 @@ def check_layer(model: keras.Model, name: str | None, key: str) -> None:
 
 
 class _Adapt:
-    """Clones an application's layers: names and dropout seeds of its own, float32 preprocessing.
+    """Clones the layers of an application, with names and dropout seeds of the model's own and float32 preprocessing.
 
-    EfficientNet's Normalization becomes the standardisation that it is with ImageNet weights. Keras
-    keeps the numbers as weights, and adds a second Rescaling only where it loads the weights itself
+    EfficientNet's Normalization becomes the standardisation that it is with ImageNet weights. Keras keeps its numbers
+    as weights, and adds a second Rescaling only where it loads the weights itself
     (https://github.com/tensorflow/tensorflow/issues/49930).
     """
 
@@ -211,7 +232,7 @@ class _Adapt:
         return type(layer).from_config(config)
 
     def _name(self, layer: layers.Layer) -> str:
-        """Returns the layer's name; a number that Keras counts per process is counted per model."""
+        """Returns the name of a layer, with the number that Keras counts over the process counted over the model."""
         stem = re.sub(r"_\d+$", "", layer.name)
         if stem.replace("_", "") != type(layer).__name__.lower():
             return str(layer.name)
@@ -220,9 +241,9 @@ class _Adapt:
 
 
 def _call(layer: Any, *args: Any, **kwargs: Any) -> Any:
-    """Calls a cloned layer; MobileNetV3's bare `x + 3` and `x / 6` become layers.
+    """Calls a cloned layer, or turns MobileNetV3's bare operations `x + 3` and `x / 6` into layers.
 
-    `.h5` cannot be read back with such operations.
+    Keras cannot read a `.h5` file back that holds such operations.
     """
     if isinstance(layer, layers.Layer):
         return layer(*args, **kwargs)
@@ -232,7 +253,7 @@ def _call(layer: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 def _preprocessed(name: str, image: keras.KerasTensor) -> keras.KerasTensor:
-    """Returns what the application takes; the other ones preprocess by themselves."""
+    """Preprocesses the images of the applications that do not preprocess them themselves."""
     if name == "mobilenet_v2":
         return _rescaling(1 / 127.5, -1.0, "preprocess")(image)
     if name == "resnet50":
@@ -241,10 +262,10 @@ def _preprocessed(name: str, image: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def _caffe(image: keras.KerasTensor) -> keras.KerasTensor:
-    """Returns BGR minus ImageNet's mean.
+    """Returns images in BGR minus the mean of ImageNet.
 
-    A channel is cut out as a column of a "channels first" image: `.h5` cannot be read back with an
-    op that flips the channels.
+    A channel is cut out as a column of a "channels first" image, since Keras cannot read a `.h5` file back that holds
+    an operation which flips the channels.
     """
     red, green, blue = (
         layers.Cropping2D(((0, 0), (i, 2 - i)), data_format="channels_first", name=f"preprocess_{color}")(image)

@@ -7,7 +7,7 @@ import numpy as np
 from keras import layers
 
 from crackexp.errors import ConfigError
-from crackexp.models.initial import start_from
+from crackexp.models.initializers import start_from
 
 
 def check_calibratable(classifier: keras.Model, received: str) -> None:

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from crackexp.models.initial import start_from
+from crackexp.models.initializers import start_from
 from crackexp.models.receptive import Span
 
 FEW_INPUTS = 32

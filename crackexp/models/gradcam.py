@@ -10,7 +10,7 @@ import numpy as np
 
 from crackexp.errors import ConfigError
 from crackexp.models.backbone import check_layer
-from crackexp.models.initial import start_from
+from crackexp.models.initializers import start_from
 from crackexp.models.receptive import Grid, Spacing, through
 
 

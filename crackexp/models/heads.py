@@ -1,84 +1,98 @@
-"""Heads: from an embedding of an image, what its classes' probabilities are."""
+"""The heads of crackexp: they turn the embedding of an image into the probabilities of its classes."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from math import prod
+from typing import Annotated
 
 import keras
 import numpy as np
 from keras import layers
+from pydantic import Field
 
+from crackexp.config.types import Fraction
+from crackexp.models.base import Head, MapShape
 from crackexp.models.classifier import CALIBRATION, embedding_model, flat_embedding
-from crackexp.models.initial import start_random
+from crackexp.models.initializers import start_random
 from crackexp.seeds import keras_seed
 
 STANDARDISE = "standardise"
-"""Name of the layer that `fit_statistics` sets."""
+"""The name of the layer that `fit_statistics` sets."""
 EPSILON = 1e-6
-"""Added to variances."""
+"""It is added to variances, so that a constant channel is not divided by 0."""
 FLOOR = 20.0
-"""Odds of a place are never below exp(-20), a five hundred millionth."""
+"""The log-odds of a location are never below -20, odds of one to a five hundred million."""
 FLOAT = {"dtype": "float32"}
-Shape = tuple[int, ...]
+
+_log = logging.getLogger(__name__)
 
 
-class PooledHead:
-    """Global average pooling, dropout and a dense softmax layer.
+class PooledHead(Head):
+    """Classifies an image by what it shows on average: global average pooling, dropout and a dense softmax layer.
 
     Args:
-        dropout: share of the features that training sets to zero, in [0, 1).
+        dropout: The share of the features that training sets to zero.
+
+    Example:
+
+    >>> import numpy as np
+    >>> head = PooledHead(dropout=0.2).build(maps=(5, 5, 8), num_classes=2, positives=[1], seed=0)
+    >>> head.predict(np.zeros((3, 8)), verbose=0).shape
+    (3, 2)
     """
 
-    def __init__(self, dropout: float) -> None:
+    def __init__(self, dropout: Fraction) -> None:
         self.dropout = dropout
 
     def embedding(self, backbone: keras.Model) -> keras.Model:
-        """Returns the network whose outputs the head takes: (B, S, S, 3) uint8 images to (B, d) means over places."""
+        """Extends a backbone by global average pooling, to (B, d) embeddings; see `Head.embedding`."""
         return embedding_model(backbone)
 
-    def build(self, maps: Shape, num_classes: int, positives: Sequence[int], seed: int) -> keras.Model:
-        """Builds the head, float32 whatever the dtype policy.
-
-        Args:
-            maps: (h, w, d) of the backbone's feature maps.
-            num_classes: c.
-            positives: the classes that are damage.
-            seed: of the first weights and the dropout; equal seeds, equal bits.
-
-        Returns:
-            (B, d) float32 embeddings to (B, c) float32 probabilities.
-        """
+    def build(self, maps: MapShape, num_classes: int, positives: Sequence[int], seed: int) -> keras.Model:
+        """Builds dropout and the softmax layer, which take (B, d) embeddings; see `Head.build`."""
         return build_head(maps[-1], num_classes, self.dropout, seed)
 
 
-class CellHead:
-    """Judges each place of the feature maps by itself, and lets the places vote by how sure they are.
+class MultipleInstanceHead(Head):
+    """Classifies each location of the feature maps and pools the scores, for cracks that fill a small part of an image.
 
-    Features are standardised a channel, two dense layers give each place the log-odds s of each class against a
-    sound one, and the image has the odds that are the mean of exp(s) over its places (log-mean-exp: between the mean,
-    which a crack on few places is lost in, and the maximum, which one odd place decides; Pinheiro and Collobert 2015,
-    arXiv:1411.6228).
+    This is multiple-instance learning: an image is a bag of locations, and it is positive where some of them are.
+    Features are standardised channel by channel, and two dense layers give each location the log-odds s of each class
+    against a class that is no damage. The odds of the image are the mean of exp(s) over its locations (log-sum-exp
+    pooling, Pinheiro and Collobert 2015, arXiv:1411.6228). That lies between the mean of s, in which a crack at few
+    locations is lost, and its maximum, which one odd location decides.
 
-    Keras has no layer for the logarithm of a sum of exponentials. But in a log-softmax of scores and one 0 beside them,
-    that 0 has the value -log(1 + sum(exp)); with `FLOOR` added to the scores the 1 counts for nothing.
+    Keras has no layer for the logarithm of a sum of exponentials. In a log-softmax over the scores and one further 0,
+    however, that 0 has the value -log(1 + sum(exp(s))). With `FLOOR` added to the scores the 1 counts for nothing.
 
     Args:
-        hidden: units of the first dense layer.
-        dropout: share of them that training sets to zero, in [0, 1).
+        hidden: The number of units of the first dense layer.
+        dropout: The share of these units that training sets to zero.
+
+    Example:
+
+    >>> import numpy as np
+    >>> head = MultipleInstanceHead(hidden=16, dropout=0.2)
+    >>> network = head.build(maps=(5, 5, 8), num_classes=2, positives=[1], seed=0)
+    >>> network.predict(np.zeros((3, 5 * 5 * 8)), verbose=0).shape
+    (3, 2)
     """
 
-    def __init__(self, hidden: int, dropout: float) -> None:
+    needs_pretrained = True
+
+    def __init__(self, hidden: Annotated[int, Field(gt=0, le=65_536)], dropout: Fraction) -> None:
         self.hidden = hidden
         self.dropout = dropout
 
     def embedding(self, backbone: keras.Model) -> keras.Model:
-        """Returns the network whose outputs the head takes: (B, S, S, 3) uint8 images to (B, h * w * d) features."""
+        """Extends a backbone by a flattening layer, to (B, h * w * d) embeddings; see `Head.embedding`."""
         return flat_embedding(backbone)
 
-    def build(self, maps: Shape, num_classes: int, positives: Sequence[int], seed: int) -> keras.Model:
-        """Builds the head; arguments as of `PooledHead.build`, (B, h * w * d) features to (B, c) probabilities."""
+    def build(self, maps: MapShape, num_classes: int, positives: Sequence[int], seed: int) -> keras.Model:
+        """Builds the layers that take (B, h * w * d) embeddings; see `Head.build`."""
         places = maps[0] * maps[1]
-        sound = next(number for number in range(num_classes) if number not in positives)
-        against = [0.0 if number == sound else 1.0 for number in range(num_classes)]
+        negative = next(number for number in range(num_classes) if number not in positives)
+        against = [0.0 if number == negative else 1.0 for number in range(num_classes)]
         with keras.StatelessScope():
             features = keras.Input((prod(maps),), dtype="float32", name="features")
             steps = [
@@ -115,8 +129,23 @@ class CellHead:
         return head
 
 
+class CellHead(MultipleInstanceHead):
+    """The old name of `MultipleInstanceHead`, which works until crackexp 0.2 and warns where it is used.
+
+    Args:
+        hidden: The number of units of the first dense layer.
+        dropout: The share of these units that training sets to zero.
+    """
+
+    def __init__(self, hidden: Annotated[int, Field(gt=0, le=65_536)], dropout: Fraction) -> None:
+        _log.warning(
+            "head=cells is called head=mil now, and its class MultipleInstanceHead; the old names go with crackexp 0.2."
+        )
+        super().__init__(hidden, dropout)
+
+
 def build_head(num_features: int, num_classes: int, dropout: float, seed: int) -> keras.Model:
-    """Builds the head of `PooledHead` for embeddings of `num_features`."""
+    """Builds the layers of a `PooledHead` for embeddings of `num_features` numbers."""
     with keras.StatelessScope():
         features = keras.Input((num_features,), dtype="float32", name="features")
         x = layers.Dropout(dropout, seed=keras_seed(seed, "dropout"), dtype="float32", name="dropout")(features)
@@ -127,14 +156,17 @@ def build_head(num_features: int, num_classes: int, dropout: float, seed: int) -
 
 
 def fit_statistics(head: keras.Model, embeddings: Iterable[np.ndarray]) -> None:
-    """Sets the means and variances that `head` standardises features by to those of `embeddings`, (n, d) a part.
+    """Sets the means and variances by which a head standardises features to those of some embeddings.
 
-    Nothing is done to a head that standardises nothing. Parts are merged as by Chan, Golub and LeVeque (1979).
+    A head without such a layer is left as it is. Parts are merged by the formula of Chan, Golub and LeVeque (1979).
+
+    Args:
+        head: The network that a `Head` built.
+        embeddings: The embeddings in parts, each (n, d).
     """
-    found = [layer for layer in head.layers if layer.name == STANDARDISE]
-    if not found:
+    layer = next((layer for layer in head.layers if layer.name == STANDARDISE), None)
+    if layer is None:
         return
-    (layer,) = found
     channels = layer.input.shape[-1]
     count, mean, squares = 0, np.zeros(channels), np.zeros(channels)
     for part in embeddings:

@@ -9,8 +9,8 @@ import numpy as np
 from jinja2 import Environment, PackageLoader
 from matplotlib.figure import Figure as Drawing
 
-from crackexp.reporting.pictures import jpeg
 from crackexp.reporting.report import Report
+from crackexp.utils.pictures import encode_jpeg
 
 DPI = 150
 """Dots an inch of a figure on a page."""
@@ -34,7 +34,7 @@ def _source(source: np.ndarray | bytes | str) -> str:
     """Returns what an image element loads: an address relative to the page, or the picture itself."""
     if isinstance(source, str):
         return quote(source)
-    data = source if isinstance(source, bytes) else jpeg(source, 85)
+    data = source if isinstance(source, bytes) else encode_jpeg(source, 85)
     kind = "png" if data.startswith(b"\x89PNG") else "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 

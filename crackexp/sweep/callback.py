@@ -18,7 +18,6 @@ from omegaconf.errors import OmegaConfBaseException
 from crackexp.commands import this_command
 from crackexp.config.checking import check_part, instantiate
 from crackexp.config.overrides import explain, task_overrides
-from crackexp.config.roots import TrainRoot
 from crackexp.data.accounting import INCOMPLETE
 from crackexp.errors import ConfigError, UserError, refuse
 from crackexp.signals import stops
@@ -26,6 +25,7 @@ from crackexp.sweep import grid
 from crackexp.sweep.checks import check_sweep
 from crackexp.sweep.identity import code_digest, digest
 from crackexp.sweep.plugins import check_plugins
+from crackexp.training.config import TrainConfig
 
 PACE = ("n_trials", "n_jobs", "storage", "max_failure_rate", "max_batch_size")
 """Options of sweepers that change how far and how fast a sweep goes, not what it asks."""
@@ -77,7 +77,7 @@ class Sweep:
                 "This very sweep is running already in another process. Wait for its end, or stop it first. "
                 f"Received: {this_command()}"
             ) from None
-        if hasattr(self.tracking, "uri"):
+        if self.tracking.store:
             from crackexp.tracking.sweeps import SweepStore
 
             self.store = SweepStore(self.tracking)
@@ -135,7 +135,7 @@ class SweepCallback(Callback):
         HydraConfig.instance().set_config(config)
         try:
             check_plugins(config.hydra)
-            check_part(config, TrainRoot, ("paths", "tracking", "sweep", "register"))
+            check_part(config, TrainConfig, ("paths", "tracking", "sweep", "register"))
             check_sweep(config)
             _sweep = Sweep(config)
             _sweep.start()

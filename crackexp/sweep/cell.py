@@ -174,7 +174,7 @@ def job(composed: DictConfig, account: Account) -> Iterator[None]:
 def _find(composed: DictConfig, hydra_config: HydraConf) -> Alone:
     """Returns the cell of the sweep that the launching process opened in the store, if it opened one."""
     tracking = instantiate(composed.tracking)
-    if not hasattr(tracking, "uri"):
+    if tracking.store is None:
         return Alone()
     from crackexp.tracking.sweeps import SweepStore
 

@@ -7,13 +7,12 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict
 
 from crackexp.config.checking import check
-from crackexp.config.consistency import check_register
 from crackexp.config.options import suggest
 from crackexp.config.overrides import shown
-from crackexp.config.roots import TrainRoot
 from crackexp.errors import ConfigError
 from crackexp.resume import require_alone
 from crackexp.sweep import grid
+from crackexp.training.config import TrainConfig
 
 SHARED = ("paths", "tracking", "sweep", "register", "resume", "task_name")
 """Keys and groups at the top of the config that belong to the sweep as a whole, and not to its cells."""
@@ -46,8 +45,6 @@ def check_sweep(config: DictConfig) -> None:
         if isinstance(levels, grid.Interval) and "BasicSweeper" in config.hydra.sweeper._target_:
             raise ConfigError(f"An interval takes a search. Type hydra/sweeper=optuna, or {key}=A,B. Received: {typed}")
         _check_options(key, levels, typed)
-    if problems := check_register(config):
-        raise ConfigError("\n".join(problems))
     _check_shared(config)
 
 
@@ -77,7 +74,10 @@ def _mistakes(config: DictConfig, overrides: list[str]) -> list[str]:
         with open_dict(cell):
             del cell["hydra"]
             cell.paths.output = "."  # a job knows it once it runs
-        require_alone(check(cell, TrainRoot))
+        require_alone(checked := check(cell, TrainConfig))
+        from crackexp.training.parts import build_parts  # it imports Keras, which takes seconds
+
+        build_parts(checked)
     except ConfigError as error:
         return str(error).splitlines()
     finally:

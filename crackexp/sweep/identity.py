@@ -3,6 +3,7 @@
 import hashlib
 import importlib.metadata
 import json
+import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from crackexp.config import callback_schema, schema
+from crackexp.config.contracts import CONTRACTS
+from crackexp.config.options import packaged_targets
 from crackexp.files import file_digest
 from crackexp.sources import PACKAGE, digest_of, find_module
 
@@ -60,12 +62,10 @@ def cell_id(cfg: DictConfig, fingerprint: str, others: Mapping[str, str] = Mappi
     import jax
 
     values: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]  # a table at the root
-    values = {key: value for key, value in values.items() if key not in UNRELATED}
+    values = {key: _result_keys(value) for key, value in values.items() if key not in UNRELATED}
     values["dataset"] = fingerprint
     values["evaluation"]["also"] = dict(others)
     values["mix"] = [node["weight"] for item in values["mix"] for node in item.values()]
-    values["trainer"].pop("embeddings_gb")
-    values["split"].pop("check_leaks", None)
     text = json.dumps(values, sort_keys=True)
     for folder in (cfg.paths.output, cfg.paths.cache, cfg.paths.root):
         text = text.replace(json.dumps(str(folder))[1:-1], "")
@@ -84,7 +84,7 @@ def code_digest() -> str:
     of others, but for `NO_NUMBERS`. So an edit of a page or of a figure, of a comment or a docstring leaves results
     as they are, and a new module that a training imports counts without being listed anywhere.
     """
-    targets = [target for group in (*schema.GROUPS.values(), callback_schema.CALLBACKS) for target in group]
+    targets = sorted(target for group in CONTRACTS for target in packaged_targets(group))
     modules = ["crackexp.train", *(target.rpartition(".")[0] for target in targets)]
     code = digest_of(
         [module for module in modules if module.startswith(f"{PACKAGE.name}.")],
@@ -96,6 +96,20 @@ def code_digest() -> str:
 def digest(*parts: Any) -> str:
     """Returns 32 hex digits over JSON-able `parts`."""
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
+
+
+def _result_keys(node: Any) -> Any:
+    """Returns `node` without the keys that its class declares as `unrelated_to_result`.
+
+    A class that cannot be imported is told of when it is built.
+    """
+    if not isinstance(node, dict) or "_target_" not in node:
+        return node
+    try:
+        unrelated = getattr(pkgutil.resolve_name(node["_target_"]), "unrelated_to_result", ())
+    except Exception:  # whatever the module raises when it is imported
+        unrelated = ()
+    return {key: value for key, value in node.items() if key not in unrelated}
 
 
 def _leaves(node: Any) -> Iterator[Any]:

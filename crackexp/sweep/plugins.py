@@ -7,17 +7,17 @@ from omegaconf import DictConfig, OmegaConf
 from pydantic import Field
 
 from crackexp.config.mistakes import validate
-from crackexp.config.types import OwnNode, Positive, Probability, Seed, Text
+from crackexp.config.types import OpenNode, Positive, Probability, Seed, Text
 from crackexp.errors import ConfigError
 from crackexp.extras import require_extra
 
 
-class BasicSweeper(OwnNode):
+class BasicSweeper(OpenNode):
     params: dict[str, Any] | None
     max_batch_size: Positive | None
 
 
-class OptunaSweeper(OwnNode):
+class OptunaSweeper(OpenNode):
     params: dict[str, Any] | None
     n_trials: Positive
     n_jobs: Positive
@@ -28,11 +28,11 @@ class OptunaSweeper(OwnNode):
     max_failure_rate: Probability
 
 
-class JoblibLauncher(OwnNode):
+class JoblibLauncher(OpenNode):
     n_jobs: Positive | Annotated[int, Field(ge=-4096, lt=0)]
 
 
-SCHEMAS: dict[str, type[OwnNode]] = {
+SCHEMAS: dict[str, type[OpenNode]] = {
     "hydra._internal.core_plugins.basic_sweeper.BasicSweeper": BasicSweeper,
     "hydra_plugins.crackexp.optuna_sweeper.OptunaSweeper": OptunaSweeper,
     "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher": JoblibLauncher,

@@ -1,16 +1,46 @@
-"""What a run tells its logger; this one keeps nothing."""
+"""What a run tells its logger: the base class of all loggers, and the one that keeps nothing."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from matplotlib.figure import Figure
+from crackexp.errors import ConfigError
+
+if TYPE_CHECKING:
+    import keras
+    from matplotlib.figure import Figure
 
 
-class NoLogger:
-    """Keeps nothing; what every logger can do."""
+class Logger:
+    """Receives what a run logs. Every method does nothing here, so a subclass implements those that it needs.
 
+    A logger is built before it is known whether a run will be opened, also only to read its attributes. So its
+    constructor neither writes files nor opens connections; that is done in `run`.
+
+    Attributes:
+        store: The address of the MLflow store that the logger writes to, such as ``sqlite:///mlflow.db``. Sweeps,
+            resumed runs, comparisons and the model registry live in that store. None means that there is none.
+        experiment: The name of the experiment in the store.
+        artifacts: The folder of the artifacts where the experiment is new; None means the default of the store.
+        logs_models: Whether `log_model` keeps models, so that they can be registered.
+        run_id: The id of the open run; None where the logger gives no ids.
+
+    Example:
+
+    >>> class Printer(Logger):
+    ...     def log_metrics(self, metrics, step=0):
+    ...         print(step, dict(metrics))
+    >>> logger = Printer()
+    >>> with logger.run("first", tags={}):
+    ...     logger.log_metrics({"loss": 0.5}, step=1)
+    1 {'loss': 0.5}
+    """
+
+    store: str | None = None
+    experiment: str = "crackexp"
+    artifacts: str | None = None
+    logs_models: bool = False
     run_id: str | None = None
 
     @contextlib.contextmanager
@@ -20,23 +50,23 @@ class NoLogger:
         """Opens a run for the `with` block.
 
         Args:
-            name: of a new run.
-            tags: of the run.
-            parent: run id of the sweep or training run that it belongs to.
-            run_id: of an interrupted run, which is opened again; None opens a new one.
+            name: The name of a new run.
+            tags: The tags of the run.
+            parent: The run id of the sweep or training run that this run belongs to.
+            run_id: The id of an interrupted run, which is opened again; None opens a new run.
         """
         yield
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
-        """Tags the run."""
+        """Sets tags of the run."""
 
     def log_params(self, params: Mapping[str, Any]) -> None:
-        """Logs flat parameters."""
+        """Logs parameters by their dotted names."""
 
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
         """Logs metrics at a step."""
 
-    def log_figure(self, figure: Figure, path: str) -> None:
+    def log_figure(self, figure: "Figure", path: str) -> None:
         """Logs a figure as a picture under the artifact path `path`."""
 
     def log_text(self, text: str, path: str) -> None:
@@ -46,17 +76,49 @@ class NoLogger:
         """Logs a file into the artifact folder `folder`."""
 
     def log_dataset(self, name: str, root: Path, digest: str, profile: Mapping[str, Any], context: str) -> None:
-        """Logs which images the run used: their folder, fingerprint and facts; context says what for."""
-
-    def log_model(self, classifier: Any, metadata: Mapping[str, Any]) -> str | None:
-        """Logs a Keras classifier and returns its URI.
+        """Logs which images the run used.
 
         Args:
-            classifier: keras.Model of uint8 pixels (n, S, S, 3) to probabilities (n, c).
-            metadata: JSON-able facts kept with the model: class_names, positive, threshold, unsure_from, and more.
+            name: The name of the dataset.
+            root: The folder of the images.
+            digest: The fingerprint of the images.
+            profile: JSON-able facts, such as the number of images of each class.
+            context: What the images were used for, such as "training".
+        """
+
+    def log_model(self, classifier: "keras.Model", metadata: Mapping[str, Any]) -> str | None:
+        """Logs a classifier.
+
+        Args:
+            classifier: A network that maps (n, S, S, 3) uint8 images to (n, c) probabilities.
+            metadata: JSON-able facts that are kept with the model: class_names, positive, threshold, and more.
+
+        Returns:
+            The URI of the logged model; None where the logger keeps no models.
         """
         return None
 
     def where(self) -> list[str]:
-        """Returns lines that tell where the run lies and how to open it."""
+        """Returns the lines that tell the user where the run lies and how to open it."""
         return []
+
+
+class NoLogger(Logger):
+    """Keeps nothing: ``tracking=none``."""
+
+
+def require_store(logger: Logger, reason: str) -> str:
+    """Returns the address of the store that a command cannot do without.
+
+    Args:
+        logger: The logger that the config describes.
+        reason: Why the command needs a store, as a sentence without its full stop.
+
+    Raises:
+        ConfigError: The logger has no store.
+    """
+    if logger.store is None:
+        kind = type(logger)
+        received = "=none" if kind is NoLogger else f"._target_={kind.__module__}.{kind.__qualname__}"
+        raise ConfigError(f"{reason}. Type tracking=local. Received: tracking{received}")
+    return logger.store

@@ -12,7 +12,7 @@ from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
 from mlflow.models import Model
 from sqlalchemy.exc import SQLAlchemyError
 
-from crackexp.data.class_names import proposal
+from crackexp.data.classes.names import proposal
 from crackexp.decisions import Classes, Thresholds
 from crackexp.errors import DamagedFileError, UserError
 from crackexp.tracking.artifacts import reaching

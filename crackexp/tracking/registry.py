@@ -10,8 +10,7 @@ from crackexp.decisions import Classes
 from crackexp.errors import DataError
 from crackexp.evaluation.contest import Contender, IncomparableError, best_of, contest
 from crackexp.signals import uninterrupted
-from crackexp.tracking.logger import NoLogger
-from crackexp.tracking.mlflow_logger import MlflowLogger
+from crackexp.tracking.logger import Logger
 from crackexp.tracking.models import read_facts, read_model
 from crackexp.tracking.sweeps import SweepStore
 
@@ -24,20 +23,18 @@ VERDICT_TAG = "registry.verdict"
 _log = logging.getLogger(__name__)
 
 
-def register_run(logger: NoLogger, name: str, metric: str, level: float) -> str | None:
+def register_run(logger: Logger, name: str, metric: str, level: float) -> str:
     """Enters the open run of a logger into the registry; see `Registry.enter`. That of a cell is left to its sweep.
 
     Args:
-        logger: The logger of the run.
+        logger: The logger of the run, which has a store.
         name: The name of the registered model.
         metric: What the model and the champion are compared by: "accuracy", "log_loss" or "brier".
         level: The confidence of the comparison, in (0, 1).
 
     Returns:
-        What came of it and why, in a sentence; None where the logger has no store of MLflow.
+        What came of it and why, in a sentence.
     """
-    if not isinstance(logger, MlflowLogger):
-        return None
     store, run_id = SweepStore(logger), str(logger.run_id)
     if "sweep.settings" in store.client.get_run(run_id).data.tags:
         return f"The sweep of this run registers the best of its cells as {name} when it ends."

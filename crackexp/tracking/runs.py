@@ -8,7 +8,7 @@ import pandas as pd
 from mlflow.entities import Run
 from sqlalchemy.exc import SQLAlchemyError
 
-from crackexp.data.parts import PARTS
+from crackexp.data.index import PARTS
 from crackexp.errors import UserError
 from crackexp.tracking.artifacts import damaged, reaching, read_again
 from crackexp.tracking.store import NoStoreError, connect, unusable

@@ -8,8 +8,9 @@ import logging
 import shlex
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import mlflow
 from alembic.script import ScriptDirectory
@@ -19,11 +20,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from crackexp.errors import UserError
 from crackexp.files import remove_leftovers, replacing
+from crackexp.tracking.logger import Logger, require_store
 from crackexp.tracking.moved_store import follow
 from crackexp.tracking.uri import SQLITE, database_file, uri_problem
 
 ARTIFACTS = "artifacts"
-"""Folder beside the database, for experiments that are made without a folder of their own."""
+"""The folder beside the database for experiments that are made without a folder of their own."""
+EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
+"""Makes the UI open the experiment on the pages for training, not on those for language models."""
 
 
 class NoStoreError(UserError):
@@ -51,6 +55,50 @@ def connect(uri: str, make: bool = False) -> mlflow.MlflowClient:
             _ready(file, make)
     mlflow.set_tracking_uri(uri)
     return mlflow.MlflowClient()
+
+
+def open_experiment(logger: Logger, make: bool = True) -> str:
+    """Opens the store of a logger and its experiment.
+
+    Args:
+        logger: The logger, which has a store.
+        make: Makes store and experiment where they do not exist, in the first of several processes.
+
+    Returns:
+        The id of the experiment.
+
+    Raises:
+        UserError: The store cannot be used, the experiment was deleted, or one of them does not exist.
+    """
+    uri = require_store(logger, "An experiment lies in a store")
+    client = connect(uri, make)
+    with answering(uri), store_lock(uri) if make else nullcontext():
+        experiment = client.get_experiment_by_name(logger.experiment)
+        if experiment is None and make:
+            artifacts = Path(logger.artifacts).resolve().as_uri() if logger.artifacts else None
+            return client.create_experiment(logger.experiment, artifacts, EXPERIMENT_TAGS)
+    if experiment is None:
+        raise UserError(
+            f"The store at {uri} holds no experiment of that name. Type tracking.experiment=NAME. "
+            f"Received: tracking.experiment={logger.experiment}"
+        )
+    if experiment.lifecycle_stage == "deleted":
+        raise UserError(
+            f"The MLflow experiment was deleted. Type tracking.experiment=ANOTHER_NAME. "
+            f"Received: tracking.experiment={logger.experiment}"
+        )
+    return experiment.experiment_id
+
+
+def store_lock(uri: str, part: str = "") -> AbstractContextManager[Any]:
+    """Returns a lock that keeps other processes from changing a part of a local store; a server needs none.
+
+    Args:
+        uri: The address of the store.
+        part: The part, such as ".registry"; "" means the tables themselves.
+    """
+    file = database_file(uri)
+    return FileLock(f"{file}{part}.lock") if file else nullcontext()
 
 
 @contextmanager

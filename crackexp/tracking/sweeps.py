@@ -26,8 +26,10 @@ from crackexp.names import visible
 from crackexp.result import RESULT, RunResult
 from crackexp.tracking.alive import Alive, mark_killed
 from crackexp.tracking.artifacts import damaged, read_again
-from crackexp.tracking.mlflow_logger import PNG, MlflowLogger
+from crackexp.tracking.logger import Logger, require_store
+from crackexp.tracking.mlflow_run import PNG
 from crackexp.tracking.runs import read_split
+from crackexp.tracking.store import open_experiment, store_lock
 from crackexp.tracking.uri import ui_words
 from crackexp.tracking.view import View
 
@@ -63,19 +65,22 @@ class SweepStore:
     """The sweeps of one experiment in an MLflow store.
 
     Args:
-        logger: names the store and the experiment.
-        make: makes the two where they are not there yet; a store that is only read is not made.
+        logger: The logger that names the store and the experiment.
+        make: Makes the two where they do not exist; a store that is only read is not made.
 
     Raises:
-        UserError: the store cannot be used, or is to be read and is not there.
+        UserError: The store cannot be used, or is to be read and does not exist.
     """
 
-    def __init__(self, logger: MlflowLogger, make: bool = True) -> None:
-        self.uri = logger.uri
-        self.lock = logger.lock
-        self.experiment_id = logger.open_store(make)
-        self.client = mlflow.MlflowClient(logger.uri)
+    def __init__(self, logger: Logger, make: bool = True) -> None:
+        self.uri = require_store(logger, "Sweeps are kept in a store")
+        self.experiment_id = open_experiment(logger, make)
+        self.client = mlflow.MlflowClient(self.uri)
         self._held = contextlib.ExitStack()
+
+    def lock(self, part: str) -> contextlib.AbstractContextManager[Any]:
+        """Returns a lock on a part of the store; see `store_lock`."""
+        return store_lock(self.uri, part)
 
     def open_parent(self, name: str, tags: Mapping[str, str], rerun: bool) -> str:
         """Opens the parent run of a sweep: the one of the same ``sweep.key`` where it exists, else a new one.

@@ -1,4 +1,4 @@
-"""Builds what the trainer trains from the checked config."""
+"""Builds the module that a trainer trains from the checked config."""
 
 import contextlib
 from typing import Any
@@ -9,36 +9,36 @@ from crackexp.config.checking import instantiate
 from crackexp.decisions import Classes
 from crackexp.sources import source_digest
 from crackexp.training.module import CrackModule
+from crackexp.training.parts import Parts
 
 
-def build_module(cfg: DictConfig, classes: Classes) -> CrackModule:
-    """Returns the untrained module that `cfg` describes: backbone with its weights, new head, loss, optimizer.
+def build_module(parts: Parts, cfg: DictConfig, classes: Classes) -> CrackModule:
+    """Returns the untrained module of a run: backbone with its weights, new head, loss, optimizer.
 
     Args:
-        cfg: checked.
-        classes: that the module tells apart.
+        parts: The parts of the run.
+        cfg: The checked config.
+        classes: The classes that the module tells apart.
 
     Raises:
-        ConfigError: weights or sizes that the backbone cannot take.
+        ConfigError: The backbone cannot take the weights or the image size, or the loss does not fit the head.
     """
-    builder = instantiate(cfg.backbone)
-    backbone = builder.build(cfg.image_size, cfg.seed)
-    head = instantiate(cfg.head)
+    backbone, head = parts.backbone.build(cfg.image_size, cfg.seed), parts.head
     network = head.build(backbone.output_shape[1:], len(classes.names), classes.indices, cfg.seed)
     embedding = head.embedding(backbone)
-    parts = [builder] if embedding is backbone else [builder, head]
-    sources = [found for part in parts if (found := source_digest(part))]
+    makers = [parts.backbone] if embedding is backbone else [parts.backbone, head]
+    sources = [digest for part in makers if (digest := source_digest(part))]
     return CrackModule(
         embedding,
         network,
-        instantiate(cfg.loss),
+        parts.loss,
         instantiate(cfg.optimizer, _partial_=True, **_as_float(cfg.optimizer)),
         " ".join(sources) or None,
     )
 
 
 def profiled(folder: str | None) -> contextlib.AbstractContextManager[None]:
-    """Returns a context that writes a trace of JAX' profiler to `folder`, or does nothing where it is None."""
+    """Returns a context that writes a trace of JAX' profiler to `folder`, or does nothing if `folder` is None."""
     if folder is None:
         return contextlib.nullcontext()
     import jax
@@ -47,6 +47,6 @@ def profiled(folder: str | None) -> contextlib.AbstractContextManager[None]:
 
 
 def _as_float(optimizer: DictConfig) -> dict[str, Any]:
-    """Returns a learning rate that was typed as a whole number as Keras takes it, which refuses integers."""
+    """Returns a learning rate that was typed as a whole number as a float, since Keras refuses integers."""
     rate = optimizer.get("learning_rate")
     return {"learning_rate": float(rate)} if isinstance(rate, int) else {}

@@ -1,4 +1,4 @@
-"""Keras callbacks of our own: validation, averaged weights, TensorBoard without TensorFlow, a NaN guard, a schedule."""
+"""Keras callbacks: validation, averaged weights, TensorBoard without TensorFlow, a NaN guard, a schedule."""
 
 import math
 from collections.abc import Callable
@@ -7,19 +7,20 @@ from typing import Any
 import keras
 import numpy as np
 
+from crackexp.config.types import Text
 from crackexp.errors import UserError
 from crackexp.training.module import CrackModule
 
 
 class Validate(keras.callbacks.Callback):
-    """Puts val_loss and val_accuracy into the logs of each epoch; stands before what reads them.
+    """Puts val_loss and val_accuracy into the logs of each epoch; it stands before the callbacks that read them.
 
-    They are computed from predictions of every image once: Keras' own averages over padded batches are off.
+    They are computed from one prediction of every image: Keras' own averages over padded batches are off.
 
     Args:
-        module: scores the predictions.
-        labels: (n,) int.
-        predict: returns probabilities (n, c).
+        module: The module, which scores the predictions.
+        labels: (n,) int, the labels of the validation images.
+        predict: Returns their probabilities, (n, c).
     """
 
     def __init__(self, module: CrackModule, labels: np.ndarray, predict: Callable[[], np.ndarray]) -> None:
@@ -35,9 +36,9 @@ class Validate(keras.callbacks.Callback):
 
 
 class AveragedWeights(keras.callbacks.Callback):
-    """Puts an optimizer's running mean of the weights into the model between epochs, where it has one (`use_ema`).
+    """Puts an optimizer's running mean of the weights into the model between epochs, if it keeps one (`use_ema`).
 
-    So it is the mean that is validated, saved and restored. `keras.callbacks.SwapEMAWeights` loses the mean where a
+    So it is the mean that is validated, saved and restored. `keras.callbacks.SwapEMAWeights` loses the mean if a
     callback ends the training early; without either, restoring the best epoch brings back weights that are no mean.
     """
 
@@ -61,10 +62,15 @@ class TensorBoard(keras.callbacks.Callback):
     """Writes the metrics of each epoch as TensorBoard event files, without TensorFlow.
 
     Args:
-        log_dir: folder of the event files.
+        log_dir: The folder of the event files.
+
+    Example:
+        >>> board = TensorBoard("logs/run1")
+        >>> board.log_dir
+        'logs/run1'
     """
 
-    def __init__(self, log_dir: str) -> None:
+    def __init__(self, log_dir: Text) -> None:
         super().__init__()
         self.log_dir = log_dir
         self._writer: Any = None
@@ -84,10 +90,16 @@ class TensorBoard(keras.callbacks.Callback):
 
 
 class NanGuard(keras.callbacks.Callback):
-    """Stops a run whose loss is no number any more, at the end of the epoch.
+    """Stops a run at the end of the epoch in which a metric is no finite number any more.
 
     Raises:
-        UserError: names the epoch and the metric.
+        UserError: Training diverged; the message names the epoch and the metric.
+
+    Example:
+        >>> NanGuard().on_epoch_end(0, {"loss": 0.7})
+        >>> NanGuard().on_epoch_end(0, {"loss": float("nan")})
+        Traceback (most recent call last):
+        crackexp.errors.UserError: Training diverged in epoch 1: loss is no number. ...
     """
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -101,12 +113,16 @@ class NanGuard(keras.callbacks.Callback):
 
 
 class EpochSchedule(keras.callbacks.Callback):
-    """Sets the learning rate of each epoch: a share of the rate that the phase begins with.
+    """Sets the learning rate of each epoch to a share of the rate that the phase begins with.
 
     A second phase, which has a rate and epochs of its own, goes through the whole schedule anew.
 
     Args:
-        schedule: maps how much of the phase is over, in [0, 1), to the share of its rate.
+        schedule: A Keras schedule that maps how much of the phase is over, in [0, 1), to the share of its rate.
+
+    Example:
+        >>> half = keras.optimizers.schedules.CosineDecay(initial_learning_rate=1.0, decay_steps=1.0)
+        >>> callback = EpochSchedule(half)
     """
 
     def __init__(self, schedule: keras.optimizers.schedules.LearningRateSchedule) -> None:

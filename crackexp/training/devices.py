@@ -9,6 +9,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from crackexp.errors import ConfigError
+from crackexp.inference.engine import pad_rows
 
 _log = logging.getLogger(__name__)
 
@@ -16,17 +17,21 @@ _log = logging.getLogger(__name__)
 class Devices:
     """N devices of each of P processes, which share every training batch of B images.
 
-    A process reads B / P of them, and fills them up to a multiple of N with rows that have no weight.
+    A process reads B / P rows of a batch, and pads them to a multiple of N with rows that have no weight.
 
     Args:
-        count: N; "auto" for all that there are.
-        batch_size: B.
+        count: The number N of devices of each process; "auto" for all that there are.
+        batch_size: The size B of a batch.
 
     Attributes:
-        local: devices of this process.
+        local: The devices of this process.
+        processes: The number P of processes.
+        process: The index of this process.
+        local_batch_size: How many rows of a batch this process reads, B / P.
+        padding: How many rows without weight follow them.
 
     Raises:
-        ConfigError: there are fewer devices, or P does not divide B.
+        ConfigError: There are fewer devices, or P does not divide B.
     """
 
     def __init__(self, count: int | Literal["auto"], batch_size: int) -> None:
@@ -44,58 +49,53 @@ class Devices:
                 f"The batches are shared by {self.processes} processes. Type a multiple of {self.processes} for "
                 f"batch_size. Received: batch_size={batch_size}"
             )
-        self.share = batch_size // self.processes
-        self.filling = -self.share % len(self.local)
+        self.local_batch_size = batch_size // self.processes
+        self.padding = -self.local_batch_size % len(self.local)
 
     @property
     def rows(self) -> range:
         """The rows of a batch that this process reads."""
-        return range(self.process * self.share, (self.process + 1) * self.share)
+        return range(self.process * self.local_batch_size, (self.process + 1) * self.local_batch_size)
 
     @property
-    def batch_size(self) -> int:
-        """Rows of a batch with the filling, of all processes."""
-        return (self.share + self.filling) * self.processes
+    def padded_batch_size(self) -> int:
+        """The number of rows of a padded batch, of all processes."""
+        return (self.local_batch_size + self.padding) * self.processes
 
-    def begin(self) -> None:
-        """Spreads the variables that are created from now on, and the batches of `fit`, over the devices."""
-        alone = len(self.local) * self.processes == 1
-        mesh = [f"{one.platform}:{one.id}" for one in self._all()]
-        spread = None if alone else keras.distribution.DataParallel(devices=mesh, auto_shard_dataset=False)
-        keras.distribution.set_distribution(spread)
-        if spread:
+    def distribute(self) -> None:
+        """Distributes the variables that are created from now on, and the batches of `fit`, over the devices."""
+        mesh = [f"{device.platform}:{device.id}" for device in self._all()]
+        several = len(mesh) > 1
+        distribution = keras.distribution.DataParallel(devices=mesh, auto_shard_dataset=False) if several else None
+        keras.distribution.set_distribution(distribution)
+        if several:
             _log.info("Each batch is shared by %d devices of %d processes", len(mesh), self.processes)
 
-    def end(self) -> None:
-        """Leaves variables that are created from now on to the first device."""
+    def release(self) -> None:
+        """Leaves the variables that are created from now on to the first device."""
         keras.distribution.set_distribution(None)
 
     def scale(self, loss: keras.Loss) -> np.float32:
-        """Returns the factor of the real rows' weights with which `loss` of a filled batch is that of the real rows."""
+        """Returns the factor of all weights with which `loss` of a padded batch is that of its rows without padding."""
         by_count = loss.reduction in ("sum_over_batch_size", "mean")
-        return np.float32((self.share + self.filling) / self.share if by_count else 1)
+        return np.float32((self.local_batch_size + self.padding) / self.local_batch_size if by_count else 1)
 
-    def fill(self, rows: np.ndarray) -> np.ndarray:
-        """Returns this process' rows of a batch, (B / P, ...), filled up with zeros."""
-        return lengthened(rows, self.share + self.filling)
+    def pad(self, rows: np.ndarray) -> np.ndarray:
+        """Returns this process' rows of a batch, (B / P, ...), padded with zeros."""
+        return pad_rows(rows, self.local_batch_size + self.padding)
 
-    def part(self, count: int) -> slice:
+    def shard(self, count: int) -> slice:
         """Returns which of `count` items this process works on, for `gather`."""
         size = -(-count // self.processes)
         return slice(self.process * size, (self.process + 1) * size)
 
     def gather(self, rows: np.ndarray, count: int) -> np.ndarray:
-        """Returns the rows of all processes in order, (count, ...), from those of this one's `part`."""
+        """Returns the rows of all processes in order, (count, ...), from those of this one's `shard`."""
         if self.processes == 1:
             return rows
         size = -(-count // self.processes)
-        return np.concatenate(multihost_utils.process_allgather(lengthened(rows, size)))[:count]
+        return np.concatenate(multihost_utils.process_allgather(pad_rows(rows, size)))[:count]
 
     def _all(self) -> list[Any]:
-        by_process = [[one for one in jax.devices() if one.process_index == p] for p in range(self.processes)]
-        return [one for devices in by_process for one in devices[: len(self.local)]]
-
-
-def lengthened(rows: np.ndarray, length: int) -> np.ndarray:
-    """Returns `rows`, (n, ...), with zeros after them, (length, ...)."""
-    return np.pad(rows, [(0, length - len(rows))] + [(0, 0)] * (rows.ndim - 1)) if len(rows) < length else rows
+        by_process = [[d for d in jax.devices() if d.process_index == p] for p in range(self.processes)]
+        return [device for devices in by_process for device in devices[: len(self.local)]]

@@ -15,8 +15,8 @@ from crackexp.data.pipeline import image_batches
 from crackexp.data.sources import ImageFolder, Sdnet2018
 from crackexp.decisions import Thresholds
 from crackexp.evaluation.policy import Policy, threshold_for_recall
+from crackexp.inference.engine import Inference, computing
 from crackexp.tracking.models import load
-from crackexp.training.inference import Inference, computing
 
 STORE = f"sqlite:///{Path('mlruns/mlflow.db').resolve()}"
 REPEATS, DRAWS, PATCHES = 200, 20, 50

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from crackexp.data.pipeline import image_batches
-from crackexp.data.sdnet2018 import SURFACES, Sdnet2018
+from crackexp.data.sources.sdnet2018 import SURFACES, Sdnet2018
 from crackexp.evaluation.metrics import evaluate_predictions
+from crackexp.inference.engine import Inference, computing
 from crackexp.tracking.models import load
-from crackexp.training.inference import Inference, computing
 
 TOGETHER = {
     "the image alone": [(0, 1)],

@@ -27,7 +27,7 @@ def crackexp(folder: Path, batch: int | None, threads: int) -> Forward:
     """As a run of crackexp embeds."""
     import keras
 
-    from crackexp.training.inference import Inference, computing
+    from crackexp.inference.engine import Inference, computing
 
     inference = Inference(computing(keras.models.load_model(folder / "network.keras")), batch)
     return lambda images: np.concatenate(list(inference.stream(batches(images, inference.batch_size))))

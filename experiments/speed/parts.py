@@ -26,17 +26,18 @@ from hydra import compose, initialize_config_dir
 from crackexp.budget import TimeBudget
 from crackexp.config.checking import check, instantiate
 from crackexp.config.options import conf_dir
-from crackexp.config.roots import TrainRoot
 from crackexp.data.datamodule import DataModule
-from crackexp.data.decode import load_image
+from crackexp.data.images.decode import load_image
+from crackexp.data.images.pixels import resize
 from crackexp.data.index import ImageIndex
-from crackexp.data.pixels import resize
+from crackexp.embeddings.embedder import Embedder
 from crackexp.evaluation.metrics import evaluate_predictions
+from crackexp.inference.engine import computing
 from crackexp.models.classifier import unfreeze
 from crackexp.training.build import build_module
-from crackexp.training.embeddings import Embedder
-from crackexp.training.inference import computing
-from crackexp.training.state import TrainingStates
+from crackexp.training.checkpoint import Checkpointer
+from crackexp.training.config import TrainConfig
+from crackexp.training.parts import build_parts
 
 SAMPLE = 512
 IMAGES = 1024
@@ -105,7 +106,7 @@ def embedding(trainer: Any, data: DataModule, images: np.ndarray) -> None:
 
 def head(trainer: Any, data: DataModule, cfg: Any) -> None:
     """Measures the head on stored embeddings, and the statistics of the test set."""
-    states = TrainingStates(cfg.paths.cache, None, data.index.fingerprint, "parts")
+    states = Checkpointer(cfg.paths.cache, None, data.index.fingerprint, "parts")
     for epoch in range(cfg.epochs):
         trainer.embeddings(data.train, "train", epoch)
     trainer.predict(data.val, "val")
@@ -130,7 +131,7 @@ def head(trainer: Any, data: DataModule, cfg: Any) -> None:
 
 def finetuning(cfg: Any, data: DataModule, images: np.ndarray) -> None:
     """Measures training steps through the last layers of the backbone, on pixels in memory."""
-    module = build_module(cfg, data.index.classes)
+    module = build_module(build_parts(cfg), cfg, data.index.classes)
     unfreeze(module.classifier, cfg.backbone.finetune_from)
     pixels, labels = images[: cfg.batch_size], module.targets(data.train.labels[: cfg.batch_size])
     rates = {}
@@ -158,7 +159,7 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         own = [f"paths.root={folder}", f"paths.cache={folder}/parts", f"paths.output={folder}", "tracking=none"]
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            cfg = check(compose("train", [*words, *own]), TrainRoot)
+            cfg = check(compose("train", [*words, *own]), TrainConfig)
         data = DataModule(
             instantiate(cfg.dataset),
             instantiate(cfg.split),

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from crackexp.data.decode import load_image
-from crackexp.data.image_folder import ImageFolder
+from crackexp.data.images.decode import load_image
+from crackexp.data.sources.image_folder import ImageFolder
 from tests.conftest import Command, write_patches
 
 

@@ -8,7 +8,7 @@ import pytest
 from crackexp.auditing.audit_report import audit_report
 from crackexp.auditing.findings import audit_images
 from crackexp.data.duplicates import find_duplicates
-from crackexp.data.image_folder import ImageFolder
+from crackexp.data.sources.image_folder import ImageFolder
 from crackexp.data.thumbnails import thumbnails
 from crackexp.reporting import Report, artifacts
 

@@ -16,7 +16,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
-from tests.prediction.conftest import classifier, model
+from tests.predicting.conftest import classifier, model
 
 __all__ = ["classifier", "model"]
 

@@ -15,8 +15,8 @@ from selenium.webdriver.remote.webelement import WebElement
 
 from crackexp.data.synthetic import draw_patch
 from tests.browser.conftest import Page
-from tests.page.running import Served, served
-from tests.page.test_app_command import bomb
+from tests.web.running import Served, served
+from tests.web.test_app_command import bomb
 
 pytestmark = pytest.mark.browser
 

@@ -8,8 +8,8 @@ import pytest
 from crackexp.auditing.audit_report import audit_report
 from crackexp.auditing.findings import audit_images
 from crackexp.data.duplicates import find_duplicates
-from crackexp.data.grouped_split import GroupedSplit
-from crackexp.data.image_folder import ImageFolder
+from crackexp.data.sources.image_folder import ImageFolder
+from crackexp.data.splits.grouped_split import GroupedSplit
 from crackexp.data.thumbnails import thumbnails
 from crackexp.reporting import artifacts
 from tests.browser.conftest import Page

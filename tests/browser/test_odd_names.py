@@ -17,18 +17,18 @@ from crackexp.decisions import CRACK, Classes, Thresholds
 from crackexp.evaluation.comparison import compare
 from crackexp.evaluation.figures.sweep import sweep_figures
 from crackexp.evaluation.sweep_report import comparison_report
-from crackexp.prediction.explanations import Explanations
-from crackexp.prediction.inputs import Input
-from crackexp.prediction.predictor import Predictor
-from crackexp.prediction.survey_report import Survey
-from crackexp.prediction.surveyor import Surveyor
-from crackexp.prediction.tiles import Tiling
+from crackexp.predicting.explanations import Explanations
+from crackexp.predicting.inputs import Input
+from crackexp.predicting.predictor import Predictor
 from crackexp.reporting import artifacts
+from crackexp.surveying.survey_report import Survey
+from crackexp.surveying.surveyor import Surveyor
+from crackexp.surveying.tiles import Tiling
 from crackexp.tracking.models import LoggedModel
 from tests.browser.conftest import Page
 from tests.evaluation.cells import drawn_cells, grid
 from tests.odd_names import ODD, SCRIPT, draw_oddly_named
-from tests.page.running import served
+from tests.web.running import served
 
 pytestmark = pytest.mark.browser
 QUOTED = "'\"><svg onload=document.title='pwned'>"

@@ -10,13 +10,13 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.select import Select
 
 from crackexp.data.accounting import Account
-from crackexp.data.windows import WholePhoto
+from crackexp.data.images.windows import WholePhoto
 from crackexp.decisions import CRACK, Thresholds
-from crackexp.prediction.inputs import Input
-from crackexp.prediction.survey_report import Survey
-from crackexp.prediction.surveyor import Finding
-from crackexp.prediction.tiles import MeanMap, Tiling
+from crackexp.predicting.inputs import Input
 from crackexp.reporting import artifacts
+from crackexp.surveying.survey_report import Survey
+from crackexp.surveying.surveyor import Finding
+from crackexp.surveying.tiles import MeanMap, Tiling
 from tests.browser.conftest import Page
 
 pytestmark = pytest.mark.browser

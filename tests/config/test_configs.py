@@ -10,28 +10,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from crackexp.config.checking import check
 from crackexp.config.options import conf_dir
-from crackexp.config.roots import (
-    AppRoot,
-    AuditRoot,
-    CacheRoot,
-    CalibrateRoot,
-    CompareRoot,
-    EvaluateRoot,
-    ExplainRoot,
-    ExportRoot,
-    PredictRoot,
-    SurveyRoot,
-    TrainRoot,
-    UiRoot,
-)
 from crackexp.train import train
+from crackexp.training.config import TrainConfig
+from tests import composing
 from tests.conftest import TINY, write_patches
 
 Compose = Callable[..., DictConfig]
 
 ADDED = ("experiment", "debug", "sweep")
-ROOTS = {"train", "audit", "evaluate", "calibrate", "predict", "survey", "explain", "app", "export", "compare", "cache"}
-ROOTS |= {"ui"}
 OPTIONS = sorted(f"{file.parent.relative_to(conf_dir())}={file.stem}" for file in conf_dir().glob("*/*.yaml"))
 SWEEPS = sorted(file.stem for file in conf_dir().glob("sweep/*.yaml") if file.stem != "search")
 """Grids; the search is run by tests/sweep/test_search.py."""
@@ -47,7 +33,7 @@ NEEDS = {
 RUNS = {
     # each run takes a step with every option that it names
     "the recipe": ["+experiment=mobilenet", "dataset=folder", "augmentation=flip_rotate"],
-    "robust": ["+experiment=robust", "head=cells", "dataset=folder", "mix=[{synthetic:{count:40,size:48}}]"],
+    "robust": ["+experiment=robust", "head=mil", "dataset=folder", "mix=[{synthetic:{count:40,size:48}}]"],
     "fine-tuning": [
         "dataset=synthetic",
         "dataset.count=40",
@@ -80,7 +66,7 @@ RUNS = {
     "a given split": ["dataset=folder", "split=given", "backbone=small_cnn", "backbone.widths=[4]", "trainer=scratch"],
     "under corruptions": ["evaluation=robust"],
     "one batch": ["+debug=one_batch", "+sweep=seeds"],
-    "limit": ["+debug=limit", "dataset.limit=40"],
+    "limit": ["+debug=limit", "dataset.limit=40", "head=cells"],
     "overfit": [
         "+debug=overfit",
         "dataset.limit=40",
@@ -122,23 +108,12 @@ def typed(option: str) -> list[str]:
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_composes_and_passes_the_check(compose_config: Compose, patches: Path, option: str) -> None:
     overrides = [text.replace("PATCHES", str(patches)) for text in typed(option)]
-    check(compose_config(*overrides), TrainRoot)
+    check(compose_config(*overrides), TrainConfig)
 
 
-def test_every_root_composes_and_passes_the_check(compose_config: Compose) -> None:
-    assert {file.stem for file in conf_dir().glob("*.yaml")} == ROOTS
-    check(compose_config(root="train"), TrainRoot)
-    check(compose_config(root="audit"), AuditRoot)
-    check(compose_config("run=abc", root="evaluate"), EvaluateRoot)
-    check(compose_config("model=abc", "input=abc", root="predict"), PredictRoot)
-    check(compose_config("model=abc", "dataset.path=abc", root="calibrate"), CalibrateRoot)
-    check(compose_config("model=abc", "input=[abc,def]", root="survey"), SurveyRoot)
-    check(compose_config("model=abc", "input=abc", root="explain"), ExplainRoot)
-    check(compose_config("model=abc", root="app"), AppRoot)
-    check(compose_config("runs=[abc]", root="compare"), CompareRoot)
-    check(compose_config("model=abc", root="export"), ExportRoot)
-    check(compose_config(root="cache"), CacheRoot)
-    check(compose_config(root="ui"), UiRoot)
+@pytest.mark.parametrize("name", composing.ROOTS)
+def test_the_config_of_every_command_composes_and_passes_the_check(compose_config: Compose, name: str) -> None:
+    check(compose_config(*composing.NEEDS.get(name, []), root=name), composing.ROOTS[name])
 
 
 @pytest.mark.parametrize("name", SWEEPS)
@@ -151,7 +126,7 @@ def test_every_cell_of_every_sweep_composes_and_passes_the_check(compose_config:
         # the bundled weights are those of one backbone
         weights = [] if name != "backbones" else ["backbone.weights=null"]
         cfg = compose_config("+experiment=mobilenet", f"+sweep={name}", *cell, *weights)
-        check(cfg, TrainRoot)
+        check(cfg, TrainConfig)
         assert cfg.sweep.name == name
 
 

@@ -11,8 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from crackexp.config.checking import check, instantiate
 from crackexp.config.contracts import CONTRACTS, require_all_kept, require_trusted
-from crackexp.config.roots import TrainRoot
 from crackexp.errors import ConfigError
+from crackexp.training.config import TrainConfig
 from tests.conftest import TINY, Command
 
 Compose = Callable[..., DictConfig]
@@ -192,7 +192,7 @@ def test_a_part_built_with_a_partial_of_our_own_keeps_working() -> None:
 
 
 def test_every_part_of_the_default_config_keeps_its_contract(compose_config: Compose) -> None:
-    cfg = check(compose_config("callbacks=cosine"), TrainRoot)
+    cfg = check(compose_config("callbacks=cosine"), TrainConfig)
     require_all_kept(cfg)
     cfg = DictConfig(OmegaConf.to_container(cfg))
     cfg.callbacks.mine = {"_target_": "os.getcwd"}
@@ -203,7 +203,7 @@ def test_every_part_of_the_default_config_keeps_its_contract(compose_config: Com
 def test_a_resumed_run_calls_and_imports_nothing_else(
     command_here: Command, mine: Path, tmp_path: Path, patches: Path, compose_config: Compose
 ) -> None:
-    cfg = check(compose_config("dataset=folder", f"dataset.path={patches}", *TINY), TrainRoot)
+    cfg = check(compose_config("dataset=folder", f"dataset.path={patches}", *TINY), TrainConfig)
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
     (tmp_path / "mlruns").mkdir()
     mlflow.set_experiment(experiment_id=mlflow.create_experiment("crackexp", f"{tmp_path}/mlruns/artifacts"))

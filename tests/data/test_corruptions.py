@@ -5,7 +5,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from crackexp.config.schema import Evaluation
+from crackexp.config.settings import Evaluation
 from crackexp.data.corruptions import SUITE, CastShadow, Exposure, FormworkJoint, corruptions
 from crackexp.data.synthetic import draw_patch
 from crackexp.errors import ConfigError

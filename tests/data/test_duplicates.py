@@ -11,8 +11,8 @@ import pytest
 
 from crackexp.data import thumbnails
 from crackexp.data.duplicates import Duplicates, find_duplicates
-from crackexp.data.folder import class_members
 from crackexp.data.index import ImageIndex, build_index
+from crackexp.data.sources.folder import class_members
 from crackexp.data.synthetic import draw_patch
 
 SIDE, ROOM = 227, 24

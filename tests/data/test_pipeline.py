@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crackexp.data.decode import load_image
+from crackexp.data.images.decode import load_image
+from crackexp.data.images.pixels import resize
 from crackexp.data.index import ImageIndex
 from crackexp.data.pipeline import image_batches, training_batches
-from crackexp.data.pixels import resize
 from crackexp.data.sources import ImageFolder
 from crackexp.seeds import generator
 

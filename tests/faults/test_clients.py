@@ -19,9 +19,9 @@ import requests
 from PIL import Image
 
 from tests.faults.conftest import Tally
-from tests.page.running import served
-from tests.page.test_app_command import Tab
-from tests.prediction.conftest import classifier, model
+from tests.predicting.conftest import classifier, model
+from tests.web.running import served
+from tests.web.test_app_command import Tab
 
 __all__ = ["classifier", "model"]
 

@@ -146,7 +146,7 @@ def test_a_run_with_a_damaged_config_is_not_resumed(
     with contextlib.suppress(RuntimeError), logger.run("a run", {}):
         logger.log_text("trainer: {epochs: 3}\n", "config/config.yaml")
         raise RuntimeError
-    client = mlflow.MlflowClient(logger.uri)
+    client = mlflow.MlflowClient(logger.store)
     (file,) = tmp_path.rglob("config.yaml")
     file.write_text(content)
     if not known:

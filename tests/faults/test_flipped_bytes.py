@@ -15,13 +15,16 @@ import mlflow
 import numpy as np
 import pytest
 
-from crackexp.data.archive import unpack
-from crackexp.data.download import _Part
 from crackexp.data.duplicates import find_duplicates
+from crackexp.data.files.archive import unpack
+from crackexp.data.files.download import _Part
 from crackexp.data.index import ImageIndex, build_index
-from crackexp.data.split import RatioSplit
+from crackexp.data.splits.ratio_split import RatioSplit
 from crackexp.data.thumbnails import thumbnails
 from crackexp.decisions import Classes
+from crackexp.embeddings import shards
+from crackexp.embeddings.leases import Leases
+from crackexp.embeddings.store import EmbeddingStore
 from crackexp.errors import UserError
 from crackexp.evaluation.report import predictions_table
 from crackexp.models.backbone import SmallCNN
@@ -32,10 +35,8 @@ from crackexp.sweep.watch import Watch
 from crackexp.tracking.models import load
 from crackexp.tracking.runs import find_run, training_digests
 from crackexp.tracking.sweeps import SweepStore
-from crackexp.training import shards
-from crackexp.training.in_use import InUse
-from crackexp.training.state import TrainingState, TrainingStates
-from crackexp.training.store import Store
+from crackexp.training.checkpoint import Checkpoint, Checkpointer
+from crackexp.training.history import TrainingHistory
 from tests.conftest import write_patches
 from tests.tracking.test_logger import make_logger
 
@@ -163,15 +164,15 @@ def copies(patches: Path, cache: Path) -> Kept:
 def embeddings(patches: Path, cache: Path) -> Kept:
     digests = np.array([f"{number:032x}" for number in range(20)])
     rows = generator(0, "rows").normal(size=(20, 6)).astype(np.float32)
-    store = Store(cache, "model", {"backbone": "b"}, 1e9)
+    store = EmbeddingStore(cache, "model", {"backbone": "b"}, 1e9)
     store.write("view", digests, rows, 2.0)
 
     def read() -> Any:
-        shards._sound.clear()
+        shards._verified.clear()
         table = store.open("view", digests)
         if len(table.missing):
             store.write("view", digests[table.missing], rows[table.missing], 2.0)
-            shards._sound.clear()
+            shards._verified.clear()
             table = store.open("view", digests)
         return table[:]
 
@@ -180,11 +181,11 @@ def embeddings(patches: Path, cache: Path) -> Kept:
 
 
 def tables_in_use(patches: Path, cache: Path) -> Kept:
-    user = InUse(cache / "embeddings")
+    user = Leases(cache / "embeddings")
     user.add(cache / "embeddings" / "model" / "view")
 
     def read() -> Any:
-        with InUse(cache / "embeddings").frozen() as used:
+        with Leases(cache / "embeddings").locked() as used:
             assert user.tables <= used
         return user.tables
 
@@ -193,30 +194,28 @@ def tables_in_use(patches: Path, cache: Path) -> Kept:
 
 def resume_state(patches: Path, cache: Path) -> Kept:
     numbers = generator(0, "state").normal(size=40).astype(np.float32)
-    state = TrainingState(
+    state = Checkpoint(
         dataset="images",
         identity="code",
         phase="fit",
         batch=0,
         stopped=False,
-        phases=[0],
-        before={"val/loss": 0.5},
-        history={"loss": [0.3, 0.2]},
-        curve=[[0, {"val/loss": 0.5}]],
+        history=TrainingHistory({"loss": [0.3, 0.2]}, {"val/loss": 0.5}, [0], [(0, {"val/loss": 0.5})]),
         seconds={"fit": 1.5},
         variables=[numbers, numbers.reshape(5, 8)],
         optimizer=[numbers],
         metrics=[],
         callbacks=[{"class": "EarlyStopping", "values": {"wait": 1, "best_weights": [numbers]}}],
     )
-    states = TrainingStates(str(cache), None, "images", "code")
-    with states.of(RUN):
-        states.save(state)
+    checkpointer = Checkpointer(str(cache), None, "images", "code")
+    with checkpointer.open(RUN):
+        checkpointer.save(state)
 
     def read() -> Any:
-        found = TrainingStates(str(cache), RUN, "images", "code")
-        with found.of(RUN):
-            return vars(found.saved)
+        found = Checkpointer(str(cache), RUN, "images", "code")
+        with found.open(RUN):
+            assert found.restored
+            return vars(found.restored)
 
     return Kept(list(cache.glob("states/*/state.npz")), read, tries=80)
 
@@ -323,7 +322,7 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> Logged:
     assert logger.run_id
     (config,) = Path(str(logger.artifacts)).rglob("config.yaml")
     (model,) = Path(str(logger.artifacts)).rglob("MLmodel")
-    return Logged(logger.uri, logger.run_id, config.parents[1], model.parent, SweepStore(logger))
+    return Logged(logger.store, logger.run_id, config.parents[1], model.parent, SweepStore(logger))
 
 
 RUN_FILES = ("config/config.yaml", "data/manifest.csv", "data/mixed/other.csv", "test/predictions.csv", "result.json")
@@ -387,7 +386,7 @@ import sys, warnings
 from pathlib import Path
 import jax, numpy as np
 from jax._src import compilation_cache
-from crackexp.training.programs import keep_programs
+from crackexp.inference.compilation import keep_programs
 
 def read():
     jax.clear_caches()

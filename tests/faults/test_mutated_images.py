@@ -14,11 +14,11 @@ from PIL import Image
 from crackexp.data.accounting import Account
 from crackexp.data.synthetic import draw_patch
 from crackexp.decisions import Classes, Thresholds
-from crackexp.prediction.inputs import find
-from crackexp.prediction.predictor import Predictor
+from crackexp.predicting.inputs import find
+from crackexp.predicting.predictor import Predictor
 from crackexp.tracking.models import LoggedModel
 from tests.conftest import Command
-from tests.prediction.conftest import classifier, model
+from tests.predicting.conftest import classifier, model
 
 __all__ = ["classifier", "model"]
 

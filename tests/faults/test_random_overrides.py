@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from crackexp.config import callback_schema, roots, schema
 from crackexp.config.checking import check
-from crackexp.config.options import conf_dir
+from crackexp.config.options import conf_dir, packaged_targets
+from crackexp.config.schema import schema_of
+from crackexp.config.settings import SETTINGS, CommandConfig
 from crackexp.config.types import Strict
 from crackexp.seeds import generator
+from crackexp.training.config import TrainConfig
 from tests.composing import NEEDS, ROOTS, outcome
 
-OPTIONS = {group: sorted(file.stem for file in (conf_dir() / group).glob("*.yaml")) for group in roots.TrainRoot.groups}
+OPTIONS = {group: sorted(file.stem for file in (conf_dir() / group).glob("*.yaml")) for group in TrainConfig.groups}
 
 SCALARS = [
     *("null", "true", "False", "0", "-1", "1", "7", "5.0", "0.5", "1e300", "-1e300", "1e21", "1e-400", "inf", "-inf"),
@@ -60,7 +62,7 @@ def fields(model: type[Strict], prefix: str) -> Iterator[str]:
                 yield from fields(kind, f"{key}.")
 
 
-def keys(root: type[roots.Root]) -> list[str]:
+def keys(root: type[CommandConfig]) -> list[str]:
     """Returns the keys that a config of `root` may have, and some that it has not."""
     found = {
         *fields(root, ""),
@@ -72,10 +74,11 @@ def keys(root: type[roots.Root]) -> list[str]:
         "hydra.mode",
     }
     for group in set(root.groups) - {"callbacks"}:
-        found |= {key for model in schema.GROUPS[group].values() for key in fields(model, f"{group}.")}
+        models = [SETTINGS[group]] if group in SETTINGS else map(schema_of, packaged_targets(group))
+        found |= {key for model in models for key in fields(model, f"{group}.")}
         found |= {f"{group}.nothing", f"{group}.nothing.below", f"{group}@x", f"{group}/x"}
     if "callbacks" in root.groups:
-        found |= {"callbacks.mine", *fields(callback_schema.EarlyStopping, "callbacks.early_stopping.")}
+        found |= {"callbacks.mine", *fields(schema_of("keras.callbacks.EarlyStopping"), "callbacks.early_stopping.")}
         found |= {"augmentation.transforms.flip", "augmentation.transforms.flip.mode", "augmentation.transforms.mine"}
         found |= {"experiment", "debug", "sweep", "mix.0", "mix.0.synthetic"}
     return sorted(found | {"größe", "a b", "", ".", "1", "_target_", "seed.x", "*"})

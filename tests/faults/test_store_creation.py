@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from crackexp.tracking.mlflow_logger import MlflowLogger
+from crackexp.tracking.store import open_experiment
 from tests.faults.conftest import TRIES
 
 KILLS = TRIES or 10
@@ -16,7 +17,7 @@ KILLS = TRIES or 10
 
 def _open(folder: Path, begun: Event) -> None:
     begun.set()
-    MlflowLogger(f"sqlite:///{folder}/mlflow.db", f"{folder}/artifacts", "test", None, False).open_store()
+    open_experiment(MlflowLogger(f"sqlite:///{folder}/mlflow.db", f"{folder}/artifacts", "test", None, False))
 
 
 def _log_a_run(folder: Path, begun: Event) -> None:

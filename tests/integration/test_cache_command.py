@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
-from crackexp.training.store import Store
+from crackexp.embeddings.store import EmbeddingStore
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -17,7 +17,7 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 def fill(cache: Path) -> None:
     digests = np.asarray([hashlib.blake2b(bytes([row]), digest_size=16).hexdigest() for row in range(50)])
     for model, size in (("aaaa", 96), ("bbbb", 160)):
-        store = Store(cache, model, {"backbone": "mobilenet_v2", "image_size": size, "device": "cpu"}, 1e9)
+        store = EmbeddingStore(cache, model, {"backbone": "mobilenet_v2", "image_size": size, "device": "cpu"}, 1e9)
         store.write("plain", digests, np.zeros((50, 5000), np.float32), 1.0)
     (cache / "programs").mkdir()
     (cache / "programs" / "program").write_bytes(bytes(2_000_000))
@@ -49,7 +49,7 @@ def test_a_part_is_cleared_and_the_rest_stays(command_here: Command, tmp_path: P
 def test_what_a_running_process_uses_stays(command: Command, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     fill(kept)
-    user = Store(kept, "aaaa", {}, 1e9)
+    user = EmbeddingStore(kept, "aaaa", {}, 1e9)
     user.open("plain", np.asarray(["0" * 32]))
     assert "in use now" in command("cache", CRACKEXP_CACHE=str(kept)).stdout
 

@@ -18,7 +18,7 @@ from omegaconf import open_dict
 
 from crackexp.calibrate import calibrate
 from crackexp.config.options import conf_dir
-from crackexp.data.decode import load_image
+from crackexp.data.images.decode import load_image
 from crackexp.data.synthetic import draw_patch
 from crackexp.errors import ConfigError, DataError, UserError
 from crackexp.evaluate import evaluate

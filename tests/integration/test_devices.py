@@ -27,7 +27,7 @@ FINETUNE = [
 ]
 SAME_BITS = """
 import jax, keras, numpy as np
-from crackexp.training.inference import Inference
+from crackexp.inference.engine import Inference
 
 image = keras.Input((32, 32, 3), dtype="uint8")
 features = keras.layers.Conv2D(32, 3)(keras.layers.Rescaling(1 / 255, dtype="float32")(image))
@@ -177,7 +177,7 @@ def test_a_network_that_no_device_needs_swapped_is_trained_calibrated_and_logged
 ) -> None:
     cfg = compose_config("dataset=folder", f"dataset.path={patches}", *FINETUNE)
     swapped = train(cfg)
-    monkeypatch.setattr("crackexp.training.inference.for_cpu", lambda model: model)
+    monkeypatch.setattr("crackexp.inference.engine.for_cpu", lambda model: model)
     itself = train(cfg)
     assert itself["policy/temperature"] != 1
     for name in ("train/loss", "val/loss", "test/log_loss"):

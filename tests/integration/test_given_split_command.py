@@ -12,11 +12,11 @@ from omegaconf import DictConfig
 from crackexp.audit import audit
 from crackexp.calibrate import calibrate
 from crackexp.config.checking import check
-from crackexp.config.roots import TrainRoot
-from crackexp.data.image_folder import ImageFolder
+from crackexp.data.sources.image_folder import ImageFolder
 from crackexp.errors import ConfigError, DataError
 from crackexp.evaluate import evaluate
 from crackexp.train import train
+from crackexp.training.config import TrainConfig
 from tests.conftest import TINY, write_patches
 
 Compose = Callable[..., DictConfig]
@@ -91,7 +91,7 @@ def test_mix_takes_train_and_also_takes_test(
 @pytest.mark.parametrize("name", ["synthetic", "mendeley"])
 def test_a_dataset_that_has_no_split_is_refused_before_it_is_made(compose_config: Compose, name: str) -> None:
     with pytest.raises(ConfigError, match=rf"Received: dataset={name} split=given"):
-        check(compose_config(f"dataset={name}", "split=given"), TrainRoot)
+        check(compose_config(f"dataset={name}", "split=given"), TrainConfig)
 
 
 def test_a_table_of_labels_is_trained_on(compose_config: Compose, presplit: Path, tmp_path: Path) -> None:

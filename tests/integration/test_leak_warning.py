@@ -8,7 +8,7 @@ import mlflow
 import pandas as pd
 import pytest
 
-from crackexp.data.decode import load_image
+from crackexp.data.images.decode import load_image
 from tests.conftest import TINY, Command, write_patches
 
 

@@ -13,12 +13,12 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from crackexp.config.checking import check
-from crackexp.config.roots import TrainRoot
 from crackexp.data.synthetic import draw_patch
 from crackexp.decisions import Classes
 from crackexp.errors import DataError
 from crackexp.other_sets import OtherSets
 from crackexp.sweep.identity import cell_id
+from crackexp.training.config import TrainConfig
 from tests.conftest import TINY, Command
 from tests.integration.test_train_command import artifacts, last_result, store_of, train
 
@@ -193,7 +193,7 @@ CLASSES = Classes(("Negative", "Positive"), ("Positive",))
 
 
 def test_a_set_whose_images_were_all_trained_on_is_refused(compose_config: Compose, patches: Path) -> None:
-    cfg = check(compose_config(f"evaluation.also=[{{folder:{{path:{patches}}}}}]"), TrainRoot)
+    cfg = check(compose_config(f"evaluation.also=[{{folder:{{path:{patches}}}}}]"), TrainConfig)
     others = OtherSets(cfg)
     others.prepare(CLASSES, ())
     digests = others.indexes["folder"].digests.tolist()
@@ -204,17 +204,17 @@ def test_a_set_whose_images_were_all_trained_on_is_refused(compose_config: Compo
 
 
 def test_a_checked_config_is_checked_again_without_a_change(compose_config: Compose, site: Path) -> None:
-    once = check(compose_config(f"evaluation.also=[synthetic,{{sdnet2018:{{path:{site},limit:40}}}}]"), TrainRoot)
+    once = check(compose_config(f"evaluation.also=[synthetic,{{sdnet2018:{{path:{site},limit:40}}}}]"), TrainConfig)
     assert [list(item) for item in once.evaluation.also] == [["synthetic"], ["sdnet2018"]]
     node = once.evaluation.also[1].sdnet2018
     assert (node.limit, node.surfaces, node.cache) == (40, ["decks", "pavements", "walls"], once.paths.cache)
-    assert check(OmegaConf.create(OmegaConf.to_yaml(once)), TrainRoot) == once
+    assert check(OmegaConf.create(OmegaConf.to_yaml(once)), TrainConfig) == once
 
 
 def test_the_table_of_the_docs_is_a_config(compose_config: Compose) -> None:
     page = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text()
     (block,) = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    cfg = check(OmegaConf.merge(compose_config(), OmegaConf.create(block)), TrainRoot)
+    cfg = check(OmegaConf.merge(compose_config(), OmegaConf.create(block)), TrainConfig)
     assert [node.name for item in cfg.evaluation.also for node in item.values()] == ["synthetic", "sdnet2018", "site"]
     assert cfg.evaluation.also[1].sdnet2018.limit == 5000
 
@@ -234,6 +234,6 @@ def test_a_dataset_option_of_ones_own_is_found(command: Command, patches: Path, 
 
 
 def test_what_other_sets_hold_is_part_of_what_a_run_is(compose_config: Compose, site: Path) -> None:
-    cfg = check(compose_config(f"evaluation.also=[{{sdnet2018:{{path:{site}}}}}]"), TrainRoot)
+    cfg = check(compose_config(f"evaluation.also=[{{sdnet2018:{{path:{site}}}}}]"), TrainConfig)
     ids = {cell_id(cfg, "data", {"sdnet2018": content}) for content in ("a", "b")}
     assert len(ids | {cell_id(cfg, "data")}) == 3

@@ -10,7 +10,7 @@ from keras import layers
 
 from crackexp.errors import ConfigError, DataError
 from crackexp.models.backbone import APPLICATIONS, Application, SmallCNN
-from crackexp.models.initial import start_from
+from crackexp.models.initializers import start_from
 from crackexp.models.weights import bundled_weights, weights_digest
 
 PREPROCESSING = {

@@ -14,14 +14,16 @@ from crackexp.models.calibrated import calibrated, check_calibratable
 from crackexp.models.classifier import build_classifier
 from crackexp.models.cpu_conv import for_cpu
 from crackexp.models.gradcam import GradCam
-from crackexp.models.heads import CellHead, PooledHead, fit_statistics
+from crackexp.models.heads import MultipleInstanceHead, PooledHead, fit_statistics
 
 CALIBRATION = Calibration(0.4, 1.3)
 
 
-@pytest.mark.parametrize(("head", "classes"), [(PooledHead(0.3), 2), (PooledHead(0.3), 4), (CellHead(7, 0.3), 2)])
+@pytest.mark.parametrize(
+    ("head", "classes"), [(PooledHead(0.3), 2), (PooledHead(0.3), 4), (MultipleInstanceHead(7, 0.3), 2)]
+)
 def test_a_calibrated_network_says_what_calibration_makes_of_its_probabilities(
-    head: PooledHead | CellHead, classes: int, tmp_path: Path
+    head: PooledHead | MultipleInstanceHead, classes: int, tmp_path: Path
 ) -> None:
     backbone = SmallCNN([4, 8]).build(32, 0)
     part = head.build(backbone.output_shape[1:], classes, [1], seed=0)

@@ -12,13 +12,13 @@ from sklearn.linear_model import LogisticRegression
 
 from crackexp.data.synthetic import draw_patch
 from crackexp.errors import ConfigError
+from crackexp.inference.engine import Inference, padded_batches
+from crackexp.inference.explainer import Explainer
 from crackexp.models.backbone import Application, SmallCNN
 from crackexp.models.classifier import build_classifier, embedding_model
 from crackexp.models.cpu_conv import for_cpu
 from crackexp.models.gradcam import GradCam
-from crackexp.models.heads import CellHead, build_head
-from crackexp.training.explainer import Explainer
-from crackexp.training.inference import Inference, padded
+from crackexp.models.heads import MultipleInstanceHead, build_head
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (3, 32, 32, 3), np.uint8)
@@ -200,13 +200,13 @@ def trained() -> tuple[Explainer, np.ndarray]:
     patches = np.stack([draw_patch(1, number, bool(number % 2), SIZE) for number in range(160)])
     model = build_classifier(Application("mobilenet_v2", weights="bundled").build(SIZE, 0), build_head(1280, 2, 0, 0))
     embedding = Inference(for_cpu(embedding_model(model)))
-    embedded = embedding.predict(padded(patches, embedding.batch_size), len(patches), "Embedding")
+    embedded = embedding.predict(padded_batches(patches, embedding.batch_size), len(patches), "Embedding")
     fitted = LogisticRegression(C=0.1).fit(embedded, np.arange(160) % 2)
     kernel = np.stack([-fitted.coef_[0], fitted.coef_[0]], axis=1) / 2
     model.get_layer("probabilities").set_weights([kernel, np.array([-1, 1]) * fitted.intercept_ / 2])
     explainer = Explainer(for_cpu(model), [1])
     cracked = np.stack([draw_patch(2, number, True, SIZE) for number in range(80)])
-    probabilities, _ = explainer.predict(padded(cracked, explainer.batch_size), len(cracked), "Classifying")
+    probabilities, _ = explainer.predict(padded_batches(cracked, explainer.batch_size), len(cracked), "Classifying")
     assert np.mean(probabilities[:, 1] >= 0.5) > 0.8
     return explainer, cracked[probabilities[:, 1] >= 0.5]
 
@@ -253,7 +253,7 @@ def test_without_the_marked_pixels_the_score_falls_most(trained: tuple[Explainer
     explainer, images = trained
 
     def score(patches: np.ndarray) -> float:
-        outputs, _ = explainer.predict(padded(patches, explainer.batch_size), len(patches), "Classifying")
+        outputs, _ = explainer.predict(padded_batches(patches, explainer.batch_size), len(patches), "Classifying")
         return float(np.mean(log_odds(outputs, 1)))
 
     def blanked(maps: np.ndarray) -> np.ndarray:
@@ -273,7 +273,7 @@ def test_without_the_marked_pixels_the_score_falls_most(trained: tuple[Explainer
 
 def test_a_head_of_places_is_explained_where_it_looks() -> None:
     backbone = SmallCNN([4, 8]).build(32, 0)
-    head = CellHead(8, 0.0)
+    head = MultipleInstanceHead(8, 0.0)
     classifier = build_classifier(head.embedding(backbone), head.build(backbone.output_shape[1:], 2, [1], seed=0))
     image = np.full((1, 32, 32, 3), 128, np.uint8)
     image[:, 4:8, 20:28] = 0

@@ -10,8 +10,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from crackexp import sources
 from crackexp.config.checking import check
-from crackexp.config.roots import TrainRoot
 from crackexp.sweep.identity import cell_id, code_digest
+from crackexp.training.config import TrainConfig
 
 Compose = Callable[..., DictConfig]
 
@@ -22,6 +22,7 @@ def test_what_changes_no_number_changes_no_digest(compose_config: Compose, tmp_p
     assert cell_id(compose_config(f"paths.cache={tmp_path / 'cache 2'}"), "data") == plain
     assert cell_id(compose_config("tags=[baseline]", "task_name=other", "register=name"), "data") == plain
     assert cell_id(compose_config("tracking.experiment=another", "sweep.rerun=true"), "data") == plain
+    assert cell_id(compose_config("trainer.embeddings_gb=3", "split.check_leaks=false"), "data") == plain
     assert cell_id(compose_config(f"paths.root={tmp_path / 'moved'}"), "data") == plain
 
 
@@ -122,20 +123,20 @@ def edited(copy: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[st
 KEEPS = [
     ("data/transforms/geometric.py", "import math", "# another comment\nimport math"),
     ("data/transforms/geometric.py", "Mirrors every second image", "Flips every second image"),
-    ("training/trainer.py", "HEAD_BATCH = 512", "HEAD_BATCH = (\n    512\n)"),
-    ("page/view.py", "import", "import abc\nimport"),
+    ("training/embedded_head.py", "HEAD_BATCH = 512", "HEAD_BATCH = (\n    512\n)"),
+    ("web/view.py", "import", "import abc\nimport"),
     ("console.py", "import", "import abc\nimport"),
     ("reporting/figures/style.py", "import", "import abc\nimport"),
     ("tracking/view.py", "import", "import abc\nimport"),
-    ("prediction/surveyor.py", "import", "import abc\nimport"),
-    ("exchange/card.py", "import", "import abc\nimport"),
+    ("surveying/surveyor.py", "import", "import abc\nimport"),
+    ("exporting/card.py", "import", "import abc\nimport"),
 ]
 CHANGES = [
     ("data/transforms/geometric.py", "rng.random() < 0.5", "rng.random() < 0.4"),
-    ("data/synthetic_camera.py", "return", "pass\n    return"),
-    ("data/grouped_split.py", "_DRAWS = 100", "_DRAWS = 101"),
-    ("training/trainer.py", "HEAD_BATCH = 512", "HEAD_BATCH = 256"),
-    ("training/live.py", "class LiveTrainer", "LATER = 1\n\n\nclass LiveTrainer"),
+    ("data/synthetic/camera.py", "return", "pass\n    return"),
+    ("data/splits/grouped_split.py", "_DRAWS = 100", "_DRAWS = 101"),
+    ("training/embedded_head.py", "HEAD_BATCH = 512", "HEAD_BATCH = 256"),
+    ("training/fine_tune.py", "class FineTuneTrainer", "LATER = 1\n\n\nclass FineTuneTrainer"),
     ("models/heads.py", "class PooledHead", "LATER = 1\n\n\nclass PooledHead"),
     ("evaluation/metrics.py", "import numpy", "import abc\nimport numpy"),
     ("evaluation/policy.py", "import numpy", "import abc\nimport numpy"),
@@ -160,7 +161,7 @@ def test_an_edit_of_what_computes_changes_the_digest_of_the_code(
 
 def test_weights_of_datasets_mixed_in_count_and_their_places_do_not(compose_config: Compose, patches: Path) -> None:
     def mixed(item: str) -> str:
-        return cell_id(check(compose_config(f"mix=[{item}]"), TrainRoot), "data")
+        return cell_id(check(compose_config(f"mix=[{item}]"), TrainConfig), "data")
 
     one = mixed(f"{{folder:{{path:{patches}}}}}")
     assert mixed(f"{{folder:{{path:{patches.parent},name:b}}}}") == one

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from crackexp.tracking.mlflow_logger import MlflowLogger
+from crackexp.tracking.store import open_experiment
 from tests.tracking.test_logger import make_logger
 
 Store = Callable[[Path], MlflowLogger]
@@ -16,7 +17,7 @@ Store = Callable[[Path], MlflowLogger]
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The database of a store without experiments; not to be changed."""
     root = tmp_path_factory.mktemp("made")
-    make_logger(root).open_store()
+    open_experiment(make_logger(root))
     return root / "mlruns" / "mlflow.db"
 
 

@@ -59,7 +59,7 @@ def test_processes_that_start_together_on_an_empty_store_lose_nothing(
 
 
 def _check_store(logger: MlflowLogger, runs: list[str]) -> None:
-    mlflow.set_tracking_uri(logger.uri)
+    mlflow.set_tracking_uri(logger.store)
     client = mlflow.MlflowClient()
     (experiment,) = [found for found in client.search_experiments() if found.name == logger.experiment]
     found = {run.info.run_id: run for run in client.search_runs([experiment.experiment_id])}

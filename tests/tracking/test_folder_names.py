@@ -9,6 +9,7 @@ import pytest
 
 from crackexp.config.schema import MlflowLogger as Schema
 from crackexp.errors import UserError
+from crackexp.tracking.store import open_experiment
 from crackexp.tracking.sweeps import SweepStore
 from crackexp.tracking.uri import uri_problem
 from tests.tracking.conftest import Store
@@ -43,8 +44,8 @@ def test_a_run_is_logged_and_read_back_in_a_folder_of_any_name(tmp_path: Path, s
     (written,) = (tmp_path / name).glob("mlruns/artifacts/*/artifacts/notes/a.txt")
     assert written.read_text() == "hello"
     (line,) = [line for line in logger.where() if "mlflow ui" in line]
-    assert shlex.split(line.removeprefix("Look at it"))[-1] == logger.uri
-    run = mlflow.MlflowClient(logger.uri).get_run(str(logger.run_id))
+    assert shlex.split(line.removeprefix("Look at it"))[-1] == logger.store
+    run = mlflow.MlflowClient(logger.store).get_run(str(logger.run_id))
     assert mlflow.artifacts.load_text(f"{run.info.artifact_uri}/notes/a.txt") == "hello"
     assert [file.name for file in tmp_path.iterdir()] == [name]
 
@@ -67,7 +68,7 @@ def test_a_cell_finds_its_sweep_in_a_folder_of_any_name(tmp_path: Path, store_at
 @pytest.mark.parametrize(("name", "character"), REFUSED)
 def test_a_folder_that_mlflow_would_take_for_another_is_refused(tmp_path: Path, name: str, character: str) -> None:
     with pytest.raises(UserError) as refused:
-        make_logger(tmp_path / name).open_store()
+        open_experiment(make_logger(tmp_path / name))
     assert name.encode(errors="backslashreplace").decode() in str(refused.value)
     assert character in str(refused.value)
     assert not list(tmp_path.iterdir())

@@ -20,6 +20,7 @@ from crackexp.models.heads import build_head
 from crackexp.tracking.logger import NoLogger
 from crackexp.tracking.mlflow_logger import MlflowLogger
 from crackexp.tracking.models import load
+from crackexp.tracking.store import open_experiment
 
 
 def make_logger(folder: Path, experiment: str = "test", uri: str | None = None) -> MlflowLogger:
@@ -138,7 +139,7 @@ def test_a_deleted_experiment_is_told(store: Path) -> None:
     logger = make_logger(store, "gone")
     with logger.run("a run", {}):
         pass
-    mlflow.MlflowClient().delete_experiment(logger.experiment_id)
+    mlflow.MlflowClient().delete_experiment(open_experiment(logger))
     with (
         pytest.raises(UserError, match=r"deleted.*Received: tracking\.experiment=gone"),
         logger.run("a run", {}),
@@ -168,7 +169,7 @@ def test_a_logged_model_loads_in_a_clean_process_and_agrees(
     np.save(tmp_path / "images.npy", images)
     script = (
         "import mlflow, numpy as np\n"
-        f"mlflow.set_tracking_uri({logger.uri!r})\n"
+        f"mlflow.set_tracking_uri({logger.store!r})\n"
         f"model = mlflow.pyfunc.load_model({uri!r})\n"
         f"images = np.load({str(tmp_path / 'images.npy')!r})\n"
         f"model.predict(images).to_csv({str(tmp_path / 'out.csv')!r})\n"
@@ -180,7 +181,7 @@ def test_a_logged_model_loads_in_a_clean_process_and_agrees(
     np.testing.assert_allclose(pd.read_csv(tmp_path / "out.csv")["probability"], expected[:, 1], atol=1e-5)
 
     for name in (logger.run_id, uri, "models:/test-model/1"):
-        found = load(name, logger.uri, "run")
+        found = load(name, logger.store, "run")
         assert found.classes.names == ("Negative", "Positive")
         assert (found.classes.positives, found.image_size, found.run_id) == (("Positive",), 32, logger.run_id)
     saved = Path(mlflow.artifacts.download_artifacts(uri)) / "artifacts"
@@ -189,4 +190,4 @@ def test_a_logged_model_loads_in_a_clean_process_and_agrees(
 
 def test_an_unknown_model_is_told(store: Path) -> None:
     with pytest.raises(UserError, match=r"no such model.*Received: run=nothing"):
-        load("nothing", make_logger(store).uri, "run")
+        load("nothing", make_logger(store).store, "run")

@@ -13,6 +13,7 @@ from mlflow.tracking._tracking_service import utils
 
 from crackexp.errors import UserError
 from crackexp.tracking.runs import find_run, training_digests
+from crackexp.tracking.store import open_experiment
 from crackexp.tracking.sweeps import SweepStore
 from tests.tracking.conftest import Store
 from tests.tracking.test_logger import make_logger
@@ -29,7 +30,7 @@ def project(tmp_path: Path, store_at: Store) -> Path:
         logger.log_text("dropout: 0.3\n", "config/config.yaml")
         logger.log_text("split,digest\ntrain,abc\n", "data/manifest.csv")
         uri = mlflow.get_artifact_uri("model")
-    client = mlflow.MlflowClient(logger.uri)
+    client = mlflow.MlflowClient(logger.store)
     client.create_registered_model("tiny")
     client.create_model_version("tiny", uri, str(logger.run_id))
     (root / "results").mkdir()
@@ -73,18 +74,18 @@ def test_a_copy_reads_and_writes_its_own_files_alone(project: Path, tmp_path: Pa
     before = content(project)
 
     logger = make_logger(copy)
-    assert training_digests(run_of(copy), logger.uri) == {"abc"}
+    assert training_digests(run_of(copy), logger.store) == {"abc"}
     with logger.run("again", {}, run_id=run_of(copy)):
         logger.log_text("dropout: 0.5\n", "config/config.yaml")
         logger.log_text("hello", "a.txt")
-    assert find_run(run_of(copy), logger.uri).config == "dropout: 0.5\n"
+    assert find_run(run_of(copy), logger.store).config == "dropout: 0.5\n"
     with logger.run("second", {}):
         logger.log_text("hello", "a.txt")
     assert len(list(copy.glob("mlruns/artifacts/*/artifacts/a.txt"))) == 2
     assert content(project) == before
     assert [place for place in places(copy) if "my%20project" in place or "my project" in place] == []
     assert (copy / "results").as_uri() in places(copy)
-    assert find_run(run_of(project), make_logger(project).uri).config == "dropout: 0.3\n"
+    assert find_run(run_of(project), make_logger(project).store).config == "dropout: 0.3\n"
 
 
 def test_a_moved_store_keeps_its_runs(project: Path, tmp_path: Path) -> None:
@@ -101,17 +102,17 @@ def test_a_store_that_stays_is_left_as_it_is(project: Path) -> None:
     (project.parent / "link").symlink_to(project)
     before = places(project)
     for root in (project, project.parent / "link"):
-        assert find_run(run_of(project), make_logger(root).uri).config == "dropout: 0.3\n"
+        assert find_run(run_of(project), make_logger(root).store).config == "dropout: 0.3\n"
     assert places(project) == before
 
 
 def test_artifacts_that_were_kept_elsewhere_stay_there(project: Path, tmp_path: Path) -> None:
     far = tmp_path / "large disk"
-    mlflow.MlflowClient(make_logger(project).uri).create_experiment("far", far.as_uri())
+    mlflow.MlflowClient(make_logger(project).store).create_experiment("far", far.as_uri())
     far.mkdir()
     copy = tmp_path / "copy"
     shutil.copytree(project, copy)
-    make_logger(copy).open_store()
+    open_experiment(make_logger(copy))
     assert far.as_uri() in places(copy)
 
 
@@ -120,7 +121,7 @@ def test_a_database_without_its_artifacts_is_refused(project: Path, tmp_path: Pa
     copy.mkdir(parents=True)
     shutil.copy(project / "mlruns" / "mlflow.db", copy)
     with pytest.raises(UserError, match="without its artifacts") as refused:
-        find_run(run_of(project), make_logger(copy.parent).uri)
+        find_run(run_of(project), make_logger(copy.parent).store)
     assert f"cp -r '{project}/mlruns/artifacts' {copy}/artifacts" in str(refused.value)
 
 
@@ -152,7 +153,7 @@ def test_a_copy_that_cannot_be_written_is_refused_with_what_to_type(project: Pat
     shutil.copytree(project, copy)
     before = content(copy)
     with without_rights(copy), pytest.raises(UserError, match="is a copy of the one in") as refused:
-        find_run(run_of(copy), make_logger(copy).uri)
+        find_run(run_of(copy), make_logger(copy).store)
     assert f"chmod -R u+w {copy}/mlruns" in str(refused.value)
     assert content(copy) == before
 
@@ -160,6 +161,6 @@ def test_a_copy_that_cannot_be_written_is_refused_with_what_to_type(project: Pat
 def test_a_store_that_may_only_be_read_is_read_and_not_written(project: Path) -> None:
     logger = make_logger(project)
     with without_rights(project):
-        assert find_run(run_of(project), logger.uri).config == "dropout: 0.3\n"
+        assert find_run(run_of(project), logger.store).config == "dropout: 0.3\n"
         with pytest.raises(UserError, match=r"cannot be used.*Permission denied"):
-            logger.open_store()
+            open_experiment(logger)

@@ -45,7 +45,7 @@ def classifier() -> keras.Model:
 
 @pytest.fixture
 def client(store: Path) -> mlflow.MlflowClient:
-    return mlflow.MlflowClient(make_logger(store).uri)
+    return mlflow.MlflowClient(make_logger(store).store)
 
 
 @pytest.fixture

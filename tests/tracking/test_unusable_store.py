@@ -12,6 +12,7 @@ import pytest
 
 from crackexp.errors import UserError
 from crackexp.tracking.models import load
+from crackexp.tracking.store import open_experiment
 from tests.tracking.conftest import Store
 from tests.tracking.test_logger import make_logger
 
@@ -33,12 +34,12 @@ def execute(root: Path, *statements: str) -> None:
 def refusal(root: Path) -> str:
     """What a command that reads and one that writes say of the store."""
     logger, said = make_logger(root), []
-    for command in (logger.open_store, lambda: load("0" * 32, logger.uri, "model")):
+    for command in (lambda: open_experiment(logger), lambda: load("0" * 32, logger.store, "model")):
         with pytest.raises(UserError) as refused:
             command()
         said.append(str(refused.value))
     assert said[0] == said[1]
-    assert f"Received: tracking.uri={logger.uri}" in said[0]
+    assert f"Received: tracking.uri={logger.store}" in said[0]
     return said[0]
 
 
@@ -56,7 +57,7 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
 def test_a_file_in_place_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / "mlruns").write_text("")
     with pytest.raises(UserError, match="cannot be used"):
-        make_logger(tmp_path).open_store()
+        open_experiment(make_logger(tmp_path))
 
 
 def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:
@@ -91,13 +92,13 @@ def test_a_database_that_was_left_half_made(tmp_path: Path) -> None:
 
 def test_a_full_disk_while_the_store_is_made(tmp_path: Path) -> None:
     with at_most(200_000), pytest.raises(UserError, match="cannot be used"):
-        make_logger(tmp_path).open_store()
+        open_experiment(make_logger(tmp_path))
     assert [file.name for file in (tmp_path / "mlruns").iterdir() if "lock" not in file.name] == []
 
 
 def test_a_full_disk_while_a_run_is_opened(tmp_path: Path, store_at: Store) -> None:
     logger = store_at(tmp_path)
-    logger.open_store()
+    open_experiment(logger)
     with at_most(100_000), pytest.raises(UserError, match="cannot be used"), logger.run("a run", {}):
         pass
 

@@ -11,7 +11,7 @@ from crackexp.budget import TimeBudget
 from crackexp.data.augmentation import Augmentation
 from crackexp.data.datamodule import DataModule
 from crackexp.data.sources import ImageFolder
-from crackexp.data.split import RatioSplit
+from crackexp.data.splits.ratio_split import RatioSplit
 from crackexp.data.transforms import RandomFlip
 from crackexp.models.backbone import Application
 from crackexp.models.heads import build_head

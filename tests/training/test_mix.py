@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 
 from crackexp.data.augmentation import Augmentation
+from crackexp.data.auxiliary import Mixed
 from crackexp.data.datamodule import DataModule
-from crackexp.data.mix import Mixed
 from crackexp.data.sources import ImageFolder
 from crackexp.models.backbone import SmallCNN
 from crackexp.models.heads import build_head
-from crackexp.training.live import LiveTrainer
+from crackexp.training.fine_tune import FineTuneTrainer
+from crackexp.training.frozen import FrozenTrainer
 from crackexp.training.module import CrackModule
-from crackexp.training.trainer import FrozenTrainer
+from crackexp.training.trainer import Trainer
 from tests.conftest import write_patches
 from tests.training.conftest import MakeData
 from tests.training.test_trainer import fit
@@ -44,7 +45,7 @@ def mixed(make_data: MakeData, tmp_path: Path) -> Callable[[float], DataModule]:
     return make
 
 
-def head_of(trainer: FrozenTrainer, data: DataModule, learning_rate: float) -> np.ndarray:
+def head_of(trainer: Trainer, data: DataModule, learning_rate: float) -> np.ndarray:
     """Returns the weights of the head after one step of plain gradient descent, less those before."""
     backbone = SmallCNN([8]).build(32, 0)
     module = CrackModule(
@@ -59,7 +60,7 @@ def head_of(trainer: FrozenTrainer, data: DataModule, learning_rate: float) -> n
     return np.concatenate([(after - start).ravel() for after, start in pairs])
 
 
-@pytest.mark.parametrize("kind", ["frozen", "balanced", "live"])
+@pytest.mark.parametrize("kind", ["frozen", "balanced", "finetune"])
 def test_a_weight_of_almost_nothing_trains_as_without(
     mixed: Callable[[float], DataModule], arguments: dict[str, Any], kind: str
 ) -> None:
@@ -68,12 +69,12 @@ def test_a_weight_of_almost_nothing_trains_as_without(
     def step(weight: float, rate: float) -> np.ndarray:
         data = mixed(weight)
         given = arguments | {"batch_size": data.batch_size, "class_weight": "balanced" if kind == "balanced" else None}
-        if kind != "live":
+        if kind != "finetune":
             return head_of(FrozenTrainer(epochs=1, **given), data, rate)
-        live = LiveTrainer(
+        trainer = FineTuneTrainer(
             epochs=1, head_epochs=0, learning_rate=rate, unfreeze_from=None, freeze_batch_norm=True, **given
         )
-        return head_of(live, data, rate)
+        return head_of(trainer, data, rate)
 
     without, almost, whole = step(0, 1.0), step(1e-6, (MAIN + OTHERS) / MAIN), step(1, 1.0)
     far = np.abs(without).max()

@@ -12,12 +12,14 @@ import pytest
 
 from crackexp.budget import TimeBudget
 from crackexp.errors import DataError
-from crackexp.training import course, plain
+from crackexp.training import fit_loop
 from crackexp.training.callbacks import EpochSchedule, TensorBoard
-from crackexp.training.course import RestOfEpoch
-from crackexp.training.live import LiveTrainer
-from crackexp.training.state import TrainingStates, callback_state, values_of
-from crackexp.training.trainer import FrozenTrainer
+from crackexp.training.checkpoint import Checkpointer, callback_state, values_of
+from crackexp.training.fine_tune import FineTuneTrainer
+from crackexp.training.fit_loop import RemainingBatches
+from crackexp.training.frozen import FrozenTrainer
+from crackexp.training.trainer import Trainer
+from crackexp.utils.pytree import load_pytree, save_pytree
 from tests.training.conftest import MakeData, MakeModule
 
 RUN = "0" * 32
@@ -75,9 +77,7 @@ class Training:
         callbacks: makes the callbacks.
     """
 
-    def __init__(
-        self, make: Callable[[], tuple[FrozenTrainer, Any, Any]], callbacks: Callable[[], list[Any]] = list
-    ) -> None:
+    def __init__(self, make: Callable[[], tuple[Trainer, Any, Any]], callbacks: Callable[[], list[Any]] = list) -> None:
         self.make = make
         self.callbacks = callbacks
 
@@ -96,17 +96,16 @@ class Training:
             logged.update({(name, step): value for name, value in metrics.items()})
 
         trainer, module, data = self.make()
-        states = TrainingStates(str(cache), RUN if resume else None, data.index.fingerprint, "code")
-        trainer.setup(TimeBudget())
-        trainer.prepare(module, data)
+        checkpointer = Checkpointer(str(cache), RUN if resume else None, data.index.fingerprint, "code")
+        trainer.setup(lambda: module, data, TimeBudget())
         interrupt = Interrupt(broken if isinstance(broken, tuple) else None)
-        with states.of(RUN):
-            trainer.fit([interrupt, *self.callbacks()], log, states)
-        model = trainer.whole.model if hasattr(trainer, "whole") else trainer.head
+        with checkpointer.open(RUN):
+            history = trainer.fit([interrupt, *self.callbacks()], log, checkpointer)
+        model = interrupt.model
         return Outcome(
-            trainer.history,
-            trainer.phases,
-            trainer.before,
+            history.metrics,
+            history.phases,
+            history.before,
             values_of(model.variables),
             values_of(model.optimizer.variables),
             [np.array(weight) for weight in module.classifier.get_weights()],
@@ -126,7 +125,7 @@ def watchful() -> list[keras.callbacks.Callback]:
 @pytest.fixture
 def arguments(arguments: dict[str, Any], cache: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Embeddings and compiled programs are shared, as by the runs of a user; a block of the head is one batch."""
-    monkeypatch.setattr("crackexp.training.trainer.BLOCK_BYTES", 1)
+    monkeypatch.setattr("crackexp.embeddings.dataset.BLOCK_BYTES", 1)
     return arguments | {"cache": str(cache)}
 
 
@@ -140,8 +139,8 @@ def frozen(make_data: MakeData, make_module: MakeModule, arguments: dict[str, An
 def finetune(make_data: MakeData, make_module: MakeModule, arguments: dict[str, Any]) -> Training:
     """Three epochs of the head, three of the last layers, with dropout and augmentation."""
 
-    def make() -> tuple[FrozenTrainer, Any, Any]:
-        trainer = LiveTrainer(
+    def make() -> tuple[Trainer, Any, Any]:
+        trainer = FineTuneTrainer(
             head_epochs=3,
             epochs=3,
             learning_rate=1e-3,
@@ -175,9 +174,9 @@ def test_a_long_epoch_goes_on_from_its_middle_bit_for_bit(
     finetune: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = finetune.run(tmp_path / "whole")
-    monkeypatch.setattr(course, "SAVE_SECONDS", -1.0)
+    monkeypatch.setattr(fit_loop, "SAVE_SECONDS", -1.0)
     begun: list[int] = []
-    monkeypatch.setattr(RestOfEpoch, "on_train_begin", lambda rest, logs=None: begun.append(rest.left))
+    monkeypatch.setattr(RemainingBatches, "on_train_begin", lambda remaining, logs=None: begun.append(remaining.left))
     assert_same_bits(finetune.run(tmp_path / "broken", (3, 2), (3, 2), (4, 3)), whole)
     assert begun == [3, 2, 2], "of the 4 batches of an epoch"
 
@@ -259,22 +258,21 @@ def test_the_curve_in_tensorboard_has_no_hole(frozen: Training, tmp_path: Path) 
 
 
 def test_a_run_is_held_by_one_at_a_time(tmp_path: Path) -> None:
-    states = TrainingStates(str(tmp_path), None, "images", "code")
-    with states.of(RUN), pytest.raises(DataError, match="another process"):
-        TrainingStates(str(tmp_path), RUN, "images", "code")
-    assert TrainingStates(str(tmp_path), RUN, "images", "code").saved is None
-    states.remove()
-    assert not states.folder or not states.folder.exists()
+    checkpointer = Checkpointer(str(tmp_path), None, "images", "code")
+    with checkpointer.open(RUN), pytest.raises(DataError, match="another process"):
+        Checkpointer(str(tmp_path), RUN, "images", "code")
+    assert Checkpointer(str(tmp_path), RUN, "images", "code").restored is None
+    checkpointer.remove()
+    assert not checkpointer.folder or not checkpointer.folder.exists()
 
 
 def test_a_run_without_an_id_keeps_nothing(frozen: Training, tmp_path: Path) -> None:
     trainer, module, data = frozen.make()
-    states = TrainingStates(str(tmp_path / "none"), None, data.index.fingerprint, "code")
-    trainer.setup(TimeBudget())
-    trainer.prepare(module, data)
-    with states.of(None):
-        trainer.fit([], lambda metrics, step: None, states)
-    states.remove()
+    checkpointer = Checkpointer(str(tmp_path / "none"), None, data.index.fingerprint, "code")
+    trainer.setup(lambda: module, data, TimeBudget())
+    with checkpointer.open(None):
+        trainer.fit([], lambda metrics, step: None, checkpointer)
+    checkpointer.remove()
     assert not (tmp_path / "none").exists()
 
 
@@ -282,9 +280,9 @@ def test_other_images_are_refused_and_other_code_is_told(frozen: Training, tmp_p
     frozen.run(tmp_path)
     _, _, data = frozen.make()
     with pytest.raises(DataError, match=r"images are not those.*Received: dataset other"):
-        TrainingStates(str(tmp_path), RUN, "other", "code")
-    assert not TrainingStates(str(tmp_path), RUN, data.index.fingerprint, "code").changed
-    assert TrainingStates(str(tmp_path), RUN, data.index.fingerprint, "newer code").changed
+        Checkpointer(str(tmp_path), RUN, "other", "code")
+    assert not Checkpointer(str(tmp_path), RUN, data.index.fingerprint, "code").code_changed
+    assert Checkpointer(str(tmp_path), RUN, data.index.fingerprint, "newer code").code_changed
 
 
 def test_a_damaged_state_is_told(frozen: Training, tmp_path: Path) -> None:
@@ -292,18 +290,18 @@ def test_a_damaged_state_is_told(frozen: Training, tmp_path: Path) -> None:
     (file,) = tmp_path.glob("states/*/state.npz")
     file.write_bytes(file.read_bytes()[:-100])
     with pytest.raises(DataError, match=r"cannot be read.*rm -r .*Received: resume="):
-        TrainingStates(str(tmp_path), RUN, "images", "code")
+        Checkpointer(str(tmp_path), RUN, "images", "code")
 
 
 def test_a_state_of_another_version_is_told(frozen: Training, tmp_path: Path) -> None:
     frozen.run(tmp_path)
     (file,) = tmp_path.glob("states/*/state.npz")
     for change in ({"phase": None}, {"batch": -1}, {"later": 1}):
-        whole = plain.load(file)
-        plain.save(file, {key: value for key, value in {**whole, **change}.items() if value is not None})
+        whole = load_pytree(file)
+        save_pytree(file, {key: value for key, value in {**whole, **change}.items() if value is not None})
         with pytest.raises(DataError, match=r"another version.*rm -r .*Received: resume="):
-            TrainingStates(str(tmp_path), RUN, "images", "code")
-        plain.save(file, whole)
+            Checkpointer(str(tmp_path), RUN, "images", "code")
+        save_pytree(file, whole)
 
 
 def test_a_callbacks_arguments_and_helpers_are_no_state() -> None:
@@ -314,19 +312,3 @@ def test_a_callbacks_arguments_and_helpers_are_no_state() -> None:
         "class": "EarlyStopping",
         "values": {"wait": 0, "stopped_epoch": 0, "best": None, "best_weights": None, "best_epoch": 0},
     }
-
-
-def test_plain_data_comes_back_to_the_bit(tmp_path: Path) -> None:
-    data = {
-        "numbers": [0.1, 1e-300, float("inf"), 2**70, True, None],
-        "text": "é",
-        "arrays": {"weights": [np.float32([0.1, np.nan]), np.arange(6, dtype=np.uint32).reshape(2, 3)]},
-    }
-    plain.save(tmp_path / "data.npz", data)
-    back = plain.load(tmp_path / "data.npz")
-    assert back["numbers"] == data["numbers"]
-    assert back["text"] == data["text"]
-    for a, b in zip(back["arrays"]["weights"], data["arrays"]["weights"], strict=True):
-        np.testing.assert_array_equal(a, b, strict=True)
-    assert not plain.is_plain({"model": object()})
-    assert [file.name for file in tmp_path.iterdir()] == ["data.npz"]

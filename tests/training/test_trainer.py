@@ -14,20 +14,24 @@ from crackexp.data.pipeline import image_batches
 from crackexp.errors import UserError
 from crackexp.models.gradcam import GradCam
 from crackexp.training.callbacks import NanGuard
-from crackexp.training.live import LiveTrainer
-from crackexp.training.state import TrainingStates
-from crackexp.training.trainer import FrozenTrainer, Views
+from crackexp.training.checkpoint import Checkpointer
+from crackexp.training.fine_tune import FineTuneTrainer
+from crackexp.training.frozen import FrozenTrainer
+from crackexp.training.history import TrainingHistory
+from crackexp.training.trainer import Trainer
 from tests.training.conftest import MakeData, MakeModule
 
 Logged = list[tuple[dict[str, float], int]]
 
 
-def fit(trainer: FrozenTrainer, module: Any, data: Any, callbacks: tuple[Any, ...] = ()) -> Logged:
+def fit(trainer: Trainer, module: Any, data: Any, callbacks: tuple[Any, ...] = ()) -> tuple[TrainingHistory, Logged]:
+    """Takes a trainer through its life, up to the end of `fit`."""
     logged: Logged = []
-    trainer.setup(TimeBudget())
-    trainer.prepare(module, data)
-    trainer.fit(callbacks, lambda metrics, step: logged.append((metrics, step)), TrainingStates("", None, "", ""))
-    return logged
+    trainer.setup(lambda: module, data, TimeBudget())
+    history = trainer.fit(
+        callbacks, lambda metrics, step: logged.append((metrics, step)), Checkpointer("", None, "", "")
+    )
+    return history, logged
 
 
 def test_frozen_training_leaves_the_backbone_and_moves_the_head(
@@ -47,7 +51,7 @@ def test_logged_metrics_are_those_of_scikit_learn_on_the_assembled_classifier(
 ) -> None:
     module, data = make_module(), make_data()
     trainer = FrozenTrainer(epochs=2, **arguments)
-    logged = fit(trainer, module, data)
+    _, logged = fit(trainer, module, data)
     images = np.concatenate(list(image_batches(data.val, 32, 8)))[: len(data.val)]
     probabilities = module.classifier.predict(images, verbose=0)
     last, step = logged[-1]
@@ -60,7 +64,7 @@ def test_logged_metrics_are_those_of_scikit_learn_on_the_assembled_classifier(
 def test_step_zero_holds_the_scores_before_training(
     make_data: MakeData, make_module: MakeModule, arguments: dict[str, Any]
 ) -> None:
-    logged = fit(FrozenTrainer(epochs=1, **arguments), make_module(), make_data())
+    _, logged = fit(FrozenTrainer(epochs=1, **arguments), make_module(), make_data())
     assert [step for _, step in logged] == [0, 1]
     assert logged[0][0].keys() == {"val/loss_before", "val/accuracy_before"}
     assert {"train/loss", "train/accuracy", "val/loss", "val/accuracy"} <= logged[1][0].keys()
@@ -71,32 +75,11 @@ def test_one_seed_gives_the_same_bits_and_another_does_not(
 ) -> None:
     def history(seed: int) -> dict[str, list[float]]:
         trainer = FrozenTrainer(epochs=2, **(arguments | {"seed": seed}))
-        fit(trainer, make_module(seed), make_data(seed))
-        return trainer.history
+        return fit(trainer, make_module(seed), make_data(seed))[0].metrics
 
     first, again, other = history(0), history(0), history(1)
     assert first == again
     assert first != other
-
-
-def test_epoch_e_sees_view_e_in_the_order_of_epoch_e(
-    make_data: MakeData, make_module: MakeModule, arguments: dict[str, Any]
-) -> None:
-    module, data = make_module(), make_data()
-    trainer = FrozenTrainer(epochs=3, **arguments)
-    trainer.setup(TimeBudget())
-    trainer.prepare(module, data)
-    views = Views(trainer, 3)
-    views.show(2)
-    rows = data.order(2)[8:16]
-    plain = next(iter(image_batches(data.train, 32, 36)))
-    shown = np.stack([data.view(2)(plain[row], str(data.train.digests[row])) for row in rows])
-    assert (shown != plain[rows]).any()
-    pooled = module.backbone.predict(shown, verbose=0).mean(axis=(1, 2))
-    features, labels, weights = (part.reshape(8, -1, *part.shape[1:])[:, 1] for part in views[0])
-    np.testing.assert_allclose(features, pooled, atol=1e-5)
-    np.testing.assert_array_equal(labels, data.train.labels[rows])
-    assert (weights == 1).all()
 
 
 def test_views_in_rotation_are_embedded_once(
@@ -104,18 +87,18 @@ def test_views_in_rotation_are_embedded_once(
 ) -> None:
     trainer = FrozenTrainer(epochs=4, **arguments)
     fit(trainer, make_module(), make_data(views=2))
-    assert trainer.embedder.computed == 2 * 36 + 12
+    assert trainer.timings()["time/embedded_images"] == 2 * 36 + 12
 
 
 def test_balanced_weights_are_one_on_average_and_rare_classes_weigh_more(
-    make_data: MakeData, arguments: dict[str, Any]
+    make_data: MakeData, make_module: MakeModule, arguments: dict[str, Any]
 ) -> None:
     data = make_data()
     rows = np.flatnonzero((data.train.labels == 0) | (np.arange(36) % 3 == 0))
     data.train, data.weights = data.train.subset(rows), data.weights[rows]
     counts = np.bincount(data.train.labels)
     trainer = FrozenTrainer(epochs=1, **(arguments | {"class_weight": "balanced"}))
-    trainer.datamodule = data
+    trainer.setup(make_module, data, TimeBudget())
     weights = trainer.sample_weights()
     assert weights.mean() == pytest.approx(1)
     per_class = [weights[data.train.labels == label].sum() for label in (0, 1)]
@@ -128,7 +111,7 @@ def test_a_categorical_loss_gets_one_hot_targets(
 ) -> None:
     smooth = make_module(loss=keras.losses.CategoricalCrossentropy(label_smoothing=0.1))
     assert smooth.targets(np.array([1, 0])).tolist() == [[0, 1], [1, 0]]
-    logged = fit(FrozenTrainer(epochs=1, **arguments), smooth, make_data())
+    _, logged = fit(FrozenTrainer(epochs=1, **arguments), smooth, make_data())
     assert np.isfinite(logged[-1][0]["train/loss"])
 
 
@@ -154,14 +137,14 @@ def test_averaged_weights_are_what_is_validated_and_kept(
         trainer = FrozenTrainer(epochs=5, **arguments)
         kernels.clear()
 
-        def end(epoch: int, logs: Any) -> None:
-            kernels.append(np.array(module.head.get_weights()[0]))
-            trainer.head.stop_training = epoch + 1 == last
+        class End(keras.callbacks.Callback):
+            def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+                kernels.append(np.array(module.head.get_weights()[0]))
+                self.model.stop_training = epoch + 1 == last
 
-        fit(trainer, module, data, (keras.callbacks.LambdaCallback(on_epoch_end=end),))
-        loss = module.score(data.val.labels, trainer.predict(data.val, "val"))["loss"]
-        assert loss == trainer.history["val_loss"][-1]
-        return trainer.history["loss"], trainer.history["val_loss"], module.head.get_weights()[0]
+        metrics = fit(trainer, module, data, (End(),))[0].metrics
+        assert trainer.validate()["loss"] == metrics["val_loss"][-1]
+        return metrics["loss"], metrics["val_loss"], module.head.get_weights()[0]
 
     losses, val_losses, _ = train()
     mean, *steps = kernels
@@ -184,7 +167,7 @@ def test_fine_tuning_makes_one_curve_and_keeps_batch_norm_still(
     }
     first = np.array(module.backbone.get_layer("Conv1").kernel)
     last = np.array(module.backbone.get_layer("Conv_1").kernel)
-    trainer = LiveTrainer(
+    trainer = FineTuneTrainer(
         head_epochs=2,
         epochs=2,
         learning_rate=1e-3,
@@ -192,10 +175,10 @@ def test_fine_tuning_makes_one_curve_and_keeps_batch_norm_still(
         freeze_batch_norm=True,
         **arguments,
     )
-    logged = fit(trainer, module, data)
+    history, logged = fit(trainer, module, data)
     assert [step for _, step in logged] == [0, 1, 2, 3, 4]
-    assert trainer.phases == [0, 2]
-    assert len(trainer.history["loss"]) == 4
+    assert history.phases == [0, 2]
+    assert history.epochs == 4
     for name, (mean, variance) in statistics.items():
         layer = module.backbone.get_layer(name)
         np.testing.assert_array_equal(mean, layer.moving_mean)
@@ -217,7 +200,7 @@ def test_what_is_explained_is_the_classifier_as_it_was_trained(
 ) -> None:
     module, data = make_module(), make_data()
     live = {"head_epochs": 0, "learning_rate": 1e-2, "unfreeze_from": "block_16_expand", "freeze_batch_norm": True}
-    trainer = FrozenTrainer(epochs=1, **arguments) if kind == "head" else LiveTrainer(epochs=1, **live, **arguments)
+    trainer = FrozenTrainer(epochs=1, **arguments) if kind == "head" else FineTuneTrainer(epochs=1, **live, **arguments)
     fit(trainer, module, data)
     images = np.concatenate(list(image_batches(data.test, 32, 8)))[:5]
     gradcam = GradCam(module.classifier, data.index.classes.indices)
@@ -236,11 +219,11 @@ def test_tensorboard_files_hold_the_metrics(
     from crackexp.training.callbacks import TensorBoard
 
     trainer = FrozenTrainer(epochs=2, **arguments)
-    fit(trainer, make_module(), make_data(), (TensorBoard(str(tmp_path / "board")),))
+    history, _ = fit(trainer, make_module(), make_data(), (TensorBoard(str(tmp_path / "board")),))
     events = EventAccumulator(str(tmp_path / "board"))
     events.Reload()
     losses = [float(event.tensor_proto.float_val[0]) for event in events.Tensors("val/loss")]
-    assert losses == pytest.approx(trainer.history["val_loss"])
+    assert losses == pytest.approx(history.metrics["val_loss"])
 
 
 @pytest.mark.parametrize("trained", ["head", pytest.param("all", marks=pytest.mark.slow)])
@@ -249,12 +232,11 @@ def test_half_precision_trains_to_probabilities_in_float32(
 ) -> None:
     half = arguments | {"precision": "mixed_bfloat16"}
     live = {"head_epochs": 0, "learning_rate": 1e-3, "unfreeze_from": "block_16_expand", "freeze_batch_norm": True}
-    trainer = FrozenTrainer(epochs=1, **half) if trained == "head" else LiveTrainer(epochs=1, **live, **half)
+    trainer = FrozenTrainer(epochs=1, **half) if trained == "head" else FineTuneTrainer(epochs=1, **live, **half)
     try:
-        trainer.setup(TimeBudget())
-        module, data = make_module(), make_data()
-        trainer.prepare(module, data)
-        trainer.fit([], lambda metrics, step: None, TrainingStates("", None, "", ""))
+        data = make_data()
+        module = trainer.setup(make_module, data, TimeBudget())
+        trainer.fit([], lambda metrics, step: None, Checkpointer("", None, "", ""))
         assert module.backbone.get_layer("Conv1").compute_dtype == "bfloat16"
         probabilities = trainer.predict(data.test, "test")
     finally:

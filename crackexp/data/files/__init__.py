@@ -1,0 +1,1 @@
+"""Files on disk: listing folders of images, downloading files and unpacking archives."""

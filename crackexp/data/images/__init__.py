@@ -1,0 +1,1 @@
+"""Reading image files: decoding to RGB pixels, headers, and photos that are too large to decode at once."""

@@ -1,0 +1,177 @@
+"""The places of datasets: whether they are there, and the class folders in them."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from crackexp.config.overrides import as_typed
+from crackexp.data.accounting import Account
+from crackexp.data.files.listing import (
+    FoundImage,
+    is_file,
+    is_folder,
+    is_image,
+    is_link,
+    is_litter,
+    list_images,
+    without_links,
+)
+from crackexp.errors import DataError, about
+from crackexp.names import visible
+
+TABLE_SUFFIXES = frozenset({".csv", ".tsv"})
+"""Lower-case suffixes of the files that are read as tables of labels."""
+
+
+def class_members(
+    root: Path, account: Account | None = None, classes: Sequence[str] | None = None
+) -> list[tuple[str, str]]:
+    """Lists the images below the class folders of `root`.
+
+    No image is listed twice: of several links to one file in a class one is used, and a file that links in two classes
+    lead to is left out.
+
+    Args:
+        root: The folder of the class folders.
+        account: Where the files that are not listed are noted, by their paths relative to `root`.
+        classes: The folders that are classes; None: all that hold images.
+
+    Returns:
+        (POSIX path relative to `root`, class name) of each image, sorted.
+
+    Raises:
+        DataError: `root` is no folder, holds images beside the class folders, or holds no class; or one of `classes` is
+            not there or is empty.
+    """
+    require_folder(root)
+    noted = Account()
+    folders = _class_folders(root, classes, noted)
+    inside = {os.path.realpath(root / name) for name in folders}
+    listed = {name: list_images(root / name, noted, inside) for name in folders}
+    found = without_links(listed, noted)
+    for name in [name for name, images in found.items() if not images]:
+        if classes is not None:
+            raise DataError(
+                f"The class folder {root / name} holds no images{_of_its_own(listed[name])}. Fill it, or leave it out "
+                "of dataset.classes. "
+                f"Received: dataset.classes=[{','.join(classes)}]"
+            )
+        if str(root / name) not in {one.file for one in noted.left_out}:  # else it could not be read
+            reason = f"a folder without images{_of_its_own(listed[name])}, so no class"
+            noted.leave_out(str(root / name), reason, may_be_image=False)
+        del found[name]
+    if not found:
+        raise DataError(
+            f"The folders {', '.join(folders)} of {root} hold no images{_of_its_own(*listed.values())}. Give a folder "
+            f"with one folder of images for each class. Received: dataset.path={root}"
+        )
+    if account is not None:
+        account.add(noted.renamed(lambda file: os.path.relpath(file, root)))
+    return sorted(
+        (image.path.relative_to(root).as_posix(), visible(name)) for name, images in found.items() for image in images
+    )
+
+
+def _of_its_own(*listed: Sequence[FoundImage]) -> str:
+    """Returns how a folder that is left without images goes on in a message: all it had were links to others."""
+    return " but links to files that stand elsewhere too" if any(listed) else ""
+
+
+def _class_folders(root: Path, classes: Sequence[str] | None, account: Account) -> list[str]:
+    """Returns the names of the class folders in `root`, and notes what else stands there.
+
+    Raises:
+        DataError: Images stand in `root` itself, no folders do, or one of `classes` is not there.
+    """
+    folders, loose = [], []
+    children = sorted(root.iterdir())
+    own = {child.resolve() for child in children if is_folder(child) and not is_link(child)}
+    for child in children:
+        if is_litter(child.name):
+            account.ignore(str(child))
+        elif not is_folder(child):
+            beside = Account()
+            image = is_image(child, beside)
+            if is_link(child) and not image:  # perhaps to a class, in a place that is not there now
+                account.add(beside)
+                continue
+            if image or beside.left_out:
+                loose.append(child.name)
+            account.ignored.update(beside.ignored)
+        elif root.resolve().is_relative_to(child.resolve()):
+            account.leave_out(str(child), "a link back to the dataset, so no class", may_be_image=False)
+        elif is_link(child) and child.resolve() in own:
+            account.leave_out(str(child), "a link to another of the folders, so no class", may_be_image=False)
+        else:
+            folders.append(child.name)
+    if loose:
+        raise DataError(
+            f"{len(loose)} images stand in {root} itself, such as {loose[0]}. Put each image into "
+            f"a folder named after its class, such as Positive/ and Negative/{_table_hint(root)}. "
+            f"Received: dataset.path={root}"
+        )
+    if not folders:
+        raise DataError(
+            f"{root} holds no class folders. Give a folder with one folder for each class, such "
+            f"as Positive/ and Negative/. Received: dataset.path={root}"
+        )
+    if classes is None:
+        return folders
+    if missing := [name for name in classes if name not in folders]:
+        raise DataError(
+            f"{root} has no folder {', '.join(missing)}. Choose from: {', '.join(folders)}. "
+            f"Received: dataset.classes=[{','.join(classes)}]"
+        )
+    for name in folders:
+        if name not in classes:
+            account.leave_out(str(root / name), "a folder that is not in dataset.classes", may_be_image=False)
+    return [name for name in folders if name in classes]
+
+
+def _table_hint(root: Path) -> str:
+    """Returns what to type where a table beside the images may hold their labels."""
+    table = next((child for child in sorted(root.iterdir()) if is_table(child)), None)
+    return f", or type {as_typed('dataset.path', str(table))} if that table holds the labels" if table else ""
+
+
+def is_table(path: Path) -> bool:
+    """Whether a path is a file that is read as a table of labels, see `read_labels`."""
+    return path.suffix.lower() in TABLE_SUFFIXES and is_file(path)
+
+
+def require_folder(path: Path) -> None:
+    """Raises DataError where `path` is not a folder with something in it."""
+    if is_file(path):
+        raise DataError(f"A folder of images is needed, this is a file. Received: dataset.path={path}")
+    try:
+        found = path.is_dir()
+    except OSError as error:
+        _refuse(error)
+    if not found:
+        nearest = next((parent for parent in path.absolute().parents if parent.is_dir()), path)
+        raise DataError(f"There is no such folder; {nearest} is as far as it goes. Received: dataset.path={path}")
+    try:
+        empty = not any(path.iterdir())
+    except OSError as error:
+        _refuse(error)
+    if empty:
+        raise DataError(f"The folder is empty. Received: dataset.path={path}")
+
+
+def require_places(options: Iterable[Mapping[str, Any]], where: str) -> None:
+    """Raises DataError where a dataset of a list of options names a folder or a table that is not there.
+
+    Args:
+        options: items of a checked list of datasets, option to keys.
+        where: the list, such as "mix".
+    """
+    for node in (node for item in options for node in item.values() if node.get("path")):
+        place = Path(node["path"]).expanduser()
+        with about(f"{node['name']} in {where}"):
+            if not is_table(place):
+                require_folder(place)
+
+
+def _refuse(error: OSError) -> NoReturn:
+    raise DataError(f"The folder cannot be read ({error.strerror}). Received: {error.filename}") from error

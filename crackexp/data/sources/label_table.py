@@ -1,0 +1,193 @@
+"""Labels that stand in a table beside the images: ``file,label[,split][,group]``, or a column for each class."""
+
+import codecs
+import csv
+import os
+from collections.abc import Sequence
+from io import StringIO
+from pathlib import Path
+from typing import NamedTuple
+
+from crackexp.data.files.listing import is_file
+from crackexp.data.sources.part_folders import part_of
+from crackexp.errors import DataError
+
+_COLUMNS = {
+    "file": ("file", "filename", "filepath", "path", "image", "imagefile", "imagename", "imagepath", "img"),
+    "label": ("label", "class", "classname", "category", "target"),
+    "split": ("split", "part", "subset", "partition"),
+    "group": ("group", "photo"),
+}
+_DELIMITERS = ",;\t"
+_SHOWN = 20
+
+
+class Labelled(NamedTuple):
+    """A row of a table of labels.
+
+    Attributes:
+        line: The line of the table on which the row ends, from 1.
+        file: The path of the image, absolute.
+        label: The name of its class.
+        part: "train", "val" or "test"; None where the table has no such column.
+        group: The photo that the patch was cut from; None where the table has no such column.
+    """
+
+    line: int
+    file: Path
+    label: str
+    part: str | None
+    group: str | None
+
+
+def read_labels(table: Path, files_must_exist: bool) -> list[Labelled]:
+    """Reads a table of labels.
+
+    The first row names the columns, in any order and case; commas, semicolons and tabs separate them. A column
+    ``file`` (or filename, path, image) holds paths that are absolute or relative to the folder of the table. A column
+    ``label`` (or class, category, target) holds the name of the class; without one, every other column is a class,
+    with 1 where the image belongs to it and 0 elsewhere. The columns ``split`` and ``group`` (or photo) may be left
+    out. The text is UTF-8, or UTF-16 with its mark.
+
+    Args:
+        table: The file.
+        files_must_exist: Whether a row whose file is not there is refused.
+
+    Returns:
+        The rows in their order; of rows that say the same of one image, the first.
+
+    Raises:
+        DataError: The table cannot be read, or rows are wrong; each is named by its line.
+    """
+    header, *rows = _cells(table)
+    columns = _columns(table, header[1])
+    found: dict[str, Labelled] = {}
+    problems: list[str] = []
+    missing = 0
+    for line, cells in rows:
+        try:
+            row = _row(table, header[1], columns, line, cells)
+        except ValueError as error:
+            problems.append(f"line {line}: {error}")
+            continue
+        first = found.setdefault(os.path.realpath(row.file), row)
+        name = row.file.name if first.file == row.file else f"{row.file}, by a link the same file as {first.file},"
+        if first.label != row.label:
+            problems.append(f"line {line}: {name} is {row.label} here and {first.label} on line {first.line}")
+        elif first[3:] != row[3:]:
+            said = [value or "" for value in (*first[3:], *row[3:])]
+            problems.append(
+                f"line {line}: {name} has the split and group {said[2]} {said[3]} here, and {said[0]} "
+                f"{said[1]} on line {first.line}"
+            )
+        elif first is row and files_must_exist and not is_file(row.file):
+            problems.append(f"line {line}: there is no file {row.file}")
+            missing += 1
+    if problems:
+        shown = "".join(f"\n  {problem}" for problem in problems[:_SHOWN])
+        more = f"\n  and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+        skip = ", or leave missing files out with dataset.on_bad_file=skip" if missing else ""
+        raise DataError(
+            f"{len(problems)} rows of the table of labels are wrong:{shown}{more}\nPaths are relative to the folder of "
+            f"the table. Mend the rows{skip}. Received: {table}"
+        )
+    if not found:
+        raise DataError(f"The table of labels has no rows below its first. Received: {table}")
+    return list(found.values())
+
+
+def _cells(table: Path) -> list[tuple[int, list[str]]]:
+    """Returns (line, stripped cells) of each row that is not empty, the header first."""
+    text = _text(table)
+    header = next((line for line in text.splitlines() if line.strip()), "")
+    if not header:
+        raise DataError(f"The table of labels is empty. Received: {table}")
+    known = {name for names in _COLUMNS.values() for name in names}
+    delimiter = max(_DELIMITERS, key=lambda mark: (sum(_letters(c) in known for c in header.split(mark)), mark == ","))
+    reader = csv.reader(StringIO(text), delimiter=delimiter, skipinitialspace=True)
+    try:
+        rows = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
+    except csv.Error as error:
+        raise DataError(f"Line {reader.line_num} of the table of labels: {error}. Received: {table}") from error
+    return [(line, cells) for line, cells in rows if any(cells)]
+
+
+def _text(table: Path) -> str:
+    try:
+        data = table.read_bytes()
+    except OSError as error:
+        raise DataError(f"The table of labels cannot be read ({error.strerror}). Received: {table}") from error
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return data.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise DataError(
+            f"Line {line} of the table of labels is not UTF-8. Save the table as CSV in UTF-8. Received: {table}"
+        ) from error
+
+
+def _columns(table: Path, header: Sequence[str]) -> dict[str, int]:
+    """Returns the place of each column that is known by its name."""
+    columns: dict[str, int] = {}
+    for role, names in _COLUMNS.items():
+        places = [place for place, cell in enumerate(header) if _letters(cell) in names]
+        if len(places) > 1:
+            named = ", ".join(header[place] for place in places)
+            raise DataError(f"Several columns could hold the {role}: {named}. Keep one of them. Received: {table}")
+        if places:
+            columns[role] = places[0]
+    classes = len(header) - len(columns)
+    if "file" not in columns or ("label" not in columns and classes < 2):
+        raise DataError(
+            "The first row of a table of labels names its columns: file, label, and split and group where they are "
+            f"known. Here it is {', '.join(header)}. Received: {table}"
+        )
+    return columns
+
+
+def _row(table: Path, header: Sequence[str], columns: dict[str, int], line: int, cells: Sequence[str]) -> Labelled:
+    """Reads one row; raises ValueError with a clause that says what is wrong with it."""
+    if len(cells) != len(header):
+        raise ValueError(f"{len(cells)} cells instead of {len(header)}")
+    if not cells[columns["file"]]:
+        raise ValueError("no file")
+    if "\0" in cells[columns["file"]]:
+        raise ValueError("a null character in the path of the file")
+    label = cells[columns["label"]] if "label" in columns else _marked(header, columns, cells)
+    if not label:
+        raise ValueError("no label")
+    part = group = None
+    if "split" in columns:
+        part = part_of(cells[columns["split"]])
+        if part is None:
+            raise ValueError(f"the split is none of train, val and test but {cells[columns['split']] or 'empty'}")
+    if "group" in columns:
+        group = cells[columns["group"]]
+        if not group:
+            raise ValueError("no group")
+    return Labelled(line, _place(table.parent, cells[columns["file"]]), label, part, group)
+
+
+def _marked(header: Sequence[str], columns: dict[str, int], cells: Sequence[str]) -> str:
+    """Returns the class whose column holds the only 1."""
+    others = [place for place in range(len(header)) if place not in columns.values()]
+    marks = {header[place]: cells[place] for place in others}
+    if odd := [f"{name}={mark}" for name, mark in marks.items() if mark not in ("0", "1")]:
+        raise ValueError(f"a column that is no class holds 0 or 1 alone, and there is no column label: {odd[0]}")
+    chosen = [name for name, mark in marks.items() if mark == "1"]
+    if len(chosen) != 1:
+        raise ValueError(f"an image has one class, this one {len(chosen)}: {', '.join(chosen) or 'none'}")
+    return chosen[0]
+
+
+def _place(folder: Path, text: str) -> Path:
+    """Returns the absolute path that a cell means; with backslashes, as Windows writes it, where it is there so."""
+    path = folder / Path(text).expanduser()
+    if "\\" in text and not is_file(path):
+        path = folder / text.replace("\\", "/")
+    return Path(os.path.normpath(path.absolute()))
+
+
+def _letters(name: str) -> str:
+    return "".join(c for c in name.lower() if c.isalnum())

@@ -1,0 +1,81 @@
+"""The parts of a split that is given with the images: what folders and tables call them, and where they lie."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from crackexp.data.accounting import Account
+from crackexp.data.files.listing import list_images, subfolders
+from crackexp.data.index import PARTS
+from crackexp.errors import DataError
+
+_PART_OF = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+_WRAPPINGS = 2
+
+
+def part_of(name: str) -> str | None:
+    """Returns the part of a split that a name means: train, val or test; None: no part.
+
+    Case and separators make no difference, and "set", "data" or "images" may follow, as in ``Training_Set``.
+    """
+    letters = re.sub(r"[\W_]", "", name.lower())
+    return _PART_OF.get(re.sub(r"(set|data|images)$", "", letters))
+
+
+def part_folders(root: Path, classes: Sequence[str] | None = None) -> tuple[Path, dict[str, str]] | None:
+    """Looks for a folder for each part of a given split, in `root` or in the only folder in it, up to two levels down.
+
+    Args:
+        root: The folder of a dataset.
+        classes: The folders that the user called classes, if any: where all of them are there, none is a part.
+
+    Returns:
+        The folder that holds the parts, and the name of the folder of each part that is there; None where no folder is
+        called as a part is.
+
+    Raises:
+        DataError: Two folders are one part, or folders that are no parts hold images too.
+    """
+    for _ in range(1 + _WRAPPINGS):
+        names = [child.name for child in subfolders(root)]
+        if classes is not None and set(classes) <= set(names):
+            return None
+        if any(part_of(name) for name in names):
+            return root, _named(root, names)
+        if len(names) != 1:
+            return None
+        root = root / names[0]
+    return None
+
+
+def parts_in_classes(root: Path, classes: Sequence[str]) -> bool:
+    """Whether each class folder in `root` holds the folders of a given split, ``train`` among them, and no others."""
+    for name in classes:
+        found = {part_of(child.name) for child in subfolders(root / name)}
+        if "train" not in found or None in found:
+            return False
+    return bool(classes)
+
+
+def _named(root: Path, names: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name in names:
+        part = part_of(name)
+        if part in found:
+            raise DataError(
+                f"Two folders of {root} are the part {part} of a given split: {found[part]} and {name}. Put the images "
+                f"into one of them. Received: dataset.path={root}"
+            )
+        if part is not None:
+            found[part] = name
+    if others := [name for name in names if part_of(name) is None and list_images(root / name, Account())]:
+        raise DataError(
+            f"{root} holds the parts {', '.join(found.values())} of a given split, and beside them images in "
+            f"{', '.join(others)}. Move either elsewhere, or name the folders that are classes: "
+            f"dataset.classes=[{','.join(others)}]. Received: dataset.path={root}"
+        )
+    return {part: found[part] for part in PARTS if part in found}

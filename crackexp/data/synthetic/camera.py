@@ -1,0 +1,87 @@
+"""The camera of the drawn dataset: light and shadow on a surface, lens, sensor, JPEG."""
+
+import math
+
+import cv2
+import numpy as np
+
+from crackexp.data.synthetic.texture import Surface, blurred, noise, smoothstep
+
+
+def photograph(surface: Surface, rng: np.random.Generator) -> np.ndarray:
+    """Returns the patch that a camera sees, (size, size, 3) uint8 RGB."""
+    image = surface.colour * _light(surface, rng)
+    image = _lens(image, rng, surface.scale)
+    pixels = cv2.merge(list(_sensor(image, rng)[::-1]))
+    quality = int(rng.integers(60, 97)) if rng.random() < 0.5 else 75
+    _, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB))
+
+
+def _light(surface: Surface, rng: np.random.Generator) -> np.ndarray:
+    """Brightness of every pixel: slope towards the light, uneven lamp, shadows."""
+    size = surface.size
+    light = shading(surface.height, surface.light, 0.45 * math.exp(rng.normal(0, 0.5)))
+    ramp = np.linspace(-0.5, 0.5, size, dtype=np.float32)
+    tilt_x, tilt_y = rng.normal(0, 0.06, 2)
+    light *= 1.0 + tilt_x * ramp[None, :] + tilt_y * ramp[:, None]
+    if rng.random() < 0.05:
+        field = noise(rng, size, rng.uniform(60, 160) * surface.scale)
+        edge = rng.uniform(0.2, 1.2)
+        light *= 1.0 - rng.uniform(0.1, 0.45) * smoothstep(field, 0.2, 0.2 + edge)
+    if rng.random() < 0.06:
+        angle = rng.uniform(0, 2 * math.pi)
+        across = math.cos(angle) * ramp[None, :] + math.sin(angle) * ramp[:, None]
+        edge = rng.uniform(0.01, 0.15)
+        start = rng.uniform(-0.4, 0.4)
+        light *= 1.0 - rng.uniform(0.15, 0.55) * smoothstep(across, start, start + edge)
+    return light
+
+
+def shading(height: np.ndarray, light: float, steepness: float) -> np.ndarray:
+    """Returns the brightness of a relief in light from the direction `light`, radians; 1 where it is flat."""
+    cosine, sine = math.cos(light), math.sin(light)
+    slope_x = np.array([[0, 0, 0], [-0.5, 0, 0.5], [0, 0, 0]], np.float32)
+    slope = cv2.filter2D(height, -1, cosine * slope_x + sine * slope_x.T)
+    return np.clip(1.0 - steepness * slope, 0.15, 1.7)
+
+
+def _lens(image: np.ndarray, rng: np.random.Generator, scale: float) -> np.ndarray:
+    """Blur of focus and of motion, and the sharpening that phones add, on (3, size, size)."""
+    image = _blur_planes(image, min(0.65 * math.exp(rng.normal(0, 0.6)), 3.0) * scale)
+    if rng.random() < 0.06:
+        kernel = _streak(int(rng.integers(3, 8)), rng.uniform(0, math.pi))
+        image = np.stack([cv2.filter2D(p, -1, kernel, borderType=cv2.BORDER_REFLECT) for p in image])
+    if rng.random() < 0.4:
+        image = image + rng.uniform(0.2, 1.0) * (image - _blur_planes(image, rng.uniform(0.8, 1.6)))
+    return image
+
+
+def _blur_planes(image: np.ndarray, sigma: float) -> np.ndarray:
+    return np.stack([blurred(plane, sigma) for plane in image])
+
+
+def _streak(length: int, angle: float) -> np.ndarray:
+    """The kernel of a movement of `length` pixels, (length, length) float32, sum 1."""
+    kernel = np.zeros((length, length), np.float32)
+    middle = (length - 1) / 2
+    steps = np.linspace(-middle, middle, 4 * length)
+    rows = np.round(middle + steps * math.sin(angle)).astype(int)
+    columns = np.round(middle + steps * math.cos(angle)).astype(int)
+    np.add.at(kernel, (rows, columns), 1.0)
+    return kernel / kernel.sum()
+
+
+def _sensor(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Exposure, contrast, grain; (3, size, size) float32 to uint8."""
+    size = image.shape[1]
+    exposure, contrast = math.exp(rng.normal(0, 0.08)), rng.uniform(0.85, 1.15)
+    middle = float(image.mean())
+    image = (image - middle) * contrast + middle * exposure
+    image += 0.006 * math.exp(rng.normal(0, 0.6)) * noise(rng, size, 1.0)
+    level = 0.005 * math.exp(rng.normal(0, 0.6))
+    for plane in (image[0], image[2]):
+        plane += level * noise(rng, size, 5.0)
+    image *= 255.0
+    image += 0.5
+    return np.clip(image, 0, 255, out=image).astype(np.uint8)

@@ -1,0 +1,1 @@
+"""Networks run over batches of images, at the speed of the machine: what predicting and training share."""

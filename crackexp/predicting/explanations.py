@@ -1,0 +1,105 @@
+"""The folder that an explanation leaves: a picture of each image beside its evidence, a table, and a page over all."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from crackexp.data.images.decode import load_image
+from crackexp.decisions import Defect
+from crackexp.files import replacing
+from crackexp.names import file_stem
+from crackexp.predicting.inputs import Input
+from crackexp.predicting.predictor import UNREAD
+from crackexp.predicting.tables import decision_label
+from crackexp.progress import progress
+from crackexp.reporting import Card, Gallery, Label, Picture, Report, Section
+from crackexp.reporting.figures.evidence import evidence
+from crackexp.utils.pictures import encode_jpeg
+
+SIDE = 480
+"""Pixels of the longer side of an image in its picture."""
+SHOWN = 1000
+"""Images in the page, the likeliest to be damaged; the table has all of them."""
+
+
+class Explanations:
+    """Writes what speaks for a class in images, part by part.
+
+    Args:
+        folder: to write to; made where it is missing.
+        target: the class.
+        enlarge: see `GradCam.enlarge`.
+    """
+
+    def __init__(self, folder: Path, target: str, enlarge: Callable[[np.ndarray, int, int], np.ndarray]) -> None:
+        self.folder = folder
+        self._target, self._enlarge = target, enlarge
+        self._count = 0
+        self._shown = pd.DataFrame({"probability": pd.array([], "Float32")})
+
+    def add(self, inputs: Sequence[Input], rows: pd.DataFrame, maps: np.ndarray) -> pd.DataFrame:
+        """Writes a picture of each image that could be read: the image, and beside it the evidence laid over it.
+
+        Args:
+            inputs: n pages of files.
+            rows: What the model says of each of them, see `Predictor.explained`.
+            maps: (n, h, w) float32.
+
+        Returns:
+            `rows` with a column `picture`: the file in the folder, empty where there is none.
+        """
+        pictures: list[str | None] = []
+        with progress("Drawing", len(rows)) as advance:
+            for one, row, cells in zip(inputs, rows.itertuples(), maps, strict=True):
+                self._count += 1
+                name = f"images/{self._count:05}_{file_stem(one.name)}.jpg" if pd.isna(row.reason) else None
+                if name:
+                    with replacing(self.folder / name) as temporary:
+                        temporary.write_bytes(encode_jpeg(self._picture(one, cells), 90))
+                pictures.append(name)
+                advance(1)
+        rows = rows.assign(picture=pd.array(pictures, "string"))
+        self._shown = pd.concat([self._shown, rows.dropna(subset="picture")]).nlargest(SHOWN, "probability")
+        return rows
+
+    def report(self, how: str, counts: Mapping[str, int], defect: Defect) -> Report:
+        """Returns the pictures, the likeliest to be damaged first.
+
+        Args:
+            how: the model, the layer and the threshold, in a line.
+            counts: images by decision, see `Predictor`.
+            defect: what the model looks for.
+        """
+        rows = self._shown.astype(object).where(self._shown.notna(), None).to_dict("records")
+        told = ", ".join(f"{count:,} {'not read' if name == UNREAD else name}" for name, count in counts.items())
+        read = sum(count for name, count in counts.items() if name != UNREAD)
+        first = f", {len(rows):,} of them" if len(rows) < read else ""
+        about = [
+            f"{told}; the likeliest {defect.plural} first{first}.",
+            f"Grad-CAM: what moved the network, not where the {defect} ends. In each image the strongest place has "
+            "full colour.",
+        ]
+        gallery = Gallery([self._card(row, defect) for row in rows], width=24)
+        labels = [Label(f"for {self._target}", "danger"), Label(f"against {self._target}", "primary")]
+        title = f"What speaks for and against {self._target}"
+        return Report(title, [Section(sentences=about, galleries=[gallery])], labels=labels, source=how)
+
+    def _card(self, row: Mapping[str, Any], defect: Defect) -> Card:
+        alt = f"{row['path']} and what speaks for and against {self._target} in it"
+        facts = f"probability of {defect.phrase} {row['probability']:.3f}"
+        facts += f" · {row['doubt']}" if row["doubt"] else ""
+        label = decision_label(row["decision"])
+        return Card([Picture(row["picture"], alt)], row["path"], [facts], label)
+
+    def _picture(self, one: Input, cells: np.ndarray) -> np.ndarray:
+        image = load_image(one.file, one.page)
+        height, width = image.shape[:2]
+        scale = SIDE / max(height, width)
+        size = max(round(width * scale), 1), max(round(height * scale), 1)
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+        (scores,) = self._enlarge(cells[None], size[1], size[0])
+        return np.hstack([image, evidence(image, scores)])

@@ -1,0 +1,167 @@
+"""What a logged model says of image files, a batch at a time."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from crackexp.data.accounting import Account
+from crackexp.data.pipeline import ReadResult, readable_batches
+from crackexp.decisions import SOUND, UNSURE
+from crackexp.errors import ConfigError
+from crackexp.inference.engine import computing
+from crackexp.inference.explainer import Explainer
+from crackexp.names import visible
+from crackexp.predicting.inputs import Input
+from crackexp.progress import progress
+from crackexp.tracking.models import LoggedModel
+
+MIN_SIDE = 16
+"""Pixels; a smaller image shows nothing that could be a crack."""
+PHOTO = 4
+"""A side of so many times the model's is a photo's: a crack of it is lost when the whole is scaled to the model's."""
+PHOTO_DOUBT = "a photo, much larger than a patch: scaled down whole it may lose its cracks, so use crackexp.survey"
+UNREAD = "unread"
+ROWS = 4096
+"""Of a table."""
+
+
+class Predictor:
+    """Classifies files.
+
+    Args:
+        model: of c classes.
+        threshold: of the probability of damage, from which on the decision is "crack" or "damage"; None: the model's
+            thresholds.
+        batch_size: images at once; None: what is fastest.
+        target: the class that is explained; None: those that are damage, as one.
+        layer: the maps are those of; None: see `GradCam`.
+        account: Where it is noted what becomes of the files.
+
+    Raises:
+        ConfigError: the model has no such class or layer.
+
+    Attributes:
+        thresholds: as decided on.
+        target: what is explained, in words.
+        layer: the maps are those of.
+        enlarge: brings maps to the size of an image, see `GradCam.enlarge`.
+        counts: files so far, by "crack" or "damage", "unsure" where that can be, "sound" and "unread".
+        account: What became of each file so far.
+    """
+
+    def __init__(
+        self,
+        model: LoggedModel,
+        threshold: float | None = None,
+        batch_size: int | None = None,
+        target: str | None = None,
+        layer: str | None = None,
+        account: Account | None = None,
+    ) -> None:
+        self.thresholds = model.thresholds if threshold is None else model.thresholds.moved(threshold)
+        doubt = self.thresholds.unsure < self.thresholds.crack or len(model.classes.names) > 2
+        found = self.thresholds.defect.value
+        self.counts: Counter[str] = Counter({found: 0, **({UNSURE: 0} if doubt else {}), SOUND: 0, UNREAD: 0})
+        self.account = Account() if account is None else account
+        self._model = model
+        names = model.classes.names
+        if target is not None and target not in names:
+            raise ConfigError(f"The model has no such class; choose from {', '.join(names)}. Received: target={target}")
+        self.target = target or model.classes.target
+        targets = [names.index(target)] if target else model.classes.indices
+        self._network = Explainer(computing(model.classifier), targets, layer, batch_size)
+        self.layer, self.enlarge = self._network.gradcam.layer, self._network.gradcam.enlarge
+
+    def tables(self, inputs: Sequence[Input]) -> Iterator[pd.DataFrame]:
+        """Yields what is said of each input, in tables of up to `ROWS` rows; see `explained`."""
+        return (table for _, table, _ in self.explained(inputs))
+
+    def explained(self, inputs: Sequence[Input]) -> Iterator[tuple[list[Input], pd.DataFrame, np.ndarray]]:
+        """Yields what is said of each input and why, in parts of up to `ROWS` inputs, so memory stays flat.
+
+        The whole of an image is scaled to the square that the model takes, whatever its shape, as in training. Names
+        that lead to no file come last.
+
+        Yields:
+            The inputs of the part, and a row for each of them: path (with ``#2`` for the second page of a file), label
+            (a class name), probability (of damage, float32 in [0, 1]), decision ("crack" or "damage", "unsure" or
+            "sound"), reason (why the file was not read; then the others are empty) and doubt (what is odd about the
+            image, such as a guessed bit depth). Beside it maps of what speaks for the explained class, (rows, h, w)
+            float32; they mean nothing where the file was not read.
+        """
+        named = [one for one in inputs if one.reason is None]
+        with progress("Classifying", len(named)) as advance:
+            for start in range(0, len(named), ROWS):
+                part = named[start : start + ROWS]
+                outputs, maps, results = self._read(part, advance)
+                yield part, self._table(part, outputs, results), maps
+        if refused := [one for one in inputs if one.reason is not None]:
+            nothing, maps = self._empty(len(refused))
+            results = [ReadResult(reason=one.reason) for one in refused]
+            yield refused, self._table(refused, nothing, results), maps
+
+    def _empty(self, count: int) -> list[np.ndarray]:
+        return [np.zeros((count, *shape[1:]), np.float32) for shape in self._network.model.output_shape]
+
+    def _read(
+        self, inputs: Sequence[Input], advance: Callable[[int], None]
+    ) -> tuple[np.ndarray, np.ndarray, list[ReadResult]]:
+        results: list[ReadResult] = []
+        outputs, maps = self._empty(len(inputs))
+        size = self._network.batch_size
+
+        def images() -> Iterator[np.ndarray]:
+            files = [(one.file, one.page) for one in inputs]
+            for batch, its_results in readable_batches(files, self._model.image_size, size):
+                results.extend(map(self._judge, its_results))
+                yield batch
+
+        for start, output in zip(range(0, len(inputs), size), self._network.stream(images()), strict=True):
+            for whole, part in zip((outputs, maps), output, strict=True):
+                rows = whole[start : start + size]
+                rows[:] = part[: len(rows)]
+            advance(len(rows))
+        return outputs, maps, results
+
+    def _judge(self, result: ReadResult) -> ReadResult:
+        """Returns the result with what its size says of an image that was read."""
+        sides = result.height, result.width
+        if result.reason is not None:
+            return result
+        if min(sides) < MIN_SIDE:
+            return ReadResult(reason=too_small(*sides))
+        if max(sides) >= PHOTO * self._model.image_size:
+            return replace(result, doubts=(*result.doubts, PHOTO_DOUBT))
+        return result
+
+    def _table(self, inputs: Sequence[Input], outputs: np.ndarray, results: Sequence[ReadResult]) -> pd.DataFrame:
+        classes = self._model.classes
+        probability, names = classes.probability(outputs), np.array(classes.names)
+        decided = self.thresholds.decide(probability, classes.leads(outputs))
+        table = pd.DataFrame(
+            {
+                "path": pd.Series([one.name for one in inputs], dtype=object),
+                "label": pd.array(names[outputs.argmax(axis=1)].tolist(), "string"),
+                "probability": pd.array(probability, "Float32"),
+                "decision": pd.array(decided.tolist(), "string"),
+                "reason": pd.array([one.reason and visible(one.reason) for one in results], "string"),
+                "doubt": pd.array(["; ".join(one.doubts) or None for one in results], "string"),
+            }
+        )
+        table.loc[table["reason"].notna(), ["label", "probability", "decision", "doubt"]] = pd.NA
+        self.counts.update(table["decision"].fillna(UNREAD))
+        for one, result in zip(inputs, results, strict=True):
+            if result.reason is not None:
+                self.account.leave_out(one.name, result.reason, one.may_be_image)
+            else:
+                self.account.used += 1
+                self.account.doubt(one.name, result.doubts)
+        return table
+
+
+def too_small(height: int, width: int) -> str:
+    """Returns why an image with a side below `MIN_SIDE` is not judged."""
+    return f"{width} x {height} pixels are too few to judge: it takes {MIN_SIDE} a side"

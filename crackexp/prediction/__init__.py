@@ -1,1 +1,0 @@
-"""What a logged model says of files and photos that have no labels."""

@@ -1,0 +1,1 @@
+"""The tiles of whole photos, classified: regions, pictures, tables and the page of a survey."""

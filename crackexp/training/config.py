@@ -1,0 +1,70 @@
+"""The keys at the top of ``conf/train.yaml``."""
+
+import re
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from crackexp.config.settings import JobConfig
+from crackexp.config.types import BatchSize, Epochs, Fraction, ImageSize, Level, Seed, Strict, Tag, Text
+
+TEST_METRICS = (
+    *("accuracy", "precision", "recall", "f1", "balanced_accuracy", "roc_auc", "average_precision"),
+    *("recall_at_fpr_5", "fpr_at_recall_95", "log_loss", "brier", "ece"),
+)
+"""What a run logs of its test images under ``test/``, and a sweeper may optimize."""
+Compared = Literal["accuracy", "log_loss", "brier"]
+"""What runs are compared by; the same as `crackexp.evaluation.items.LOSSES`."""
+
+
+def _metric(value: str) -> str:
+    if not re.fullmatch(rf"(train|val)/(loss|accuracy)|test/({'|'.join(TEST_METRICS)})", value):
+        raise PydanticCustomError("metric", "must be the name of a metric of a run, such as val/loss or test/f1")
+    return value
+
+
+class Sweep(Strict):
+    """What holds for a multirun as a whole."""
+
+    name: Text | None
+    """The name of the sweep's run in the store; null for the keys that are swept."""
+    metric: Compared
+    """The metric that the trials are compared by."""
+    level: Level
+    """The confidence of the intervals; claims are wrong at most at the rate 1 - level."""
+    rerun: bool
+    """Whether trials that finished before are computed again."""
+
+
+class TrainConfig(JobConfig):
+    """The config of ``python -m crackexp.train``."""
+
+    groups: ClassVar = (
+        *("paths", "dataset", "split", "augmentation", "backbone", "head", "loss", "optimizer", "trainer"),
+        *("callbacks", "evaluation", "policy", "tracking"),
+    )
+    seed: Seed
+    """The number that every random stream of the run flows from."""
+    image_size: ImageSize
+    """The side in pixels that images are resized to."""
+    batch_size: BatchSize
+    """The images of a training step."""
+    epochs: Epochs
+    """The passes over the training images, at most."""
+    dropout: Fraction
+    """The rate of the dropout before the last layer."""
+    mix: list[Any]
+    """Datasets whose images join train, each NAME or {NAME: {key: value}}."""
+    tags: list[Tag]
+    """Tags of the MLflow run."""
+    register_as: Annotated[Text, Field(pattern=r"^\w[^/:@'\"]*$")] | None = Field(alias="register")
+    """A name in MLflow's model registry; the model becomes champion there where it is shown better."""
+    optimized_metric: Annotated[str, AfterValidator(_metric)]
+    """The metric that the command returns to a sweeper."""
+    profile: Text | None
+    """The folder of a trace of JAX' profiler; null for none."""
+    resume: Text | None
+    """The id of an interrupted run to go on with; it is typed alone."""
+    sweep: Sweep
+    """What holds for a multirun as a whole."""

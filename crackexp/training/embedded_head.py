@@ -1,0 +1,142 @@
+"""The head of a classifier on embeddings of its frozen backbone."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from crackexp.budget import TimeBudget
+from crackexp.data.augmentation import View
+from crackexp.data.datamodule import DataModule
+from crackexp.data.index import ImageIndex
+from crackexp.embeddings.dataset import EmbeddingDataset
+from crackexp.embeddings.embedder import Embedder
+from crackexp.embeddings.store import EmbeddingTable
+from crackexp.inference.compilation import compile_once
+from crackexp.inference.engine import Inference, fastest_batch, padded_batches
+from crackexp.models.classifier import headed
+from crackexp.models.heads import fit_statistics
+from crackexp.training.devices import Devices
+from crackexp.training.fit_loop import FitLoop, verbosity
+from crackexp.training.module import CrackModule
+from crackexp.training.scan import ScannedModel
+
+HEAD_BATCH = 512
+
+
+class EmbeddedHead:
+    """Fits the head of a module on embeddings, and predicts with it: the backbone runs once per image and view.
+
+    Args:
+        module: The classifier, whose layers are trainable as they will be trained.
+        datamodule: The images.
+        devices: The devices that share the work.
+        budget: Counts the seconds of embedding.
+        cache: The folder that holds ``embeddings/``.
+        batch_size: The number of images of a pass of the backbone on one device; None for `fastest_batch`.
+        gigabytes: How much all stored embeddings may take.
+    """
+
+    def __init__(
+        self,
+        module: CrackModule,
+        datamodule: DataModule,
+        devices: Devices,
+        budget: TimeBudget,
+        cache: Path,
+        batch_size: int | None,
+        gigabytes: float,
+    ) -> None:
+        self.module = module
+        self.datamodule = datamodule
+        self.devices = devices
+        self.budget = budget
+        size = datamodule.image_size
+        batch_size = batch_size or fastest_batch(size)
+        self.embedder = Embedder(
+            module.backbone, size, batch_size, cache, gigabytes * 1e9, devices.local, module.source
+        )
+        self._head_inference = Inference(module.head, HEAD_BATCH)
+
+    def adapt(self, epochs: int) -> None:
+        """Sets the statistics by which the head standardises its inputs, if it does, on the first of `epochs`."""
+        fit_statistics(self.module.head, self._first_epoch(epochs))
+
+    def fit(
+        self, loop: FitLoop, callbacks: Sequence[keras.callbacks.Callback], epochs: int, weights: np.ndarray
+    ) -> None:
+        """Fits the head as the phase "head" of a training; epoch e sees view e of every image.
+
+        Args:
+            loop: The loop of the training.
+            callbacks: The callbacks, with validation before them.
+            epochs: At most this many epochs.
+            weights: (n,) float32, the weights of the training images.
+        """
+        module, data, devices = self.module, self.datamodule, self.devices
+        left = loop.start_phase("head", epochs)
+        dataset = EmbeddingDataset(
+            lambda epoch: self.training_embeddings(epoch, epochs),
+            data.order,
+            module.targets(data.train.labels),
+            devices.scale(module.loss) * weights,
+            data.batch_size,
+            devices.rows,
+            devices.padding,
+            min(left.start, epochs - 1),
+        )
+        head = compile_once(ScannedModel(module.head, devices.padded_batch_size))
+        head.compile(optimizer=module.optimizer(), loss=module.loss, weighted_metrics=["accuracy"])
+        show = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: dataset.show(epoch))
+        head.fit(
+            dataset,
+            initial_epoch=left.start,
+            epochs=left.stop,
+            callbacks=[show, *loop.callbacks(callbacks)],
+            shuffle=False,
+            verbose=verbosity(),
+        )
+
+    def predict(self, index: ImageIndex, title: str, view: View | None = None) -> np.ndarray:
+        """Returns the probabilities of the images of `index`, plain or as `view` shows them, (n, c) float32."""
+        batches = padded_batches(self.embeddings(index, title, view), HEAD_BATCH)
+        return self._head_inference.predict(batches, len(index), f"Predicting {title}")
+
+    def inference(self) -> Inference:
+        """Returns the backbone with the head as it is trained by now, to run over images."""
+        embedding = self.embedder.inference
+        return Inference(headed(embedding.model, self.module.head), embedding.batch_size, embedding.devices)
+
+    def embeddings(self, index: ImageIndex, title: str, view: View | None = None) -> EmbeddingTable:
+        """Returns the embeddings of the images of `index`, plain or as `view` shows them."""
+
+        def images(part: ImageIndex, batch_size: int) -> Any:
+            return self.datamodule.images(part, batch_size, None if key == "plain" else view)
+
+        key = view.key if view else "plain"
+        with self.budget.section("embed"):
+            return self.embedder.embed(index, key, images, f"Embedding {title}")
+
+    def training_embeddings(self, epoch: int, epochs: int) -> EmbeddingTable:
+        """Returns the embeddings of the training images as `epoch`, one of `epochs`, shows them."""
+        data = self.datamodule
+        return self.embeddings(data.train, f"train, view {epoch + 1}/{epochs}", data.view(epoch))
+
+    def timings(self) -> dict[str, float]:
+        """Returns how many images were embedded, how many per second, and how many seconds stored ones saved."""
+        embedder = self.embedder
+        timings = {
+            "time/embedded_images": float(embedder.computed),
+            "time/embedding_saved_seconds": embedder.saved,
+        }
+        if embedder.seconds:
+            timings["time/embedded_images_per_second"] = embedder.computed / embedder.seconds
+        return timings
+
+    def _first_epoch(self, epochs: int) -> Iterator[np.ndarray]:
+        """Yields the training embeddings of the first epoch, (n, d) float32 in parts."""
+        table = self.training_embeddings(0, epochs)
+        for start in range(0, len(table), HEAD_BATCH):
+            yield table[start : start + HEAD_BATCH]

@@ -1,0 +1,96 @@
+"""The parts of a run, built before any work begins, and what keeps them from working together."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from crackexp.config.checking import instantiate, listed
+from crackexp.config.contracts import require_all_kept
+from crackexp.config.settings import LISTED
+from crackexp.data.augmentation import Augmentation
+from crackexp.errors import ConfigError, UserError
+from crackexp.evaluation.policy import Policy
+from crackexp.models.base import Backbone, Head
+from crackexp.tracking.logger import Logger
+from crackexp.training.trainer import Trainer
+
+GROUPS = ("dataset", "split", "augmentation", "backbone", "head", "loss", "trainer", "policy", "tracking")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts that a config names, each built and each able to work with the others."""
+
+    dataset: Any
+    split: Any
+    augmentation: Augmentation
+    backbone: Backbone
+    head: Head
+    loss: keras.Loss
+    trainer: Trainer
+    policy: Policy
+    tracking: Logger
+
+
+def build_parts(cfg: DictConfig) -> Parts:
+    """Builds the parts of a run; nothing is read, computed or logged yet.
+
+    Args:
+        cfg: The checked config of a training run.
+
+    Raises:
+        ConfigError: Lists all that is wrong, a line each: arguments that a part refuses, and parts that do not fit.
+    """
+    require_all_kept(cfg)
+    built, problems = {}, []
+    for group in GROUPS:
+        try:
+            built[group] = instantiate(cfg[group])
+        except UserError as error:
+            problems.append(str(error))
+    for path in LISTED:
+        try:
+            listed(cfg, path)
+        except UserError as error:
+            problems.append(str(error))
+    if problems:
+        raise ConfigError("\n".join(problems))
+    parts = Parts(**built)
+    if problems := list(_misfits(parts, cfg)):
+        raise ConfigError("\n".join(problems))
+    return parts
+
+
+def _misfits(parts: Parts, cfg: DictConfig) -> Iterator[str]:
+    if parts.trainer.needs_pretrained and not parts.backbone.pretrained:
+        yield (
+            "The backbone has no pretrained weights, so its frozen features mean nothing. Type trainer=scratch. "
+            f"Received: {_choice(cfg, 'backbone')} {_choice(cfg, 'trainer')}"
+        )
+    if parts.head.needs_pretrained and not parts.trainer.fits_head_first:
+        yield (
+            "The head is fitted to what a trained backbone sees, before anything else is trained. "
+            f"Type trainer=frozen or trainer=finetune. Received: {_choice(cfg, 'head')} {_choice(cfg, 'trainer')}"
+        )
+    if cfg.register is not None:
+        if parts.tracking.store is None:
+            yield (
+                "Without a store there is no registry. Type tracking=local, or leave out register. "
+                f"Received: register={cfg.register} {_choice(cfg, 'tracking')}"
+            )
+        elif not parts.tracking.logs_models:
+            yield (
+                "A model that is not logged cannot be registered. Type tracking.log_model=true, or leave out register. "
+                f"Received: register={cfg.register} {_choice(cfg, 'tracking')}"
+            )
+
+
+def _choice(cfg: DictConfig, group: str) -> str:
+    """Returns how the part of a group was chosen: by the name of its option, or by its class."""
+    if HydraConfig.initialized() and (name := HydraConfig.get().runtime.choices.get(group)):
+        return f"{group}={name}"
+    return f"{group}._target_={cfg[group]._target_}"

@@ -1,0 +1,1 @@
+"""Leaves of the package: what any room may use, and what uses no room."""

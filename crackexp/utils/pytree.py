@@ -1,0 +1,74 @@
+"""Pytrees in one file: numbers, texts, lists, dicts and NumPy arrays, back to the bit and without pickle."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crackexp.errors import DamagedFileError
+from crackexp.utils.arrays import load_arrays, save_arrays
+
+_ARRAY = "__array__"
+
+
+def is_pytree(value: Any) -> bool:
+    """Returns whether `save_pytree` takes `value` and `load_pytree` gives back an equal one.
+
+    Tuples come back as lists.
+
+    Example:
+        >>> is_pytree({"epoch": 3, "weights": [np.zeros(2)]}), is_pytree({"model": object()})
+        (True, False)
+    """
+    if isinstance(value, dict):
+        return _ARRAY not in value and all(isinstance(key, str) and is_pytree(item) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return all(is_pytree(item) for item in value)
+    if isinstance(value, np.ndarray | np.generic):
+        return value.dtype.kind in "biuf"
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def save_pytree(file: Path, data: dict[str, Any]) -> None:
+    """Writes `data` such that `file` holds all of it or what it held before, even if the power fails.
+
+    Args:
+        file: An uncompressed ``.npz`` with the arrays, and one array of text, JSON that says where each belongs.
+        data: A pytree, see `is_pytree`.
+    """
+    arrays: dict[str, np.ndarray] = {}
+
+    def pack(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: pack(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [pack(item) for item in value]
+        if isinstance(value, np.ndarray | np.generic):
+            arrays[f"{len(arrays)}"] = np.asarray(value)
+            return {_ARRAY: len(arrays) - 1}
+        return value
+
+    text = json.dumps(pack(data))
+    save_arrays(file, {"text": np.array(text), **arrays}, lasting=True)
+
+
+def load_pytree(file: Path) -> dict[str, Any]:
+    """Reads what `save_pytree` wrote.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        DamagedFileError: The file is damaged or was not written by `save_pytree`.
+    """
+    arrays = load_arrays(file)
+
+    def unpack(value: Any) -> Any:
+        if isinstance(value, dict):
+            return arrays[str(value[_ARRAY])] if _ARRAY in value else {k: unpack(item) for k, item in value.items()}
+        return [unpack(item) for item in value] if isinstance(value, list) else value
+
+    try:
+        data: dict[str, Any] = unpack(json.loads(str(arrays["text"])))
+    except (KeyError, ValueError) as error:
+        raise DamagedFileError(f"{file} is damaged ({error})") from error
+    return data

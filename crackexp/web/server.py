@@ -1,0 +1,251 @@
+"""The server behind the page: photos come in and are looked at one by one, pictures and tables go out.
+
+What belongs to a tab of a browser has the random id of NiceGUI's client in its address, which no other tab knows.
+"""
+
+import asyncio
+import io
+import logging
+from collections.abc import AsyncIterator, Callable
+
+import numpy as np
+import pandas as pd
+import uvicorn
+from fastapi import FastAPI, HTTPException, Request, Response
+from nicegui import Client, ui
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect
+
+from crackexp.csv_text import csv_text
+from crackexp.data.images.headers import count_pages
+from crackexp.data.images.pixels import UnusableImageError
+from crackexp.data.images.windows import WholePhoto
+from crackexp.predicting.inputs import page_name
+from crackexp.predicting.predictor import MIN_SIDE
+from crackexp.surveying.surveyor import Surveyor
+from crackexp.web.guard import (
+    BODY_RATE,
+    BODY_WINDOW,
+    CONNECTIONS,
+    HEAD_BYTES,
+    OneLineFilter,
+    RequestProtocol,
+    ResponseHeadersMiddleware,
+    SameOriginMiddleware,
+    SlowBodyMiddleware,
+)
+from crackexp.web.server_address import Place
+from crackexp.web.session import Limits, Session, Stopped, develop, photo_table, tile_table
+from crackexp.web.view import View
+
+HELD = 8
+"""Files of the largest size whose bytes are in memory at once, from all tabs; of more, a browser sends again later."""
+QUEUED = 8
+"""Files that a tab may send at once; the page sends one after the other."""
+RETRY = 3
+"""Seconds after which a browser sends a file again that there was no memory for."""
+RECONNECT = 60
+"""Seconds after which a tab that is gone is forgotten."""
+GRACE = 2
+"""Seconds in which connections may end when the server does."""
+MESSAGE = 2**20
+"""Bytes of what a browser may say at once of its controls."""
+PICTURES = {"picture.jpg": "image/jpeg", "thumbnail.jpg": "image/jpeg", "heat.png": "image/png"}
+HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' "
+    "'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+"""Of every answer: the browser asks no other server for anything, and shows the page within no other page."""
+
+
+class Desk:
+    """Takes photos from all tabs, and looks at them one at a time.
+
+    Args:
+        surveyor: of the model.
+        limits: of what is taken.
+        mm_per_px: see `Finding.verdict`.
+
+    Attributes:
+        stopping: says whether the server has been told to end.
+    """
+
+    def __init__(self, surveyor: Surveyor, limits: Limits, mm_per_px: float | None) -> None:
+        self.surveyor = surveyor
+        self.limits = limits
+        self.stopping: Callable[[], bool] = lambda: False
+        self._mm_per_px = mm_per_px
+        self._sessions: dict[str, Session] = {}
+        self._held = 0
+        self._looking = asyncio.Lock()
+
+    def warm_up(self) -> None:
+        """Looks at nothing once, so that the first photo does not wait for the compiler."""
+        self.surveyor.look_at(WholePhoto(np.zeros((MIN_SIDE, MIN_SIDE, 3), np.uint8)))
+
+    def open(self, client: Client) -> Session:
+        """Returns a new session, which ends with its tab."""
+        session = self._sessions[client.id] = Session(self.surveyor.thresholds, self.limits)
+
+        def close() -> None:
+            session.close()
+            del self._sessions[client.id]
+
+        client.on_delete(close)
+        return session
+
+    def find(self, tab: str) -> Session:
+        """Returns the session of a tab.
+
+        Raises:
+            HTTPException: there is none; status 404.
+        """
+        if tab not in self._sessions:
+            raise HTTPException(404, "This page is closed.")
+        return self._sessions[tab]
+
+    async def take(self, session: Session, name: str, chunks: AsyncIterator[bytes]) -> None:
+        """Receives a file, and has it looked at when its turn has come; of each tab one at a time.
+
+        Raises:
+            HTTPException: The session is full (status 409), sends too many files at once (429), or there is no memory
+                for more files (503).
+            ClientDisconnect: The browser has given up.
+        """
+        going = session.going()
+        if session.sending >= QUEUED:
+            raise HTTPException(429, f"A page sends at most {QUEUED} photos at once.")
+        session.sending += 1
+        try:
+            async with session.receiving:
+                if not session.room:
+                    raise HTTPException(409, f"{self.limits.photos} photos are kept at once.")
+                await self._receive(session, name, chunks, going)
+        finally:
+            session.sending -= 1
+
+    async def _receive(
+        self, session: Session, name: str, chunks: AsyncIterator[bytes], going: Callable[[], bool]
+    ) -> None:
+        data = bytearray()
+        try:
+            async for chunk in chunks:
+                data += chunk
+                self._held += len(chunk)
+                if self._held > HELD * self.limits.bytes:
+                    raise HTTPException(503, "Too many photos arrive at once.", {"Retry-After": str(RETRY)})
+            async with self._looking:
+                await self._look(session, name, bytes(data), going)
+        finally:
+            self._held -= len(data)
+
+    async def _look(self, session: Session, name: str, data: bytes, going: Callable[[], bool]) -> None:
+        """Looks at each page of a file, as far as the session has room."""
+        for page in range(await asyncio.to_thread(count_pages, io.BytesIO(data))):
+            if going() and session.room:
+                await self._look_at(session, page_name(name, page), data, page, going)
+
+    async def _look_at(self, session: Session, name: str, data: bytes, page: int, going: Callable[[], bool]) -> None:
+        loop = asyncio.get_running_loop()
+
+        def advance(share: float) -> None:
+            if self.stopping() or not going():
+                raise Stopped
+            loop.call_soon_threadsafe(session.told, share)
+
+        pixels, scale = self.limits.pixels, self._mm_per_px
+        try:
+            photo = await asyncio.to_thread(develop, self.surveyor, name, data, page, pixels, scale, advance)
+        except UnusableImageError as error:
+            session.leave_out(name, str(error))
+        except MemoryError:
+            session.leave_out(name, "it takes more memory than there is")
+        except Stopped:
+            return
+        else:
+            if going():
+                session.keep(photo)
+
+
+def routes(desk: Desk, names: list[str]) -> FastAPI:
+    """Returns the application without its page.
+
+    Args:
+        desk: of the photos.
+        names: see `Place.names`.
+    """
+    app = FastAPI(openapi_url=None)
+    app.add_middleware(SlowBodyMiddleware, rate=BODY_RATE, window=BODY_WINDOW)
+    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=desk.limits.bytes)
+    app.add_middleware(SameOriginMiddleware)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=names, www_redirect=False)
+    app.add_middleware(ResponseHeadersMiddleware, headers=HEADERS)
+
+    @app.post("/tabs/{tab}/photos")
+    async def take(tab: str, name: str, request: Request) -> Response:
+        try:
+            await desk.take(desk.find(tab), name, request.stream())
+        except ClientDisconnect:
+            return Response(status_code=400)
+        return Response(status_code=204)
+
+    @app.post("/tabs/{tab}/photos/forget")
+    async def forget(tab: str) -> Response:
+        desk.find(tab).clear()
+        return Response(status_code=204)
+
+    @app.get("/tabs/{tab}/photos/{number}/{file}")
+    async def picture(tab: str, number: int, file: str) -> Response:
+        photo = desk.find(tab).photos.get(number)
+        if photo is None or file not in PICTURES:
+            raise HTTPException(404, "There is no such picture.")
+        return Response(photo.pictures[file], media_type=PICTURES[file], headers={"Cache-Control": "no-store"})
+
+    @app.get("/tabs/{tab}/photos.csv")
+    async def photos(tab: str) -> Response:
+        session = desk.find(tab)
+        return await _csv(photo_table, [*session.photos.values()], [*session.unread], session.thresholds)
+
+    @app.get("/tabs/{tab}/tiles.csv")
+    async def tiles(tab: str) -> Response:
+        session = desk.find(tab)
+        return await _csv(tile_table, [*session.photos.values()], session.thresholds)
+
+    return app
+
+
+async def _csv(table: Callable[..., pd.DataFrame], *arguments: object) -> Response:
+    text = await asyncio.to_thread(lambda: csv_text(table(*arguments)))
+    return Response(text, media_type="text/csv", headers={"Content-Disposition": "attachment"})
+
+
+def serve(desk: Desk, place: Place, how: str) -> None:
+    """Serves the page until a signal ends it, which is raised again then.
+
+    Args:
+        desk: of the photos.
+        place: to serve at.
+        how: the model and the tiles, in a line.
+    """
+    whose = "this computer" if place.is_private else "the computer that serves this page"
+    where = f"Photos stay in the memory of {whose}."
+
+    @ui.page("/", title=f"{desk.surveyor.thresholds.defect.plural.capitalize()} in photos")
+    def page(client: Client) -> None:
+        View(desk.open(client), f"/tabs/{client.id}", desk.limits, how, where, desk.surveyor.tiling.cell)
+
+    app = routes(desk, place.names)
+    logging.getLogger("nicegui").addFilter(OneLineFilter())
+    ui.run_with(app, tailwind=False, reconnect_timeout=RECONNECT, show_welcome_message=False)
+    config = uvicorn.Config(
+        app, log_config=None, log_level="error", access_log=False, server_header=False, http=RequestProtocol,
+        h11_max_incomplete_event_size=HEAD_BYTES, limit_concurrency=CONNECTIONS,
+        ws="wsproto", ws_max_size=MESSAGE, timeout_graceful_shutdown=GRACE,
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    desk.stopping = lambda: server.should_exit
+    server.run(sockets=[place.socket])

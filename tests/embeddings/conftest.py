@@ -1,0 +1,5 @@
+"""The datamodule and module that trainers are tested with, to be embedded."""
+
+from tests.training.conftest import make_data, make_module
+
+__all__ = ["make_data", "make_module"]

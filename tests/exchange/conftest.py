@@ -1,5 +1,0 @@
-"""A classifier whose answers differ from image to image, and its logged model."""
-
-from tests.prediction.conftest import classifier, model
-
-__all__ = ["classifier", "model"]

@@ -1,0 +1,3 @@
+from tests.predicting.conftest import classifier, model
+
+__all__ = ["classifier", "model"]
