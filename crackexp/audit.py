@@ -48,7 +48,7 @@ def audit(composed: DictConfig, account: Account | None = None) -> dict[str, flo
 
     from crackexp.data.classes.single import require_two_classes
     from crackexp.data.duplicates import find_duplicates
-    from crackexp.data.splits.given_split import check_split
+    from crackexp.data.splits.base import check_split
     from crackexp.data.summary import account_report
     from crackexp.data.thumbnails import thumbnails
     from crackexp.reporting import terminal
@@ -56,7 +56,8 @@ def audit(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     cache = Path(cfg.paths.cache)
     dataset = instantiate(cfg.dataset)
     splitter = instantiate(cfg.split) if "split" in cfg else None
-    check_split(dataset, splitter)
+    if splitter is not None:
+        check_split(dataset, splitter)
     index = dataset.prepare()
     require_two_classes(index)
     account.add(index.account)

@@ -48,6 +48,7 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
     from crackexp.evaluation.site_report import site_report
     from crackexp.inference.engine import Inference, computing
     from crackexp.judging import doubt_tags
+    from crackexp.metrics.predictions import Predictions
     from crackexp.models.calibrated import calibrated, check_calibratable
     from crackexp.opening import open_model
     from crackexp.reporting import Report
@@ -71,7 +72,9 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
     network = Inference(computing(model.classifier), cfg.batch_size)
     batches = image_batches(index, model.image_size, network.batch_size)
     probabilities = network.predict(batches, len(index), f"Predicting {dataset.name}")
-    site = fit_to_site(policy, index.labels, probabilities, model.classes, model.thresholds, index.groups, cfg.seed)
+    positive = model.classes.indices[0]
+    predictions = Predictions(index.labels, probabilities, positive, index.groups, model.classes.names)
+    site = fit_to_site(policy, predictions, model.classes, model.thresholds, cfg.seed)
 
     fitted = site.fitted
     with logger.run(f"calibrate-{dataset.name}", tags={}, parent=model.run_id):

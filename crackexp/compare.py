@@ -14,16 +14,15 @@ from crackexp.config.settings import JobConfig
 from crackexp.config.types import Level, Seed, Text
 from crackexp.files import write_text
 from crackexp.tracking.logger import require_store
-from crackexp.training.config import Compared
 
 
 class CompareConfig(JobConfig):
     """The config of ``python -m crackexp.compare``."""
 
-    groups: ClassVar = ("paths", "tracking")
+    groups: ClassVar = ("paths", "metrics", "tracking")
     runs: Annotated[list[Text], Field(min_length=1)]
     """The ids of sweeps and of runs; they are typed as words, without runs=."""
-    metric: Compared
+    metric: Text
     """The metric that runs are compared by, on the test images that all of them share."""
     level: Level
     """The confidence of the intervals; claims are wrong at most at the rate 1 - level."""
@@ -45,6 +44,11 @@ def compare(composed: DictConfig) -> None:
         UserError: a mistake in the config, unknown runs, or runs that were judged on different images.
     """
     cfg = check(composed, CompareConfig)
+
+    from crackexp.metrics.build import build_metrics
+    from crackexp.metrics.metric import comparable
+
+    metric = comparable(build_metrics(cfg.metrics), cfg.metric, "metric")
     tracking = instantiate(cfg.tracking)
     require_store(tracking, "Without a store there are no runs to compare")
 
@@ -57,7 +61,7 @@ def compare(composed: DictConfig) -> None:
     from crackexp.tracking.sweeps import SweepStore
 
     title, cells, failures = select(SweepStore(tracking, make=False), cfg.runs)
-    found = comparison.compare(cells, cfg.metric, cfg.level, cfg.resamples, cfg.seed)
+    found = comparison.compare(cells, metric, cfg.level, cfg.resamples, cfg.seed)
     figures = sweep_figures(found) if cfg.html else {}
     told = comparison_report(found, title, figures, [failure.told for failure in failures], this_command())
     print_report(told)

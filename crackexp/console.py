@@ -8,15 +8,15 @@ from rich.console import Console
 from rich.table import Table
 
 from crackexp.evaluation.policy import decisions_text
-from crackexp.evaluation.sets import COMPARED, notes, score_text
-from crackexp.evaluation.statistics import Interval
+from crackexp.evaluation.sets import notes, score_text
+from crackexp.metrics.intervals import Interval
+from crackexp.metrics.metric import Metric, shown
 
 if TYPE_CHECKING:
     from crackexp.evaluation.robustness import Robustness
     from crackexp.evaluation.sets import Part
     from crackexp.judging import Judgement
 
-HEADLINES = ("accuracy", "f1", "precision", "recall", "roc_auc", "average_precision", "recall_at_fpr_5", "log_loss")
 console = Console(soft_wrap=False, markup=False, emoji=False)
 """Names of files and classes go through it, so brackets and colons in a text mean themselves."""
 
@@ -24,9 +24,9 @@ console = Console(soft_wrap=False, markup=False, emoji=False)
 def print_judgement(title: str, judgement: "Judgement", level: float) -> None:
     """Prints what the classifier is worth on its test images, on other datasets and under corruptions."""
     whole = judgement.test.whole
-    print_scores(f"{title}, {whole.size}", whole.scores, level)
+    print_scores(f"{title}, {whole.size}", whole.scores, level, judgement.measures)
     if len(judgement.rows) > 1:
-        print_parts(judgement.rows, level)
+        print_parts(judgement.rows, level, judgement.measures)
     for one in (judgement.test, *judgement.others):
         for note in notes(one.whole):
             print_plain(f"{one.whole.name}: {note}")
@@ -37,13 +37,14 @@ def print_judgement(title: str, judgement: "Judgement", level: float) -> None:
         print_plain(f"- {one.whole.name}: {decisions_text(one.decided, judgement.policy.thresholds.defect)}")
 
 
-def print_parts(parts: Sequence["Part"], level: float) -> None:
+def print_parts(parts: Sequence["Part"], level: float, metrics: Mapping[str, Metric]) -> None:
     """Prints sets of images and their surfaces side by side."""
     table = Table(title=f"Side by side, {level:.0%} intervals", title_justify="left", title_style="bold")
-    for column in ("set", *COMPARED):
+    names = list(shown(metrics, "subsets"))
+    for column in ("set", *names):
         table.add_column(column, overflow="fold")
     for part in parts:
-        found = (part.scores.get(metric) for metric in COMPARED)
+        found = (part.scores.get(name) for name in names)
         table.add_row(f"{part.name}\n{part.size}", *(_score(score, 1, 3, "{}\n{} to {}") for score in found))
     console.print(table)
 
@@ -69,12 +70,12 @@ def _score(score: Interval | None, unit: float, digits: int, form: str) -> str:
     return value if np.isnan(score.low) else form.format(value, low, high)
 
 
-def print_scores(title: str, scores: Mapping[str, Interval], level: float) -> None:
-    """Prints the headline metrics, each with its interval."""
+def print_scores(title: str, scores: Mapping[str, Interval], level: float, metrics: Mapping[str, Metric]) -> None:
+    """Prints the metrics that are shown in the summary of a run, each with its interval."""
     table = Table(title=title, title_justify="left", title_style="bold")
     for column in ("metric", "value", f"{level:.0%} interval"):
         table.add_column(column, justify="left" if column == "metric" else "right")
-    for name in HEADLINES:
+    for name in shown(metrics, "summary"):
         if name in scores:
             score = scores[name]
             ends = "none" if np.isnan(score.low) else f"{score.low:.4f} to {score.high:.4f}"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class EvaluateConfig(JobConfig):
     """The config of ``python -m crackexp.evaluate``."""
 
-    groups: ClassVar = ("paths", "dataset", "evaluation", "tracking")
+    groups: ClassVar = ("paths", "dataset", "metrics", "evaluation", "tracking")
     run: Text
     """A run id, models:/NAME/VERSION, models:/NAME@ALIAS, or models:/m-...."""
     seed: Seed
@@ -51,10 +51,12 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
     with budget.section("data"):
         from crackexp.data.splits.given_split import only_part
         from crackexp.data.summary import account_report, others_report, seen_report
+        from crackexp.metrics.build import build_metrics
         from crackexp.other_sets import OtherSets
         from crackexp.reporting.terminal import print_config, print_plain, print_report
 
         print_config(cfg)
+        metrics = build_metrics(cfg.metrics)
         others = OtherSets(cfg)
         dataset = instantiate(cfg.dataset)
         index = only_part(dataset.prepare(), "test", dataset.name)
@@ -102,18 +104,18 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
                 return network.predict(batches, len(images), f"Predicting {title}")[0]
 
             policy = FittedPolicy(model.classes, Calibration(), model.thresholds)
-            judge = Judge(cfg.evaluation, cfg.seed, model.image_size, predict, policy)
+            judge = Judge(cfg.evaluation, cfg.seed, model.image_size, predict, policy, metrics)
             judgement = judge(dataset.name, index, others.indexes)
         with budget.section("logging"):
             log_judgement(logger, judgement, judgement.doubts, cfg.evaluation, model.image_size, network.explain)
-        metrics = judgement.metrics()
-        report.write_result(output, logger, None, metrics, budget.summary())
+        results = judgement.metrics()
+        report.write_result(output, logger, None, results, budget.summary())
 
     print_judgement(dataset.name, judgement, cfg.evaluation.level)
     print_report(report.time_report(budget.summary()))
     print_plain(report.where_text(logger, output, None))
     print_report(Report("", doubts_section(judgement.doubts)))
-    return metrics
+    return results
 
 
 def main(composed: DictConfig) -> float | None:

@@ -28,6 +28,8 @@ from crackexp.evaluation.sets import (
     parts_markdown,
     parts_table,
 )
+from crackexp.metrics.metric import Metric
+from crackexp.metrics.predictions import Bootstrap, Predictions
 from crackexp.reporting import Report
 from crackexp.reporting.markdown import markdown
 from crackexp.tracking.logger import Logger
@@ -83,12 +85,14 @@ class Judgement:
         others: images of other datasets.
         robustness: of the test images under corruptions; None where none were asked for.
         policy: that calibrated the probabilities, and decided.
+        measures: the metrics by their names.
     """
 
     test: Judged
     others: Sequence[Judged]
     robustness: Robustness | None
     policy: FittedPolicy
+    measures: Mapping[str, Metric]
 
     @property
     def rows(self) -> list[Part]:
@@ -129,13 +133,21 @@ class Judge:
         image_size: that the classifier takes, pixels; images are corrupted at that size.
         predict: asks the classifier.
         policy: calibrates what it says, and decides.
+        metrics: the metrics by their names.
     """
 
     def __init__(
-        self, settings: DictConfig, seed: int, image_size: int, predict: Predict, policy: FittedPolicy
+        self,
+        settings: DictConfig,
+        seed: int,
+        image_size: int,
+        predict: Predict,
+        policy: FittedPolicy,
+        metrics: Mapping[str, Metric],
     ) -> None:
         self.settings = settings
-        self.seed = seed
+        self.bootstrap = Bootstrap(seed, settings.level, settings.resamples)
+        self.metrics = metrics
         self.image_size = image_size
         self.policy = policy
         self._predict = predict
@@ -150,15 +162,15 @@ class Judge:
         """
         test = self._judge("test", name, index)
         also = [self._judge(f"also/{other}", other, images) for other, images in others.items()]
-        return Judgement(test, also, self._corrupted(test) if self.settings.corruptions else None, self.policy)
+        robustness = self._corrupted(test) if self.settings.corruptions else None
+        return Judgement(test, also, robustness, self.policy, self.metrics)
 
     def _judge(self, prefix: str, name: str, index: ImageIndex) -> Judged:
         said = self.predict(index, prefix, None)
         decisions, probabilities = self.policy.decide(said), self._matched(index, said)
-        given = (index.labels, probabilities, index.classes, self.seed, *self._bootstrap())
-        groups = [] if index.groups is None else judge_groups(*given, index.groups)
-        whole = judge_part("set", name, *given, index.groups)
-        decided = judge_decisions(index.damaged, decisions, self.seed, *self._bootstrap(), index.groups)
+        given = (_predictions(index, probabilities), index.classes, self.bootstrap, self.metrics)
+        groups, whole = judge_groups(*given), judge_part("set", name, *given)
+        decided = judge_decisions(index.damaged, decisions, self.bootstrap, index.groups)
         return Judged(prefix, index, probabilities, whole, groups, decisions, decided)
 
     def predict(self, index: ImageIndex, title: str, view: View | None) -> np.ndarray:
@@ -180,11 +192,13 @@ class Judge:
             name: [look(f"test, {name} {k}", view) for k, view in enumerate(views, start=1)]
             for name, views in corruptions(self.settings.corruptions, self.image_size).items()
         }
-        arguments = (index.classes.indices[0], self.seed, *self._bootstrap(), index.groups)
-        return judge_corrupted(index.labels, test.whole.scores, said, *arguments)
+        predictions = _predictions(index, test.probabilities)
+        return judge_corrupted(predictions, test.whole.scores, said, self.bootstrap, self.metrics)
 
-    def _bootstrap(self) -> tuple[float, int]:
-        return self.settings.level, self.settings.resamples
+
+def _predictions(index: ImageIndex, probabilities: np.ndarray) -> Predictions:
+    """Returns the predictions for the images of an index, of which `probabilities`, (n, c), were said."""
+    return Predictions(index.labels, probabilities, index.classes.indices[0], index.groups, index.class_names)
 
 
 def log_judgement(
@@ -214,11 +228,12 @@ def log_judgement(
             photos = [part for part in judged.groups if part.kind == "photo"]
             logger.log_text(csv_text(parts_table([judged.whole, *judged.groups])), f"{judged.prefix}/groups.csv")
             title = f"{judged.whole.name} by surface and photo"
-            figure = figures.part_scores(judged.rows, title, settings.level, photos)
+            figure = figures.part_scores(judged.rows, title, settings.level, judgement.measures, photos)
             logger.log_figure(figure, f"{judged.prefix}/groups.png")
     if judgement.others:
         logger.log_text(csv_text(parts_table(judgement.rows)), "also/sets.csv")
-        logger.log_figure(figures.part_scores(judgement.rows, "Sets side by side", settings.level), "also/sets.png")
+        figure = figures.part_scores(judgement.rows, "Sets side by side", settings.level, judgement.measures)
+        logger.log_figure(figure, "also/sets.png")
     if judgement.robustness:
         logger.log_text(csv_text(judgement.robustness.table()), "corruption/scores.csv")
         figure = figures.robustness_curves(judgement.robustness, settings.level)
@@ -239,7 +254,7 @@ def description(judgement: Judgement, doubts: Sequence[str], level: float) -> st
     )
     parts += notes(judgement.test.whole)
     if judgement.others:
-        parts += ["### Sets side by side", parts_markdown(judgement.rows, level)]
+        parts += ["### Sets side by side", parts_markdown(judgement.rows, level, judgement.measures)]
         parts += [f"{one.whole.name}: {note}" for one in judgement.others for note in notes(one.whole)]
     if judgement.robustness:
         parts += ["### Under corruptions", judgement.robustness.markdown(level)]

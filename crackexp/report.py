@@ -30,8 +30,8 @@ from crackexp.evaluation.report import (
     most_wrong,
     predictions_table,
 )
-from crackexp.evaluation.statistics import Interval
 from crackexp.files import write_text
+from crackexp.metrics.intervals import Interval
 from crackexp.models.calibrated import calibrated
 from crackexp.names import visible
 from crackexp.reporting import Column, Report, Section, Table, figures

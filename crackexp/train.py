@@ -35,7 +35,7 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     cfg = with_own_output(own_config(checked))
 
     with budget.section("imports"):  # after the check, since Keras takes seconds to import
-        from crackexp.data.auxiliary import Mixed
+        from crackexp.data.auxiliary import AuxiliaryDataset
         from crackexp.data.datamodule import DataModule
         from crackexp.data.sources.folder import require_places
         from crackexp.data.summary import account_report, data_report, others_report
@@ -56,7 +56,7 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
             image_size=cfg.image_size,
             batch_size=cfg.batch_size,
             seed=cfg.seed,
-            mix=[Mixed(dataset, **beside) for dataset, beside in listed(cfg, "mix")],
+            mix=[AuxiliaryDataset(dataset, **beside) for dataset, beside in listed(cfg, "mix")],
         )
         datamodule.prepare()
         account.add(datamodule.account)
@@ -111,7 +111,7 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
             val, said = datamodule.val, trainer.predict(datamodule.val, "val")
             final = module.score(val.labels, said)
             deciding = policy.fit(val.labels, said, classes)
-            judge = Judge(cfg.evaluation, cfg.seed, cfg.image_size, trainer.predict, deciding)
+            judge = Judge(cfg.evaluation, cfg.seed, cfg.image_size, trainer.predict, deciding, parts.metrics)
             judgement = judge(f"{cfg.dataset.name}, test", datamodule.test, others.indexes)
             before = history.before.get("val/accuracy_before")
             doubts = [*training_doubt(before, final["accuracy"]), *judgement.doubts]
@@ -122,22 +122,22 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
             model_uri = report.log_model(logger, cfg, module, datamodule, deciding)
         times = trainer.timings() | {f"time/{k}_seconds": v for k, v in budget.summary().items()}
         logger.log_metrics(times)
-        metrics = {f"train/{name}": history.metrics[name][-1] for name in ("loss", "accuracy")}
-        metrics |= {f"val/{name}": value for name, value in final.items()} | history.before
-        metrics |= deciding.metrics() | judgement.metrics() | times
-        report.write_result(output, logger, model_uri, metrics, budget.summary())
+        results = {f"train/{name}": history.metrics[name][-1] for name in ("loss", "accuracy")}
+        results |= {f"val/{name}": value for name, value in final.items()} | history.before
+        results |= deciding.metrics() | judgement.metrics() | times
+        report.write_result(output, logger, model_uri, results, budget.summary())
         verdict = None
         if cfg.register and logger.store:
             from crackexp.tracking.registry import register_run
 
-            verdict = register_run(logger, cfg.register, cfg.sweep.metric, cfg.sweep.level)
+            verdict = register_run(logger, cfg.register, parts.compared_by, cfg.sweep.level)
 
     checkpointer.remove()
     print_judgement("Test", judgement, cfg.evaluation.level)
     print_report(report.time_report(budget.summary()))
     print_plain(report.where_text(logger, output, model_uri, verdict))
     print_report(Report("", doubts_section(doubts)))
-    return metrics
+    return results
 
 
 def run_name(cfg: DictConfig) -> str:

@@ -1,34 +1,32 @@
-"""The examples in docstrings give what they say."""
+"""Examples in docstrings: each is run, in a folder of its own, and prints what it says."""
 
 import doctest
 import importlib
+import re
+from pathlib import Path
 
 import pytest
 
+import crackexp
+
+PACKAGE = Path(crackexp.__file__).parent
 MODULES = [
-    "crackexp.models.backbone",
-    "crackexp.models.base",
-    "crackexp.models.heads",
-    "crackexp.embeddings.dataset",
-    "crackexp.embeddings.leases",
-    "crackexp.embeddings.store",
-    "crackexp.inference.engine",
-    "crackexp.reporting.formatting",
-    "crackexp.reporting.report",
-    "crackexp.training.callbacks",
-    "crackexp.training.fine_tune",
-    "crackexp.training.frozen",
-    "crackexp.training.history",
-    "crackexp.training.losses",
-    "crackexp.training.trainer",
-    "crackexp.utils.arrays",
-    "crackexp.utils.pytree",
-    "crackexp.utils.renamed",
+    ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts)
+    for file in sorted(PACKAGE.rglob("*.py"))
+    if re.search(r"^ *>>> ", file.read_text(), re.MULTILINE)
 ]
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_the_examples_of_a_module_run(name: str) -> None:
-    outcome = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
-    assert outcome.attempted, "there is no example"
-    assert not outcome.failed
+@pytest.mark.parametrize("module", MODULES)
+def test_the_examples_of_a_module_print_what_they_say(
+    module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    finder, runner = doctest.DocTestFinder(), doctest.DocTestRunner()
+    for number, example in enumerate(finder.find(importlib.import_module(module))):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        runner.run(example)
+    assert runner.tries > 0
+    assert runner.failures == 0

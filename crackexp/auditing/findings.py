@@ -11,7 +11,7 @@ from crackexp.data.duplicates import IDENTICAL, Duplicates
 from crackexp.data.index import PARTS, ImageIndex
 from crackexp.data.splits.grouped_split import together
 from crackexp.data.splits.ratio_split import apart
-from crackexp.data.splits.split_folder import Split
+from crackexp.data.splits.split_folder import SplitDataset
 from crackexp.data.thumbnails import Thumbnails
 from crackexp.names import visible
 
@@ -74,7 +74,12 @@ class Audit:
 
 
 def audit_images(
-    index: ImageIndex, looks: Thumbnails, copies: Duplicates, split: Split | None, embeddings: np.ndarray, seed: int
+    index: ImageIndex,
+    looks: Thumbnails,
+    copies: Duplicates,
+    split: SplitDataset | None,
+    embeddings: np.ndarray,
+    seed: int,
 ) -> Audit:
     """Looks through a dataset.
 
@@ -107,7 +112,7 @@ def audit_images(
     return audit
 
 
-def _images(index: ImageIndex, looks: Thumbnails, copies: Duplicates, split: Split | None) -> pd.DataFrame:
+def _images(index: ImageIndex, looks: Thumbnails, copies: Duplicates, split: SplitDataset | None) -> pd.DataFrame:
     files = _shown(index)
     images = pd.DataFrame({"file": files, "class": np.asarray(index.class_names)[index.labels]})
     if split is not None:
@@ -141,7 +146,7 @@ def _pairs(index: ImageIndex, copies: Duplicates, images: pd.DataFrame) -> pd.Da
     return pairs.sort_values(["contradicting", "similarity"], ascending=False, kind="stable").reset_index(drop=True)
 
 
-def _findings(index: ImageIndex, audit: Audit, split: Split | None) -> list[Finding]:
+def _findings(index: ImageIndex, audit: Audit, split: SplitDataset | None) -> list[Finding]:
     count, images, pairs = len(index), audit.images, audit.pairs
     advised = f"train with {apart(index)}"
     copied = int((images["copies"] > 1).sum())

@@ -11,8 +11,6 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import create_model
 
-from crackexp.config import twins
-from crackexp.config.consistency import check_across, check_place
 from crackexp.config.contracts import CONTRACTS, require_kept
 from crackexp.config.mistakes import source, validate
 from crackexp.config.options import compose_listed, packaged_targets, suggest, typed
@@ -48,7 +46,6 @@ def check(cfg: DictConfig, root: type[CommandConfig]) -> DictConfig:
     for group in root.groups:
         if group in values:
             problems += _check_group(group, values[group])
-    problems = problems or check_across(values)
     if problems:
         raise ConfigError("\n".join(problems))
     checked = OmegaConf.create(values)
@@ -191,7 +188,7 @@ def _check_listed(path: str, values: dict[str, Any]) -> list[str]:
     for option, node in [pair for item in items or [] for pair in item.items()]:
         prefix = f"{path}.{option}"
         beside = {key: node[key] for key in extra.model_fields if key in node}
-        wrong = _check_node(prefix, node, extra) + check_place(prefix, node)
+        wrong = _check_node(prefix, node, extra)
         if not wrong:
             node |= extra.model_validate(beside).model_dump()
         name = node.get("name")
@@ -257,7 +254,7 @@ def _group(path: str) -> str:
 
 def _schema(path: str, target: str) -> type[Strict]:
     keys = {} if path.startswith("augmentation.") else CONTRACTS[_group(path)].keys
-    return twins.TWINS.get(target) or schema_of(target, keys)
+    return schema_of(target, keys)
 
 
 def _is_there(target: str) -> bool:

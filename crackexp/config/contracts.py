@@ -6,10 +6,10 @@ place is let through, wherever the config came from: the command line, a file, o
 
 import importlib.util
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any
 
 import hydra.utils
 from omegaconf import DictConfig, OmegaConf
@@ -17,101 +17,44 @@ from omegaconf import DictConfig, OmegaConf
 from crackexp.config.types import FileName
 from crackexp.errors import ConfigError
 
-if TYPE_CHECKING:
-    import keras
-    import numpy as np
-
-    from crackexp.data.index import ImageIndex
-    from crackexp.decisions import Classes, Defect
-    from crackexp.evaluation.policy import FittedPolicy
-
-
-@runtime_checkable
-class Dataset(Protocol):
-    """Labelled images; it also has a `name`."""
-
-    def prepare(self) -> "ImageIndex":
-        """Returns the checked images."""
-
-
-@runtime_checkable
-class Split(Protocol):
-    """Shares images out to train, val and test."""
-
-    def split(self, index: "ImageIndex") -> Any:
-        """Returns a `crackexp.data.splits.split_folder.Split`."""
-
-
-@runtime_checkable
-class Backbone(Protocol):
-    """Makes the network below the head."""
-
-    def build(self, image_size: int, seed: int) -> "keras.Model":
-        """Returns a network of uint8 pixels (B, S, S, 3) to feature maps (B, h, w, d)."""
-
-
-@runtime_checkable
-class Head(Protocol):
-    """Makes the layers that tell classes apart."""
-
-    def embedding(self, backbone: "keras.Model") -> "keras.Model":
-        """Returns the network whose outputs the head takes."""
-
-    def build(self, maps: tuple[int, ...], num_classes: int, positives: Sequence[int], seed: int) -> "keras.Model":
-        """Returns the network of embeddings to probabilities (B, c)."""
-
-
-@runtime_checkable
-class Policy(Protocol):
-    """Makes decisions of probabilities."""
-
-    def require_enough(self, damaged: "np.ndarray", defect: "Defect") -> None:
-        """Raises DataError where images are too few to fit the policy on; see `crackexp.evaluation.policy`."""
-
-    def fit(self, labels: "np.ndarray", probabilities: "np.ndarray", classes: "Classes") -> "FittedPolicy":
-        """Returns the policy fitted on images with `labels` (n,) and `probabilities` (n, c)."""
-
 
 @dataclass(frozen=True)
 class Contract:
     """What a class must be.
 
     Attributes:
-        noun: what its objects are called.
-        base: the class that it inherits, as a dotted name, or the methods that it has, as a protocol.
+        noun: What its objects are called.
+        base: The dotted name of the class that it inherits.
         keys: What its config must have beside the arguments of its constructor, with the type of each.
         named: Whether the group is a table of such nodes by name, of which null switches one off.
     """
 
     noun: str
-    base: str | type
+    base: str
     keys: Mapping[str, Any] = field(default_factory=dict)
     named: bool = False
 
     def __str__(self) -> str:
-        if isinstance(self.base, str):
-            return f"a class that inherits {self.base}"
-        methods = [name for name, value in vars(self.base).items() if callable(value) and not name.startswith("_")]
-        return f"a class with the method{'s' if len(methods) > 1 else ''} {' and '.join(methods)}"
+        return f"a class that inherits {self.base}"
 
     def kept_by(self, found: Any) -> bool:
         """Says whether `found` is such a class."""
-        base = hydra.utils.get_class(self.base) if isinstance(self.base, str) else self.base
-        return isinstance(found, type) and issubclass(found, base)
+        return isinstance(found, type) and issubclass(found, hydra.utils.get_class(self.base))
 
 
 TRANSFORM = Contract("transform", "crackexp.data.transforms.Transform")
 CONTRACTS = {
-    "dataset": Contract("dataset", Dataset, keys={"name": FileName}),
-    "split": Contract("split", Split),
+    "dataset": Contract("dataset", "crackexp.data.sources.Dataset", keys={"name": FileName}),
+    "split": Contract("split", "crackexp.data.splits.Split"),
     "augmentation": Contract("augmentation", "crackexp.data.augmentation.Augmentation"),
-    "backbone": Contract("backbone", Backbone),
-    "head": Contract("head", Head),
+    "backbone": Contract("backbone", "crackexp.models.base.Backbone"),
+    "head": Contract("head", "crackexp.models.base.Head"),
     "loss": Contract("loss", "keras.losses.Loss"),
     "optimizer": Contract("optimizer", "keras.optimizers.Optimizer"),
     "trainer": Contract("trainer", "crackexp.training.trainer.Trainer"),
     "callbacks": Contract("callback", "keras.callbacks.Callback", named=True),
-    "policy": Contract("policy", Policy),
+    "metrics": Contract("metric", "crackexp.metrics.Metric", named=True),
+    "policy": Contract("policy", "crackexp.evaluation.policy.Policy"),
     "tracking": Contract("tracking", "crackexp.tracking.logger.Logger"),
 }
 """What each group builds; of a named one, each of its entries."""

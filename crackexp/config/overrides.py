@@ -126,7 +126,7 @@ def as_text(key: str, value: str) -> str:
 
 
 def as_typed(key: str, value: str | Sequence[str]) -> str:
-    """Returns the override that gives `key` a text or a list of texts, with quotes only where it takes them.
+    r"""Returns the override that gives `key` a text or a list of texts, with quotes only where it takes them.
 
     Example:
 

@@ -75,7 +75,7 @@ def signature_of(target: str) -> Signature | None:
 
     >>> widths = signature_of("crackexp.models.backbone.SmallCNN").arguments["widths"]
     >>> widths.description
-    'The filters of each block.'
+    'The number of channels of each block.'
     """
     found = _find(target)
     return None if found is None else _read(found)

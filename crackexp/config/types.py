@@ -80,6 +80,13 @@ def _distinct(values: list[str]) -> list[str]:
     return values
 
 
+def _sums_to_one(shares: list[float]) -> list[float]:
+    if abs(sum(shares) - 1) > 1e-6:
+        total = f"{sum(shares):g}"
+        raise PydanticCustomError("ratio", "must sum to 1, such as [0.7,0.2,0.1], not to {total}", {"total": total})
+    return shares
+
+
 Text = Annotated[str, Field(max_length=4096), AfterValidator(_text)]
 """One line of text: a path, an address, an id."""
 FileName = Annotated[str, Field(max_length=100), AfterValidator(_file_name)]
@@ -125,7 +132,8 @@ Gigabytes = Annotated[float, Field(gt=0, le=1e6)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
-Ratio = Annotated[list[PositiveFloat], Field(min_length=3, max_length=3)]
+Ratio = Annotated[list[PositiveFloat], Field(min_length=3, max_length=3), AfterValidator(_sums_to_one)]
+"""The shares of train, val and test."""
 Inputs = Text | Annotated[list[Text], Field(min_length=1)]
 """Files, folders or patterns."""
 Level = Annotated[float, Field(gt=0.5, lt=1)]

@@ -1,4 +1,4 @@
-"""Views of an image: seeded draws of a chain of transforms."""
+"""Augmentation: random transforms of training images, drawn from the seed of the run."""
 
 import hashlib
 import json
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from crackexp.config.types import Positive
 from crackexp.data.transforms import Transform
 from crackexp.errors import ConfigError
 from crackexp.seeds import generator
@@ -16,18 +17,32 @@ from crackexp.sources import source_digest
 
 
 class Augmentation:
-    """Draws view `e` of an image: the transforms one after another, each on a stream of its own.
+    """Applies random transforms to an image, one after another.
+
+    What is drawn depends on the seed of the run, the content of the image, the view and the name of the transform
+    alone. So the same view can be drawn again, and one more transform does not change the draws of the others.
+
+    A *view* of an image is one draw of all transforms. Epoch e shows view e, or view e modulo `views`. With a frozen
+    backbone, the embeddings of each view are computed once, so that few views take less time.
 
     Args:
-        transforms: name -> transform, applied in the order of the mapping; None switches one off.
-            A transform's draws depend on its name, not on what stands beside it.
-        views: number of views that the epochs take in rotation; None draws fresh ones each epoch.
+        transforms: The transforms by name, in the order in which they are applied; null in place of one switches it
+            off.
+        views: The number of views that the epochs show in turn; null to draw new views in each epoch.
 
     Raises:
-        ConfigError: `views` is below 1, or a value is no transform.
+        ConfigError: `views` is below 1, or one of `transforms` is no transform.
+
+    Example:
+
+    >>> from crackexp.data.transforms import RandomFlip
+    >>> augmentation = Augmentation({"flip": RandomFlip("horizontal")})
+    >>> image = np.zeros((32, 32, 3), np.uint8)
+    >>> augmentation(image, seed=0, digest="0123", epoch=0).shape
+    (32, 32, 3)
     """
 
-    def __init__(self, transforms: Mapping[str, Transform | None], views: int | None = None) -> None:
+    def __init__(self, transforms: Mapping[str, Transform | None], views: Positive | None = None) -> None:
         if views is not None and (not isinstance(views, Integral) or isinstance(views, bool) or views < 1):
             raise ConfigError(
                 "augmentation.views must be null (fresh views each epoch) or a whole number of at "
@@ -56,11 +71,11 @@ class Augmentation:
         self._description = json.dumps(described, sort_keys=True)
 
     def view_key(self, seed: int, epoch: int) -> str:
-        """Returns the name of the views of `epoch`: equal keys, equal pixels.
+        """Returns a key of the views of an epoch; where two keys are equal, the pixels are equal.
 
         Args:
-            seed: of the run.
-            epoch: from 0.
+            seed: The seed of the run.
+            epoch: The number of the epoch, which counts from 0.
 
         Returns:
             "plain" where there are no transforms, else 16 hex digits.
@@ -71,20 +86,19 @@ class Augmentation:
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
     def __call__(self, image: np.ndarray, seed: int, digest: str, epoch: int) -> np.ndarray:
-        """Returns the view of an image in `epoch`.
+        """Returns the view of an image that an epoch shows.
 
         Args:
-            image: (H, W, 3) uint8 RGB; left as it is.
-            seed: of the run.
-            digest: of the image's content; with `seed`, the view and the transforms it fixes the
-                result.
-            epoch: from 0.
+            image: The image, (H, W, 3) uint8 of RGB; it is not changed.
+            seed: The seed of the run.
+            digest: The digest of the image's content.
+            epoch: The number of the epoch, which counts from 0.
 
         Returns:
-            (H, W, 3) uint8; may share memory with `image`, so do not write to it.
+            The augmented image, (H, W, 3) uint8. It may share memory with `image`, so do not write to it.
 
         Raises:
-            ConfigError: a transform gave another shape or dtype.
+            ConfigError: A transform returned another shape or dtype.
         """
         view = self._view(epoch)
         for name, transform in self.transforms.items():
@@ -100,17 +114,18 @@ class Augmentation:
         return image
 
     def _view(self, epoch: int) -> int:
+        """Returns the number of the view that an epoch shows."""
         return int(epoch) if self.views is None else int(epoch) % int(self.views)
 
 
 @dataclass(frozen=True)
 class View:
-    """One view of all images: a function of an image and its digest.
+    """The views of all images in one epoch, as a function of an image and its digest.
 
     Attributes:
-        augmentation: that draws it.
-        seed: of the draws.
-        number: of the view, from 0; the epoch that shows it.
+        augmentation: The augmentation that draws the views.
+        seed: The seed of the draws.
+        number: The epoch that shows the views, which counts from 0.
     """
 
     augmentation: Augmentation
@@ -119,9 +134,9 @@ class View:
 
     @property
     def key(self) -> str:
-        """See `Augmentation.view_key`."""
+        """The key of the views, see `Augmentation.view_key`."""
         return self.augmentation.view_key(self.seed, self.number)
 
     def __call__(self, image: np.ndarray, digest: str) -> np.ndarray:
-        """Returns the view of an image, see `Augmentation`."""
+        """Returns the view of an image, see `Augmentation.__call__`."""
         return self.augmentation(image, self.seed, digest, self.number)

@@ -1,34 +1,31 @@
-"""Datasets beside the main one, whose images are added to its training images."""
+"""Auxiliary datasets, whose images are added to the training images of the main dataset."""
 
 import logging
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 
 from crackexp.data.index import ImageIndex
+from crackexp.data.sources.base import Dataset
 from crackexp.data.splits.given_split import only_part
 from crackexp.errors import DataError, about
 
 _log = logging.getLogger(__name__)
 
 
-class Dataset(Protocol):
-    name: str
+class AuxiliaryDataset:
+    """A dataset whose images are added to the training images of the main dataset; an item of `mix` in a config.
 
-    def prepare(self) -> ImageIndex: ...
-
-
-class Mixed:
-    """A dataset that is mixed into train.
+    It changes neither the split nor the val and test images of the main dataset.
 
     Args:
-        dataset: finds the images.
-        weight: of each of its images in the loss; the main dataset's have 1.
+        dataset: The dataset that finds the images.
+        weight: The weight of each of its images in the loss; an image of the main dataset has the weight 1.
 
     Attributes:
-        index: all its images, with its own classes; of a dataset that comes with a split, those of its train.
-        train: those that are added to train, with the classes of the main dataset.
+        index: All images of the dataset, with its own classes; only those of its train where it comes with a split.
+            It is there after `prepare`.
+        train: The images that are added to train, with the classes of the main dataset. It is there after `setup`.
     """
 
     def __init__(self, dataset: Dataset, weight: float) -> None:
@@ -37,26 +34,27 @@ class Mixed:
 
     @property
     def name(self) -> str:
+        """The name of the dataset."""
         return self.dataset.name
 
     def prepare(self) -> None:
-        """Indexes the images.
+        """Lists and checks the images.
 
         Raises:
-            UserError: Images cannot be used.
+            UserError: The images cannot be used.
         """
         with about(f"{self.name} in mix"):
             self.index = only_part(self.dataset.prepare(), "train", self.name)
 
     def setup(self, main: ImageIndex, held_out: Sequence[ImageIndex]) -> None:
-        """Gives the images the classes of `main`, and leaves out those that judge the model.
+        """Gives the images the classes of the main dataset, and leaves out those that the model is evaluated on.
 
         Args:
-            main: the main dataset.
-            held_out: its val and test, of which no image, byte for byte, may be trained on.
+            main: The images of the main dataset.
+            held_out: Its val and its test. An image with the same bytes as one of them is not trained on.
 
         Raises:
-            UserError: Other classes, or nothing left.
+            UserError: The classes of the datasets do not match, or no image is left.
         """
         with about(f"{self.name} in mix"):
             images = self.index.relabel(main.classes)

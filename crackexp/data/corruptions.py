@@ -1,8 +1,8 @@
-"""Corruptions: what a camera, the weather and the wall do to a patch, each at three strengths.
+"""Corruptions of test images, each at three strengths, which show how robust a model is.
 
-The idea is that of Hendrycks and Dietterich (2019, "Benchmarking Neural Network Robustness to Common Corruptions and
-Perturbations", arXiv:1903.12261), with what happens on a site: focus, sensor, compression, exposure, distance and pose
-of the camera, cast shadows, joints of the formwork.
+The method is that of Hendrycks and Dietterich (2019, "Benchmarking Neural Network Robustness to Common Corruptions and
+Perturbations", arXiv:1903.12261). The corruptions are those of a building site: focus, sensor noise, compression,
+exposure, distance and rotation of the camera, cast shadows, and joints of the formwork.
 """
 
 import math
@@ -20,16 +20,16 @@ from crackexp.data.transforms.base import Transform, number
 
 STRENGTHS = (1, 2, 3)
 SEED = 0
-"""Of all draws, whatever the seed of the run: every run is asked the same."""
+"""The seed of all draws. It is not the seed of the run, so that every run is tested on the same images."""
 GAMMA = 2.2
 LEVELS = np.arange(256, dtype=np.float64)
 
 
 class Exposure(Transform):
-    """Exposes longer or shorter: light by powers of two, clipped at white, in pixels of display gamma 2.2.
+    """Changes the exposure of an image whose pixels have a display gamma of 2.2; bright pixels are clipped at white.
 
     Args:
-        stops: -1 halves the light, 1 doubles it; in [-8, 8].
+        stops: The change of the exposure in stops, in [-8, 8]: -1 halves the light, 1 doubles it.
 
     Raises:
         ConfigError: `stops` is out of range.
@@ -44,14 +44,14 @@ class Exposure(Transform):
 
 
 class CastShadow(Transform):
-    """Lays one side of a random straight line into shadow.
+    """Darkens an image on one side of a random straight line, as a cast shadow does.
 
     Args:
-        depth: share of the pixels' brightness that the shadow takes, in [0, 1].
-        edge: width of the half-shadow, share of the side, in (0, 1].
+        depth: The share of the brightness that the shadow takes away, in [0, 1].
+        edge: The width of the penumbra as a share of the side of the image, in (0, 1].
 
     Raises:
-        ConfigError: an argument is out of range.
+        ConfigError: An argument is out of range.
     """
 
     def __init__(self, depth: float, edge: float = 0.02) -> None:
@@ -64,14 +64,14 @@ class CastShadow(Transform):
 
 
 class FormworkJoint(Transform):
-    """Draws a joint of the formwork across the patch: a straight groove, dark inside and lit at its rims.
+    """Draws a joint of the formwork across an image: a straight groove that is dark inside and lit at its rims.
 
     Args:
-        width: of the groove, in pixels of a 227 px patch, in (0, 50].
-        darkness: share of the brightness that is lost inside, in [0, 1].
+        width: The width of the groove in pixels of a patch of 227 pixels, in (0, 50].
+        darkness: The share of the brightness that is lost inside the groove, in [0, 1].
 
     Raises:
-        ConfigError: an argument is out of range.
+        ConfigError: An argument is out of range.
     """
 
     def __init__(self, width: float, darkness: float) -> None:
@@ -86,13 +86,20 @@ class FormworkJoint(Transform):
 
 
 def corruptions(names: Sequence[str], image_size: int) -> dict[str, tuple[View, ...]]:
-    """Returns the views that `names` ask for, from weak to strong; lengths grow with the images.
+    """Returns the views of each corruption, from weak to strong.
 
-    What is drawn of an image depends on its content alone, and is one draw at all strengths: the same shadow, deeper.
+    What is drawn for an image depends on its content alone and is the same at all strengths, such as a shadow in the
+    same place that becomes deeper.
 
     Args:
-        names: of `SUITE`, in any order; each once in the result.
-        image_size: side of the images in pixels, at which they are corrupted.
+        names: Names of corruptions in `SUITE`; a name that is there twice is in the result once.
+        image_size: The side in pixels of the images that are corrupted, to which lengths are scaled.
+
+    Example:
+
+    >>> views = corruptions(["blur", "dark"], image_size=160)
+    >>> len(views["blur"])
+    3
     """
     return {
         name: tuple(View(Augmentation({name: transform}), SEED, 0) for transform in SUITE[name](image_size))
@@ -101,8 +108,9 @@ def corruptions(names: Sequence[str], image_size: int) -> dict[str, tuple[View, 
 
 
 def _blur(side: int) -> list[Transform]:
+    """Returns the blurs, whose sigmas are shares of the side."""
     sigmas = [share * side for share in (0.005, 0.01, 0.02)]
-    return [RandomGaussianBlur((1, 1), 2 * math.ceil(3 * sigma) + 1, (sigma, sigma)) for sigma in sigmas]
+    return [RandomGaussianBlur([1, 1], 2 * math.ceil(3 * sigma) + 1, [sigma, sigma]) for sigma in sigmas]
 
 
 SUITE: dict[str, Callable[[int], list[Transform]]] = {
@@ -111,13 +119,13 @@ SUITE: dict[str, Callable[[int], list[Transform]]] = {
     "jpeg": lambda side: [RandomJPEGQuality(quality) for quality in (30, 15, 7)],
     "dark": lambda side: [Exposure(stops) for stops in (-1, -2, -3)],
     "bright": lambda side: [Exposure(stops) for stops in (0.5, 1, 1.5)],
-    "far": lambda side: [RandomZoom((out, out)) for out in (0.25, 0.6, 1.0)],
-    "near": lambda side: [RandomZoom((out, out)) for out in (-0.2, -0.4, -0.55)],
-    "rotation": lambda side: [RandomRotation((angle / 360, angle / 360)) for angle in (15, 30, 45)],
+    "far": lambda side: [RandomZoom([out, out]) for out in (0.25, 0.6, 1.0)],
+    "near": lambda side: [RandomZoom([out, out]) for out in (-0.2, -0.4, -0.55)],
+    "rotation": lambda side: [RandomRotation([angle / 360, angle / 360]) for angle in (15, 30, 45)],
     "shadow": lambda side: [CastShadow(depth) for depth in (0.3, 0.5, 0.7)],
     "joint": lambda side: [FormworkJoint(*groove) for groove in ((2.5, 0.2), (4.0, 0.35), (6.0, 0.5))],
 }
-"""Name of a corruption to its transforms for images of a side in pixels, one a strength."""
+"""The transforms of each corruption by its name, one for each strength, for images of a given side in pixels."""
 
 
 def _line(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -127,4 +135,5 @@ def _line(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _lit(image: np.ndarray, light: np.ndarray) -> np.ndarray:
+    """Returns an image whose brightness is multiplied by `light`, (H, W) float32."""
     return np.clip(np.rint(image * light[..., None]), 0, 255).astype(np.uint8)

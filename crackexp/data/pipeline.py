@@ -1,4 +1,4 @@
-"""From image files to uint8 batches of one fixed shape, decoded and augmented by grain's threads."""
+"""Reads image files as uint8 batches of one fixed shape; grain's threads decode and augment them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,31 +8,29 @@ from typing import Any
 
 import numpy as np
 
+from crackexp.data.augmentation import View
 from crackexp.data.images.decode import ImageError, load_image, read_image
 from crackexp.data.images.pixels import resize
 from crackexp.data.index import ImageIndex
 
-Transform = Callable[[np.ndarray, str], np.ndarray]
-"""Maps a (S, S, 3) uint8 image and its content digest to a (S, S, 3) uint8 image."""
-
 
 def image_batches(
-    index: ImageIndex, image_size: int, batch_size: int, transform: Transform | None = None
+    index: ImageIndex, image_size: int, batch_size: int, view: View | None = None
 ) -> Iterator[np.ndarray]:
-    """Yields each image of `index` once, in order.
+    """Yields each image of an index once, in order.
 
     Args:
-        index: n images.
-        image_size: S in pixels.
-        batch_size: B.
-        transform: applied after resizing; None leaves the image as it is.
+        index: The n images.
+        image_size: The side S of the images in pixels; images are resized to (S, S).
+        batch_size: The number B of images in a batch.
+        view: The view that the images are augmented by after resizing; None to leave them as they are.
 
     Yields:
-        ceil(n / B) arrays of (B, S, S, 3) uint8; the last is filled up with black images.
+        ceil(n / B) arrays (B, S, S, 3) uint8 of RGB; the last one is filled up with black images.
     """
 
     def load(row: int) -> np.ndarray:
-        return _load(index, row, image_size, transform)
+        return _load(index, row, image_size, view)
 
     def stack(images: list[np.ndarray]) -> np.ndarray:
         return _filled(images, image_size, batch_size)
@@ -42,12 +40,12 @@ def image_batches(
 
 @dataclass(frozen=True)
 class ReadResult:
-    """What became of a file that may be an image.
+    """Says whether a file could be read as an image.
 
     Attributes:
         height: The height of the image in pixels; 0 where it was not read.
         width: The width of the image in pixels; 0 where it was not read.
-        doubts: What is odd about the image, a few words each.
+        doubts: What is odd about the image, in a few words each.
         reason: Why the file was not read; None where it was.
     """
 
@@ -60,16 +58,16 @@ class ReadResult:
 def readable_batches(
     files: Sequence[tuple[Path, int]], image_size: int, batch_size: int
 ) -> Iterator[tuple[np.ndarray, list[ReadResult]]]:
-    """Yields each of n pages once, in order, and what became of it; a file that is no image stops nothing.
+    """Yields each of n pages of files once, in order; files that are no images do not stop it.
 
     Args:
-        files: Files that may be images, each with the number of a page from 0.
-        image_size: S in pixels.
-        batch_size: B.
+        files: Files that may be images, each with the number of a page, which counts from 0.
+        image_size: The side S of the images in pixels; images are resized to (S, S).
+        batch_size: The number B of images in a batch.
 
     Yields:
-        ceil(n / B) times images (B, S, S, 3) uint8, black where there is none, and the result of each page of the
-        batch.
+        ceil(n / B) batches: the images (B, S, S, 3) uint8 of RGB, black where there is none, and the result of each
+        page in the batch.
     """
 
     def load(row: int) -> tuple[np.ndarray, ReadResult]:
@@ -93,28 +91,28 @@ def training_batches(
     batch_size: int,
     epochs: int,
     order: Callable[[int], np.ndarray],
-    transform: Callable[[int], Transform],
+    view: Callable[[int], View],
     weights: np.ndarray,
     first_epoch: int = 0,
     first_batch: int = 0,
     rows: range | None = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yields shuffled batches of `epochs` epochs as one stream; an epoch's incomplete last batch is dropped.
+    """Yields the shuffled batches of several epochs as one stream; the incomplete last batch of an epoch is dropped.
 
     Args:
-        index: n images, n at least B.
-        image_size: S in pixels.
-        batch_size: B.
-        epochs: how many.
-        order: maps an epoch to a permutation of n rows.
-        transform: maps an epoch to its augmentation.
-        weights: (n,) float32 sample weights.
-        first_epoch: number of the first epoch.
-        first_batch: of the first epoch; those before it are not read.
-        rows: b of each batch that are wanted; None for all.
+        index: The n images, at least B of them.
+        image_size: The side S of the images in pixels; images are resized to (S, S).
+        batch_size: The number B of images in a batch.
+        epochs: The number of epochs.
+        order: A function that returns the order of an epoch, a permutation of the n rows.
+        view: A function that returns the view of an epoch, which augments its images.
+        weights: The weight of each image, (n,) float32.
+        first_epoch: The number of the first epoch.
+        first_batch: The first batch of the first epoch that is read.
+        rows: The b rows of each batch that are read, as one of several processes reads them; None for all B.
 
     Yields:
-        images (b, S, S, 3) uint8, labels (b,) int32, weights (b,) float32.
+        Images (b, S, S, 3) uint8 of RGB, labels (b,) int32 and weights (b,) float32.
     """
     steps = len(index) // batch_size
     rows = rows or range(batch_size)
@@ -124,7 +122,7 @@ def training_batches(
         batch, place = divmod(position, len(rows))
         epoch, step = divmod(batch, steps)
         row = int(cached_order(first_epoch + epoch)[step * batch_size + rows[place]])
-        image = _load(index, row, image_size, transform(first_epoch + epoch))
+        image = _load(index, row, image_size, view(first_epoch + epoch))
         return image, index.labels[row], weights[row]
 
     def stack(items: list[Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -136,15 +134,17 @@ def training_batches(
 
 
 def _filled(images: Sequence[np.ndarray], image_size: int, batch_size: int) -> np.ndarray:
+    """Returns a batch of `batch_size` images, filled up with black ones."""
     batch = np.zeros((batch_size, image_size, image_size, 3), np.uint8)
     batch[: len(images)] = images
     return batch
 
 
-def _load(index: ImageIndex, row: int, image_size: int, transform: Transform | None) -> np.ndarray:
+def _load(index: ImageIndex, row: int, image_size: int, view: View | None) -> np.ndarray:
+    """Reads, resizes and augments one image; raises ImageError where its file was changed since it was listed."""
     digest = str(index.digests[row])
     image = resize(load_image(index.path(row), digest=digest), image_size)
-    return transform(image, digest) if transform else image
+    return view(image, digest) if view else image
 
 
 def _stream(
@@ -154,6 +154,7 @@ def _stream(
     stack: Callable[[list[Any]], Any],
     drop_remainder: bool,
 ) -> Iterator[Any]:
+    """Yields batches of what `load` returns for each position, read ahead by grain's threads and joined by `stack`."""
     import grain
     import joblib
 

@@ -8,15 +8,19 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm, t
 
-from crackexp.errors import ConfigError, DataError
+from crackexp.errors import DataError
 from crackexp.evaluation.doubts import chance_doubt
 from crackexp.evaluation.effects import level_means
-from crackexp.evaluation.items import LOSSES, SharedItems, item_losses, share_items
+from crackexp.evaluation.items import SharedItems, run_losses, share_items
 from crackexp.evaluation.layout import Layout, read_layout
 from crackexp.evaluation.noise import TrainingNoise, training_noise
-from crackexp.evaluation.statistics import Interval, covering, on_odds, percentile_interval, wilson, without_point
 from crackexp.evaluation.verdicts import Verdicts, judge
+from crackexp.metrics.intervals import Interval, covering, on_odds, percentile_interval, wilson, without_point
+from crackexp.metrics.metric import MeanMetric
+from crackexp.metrics.standard import Accuracy
 from crackexp.seeds import generator
+
+ACCURACY = Accuracy()
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class Comparison:
     """What the shared test images say of the settings; see `compare`.
 
     Attributes:
-        metric: "accuracy", "log_loss" or "brier".
+        metric: that the settings are compared by.
         level: confidence of all intervals.
         items: number of test images that every setting was judged on.
         groups: number of groups that they are of, such as photos; None where these are not known.
@@ -84,7 +88,7 @@ class Comparison:
         pareto: "seconds" and "parameters" to the names of the settings that none beats in this cost and in score.
     """
 
-    metric: str
+    metric: MeanMetric
     level: float
     items: int
     groups: int | None
@@ -108,7 +112,7 @@ class Comparison:
 
 def compare(
     cells: Sequence[Cell],
-    metric: str = "accuracy",
+    metric: MeanMetric = ACCURACY,
     level: float = 0.95,
     resamples: int = 10_000,
     seed: int = 0,
@@ -122,17 +126,14 @@ def compare(
 
     Args:
         cells: at least one.
-        metric: "accuracy", "log_loss" or "brier".
+        metric: that they are compared by.
         level: confidence in (0, 1).
         resamples: of the test images.
         seed: of the resamples' stream.
 
     Raises:
         DataError: there is no cell, the cells share no test images, or contradict each other about them.
-        ConfigError: the metric is none of these.
     """
-    if metric not in LOSSES:
-        raise ConfigError(f"Runs can be compared by {', '.join(LOSSES)}. Received: metric={metric}")
     if not cells:
         raise DataError("There is no finished run to compare. Received: 0 runs")
     layout = read_layout([cell.name for cell in cells], [cell.settings for cell in cells])
@@ -147,7 +148,7 @@ def compare(
     losses = shared.losses @ shared.mixing
     runs = _run_table(cells, layout, shared, metric)
     cost = runs.groupby("setting")[["seconds", "parameters"]].mean().loc[layout.names]
-    grain = len(losses) / shared.count if metric == "accuracy" else 0.0
+    grain = len(losses) / shared.count if metric.proportion else 0.0
     seconds = cost["seconds"].to_numpy()
     verdicts = judge(losses, trained, noise, seconds, level, resamples, rng, grain, shared.groups)
     scale = _Scale(metric, level, shared, verdicts)
@@ -180,15 +181,15 @@ def compare(
 class _Scale:
     """Turns mean losses into scores of the metric, with their intervals."""
 
-    def __init__(self, metric: str, level: float, shared: SharedItems, verdicts: Verdicts) -> None:
-        self.accuracy, self.level, self.verdicts = metric == "accuracy", level, verdicts
+    def __init__(self, metric: MeanMetric, level: float, shared: SharedItems, verdicts: Verdicts) -> None:
+        self.metric, self.level, self.verdicts = metric, level, verdicts
         self.images, self.groups = shared.count, shared.groups
 
     def intervals(self, losses: np.ndarray, layout: Layout, weights: np.ndarray) -> np.ndarray:
         """Returns (rows, 3): score, low and high of weighted means of the settings' losses.
 
-        Accuracies have Wilson's intervals, with the error of training added side by side as in `mean_of`; others the
-        percentiles of the resamples, where these are groups on the scale of `grouped_interval`. Accuracies have the
+        Proportions have Wilson's intervals, with the error of training added side by side as in `mean_of`; others the
+        percentiles of the resamples, where these are groups on the scale of `grouped_interval`. Proportions have the
         wider of both then; one group has none, nor have scores that are the same in every resample.
 
         Args:
@@ -199,7 +200,7 @@ class _Scale:
         means = weights @ losses.mean(axis=0)
         deviations = weights @ self.verdicts.deviations.T
         found = [self._resampled(*row) for row in zip(means, deviations, strict=True)]
-        if self.accuracy:
+        if self.metric.proportion:
             exact = self._exact(means, layout, weights)
             found = [covering(*pair) for pair in zip(exact, found, strict=True)] if self.groups else exact
         found = [without_point(one) for one in found]
@@ -209,18 +210,26 @@ class _Scale:
         noise = self.verdicts.noise
         errors = np.sqrt(weights**2 @ (noise.variance / layout.repeats))
         training = errors * (t.ppf((1 + self.level) / 2, noise.dof) if noise.dof else 0.0)
-        return [self._accuracy(1 - mean, error) for mean, error in zip(means, training, strict=True)]
+        found = [self._proportion(1 - mean, error) for mean, error in zip(means, training, strict=True)]
+        if self.metric.higher_is_better:
+            return found
+        return [Interval(1 - one.value, 1 - one.high, 1 - one.low) for one in found]
 
     def _resampled(self, mean: float, deviations: np.ndarray) -> Interval:
         if self.groups == 1:
-            return Interval(1 - mean if self.accuracy else mean, np.nan, np.nan)
-        most = 1.0 if self.accuracy else np.inf
-        found = percentile_interval(mean, np.clip(mean + deviations, 0, most), self.level)
-        if self.groups and 0 < mean < most:
-            found = on_odds(mean, float(np.quantile(np.abs(deviations), self.level)), self.accuracy)
-        return Interval(1 - mean, 1 - found.high, 1 - found.low) if self.accuracy else found
+            return Interval(self.metric.score(mean), np.nan, np.nan)
+        least = 0.0 if self.metric.bounded else -np.inf
+        most = 1.0 if self.metric.proportion else np.inf
+        found = percentile_interval(mean, np.clip(mean + deviations, least, most), self.level)
+        if self.groups and least < mean < most:
+            reach = float(np.quantile(np.abs(deviations), self.level))
+            found = Interval(mean, mean - reach, mean + reach)
+            if self.metric.bounded:
+                found = on_odds(mean, reach, self.metric.proportion)
+        ends = self.metric.score(found.low), self.metric.score(found.high)
+        return Interval(self.metric.score(mean), min(ends), max(ends))
 
-    def _accuracy(self, share: float, training: float) -> Interval:
+    def _proportion(self, share: float, training: float) -> Interval:
         right = min(max(share, 0.0), 1.0) * self.images
         below = wilson(int(np.floor(right + 1e-6)), self.images, self.level)
         above = wilson(int(np.ceil(right - 1e-6)), self.images, self.level)
@@ -236,7 +245,7 @@ class _Scale:
         verdicts = self.verdicts
         means = losses.mean(axis=0)
         difference = means - means[verdicts.best]
-        if self.accuracy:
+        if self.metric.higher_is_better:
             difference = 0 - difference
         critical = max(verdicts.pairs.critical, norm.ppf((1 + self.level) / 2))
         half = critical * verdicts.pairs.errors[verdicts.best]
@@ -246,16 +255,16 @@ class _Scale:
         return np.column_stack([difference, low, high])
 
 
-def _run_table(cells: Sequence[Cell], layout: Layout, shared: SharedItems, metric: str) -> pd.DataFrame:
-    own = np.array([item_losses(cell.predictions, metric).mean() for cell in cells])
+def _run_table(cells: Sequence[Cell], layout: Layout, shared: SharedItems, metric: MeanMetric) -> pd.DataFrame:
+    own = np.array([run_losses(cell.name, cell.predictions, metric).mean() for cell in cells])
     return pd.DataFrame(
         {
             "run_id": [cell.run_id for cell in cells],
             "name": [cell.name for cell in cells],
             "setting": [layout.names[number] for number in layout.member],
-            "score": 1 - shared.means if metric == "accuracy" else shared.means,
+            "score": metric.score(shared.means),
             "errors": shared.errors,
-            "own_score": 1 - own if metric == "accuracy" else own,
+            "own_score": metric.score(own),
             "tested": [len(cell.predictions) for cell in cells],
             "seconds": [float(cell.seconds) for cell in cells],
             "parameters": [cell.parameters for cell in cells],
@@ -274,9 +283,9 @@ def _doubt(predictions: pd.DataFrame) -> str:
     return chance_doubt(labels, predicted, names) or ""
 
 
-def _undominated(table: pd.DataFrame, cost: str, metric: str) -> list[str]:
+def _undominated(table: pd.DataFrame, cost: str, metric: MeanMetric) -> list[str]:
     """Returns the settings that no other equals or beats in both `cost` and score, the cheapest first."""
-    loss = -table["score"] if metric == "accuracy" else table["score"]
+    loss = -table["score"] if metric.higher_is_better else table["score"]
     known = table.assign(loss=loss.round(12)).dropna(subset=[cost]).sort_values([cost, "loss"], kind="stable")
     before = known["loss"].cummin().shift(fill_value=np.inf)
     return list(known["setting"][known["loss"] < before])

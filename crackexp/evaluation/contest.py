@@ -8,7 +8,8 @@ import pandas as pd
 from crackexp.decisions import Classes
 from crackexp.errors import DataError
 from crackexp.evaluation.comparison import Cell, Comparison, compare
-from crackexp.evaluation.wording import METRICS, errors_text
+from crackexp.evaluation.wording import errors_text
+from crackexp.metrics.metric import MeanMetric
 from crackexp.reporting.formatting import number, p_text
 
 
@@ -37,12 +38,12 @@ class IncomparableError(Exception):
     """Why models cannot be compared, as the end of a sentence."""
 
 
-def best_of(contenders: Sequence[Contender], metric: str, level: float) -> Contender:
+def best_of(contenders: Sequence[Contender], metric: MeanMetric, level: float) -> Contender:
     """Returns the contender that scores best on the test images that all share and none was trained or validated on.
 
     Args:
         contenders: at least one.
-        metric: "accuracy", "log_loss" or "brier".
+        metric: that they are compared by.
         level: confidence in (0, 1).
 
     Raises:
@@ -55,7 +56,7 @@ def best_of(contenders: Sequence[Contender], metric: str, level: float) -> Conte
 
 
 def contest(
-    one: Contender, champion: Contender, name: str, metric: str, level: float, chosen_from: int
+    one: Contender, champion: Contender, name: str, metric: MeanMetric, level: float, chosen_from: int
 ) -> tuple[bool, str]:
     """Returns whether `one` beats the champion, and why, as the end of a sentence.
 
@@ -67,7 +68,7 @@ def contest(
         one: the new model.
         champion: the present one.
         name: of the champion, such as "version 3".
-        metric: "accuracy", "log_loss" or "brier".
+        metric: that they are compared by.
         level: confidence in (0, 1).
         chosen_from: k, the number of models that `one` is the best of.
 
@@ -92,7 +93,7 @@ def contest(
     )
 
 
-def _compared(models: Sequence[Contender], metric: str, level: float, advice: str) -> Comparison:
+def _compared(models: Sequence[Contender], metric: MeanMetric, level: float, advice: str) -> Comparison:
     """Compares the models, each a setting of its own."""
     tables = _new_to_all(models)
     if not set.intersection(*(set(table["digest"]) for table in tables.values())):
@@ -132,9 +133,9 @@ def _row(found: Comparison, one: Contender) -> pd.Series:
 
 
 def _score(found: Comparison, row: pd.Series) -> str:
-    if found.metric == "accuracy":
+    if found.metric.counts_errors:
         return errors_text(row["errors"])
-    return f"{METRICS[found.metric]} {number(row['score'])}"
+    return f"{found.metric.title} {number(row['score'])}"
 
 
 def _every(models: Sequence[Contender]) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 
 from crackexp.decisions import Classes
 from crackexp.evaluation.calibration import MOST, Calibration
-from crackexp.evaluation.statistics import mean_of, wilson
+from crackexp.metrics.intervals import mean_of, wilson
 from crackexp.reporting.report import EVERYWHERE, Medium, Section
 
 LEVEL = 0.95

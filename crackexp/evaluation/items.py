@@ -10,12 +10,10 @@ import pandas as pd
 
 from crackexp.csv_text import unescaped
 from crackexp.errors import DataError
-
-LOSSES = ("accuracy", "log_loss", "brier")
-"""Metrics that are a mean over the images, so that they can be compared image by image."""
+from crackexp.metrics.metric import MeanMetric
+from crackexp.metrics.predictions import Predictions
 
 COLUMNS = ("digest", "label", "prediction", "correct", "confidence")
-SMALLEST = float(np.finfo(np.float32).eps)
 ROUNDED = 1 + 1e-5
 """The most that a probability is which float32 rounded."""
 
@@ -68,26 +66,47 @@ def read_predictions(file: str | Path | IO[str] | IO[bytes]) -> pd.DataFrame:
     return table.assign(**{name: table[name].map(unescaped) for name in texts if name in table})
 
 
-def item_losses(predictions: pd.DataFrame, metric: str) -> np.ndarray:
-    """Returns (n,) float64, whose mean is the log loss, the Brier score, or 1 - accuracy.
+def predictions_of(table: pd.DataFrame) -> Predictions:
+    """Returns the predictions that a `predictions_table` holds; its probabilities are those of a float32 network.
 
-    log_loss and brier are those of `evaluate_predictions`.
+    The table of two classes has no names of them but those that occur, and tells the positive one by the probability
+    of damage; where it tells none, the last name is the positive class.
+
+    Raises:
+        ValueError: The rows do not belong together, such as a label without a column of its probability.
     """
-    correct = predictions["correct"].to_numpy(bool)
-    if metric == "accuracy":
-        return 1.0 - correct
-    columns = [name for name in predictions.columns if name.startswith("probability_")]
-    labels = predictions["label"].astype(str).to_numpy()
-    if not columns:
-        confidence = predictions["confidence"].to_numpy(np.float64)
-        given = np.where(correct, confidence, 1 - confidence)
-    else:
-        probabilities = predictions[columns].to_numpy(np.float64)
-        truth = labels[:, None] == np.array([name.removeprefix("probability_") for name in columns])
-        given = probabilities[truth]
-    if metric == "log_loss":
-        return -np.log(np.clip(given, SMALLEST, 1 - SMALLEST))
-    return np.square(1 - given) if not columns else np.square(probabilities - truth).sum(axis=1)
+    columns = [name for name in table if name.startswith("probability_")]
+    labels, predicted = table["label"].astype(str), table["prediction"].astype(str)
+    groups = table["group"].to_numpy() if "group" in table else None
+    if columns:
+        names = [name.removeprefix("probability_") for name in columns]
+        codes, choices = (pd.Index(names).get_indexer(one) for one in (labels, predicted))
+        probabilities = table[columns].to_numpy(np.float64)
+        return Predictions(codes, probabilities, len(names) - 1, groups, names, choices, np.float32)
+    names = sorted({*labels, *predicted})
+    codes = pd.Index(names).get_indexer(labels)
+    correct, confidence = table["correct"].to_numpy(bool), table["confidence"].to_numpy(np.float64)
+    given = np.where(correct, confidence, 1 - confidence)
+    probabilities = np.where(np.eye(2, dtype=bool)[codes], given[:, None], 1 - given[:, None])
+    positive = 1
+    if "probability" in table:
+        surest = int(np.argmax(confidence))
+        positive = int(abs(probabilities[surest, 1] - table["probability"].iloc[surest]) < 0.5)
+    choices = np.where(correct, codes, 1 - codes)
+    return Predictions(codes, probabilities, positive, groups, [*names, ""][:2], choices, np.float32)
+
+
+def run_losses(run: str, table: pd.DataFrame, metric: MeanMetric) -> np.ndarray:
+    """Returns what a run lost on each image of its table, (n,) float64; see `MeanMetric.losses`.
+
+    Raises:
+        DataError: The table holds no predictions.
+    """
+    try:
+        return metric.losses(predictions_of(table))
+    except ValueError as error:
+        reason = str(error).partition(" Received: ")[0].rstrip(".")
+        raise DataError(f"The predictions of a run cannot be compared: {reason}. Received: {run}") from error
 
 
 def share_items(
@@ -95,7 +114,7 @@ def share_items(
     tables: Sequence[pd.DataFrame],
     member: np.ndarray,
     draws: Sequence[object],
-    metric: str,
+    metric: MeanMetric,
 ) -> SharedItems:
     """Finds the images that every setting was judged on, and what was lost on each.
 
@@ -107,7 +126,7 @@ def share_items(
         tables: their predictions.
         member: (c,) int, the setting of each run.
         draws: of the split, of each run; equal values, one draw.
-        metric: of `LOSSES`.
+        metric: that tells what is lost on an image.
 
     Raises:
         DataError: there are no such images, or the runs contradict each other about them.
@@ -139,7 +158,7 @@ def share_items(
             row = np.empty(len(known), int)
             row[keys[cell]] = np.arange(len(keys[cell]))
             order = row[shared]
-            values[:, cell] = item_losses(tables[cell], metric)[order]
+            values[:, cell] = run_losses(runs[cell], tables[cell], metric)[order]
             values[:, c + cell] = ~tables[cell]["correct"].to_numpy(bool)[order]
         means[cells], errors[cells] = values[:, cells].mean(axis=0), values[:, c + cells].sum(axis=0)
         mixing[cells, member[cells]] = 1 / repeats[member[cells]]

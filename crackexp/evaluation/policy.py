@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import binom
 
+from crackexp.config.types import Share
 from crackexp.decisions import SOUND, UNSURE, Classes, Defect, Thresholds
 from crackexp.errors import DataError
 from crackexp.evaluation.calibration import Calibration, fit_site, fit_temperature
-from crackexp.evaluation.statistics import Interval, covering, grouped_interval, resampled_counts, wilson
-from crackexp.seeds import generator
+from crackexp.metrics.intervals import Interval, covering, grouped_interval, wilson
+from crackexp.metrics.predictions import Bootstrap
 
 
 @dataclass(frozen=True)
@@ -50,14 +51,14 @@ class Policy:
     """What is asked of a model's decisions, and fitted on validation images.
 
     Args:
-        temperature: True divides the logits by the temperature that fits validation best.
-        recall: share of the cracks that are to be found, in (0, 1), such as 0.99; None: not asked for.
-        false_alarms: share of sound images that may be called cracked, in (0, 1); None: not asked for. With both, what
-            lies between the two thresholds is "unsure"; with neither, the threshold is 0.5.
-        confidence: that a promise holds for further images like those of validation, in (0, 1).
+        temperature: Whether the logits are divided by the temperature that fits validation best.
+        recall: The share of the cracks that are to be found, such as 0.99; null for any.
+        false_alarms: The share of sound images that may be called cracked; null for any. With `recall` too, what lies
+            between the two thresholds is "unsure"; with neither, the threshold is 0.5.
+        confidence: The confidence that a promise holds for further images like those of validation.
     """
 
-    def __init__(self, temperature: bool, recall: float | None, false_alarms: float | None, confidence: float) -> None:
+    def __init__(self, temperature: bool, recall: Share | None, false_alarms: Share | None, confidence: Share) -> None:
         self.temperature = temperature
         self.recall = recall
         self.false_alarms = false_alarms
@@ -177,12 +178,7 @@ def threshold_for_f1(crack: np.ndarray) -> float:
 
 
 def judge_decisions(
-    damaged: np.ndarray,
-    decided: np.ndarray,
-    seed: int,
-    level: float,
-    resamples: int,
-    groups: np.ndarray | None,
+    damaged: np.ndarray, decided: np.ndarray, bootstrap: Bootstrap, groups: np.ndarray | None
 ) -> Mapping[str, Interval]:
     """Returns what the decisions on n images are worth.
 
@@ -192,9 +188,7 @@ def judge_decisions(
     Args:
         damaged: (n,) bool, the truth.
         decided: (n,) str, see `Thresholds.decide`.
-        seed: of the bootstrap, see `evaluate_predictions`, as all that follow.
-        level: confidence.
-        resamples: of the bootstrap.
+        bootstrap: how intervals are made.
         groups: (n,) the photo of each image, or None.
 
     Returns:
@@ -207,15 +201,15 @@ def judge_decisions(
         "decided_unsure": (decided == UNSURE, np.ones(len(decided), bool)),
     }
     shares = {name: (hit & of, of) for name, (hit, of) in shares.items() if of.any()}
-    scores = {name: wilson(int(hit.sum()), int(of.sum()), level) for name, (hit, of) in shares.items()}
+    scores = {name: wilson(int(hit.sum()), int(of.sum()), bootstrap.level) for name, (hit, of) in shares.items()}
     if groups is None:
         return scores
     members = np.unique(groups, return_inverse=True)[1]
-    counts = np.concatenate([*resampled_counts(len(decided), resamples, generator(seed, "bootstrap"), members)])
+    counts = np.concatenate([*bootstrap.counts(len(decided), members)])
     for name, (hit, of) in shares.items():
         with np.errstate(invalid="ignore"):
             samples = (counts @ hit) / (counts @ of)
-        grouped = grouped_interval(scores[name].value, samples, int(members.max()) + 1, level)
+        grouped = grouped_interval(scores[name].value, samples, int(members.max()) + 1, bootstrap.level)
         scores[name] = covering(grouped, scores[name])
     return scores
 

@@ -7,7 +7,7 @@ import pandas as pd
 from sklearn.metrics import classification_report
 
 from crackexp.decisions import SOUND, UNSURE, Classes, Defect
-from crackexp.evaluation.statistics import Interval
+from crackexp.metrics.intervals import Interval
 from crackexp.names import visible
 
 

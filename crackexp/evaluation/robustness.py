@@ -1,17 +1,17 @@
 """What a classifier is worth on the same images under corruptions."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
-from crackexp.evaluation.metrics import Resampled, mean_scores
 from crackexp.evaluation.sets import Scores, score_text
-from crackexp.evaluation.statistics import Interval
-
-LOGGED = ("accuracy", "recall", "precision", "roc_auc")
-"""Metrics that are logged of each corruption; the table has all."""
+from crackexp.metrics.evaluation import Resampled, mean_scores
+from crackexp.metrics.intervals import Interval
+from crackexp.metrics.metric import Metric, shown
+from crackexp.metrics.predictions import Bootstrap, Predictions
+from crackexp.metrics.standard import STANDARD
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,13 @@ class Robustness:
         clean: scores of the images as they are.
         corrupted: name of a corruption to the scores at its strengths 1, 2, ...
         mean: over all corruptions and strengths.
+        metrics: The metrics by their names; the table has all, those that are shown under corruptions are logged.
     """
 
     clean: Scores
     corrupted: Mapping[str, Sequence[Scores]]
     mean: Scores
+    metrics: Mapping[str, Metric] = field(default_factory=lambda: STANDARD)
 
     def named(self) -> dict[str, Scores]:
         """Returns the scores by NAME_STRENGTH, and those of the "mean"."""
@@ -35,7 +37,8 @@ class Robustness:
 
     def logged(self) -> dict[str, dict[str, Interval]]:
         """Returns as `named` the metrics that are logged."""
-        return {name: {key: one[key] for key in LOGGED if key in one} for name, one in self.named().items()}
+        names = shown(self.metrics, "corruptions")
+        return {name: {key: one[key] for key in names if key in one} for name, one in self.named().items()}
 
     def table(self) -> pd.DataFrame:
         """Returns a row a corruption and strength: corruption, strength, and value, _low, _high of each metric.
@@ -71,33 +74,28 @@ class Robustness:
 
 
 def judge_corrupted(
-    labels: np.ndarray,
+    predictions: Predictions,
     clean: Scores,
     corrupted: Mapping[str, Sequence[np.ndarray]],
-    positive: int,
-    seed: int,
-    level: float,
-    resamples: int,
-    groups: np.ndarray | None = None,
+    bootstrap: Bootstrap,
+    metrics: Mapping[str, Metric] = STANDARD,
 ) -> Robustness:
     """Judges the same images under corruptions.
 
     Args:
-        labels: (n,) int, see `evaluate_predictions`, as the last arguments.
-        clean: scores of the images as they are.
-        corrupted: name of a corruption to the probabilities, (n, c) float, at each strength from weak to strong.
-        positive: index.
-        seed: of the bootstrap; the resamples are the same for all corruptions.
-        level: confidence.
-        resamples: of the bootstrap.
-        groups: (n,), or None.
+        predictions: For the images as they are.
+        clean: Their scores.
+        corrupted: The name of each corruption to the probabilities, (n, c) float, at each strength from weak to strong.
+        bootstrap: How intervals are made; the resamples are the same for all corruptions.
+        metrics: The metrics by their names.
     """
     judged = {
-        name: [Resampled(labels, given, positive, seed, resamples, groups) for given in row]
+        name: [Resampled(replace(predictions, probabilities=given), bootstrap, metrics) for given in row]
         for name, row in corrupted.items()
     }
     return Robustness(
         clean,
-        {name: [one.intervals(level) for one in row] for name, row in judged.items()},
-        mean_scores([one for row in judged.values() for one in row], level),
+        {name: [one.intervals() for one in row] for name, row in judged.items()},
+        mean_scores([one for row in judged.values() for one in row]),
+        metrics,
     )

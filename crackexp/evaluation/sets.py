@@ -8,14 +8,15 @@ import numpy as np
 import pandas as pd
 
 from crackexp.decisions import Classes
-from crackexp.evaluation.metrics import evaluate_predictions
-from crackexp.evaluation.statistics import Interval
+from crackexp.metrics.evaluation import evaluate_predictions
+from crackexp.metrics.intervals import Interval
+from crackexp.metrics.metric import Metric, shown
+from crackexp.metrics.predictions import Bootstrap, Predictions
+from crackexp.metrics.standard import STANDARD
 
 Scores = Mapping[str, Interval]
 FEW = 10
 """Photos below which intervals may be too narrow, as simulated: see docs/evaluation.md."""
-COMPARED = ("accuracy", "recall", "roc_auc", "recall_at_fpr_5")
-"""Metrics that stand side by side."""
 
 
 @dataclass(frozen=True)
@@ -48,47 +49,46 @@ class Part:
 def judge_part(
     kind: str,
     name: str,
-    labels: np.ndarray,
-    probabilities: np.ndarray,
+    predictions: Predictions,
     classes: Classes,
-    seed: int,
-    level: float,
-    resamples: int,
-    groups: np.ndarray | None,
+    bootstrap: Bootstrap,
+    metrics: Mapping[str, Metric] = STANDARD,
 ) -> Part:
-    """Returns the part with its scores; the arguments are those of `evaluate_predictions`."""
-    scores = evaluate_predictions(labels, probabilities, classes.indices[0], seed, level, resamples, groups)
-    photos = None if groups is None else len(np.unique(groups))
-    return Part(kind, name, len(labels), int(classes.damaged(labels).sum()), photos, scores)
+    """Returns the part with its scores.
+
+    Args:
+        kind: "set", "surface" or "photo".
+        name: Of the part.
+        predictions: For its images.
+        classes: Of the predictions.
+        bootstrap: How intervals are made.
+        metrics: The metrics by their names.
+    """
+    scores = evaluate_predictions(predictions, bootstrap, metrics)
+    damaged = int(classes.damaged(predictions.labels).sum())
+    return Part(kind, name, len(predictions), damaged, predictions.group_count, scores)
 
 
 def judge_groups(
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    classes: Classes,
-    seed: int,
-    level: float,
-    resamples: int,
-    groups: np.ndarray,
+    predictions: Predictions, classes: Classes, bootstrap: Bootstrap, metrics: Mapping[str, Metric] = STANDARD
 ) -> list[Part]:
-    """Judges each surface, then each photo; a single photo has no intervals.
+    """Judges each surface, then each photo; a single photo has no intervals, and without groups there are no parts.
 
     Args:
-        labels: (n,) int, see `evaluate_predictions`, as all that follow.
-        probabilities: (n, c) float.
-        classes: of `probabilities`.
-        seed: of the bootstraps.
-        level: confidence.
-        resamples: of each bootstrap.
-        groups: (n,) str, the photo of each image; what stands before its last "/" is its surface.
+        predictions: Their groups are the photos of the images, (n,) str; what stands before the last "/" of a photo is
+            its surface.
+        classes: Of the predictions.
+        bootstrap: How intervals are made.
+        metrics: The metrics by their names.
     """
+    groups = predictions.groups
+    if groups is None:
+        return []
     surfaces = np.array([surface_of(str(group)) for group in groups])
     parts = []
     for kind, names in (("surface", surfaces), ("photo", groups)):
         for name in np.unique(names[names != ""]):
-            rows = names == name
-            arguments = (labels[rows], probabilities[rows], classes, seed, level, resamples, groups[rows])
-            parts.append(judge_part(kind, str(name), *arguments))
+            parts.append(judge_part(kind, str(name), predictions.take(names == name), classes, bootstrap, metrics))
     return parts
 
 
@@ -111,12 +111,13 @@ def parts_table(parts: Sequence[Part]) -> pd.DataFrame:
     return table
 
 
-def parts_markdown(parts: Sequence[Part], level: float) -> str:
+def parts_markdown(parts: Sequence[Part], level: float, metrics: Mapping[str, Metric] = STANDARD) -> str:
     """Returns a Markdown table of the parts side by side, with intervals that hold at `level`."""
-    lines = [f"| set | images | {' | '.join(f'{metric} ({level:.0%})' for metric in COMPARED)} |"]
-    lines.append("|---|---|" + "---|" * len(COMPARED))
+    names = list(shown(metrics, "subsets"))
+    lines = [f"| set | images | {' | '.join(f'{name} ({level:.0%})' for name in names)} |"]
+    lines.append("|---|---|" + "---|" * len(names))
     for part in parts:
-        scores = (score_text(part.scores.get(metric)) for metric in COMPARED)
+        scores = (score_text(part.scores.get(name)) for name in names)
         lines.append(f"| {part.name} | {part.size} | {' | '.join(scores)} |")
     return "\n".join(lines) + "\n"
 

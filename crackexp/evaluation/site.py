@@ -12,6 +12,7 @@ from crackexp.decisions import CRACK, SOUND, Classes, Thresholds
 from crackexp.errors import ConfigError, DataError
 from crackexp.evaluation.doubts import calibration_doubt, doubts_of
 from crackexp.evaluation.policy import FittedPolicy, Policy
+from crackexp.metrics.predictions import Predictions
 
 FOLDS = 5
 LEAST = 5
@@ -61,35 +62,26 @@ class Site:
         }
 
 
-def fit_to_site(
-    policy: Policy,
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    classes: Classes,
-    before: Thresholds,
-    groups: np.ndarray | None,
-    seed: int,
-) -> Site:
+def fit_to_site(policy: Policy, predictions: Predictions, classes: Classes, before: Thresholds, seed: int) -> Site:
     """Fits calibration and thresholds to images of a site, and cross-validates what that gains.
 
     Args:
         policy: what is asked for; where neither a recall nor a rate of false alarms is, the best F1 is.
-        labels: (n,) int.
-        probabilities: (n, 2) of the model.
+        predictions: of the model, for the images of the site; their groups are the photos.
         classes: of the model.
         before: the model's own thresholds.
-        groups: (n,) the photo of each image, or None.
         seed: of the folds.
 
     Raises:
         UserError: see `require_site`.
     """
+    labels, probabilities = predictions.labels, predictions.probabilities
     require_site(policy, labels, classes)
     cracked = classes.damaged(labels)
     fitted = policy.fit_site(labels, probabilities, classes)
     after = np.zeros(len(labels))
     decided = np.full(len(labels), SOUND, dtype=object)
-    folds, by_photo = _folds(cracked, groups, seed)
+    folds, by_photo = _folds(cracked, predictions.groups, seed)
     asked = Policy(policy.temperature, None, None, policy.confidence) if policy.promises else policy
     for rest, held in folds:
         fold = asked.fit_site(labels[rest], probabilities[rest], classes)
@@ -106,9 +98,9 @@ def fit_to_site(
     }
     told = {name: (float(first), float(second)) for name, (first, second) in scores.items()}
     (crack,) = classes.indices
-    predictions = np.where(decided == CRACK, crack, 1 - crack)
+    predicted = np.where(decided == CRACK, crack, 1 - crack)
     doubts = calibration_doubt(fitted.calibration)
-    doubts += doubts_of("The site", labels, predictions, classes, float(roc_auc_score(cracked, said)))
+    doubts += doubts_of("The site", labels, predicted, classes, float(roc_auc_score(cracked, said)))
     return Site(fitted, before, len(labels), int(cracked.sum()), told, by_photo, doubts)
 
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure as Drawing
 
 from crackexp.evaluation.comparison import Comparison
 from crackexp.evaluation.layout import level_text
-from crackexp.evaluation.wording import METRICS, answer, notes
+from crackexp.evaluation.wording import answer, notes
 from crackexp.reporting import Column, Figure, Label, Report, Section, Table
 from crackexp.reporting.formatting import ends_text, number, p_text, seconds_text
 from crackexp.reporting.report import Tone
@@ -58,7 +58,7 @@ def comparison_report(
         [
             *drawn("scores", "The score of each setting"),
             Section(
-                f"{settings}: {METRICS[found.metric]} on the {found.items:,} test images that all share",
+                f"{settings}: {found.metric.title} on the {found.items:,} test images that all share",
                 tables=[_settings(found)],
                 files={"cells.csv": found.cells, "settings.csv": found.table},
             ),
@@ -109,7 +109,7 @@ def settings_columns(found: Comparison) -> list[Column]:
         columns.append(Column("verdict", verdicts, tones=[VERDICTS[verdict] for verdict in verdicts]))
     ends = [ends_text(row.low, row.high) for row in table.itertuples()]
     columns += [
-        _numbers(METRICS[found.metric], table["score"], [number(score) for score in table["score"]]),
+        _numbers(found.metric.title, table["score"], [number(score) for score in table["score"]]),
         _numbers(f"{found.level:.0%} interval", table["low"], ends),
         _numbers("errors", table["errors"], [f"{errors:.4g}" for errors in table["errors"]]),
     ]
@@ -149,7 +149,7 @@ def method(found: Comparison) -> list[str]:
     )
     if found.groups:
         pairs += " Photos are few, so the tails of their resamples are those of Student's t."
-    elif found.metric == "accuracy":
+    elif found.metric.proportion:
         pairs += " Single runs must differ by McNemar's exact test too."
     paragraphs = [
         f"Only the {found.items:,} test images that every setting was judged on count, and settings are compared "
@@ -166,7 +166,7 @@ def method(found: Comparison) -> list[str]:
     paragraphs.append(
         {
             "repeats": f"Trainings of one setting with other seeds differ with a standard deviation of {spread} in "
-            f"{METRICS[found.metric]} ({found.noise.dof} degrees of freedom); this is part of every interval and test.",
+            f"{found.metric.title} ({found.noise.dof} degrees of freedom); this is part of every interval and test.",
             "layout": "No setting was repeated enough, so how far trainings stray is estimated from what the factors' "
             f"main effects leave unexplained, less an outlier: a standard deviation of {spread} "
             f"({found.noise.dof} degrees of freedom). It holds what factors do only together: rather too much than "

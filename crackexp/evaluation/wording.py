@@ -9,7 +9,6 @@ from crackexp.evaluation.layout import level_text
 from crackexp.evaluation.sets import over_photos
 from crackexp.reporting.formatting import ends_text, listed, number, p_text
 
-METRICS = {"accuracy": "accuracy", "log_loss": "log loss", "brier": "Brier score"}
 FEW_IMAGES = 100
 DOUBTED = 5
 """Runs that are no better than chance, up to which each has a note."""
@@ -53,7 +52,7 @@ def notes(found: Comparison) -> list[str]:
     once = len(found.table) > 1 and found.table["runs"].max() == 1
     if found.groups:
         lines += _photos(found, found.groups, fewest)
-    elif found.metric == "accuracy" and once and found.table["errors"].nlargest(2).sum() < fewest:
+    elif found.metric.proportion and once and found.table["errors"].nlargest(2).sum() < fewest:
         lines.append(
             f"No two settings differ on {fewest} images or more, the fewest on which a difference can be shown: "
             "test on more images, or compare by log_loss."
@@ -82,11 +81,11 @@ def notes(found: Comparison) -> list[str]:
 def _photos(found: Comparison, groups: int, fewest: int) -> list[str]:
     """Says that photos are compared, and how few of them are too few."""
     lines = [over_photos(groups, found.items)]
-    least = fewest if found.metric == "accuracy" else 2
+    least = fewest if found.metric.proportion else 2
     if len(found.table) > 1 and groups < least:
         other = ", or compare by log_loss" if groups > 1 else ""
         lines.append(
-            f"On fewer than {least} photos no difference in {METRICS[found.metric]} can be shown: test on more "
+            f"On fewer than {least} photos no difference in {found.metric.title} can be shown: test on more "
             f"photos{other}."
         )
     return lines
@@ -121,13 +120,14 @@ def _best(found: Comparison) -> str:
     equal = int((abs(table["score"] - first["score"]) < 1e-12).sum())
     where = f"on the {found.items:,} common test images"
     every = "Both" if equal == 2 else f"All {equal}"
-    if equal == len(table) and found.metric == "accuracy":
+    if equal == len(table) and found.metric.counts_errors:
         if first["errors"] == 0:
             return f"None of the {equal} settings errs {where}: {_score(found, first)} each."
         return f"{every} settings err equally often {where}: {_score(found, first)} each."
     if equal == len(table):
         return f"{every} settings score the same {where}: {_score(found, first)} each."
-    does = "errs least" if found.metric == "accuracy" else f"has the lowest {METRICS[found.metric]}"
+    most = "highest" if found.metric.higher_is_better else "lowest"
+    does = "errs least" if found.metric.counts_errors else f"has the {most} {found.metric.title}"
     if equal > 1:
         plural = does.replace("errs", "err").replace("has", "have")
         quick = "" if math.isnan(first["seconds"]) else f"; of these {name} ran quickest"
@@ -172,7 +172,7 @@ def _effect(found: Comparison, effect: Effect) -> str:
         levels = levels.loc[sorted({levels["score"].idxmin(), levels["score"].idxmax()})]
     means = listed([f"{number(row.score)} at {level_text(row.level)}" for row in levels.itertuples()])
     matters = "matters" if found.noise.dof else "matters to these trained models"
-    return f"{effect.name} {matters}: {METRICS[found.metric]} {means} ({p_text(effect.p)})."
+    return f"{effect.name} {matters}: {found.metric.title} {means} ({p_text(effect.p)})."
 
 
 def _training(found: Comparison) -> str:
@@ -190,12 +190,11 @@ def _training(found: Comparison) -> str:
 
 def _score(found: Comparison, row: pd.Series) -> str:
     interval = f"{number(row['score'])} ({ends_text(row['low'], row['high'], missing='no interval')})"
-    if found.metric != "accuracy":
-        return f"{METRICS[found.metric]} {interval}"
-    return f"{errors_text(row['errors'])}, accuracy {interval}"
+    told = f"{found.metric.title} {interval}"
+    return f"{errors_text(row['errors'])}, {told}" if found.metric.counts_errors else told
 
 
 def _brief(found: Comparison, row: pd.Series) -> str:
-    if found.metric == "accuracy":
+    if found.metric.counts_errors:
         return errors_text(row["errors"])
     return number(row["score"])

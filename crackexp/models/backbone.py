@@ -159,7 +159,7 @@ class SmallCNN(Backbone):
     def __init__(
         self,
         widths: Annotated[list[Annotated[int, Field(gt=0, le=8192)]], Field(min_length=1, max_length=5)],
-        finetune_from: None = None,
+        finetune_from: Literal[None] = None,
     ) -> None:
         if not widths or min(widths) < 1:
             raise ConfigError(

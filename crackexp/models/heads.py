@@ -1,6 +1,5 @@
 """The heads of crackexp: they turn the embedding of an image into the probabilities of its classes."""
 
-import logging
 from collections.abc import Iterable, Sequence
 from math import prod
 from typing import Annotated
@@ -23,8 +22,6 @@ EPSILON = 1e-6
 FLOOR = 20.0
 """The log-odds of a location are never below -20, odds of one to a five hundred million."""
 FLOAT = {"dtype": "float32"}
-
-_log = logging.getLogger(__name__)
 
 
 class PooledHead(Head):
@@ -129,19 +126,7 @@ class MultipleInstanceHead(Head):
         return head
 
 
-class CellHead(MultipleInstanceHead):
-    """The old name of `MultipleInstanceHead`, which works until crackexp 0.2 and warns where it is used.
-
-    Args:
-        hidden: The number of units of the first dense layer.
-        dropout: The share of these units that training sets to zero.
-    """
-
-    def __init__(self, hidden: Annotated[int, Field(gt=0, le=65_536)], dropout: Fraction) -> None:
-        _log.warning(
-            "head=cells is called head=mil now, and its class MultipleInstanceHead; the old names go with crackexp 0.2."
-        )
-        super().__init__(hidden, dropout)
+CellHead = MultipleInstanceHead  # the old name, for code that imports it; configs are served by crackexp.config.renamed
 
 
 def build_head(num_features: int, num_classes: int, dropout: float, seed: int) -> keras.Model:

@@ -41,8 +41,12 @@ class Sweep:
     def __init__(self, config: DictConfig) -> None:
         from filelock import FileLock
 
+        from crackexp.metrics.build import build_metrics
+        from crackexp.metrics.metric import comparable
         from crackexp.sweep.watch import Watch
 
+        self.metrics = build_metrics(config.metrics)
+        self.metric = comparable(self.metrics, config.sweep.metric, "sweep.metric")
         self.started = time.perf_counter()
         self.keys = list(grid.swept(config))
         self.rerun = bool(config.sweep.rerun)
@@ -121,9 +125,20 @@ class Sweep:
         from crackexp.sweep.outcome import register, report
 
         seconds = time.perf_counter() - self.started
-        report(self.store, self.parent, self.name, self.keys, self.settings, this_command(), seconds, self.hydra)
+        report(
+            self.store,
+            self.parent,
+            self.name,
+            self.keys,
+            self.metric,
+            self.metrics,
+            self.settings,
+            this_command(),
+            seconds,
+            self.hydra,
+        )
         if self.register:
-            register(self.store, self.parent, self.register, self.settings)
+            register(self.store, self.parent, self.register, self.metric, self.settings)
 
 
 class SweepCallback(Callback):
@@ -135,7 +150,7 @@ class SweepCallback(Callback):
         HydraConfig.instance().set_config(config)
         try:
             check_plugins(config.hydra)
-            check_part(config, TrainConfig, ("paths", "tracking", "sweep", "register"))
+            check_part(config, TrainConfig, ("paths", "metrics", "tracking", "sweep", "register"))
             check_sweep(config)
             _sweep = Sweep(config)
             _sweep.start()

@@ -14,7 +14,7 @@ from crackexp.resume import require_alone
 from crackexp.sweep import grid
 from crackexp.training.config import TrainConfig
 
-SHARED = ("paths", "tracking", "sweep", "register", "resume", "task_name")
+SHARED = ("paths", "metrics", "tracking", "sweep", "register", "resume", "task_name")
 """Keys and groups at the top of the config that belong to the sweep as a whole, and not to its cells."""
 
 

@@ -1,7 +1,7 @@
 """What a sweep says at its end: on the terminal, on the page of its parent run, in one file that opens anywhere."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from omegaconf import DictConfig
 
@@ -10,6 +10,7 @@ from crackexp.errors import DataError
 from crackexp.evaluation.comparison import compare
 from crackexp.evaluation.figures.sweep import sweep_figures
 from crackexp.evaluation.sweep_report import comparison_report, failures_section
+from crackexp.metrics.metric import MeanMetric, Metric, shown
 from crackexp.reporting import Report, artifacts
 from crackexp.reporting.html import page
 from crackexp.reporting.markdown import markdown
@@ -18,8 +19,8 @@ from crackexp.tracking.registry import VERDICT_TAG, Registry
 from crackexp.tracking.sweeps import SweepStore
 from crackexp.tracking.view import sweep_view
 
-MEASURES = ("test/accuracy", "time/total_seconds", "val/loss", "test/f1", "test/roc_auc")
-"""What the runs table of a sweep shows beside the swept values and the score that cells are compared by."""
+MEASURES = ("time/total_seconds", "val/loss")
+"""What the runs table of a sweep shows beside the swept values, the score that cells are compared by, and metrics."""
 
 
 def report(
@@ -27,6 +28,8 @@ def report(
     parent: str,
     name: str,
     keys: Sequence[str],
+    metric: MeanMetric,
+    metrics: Mapping[str, Metric],
     settings: DictConfig,
     command: str,
     seconds: float,
@@ -39,6 +42,8 @@ def report(
         parent: its run id.
         name: of the sweep.
         keys: that it varies.
+        metric: that its cells are compared by.
+        metrics: all metrics by their names.
         settings: the node `sweep` of the config.
         command: that runs the sweep.
         seconds: that it took.
@@ -49,7 +54,7 @@ def report(
     counts = {"sweep/cells": len(cells) + len(failures), "sweep/finished": len(cells), "sweep/failed": len(failures)}
     store.annotate(parent, metrics={**counts, "time/sweep_seconds": seconds}, tags={})
     try:
-        found = compare(cells, settings.metric, settings.level)
+        found = compare(cells, metric, settings.level)
     except DataError as error:
         print_report(Report(name, failures_section(failed)))
         print_plain(str(error))
@@ -64,31 +69,32 @@ def report(
         figures={f"sweep/{path}": drawing for path, drawing in artifacts.drawings(told)},
     )
     best = found.table.iloc[0]
-    answer = {f"sweep/best_{settings.metric}": best["score"], "sweep/tied": float(len(found.tied))}
+    answer = {f"sweep/best_{metric.name}": best["score"], "sweep/tied": float(len(found.tied))}
     store.annotate(parent, metrics=answer, tags={"mlflow.note.content": markdown(told)})
-    common = f"sweep/{settings.metric}"
+    common = f"sweep/{metric.name}"
     verdicts = dict(zip(found.table["setting"], found.table["verdict"], strict=True))
     for cell in found.cells.itertuples():
         tags = {"sweep.verdict": verdicts[cell.setting]}
-        metrics = {common: cell.score} if math.isfinite(cell.score) else {}
-        store.annotate(str(cell.run_id), metrics=metrics, tags=tags)
-    less_is_better = settings.metric != "accuracy"
-    view = sweep_view(name, store.experiment_id, parent, keys, (common, *MEASURES), less_is_better)
+        score = {common: cell.score} if math.isfinite(cell.score) else {}
+        store.annotate(str(cell.run_id), metrics=score, tags=tags)
+    columns = (common, *(f"test/{key}" for key in shown(metrics, "sweep")), *MEASURES)
+    view = sweep_view(name, store.experiment_id, parent, keys, columns, not metric.higher_is_better)
     store.save_view(view)
     again = next_command("compare", parent, "--html", hydra=hydra)
     print_plain("\n".join([*store.where(parent, view), f"Again       {again}"]))
 
 
-def register(store: SweepStore, parent: str, name: str, settings: DictConfig) -> None:
+def register(store: SweepStore, parent: str, name: str, metric: MeanMetric, settings: DictConfig) -> None:
     """Registers the best finished cell of a sweep, and prints whether it becomes champion; see `Registry.enter`.
 
     Args:
         store: of the sweep.
         parent: its run id.
         name: of the registered model.
+        metric: that models are compared by.
         settings: the node `sweep` of the config.
     """
     cells, _ = store.cells(parent)
-    verdict = Registry(store, name).enter([cell.run_id for cell in cells], settings.metric, settings.level)
+    verdict = Registry(store, name).enter([cell.run_id for cell in cells], metric, settings.level)
     store.annotate(parent, metrics={}, tags={VERDICT_TAG: verdict})
     print_plain(f"Registry    {verdict}")

@@ -9,6 +9,7 @@ from mlflow.entities import Run
 from crackexp.decisions import Classes
 from crackexp.errors import DataError
 from crackexp.evaluation.contest import Contender, IncomparableError, best_of, contest
+from crackexp.metrics.metric import MeanMetric
 from crackexp.signals import uninterrupted
 from crackexp.tracking.logger import Logger
 from crackexp.tracking.models import read_facts, read_model
@@ -23,13 +24,13 @@ VERDICT_TAG = "registry.verdict"
 _log = logging.getLogger(__name__)
 
 
-def register_run(logger: Logger, name: str, metric: str, level: float) -> str:
+def register_run(logger: Logger, name: str, metric: MeanMetric, level: float) -> str:
     """Enters the open run of a logger into the registry; see `Registry.enter`. That of a cell is left to its sweep.
 
     Args:
         logger: The logger of the run, which has a store.
         name: The name of the registered model.
-        metric: What the model and the champion are compared by: "accuracy", "log_loss" or "brier".
+        metric: The metric by which the model and the champion are compared.
         level: The confidence of the comparison, in (0, 1).
 
     Returns:
@@ -54,7 +55,7 @@ class Registry:
         self.client = store.client
         self.name = name
 
-    def enter(self, run_ids: Sequence[str], metric: str, level: float) -> str:
+    def enter(self, run_ids: Sequence[str], metric: MeanMetric, level: float) -> str:
         """Registers the model of a run, or the best of several, as champion where it beats the one that is.
 
         Where there is none it becomes champion as well; where no comparison is possible it does not. See `contest`.
@@ -63,7 +64,7 @@ class Registry:
 
         Args:
             run_ids: of runs that were tested.
-            metric: "accuracy", "log_loss" or "brier".
+            metric: that models are compared by.
             level: confidence in (0, 1).
 
         Returns:
@@ -119,7 +120,7 @@ class Registry:
         return champion if champion in versions else versions[0]
 
     def _judge(
-        self, one: Contender, champion: str | None, metric: str, level: float, chosen_from: int
+        self, one: Contender, champion: str | None, metric: MeanMetric, level: float, chosen_from: int
     ) -> tuple[bool, str]:
         """Returns whether `one` is to be champion, and why."""
         if champion is None:

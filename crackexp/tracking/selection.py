@@ -14,8 +14,8 @@ from crackexp.sweep import grid
 from crackexp.sweep.identity import UNRELATED
 from crackexp.tracking.sweeps import Failure, SweepStore
 
-MEASURED = ("data", "network")
-"""First parts of params that a run finds out rather than is told."""
+MEASURED = ("data", "network", "metrics")
+"""First parts of params that a run finds out rather than is told, or that say what is measured of it."""
 
 
 def select(store: SweepStore, ids: Sequence[str]) -> tuple[str, list[Cell], list[Failure]]:

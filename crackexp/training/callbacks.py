@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from crackexp.config.types import Text
-from crackexp.errors import UserError
+from crackexp.errors import ConfigError, UserError
 from crackexp.training.module import CrackModule
 
 
@@ -120,6 +120,9 @@ class EpochSchedule(keras.callbacks.Callback):
     Args:
         schedule: A Keras schedule that maps how much of the phase is over, in [0, 1), to the share of its rate.
 
+    Raises:
+        ConfigError: The schedule is none of Keras'.
+
     Example:
         >>> half = keras.optimizers.schedules.CosineDecay(initial_learning_rate=1.0, decay_steps=1.0)
         >>> callback = EpochSchedule(half)
@@ -127,6 +130,11 @@ class EpochSchedule(keras.callbacks.Callback):
 
     def __init__(self, schedule: keras.optimizers.schedules.LearningRateSchedule) -> None:
         super().__init__()
+        if not isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
+            raise ConfigError(
+                "EpochSchedule takes a schedule of Keras'. Type callbacks=cosine, or give schedule a _target_ such "
+                f"as keras.optimizers.schedules.CosineDecay. Received: schedule={schedule}"
+            )
         self.schedule = schedule
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:

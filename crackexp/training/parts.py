@@ -1,8 +1,7 @@
 """The parts of a run, built before any work begins, and what keeps them from working together."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 from hydra.core.hydra_config import HydraConfig
@@ -10,10 +9,16 @@ from omegaconf import DictConfig
 
 from crackexp.config.checking import instantiate, listed
 from crackexp.config.contracts import require_all_kept
+from crackexp.config.mistakes import source
 from crackexp.config.settings import LISTED
 from crackexp.data.augmentation import Augmentation
+from crackexp.data.sources import Dataset
+from crackexp.data.splits import Split
+from crackexp.data.splits.base import check_split
 from crackexp.errors import ConfigError, UserError
 from crackexp.evaluation.policy import Policy
+from crackexp.metrics.build import build_metrics
+from crackexp.metrics.metric import MeanMetric, Metric, comparable
 from crackexp.models.base import Backbone, Head
 from crackexp.tracking.logger import Logger
 from crackexp.training.trainer import Trainer
@@ -25,13 +30,15 @@ GROUPS = ("dataset", "split", "augmentation", "backbone", "head", "loss", "train
 class Parts:
     """The parts that a config names, each built and each able to work with the others."""
 
-    dataset: Any
-    split: Any
+    dataset: Dataset
+    split: Split
     augmentation: Augmentation
     backbone: Backbone
     head: Head
     loss: keras.Loss
     trainer: Trainer
+    metrics: Mapping[str, Metric]
+    compared_by: MeanMetric
     policy: Policy
     tracking: Logger
 
@@ -52,6 +59,11 @@ def build_parts(cfg: DictConfig) -> Parts:
             built[group] = instantiate(cfg[group])
         except UserError as error:
             problems.append(str(error))
+    try:
+        built["metrics"] = build_metrics(cfg.metrics)
+        built["compared_by"] = comparable(built["metrics"], cfg.sweep.metric, "sweep.metric")
+    except UserError as error:
+        problems.append(str(error))
     for path in LISTED:
         try:
             listed(cfg, path)
@@ -66,6 +78,16 @@ def build_parts(cfg: DictConfig) -> Parts:
 
 
 def _misfits(parts: Parts, cfg: DictConfig) -> Iterator[str]:
+    try:
+        check_split(parts.dataset, parts.split)
+    except UserError as error:
+        yield str(error)
+    subset, _, metric = cfg.optimized_metric.partition("/")
+    if subset == "test" and metric not in parts.metrics:
+        yield (
+            f"There is no metric {metric}. Type optimized_metric=test/NAME with one of {', '.join(parts.metrics)}. "
+            f"Received: {source('optimized_metric', cfg.optimized_metric)}"
+        )
     if parts.trainer.needs_pretrained and not parts.backbone.pretrained:
         yield (
             "The backbone has no pretrained weights, so its frozen features mean nothing. Type trainer=scratch. "

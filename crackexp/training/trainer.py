@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import keras
 import numpy as np
@@ -15,6 +15,7 @@ from crackexp.config.types import BatchSize, Precision, Seed, Text
 from crackexp.data.augmentation import View
 from crackexp.data.datamodule import DataModule
 from crackexp.data.index import ImageIndex
+from crackexp.errors import ConfigError
 from crackexp.inference.compilation import keep_programs, set_precision
 from crackexp.inference.engine import Inference, computing
 from crackexp.inference.explainer import Explainer
@@ -25,7 +26,6 @@ from crackexp.training.devices import Devices
 from crackexp.training.fit_loop import FitLoop, Log
 from crackexp.training.history import TrainingHistory
 from crackexp.training.module import CrackModule
-from crackexp.utils.renamed import renamed
 
 
 class Trainer(ABC):
@@ -77,6 +77,7 @@ class Trainer(ABC):
         ...             epochs=epochs.stop,
         ...             steps_per_epoch=data.steps_per_epoch,
         ...             callbacks=loop.callbacks(self.with_validation(callbacks)),
+        ...             shuffle=False,
         ...         )
         ...         return loop.history
         >>> PixelTrainer(epochs=2, batch_size=8, seed=0, cache="cache").precision
@@ -125,8 +126,14 @@ class Trainer(ABC):
             The module, whose layers are trainable as this trainer trains them.
 
         Raises:
-            ConfigError: There are fewer devices, or the parts of the module do not fit together.
+            ConfigError: There are fewer devices, or the images come in batches of another size, or the parts of the
+                module do not fit together.
         """
+        if self.batch_size != datamodule.batch_size:
+            raise ConfigError(
+                "Images come in batches of batch_size, and the trainer takes those. Type batch_size alone, not "
+                f"trainer.batch_size. Received: trainer.batch_size={self.batch_size} batch_size={datamodule.batch_size}"
+            )
         self.devices = Devices(self.device_count, self.batch_size)
         self.devices.distribute()
         self.budget = budget
@@ -210,12 +217,3 @@ class Trainer(ABC):
 
     def _score(self, index: ImageIndex, title: str) -> dict[str, float]:
         return self.module.score(index.labels, self.predict(index, title))
-
-
-def __getattr__(name: str) -> Any:
-    """Finds `FrozenTrainer`, which stood in this module, for configs and classes of the last version."""
-    if name == "FrozenTrainer":
-        from crackexp.training.frozen import FrozenTrainer
-
-        return renamed(f"{__name__}.{name}", FrozenTrainer)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,9 +6,9 @@ Type: python experiments/coverage/redo.py
 import numpy as np
 from scipy.stats import norm
 
-from crackexp.evaluation.metrics import Resampled
-from crackexp.evaluation.scorer import Scorer
-from crackexp.evaluation.statistics import percentile_interval
+from crackexp.metrics import STANDARD, Bootstrap, Predictions
+from crackexp.metrics.evaluation import Resampled
+from crackexp.metrics.intervals import percentile_interval
 
 AREAS, LEVEL, DRAWS, RESAMPLES = (0.95, 0.99, 0.9999), 0.95, 400, 400
 SIZES = ((13, 0.5), (40, 0.5), (400, 0.5), (400, 0.05))
@@ -47,13 +47,14 @@ def study(area: float, mislabelled: float, images: int, share: float) -> None:
     """Prints how often percentiles of the bootstrap held the truth, how often the intervals, and their mean width."""
     rng = np.random.default_rng(0)
     labels, said = draw(area, mislabelled, composed(WHOLE, share, rng), rng)
-    truth = {name: float(found[0]) for name, found in Scorer(labels, said, 1)(np.ones((1, WHOLE))).items()}
+    whole = Predictions(labels, said, 1)
+    truth = {name: STANDARD[name].compute(whole) for name in NAMES}
     held = {kind: dict.fromkeys(NAMES, 0) for kind in ("before", "now", "perfect")}
     width, perfect = dict.fromkeys(NAMES, 0.0), 0
     for trial in range(DRAWS):
         labels, said = draw(area, mislabelled, composed(images, share, rng), rng)
-        judged = Resampled(labels, said, 1, trial, RESAMPLES)
-        found = judged.intervals(LEVEL)
+        judged = Resampled(Predictions(labels, said, 1), Bootstrap(trial, LEVEL, RESAMPLES))
+        found = judged.intervals()
         perfect += found["roc_auc"].value == 1
         for name in NAMES:
             before = percentile_interval(judged.value[name], judged.samples[name], LEVEL)

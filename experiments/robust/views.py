@@ -11,8 +11,8 @@ import numpy as np
 
 from crackexp.data.pipeline import image_batches
 from crackexp.data.sources.sdnet2018 import SURFACES, Sdnet2018
-from crackexp.evaluation.metrics import evaluate_predictions
 from crackexp.inference.engine import Inference, computing
+from crackexp.metrics import Bootstrap, Predictions, evaluate_predictions
 from crackexp.tracking.models import load
 
 TOGETHER = {
@@ -53,7 +53,9 @@ def main() -> None:
     print("| judged together | ROC AUC | recall at 5 % false alarms |\n|---|---|---|")
     for title, views in TOGETHER.items():
         mean = np.mean([judged(*view) for view in views], axis=0)
-        scores = evaluate_predictions(index.labels, mean, *model.classes.indices, seed=0, groups=index.groups)
+        scores = evaluate_predictions(
+            Predictions(index.labels, mean, *model.classes.indices, index.groups), Bootstrap(seed=0)
+        )
         found = [scores["roc_auc"], scores["recall_at_fpr_5"]]
         cells = [f"{score.value:.3f} ({score.low:.3f} to {score.high:.3f})" for score in found]
         print(f"| {title} | {' | '.join(cells)} |", flush=True)

@@ -31,8 +31,8 @@ from crackexp.data.images.decode import load_image
 from crackexp.data.images.pixels import resize
 from crackexp.data.index import ImageIndex
 from crackexp.embeddings.embedder import Embedder
-from crackexp.evaluation.metrics import evaluate_predictions
 from crackexp.inference.engine import computing
+from crackexp.metrics import Bootstrap, Predictions, evaluate_predictions
 from crackexp.models.classifier import unfreeze
 from crackexp.training.build import build_module
 from crackexp.training.checkpoint import Checkpointer
@@ -84,7 +84,7 @@ def embedding(trainer: Any, data: DataModule, images: np.ndarray) -> None:
     """Measures the backbone alone, and with what feeds it."""
     best = limits.arithmetic() / limits.operations(trainer.module.classifier)
     part = data.train.subset(np.arange(min(IMAGES, len(data.train))))
-    embedder: Embedder = trainer.embedder
+    embedder: Embedder = trainer.head.embedder
 
     def in_memory(index: ImageIndex, batch_size: int) -> Iterator[np.ndarray]:
         batches = [images[start : start + batch_size] for start in range(0, len(images) - batch_size + 1, batch_size)]
@@ -106,14 +106,14 @@ def embedding(trainer: Any, data: DataModule, images: np.ndarray) -> None:
 
 def head(trainer: Any, data: DataModule, cfg: Any) -> None:
     """Measures the head on stored embeddings, and the statistics of the test set."""
-    states = Checkpointer(cfg.paths.cache, None, data.index.fingerprint, "parts")
+    checkpointer = Checkpointer(cfg.paths.cache, None, data.index.fingerprint, "parts")
     for epoch in range(cfg.epochs):
-        trainer.embeddings(data.train, "train", epoch)
+        trainer.head.training_embeddings(epoch, cfg.epochs)
     trainer.predict(data.val, "val")
     with redirect_stdout(StringIO()):
-        trainer.fit([], lambda metrics, step: None, states)
+        trainer.fit([], lambda metrics, step: None, checkpointer)
         started = time.perf_counter()
-        trainer.fit([], lambda metrics, step: None, states)
+        trainer.fit([], lambda metrics, step: None, checkpointer)
         taken = time.perf_counter() - started
     row("head: fit, with validation", trainer.epochs * data.steps_per_epoch * data.batch_size / taken)
     test = data.test
@@ -122,9 +122,8 @@ def head(trainer: Any, data: DataModule, cfg: Any) -> None:
     judge = cfg.evaluation
 
     def evaluate() -> Any:
-        return evaluate_predictions(
-            test.labels, probabilities, test.classes.indices[0], cfg.seed, judge.level, judge.resamples
-        )
+        predictions = Predictions(test.labels, probabilities, test.classes.indices[0])
+        return evaluate_predictions(predictions, Bootstrap(cfg.seed, judge.level, judge.resamples))
 
     row("metrics with intervals", rate(len(test), evaluate))
 
@@ -171,9 +170,8 @@ def main() -> None:
         data.prepare()
         data.setup()
         trainer = instantiate(cfg.trainer)
-        trainer.setup(TimeBudget())
-        trainer.prepare(build_module(cfg, data.index.classes), data)
-        images = host(data, trainer.embedder.batch_size)
+        trainer.setup(lambda: build_module(cfg, data.index.classes), data, TimeBudget())
+        images = host(data, trainer.head.embedder.batch_size)
         embedding(trainer, data, images)
         head(trainer, data, cfg)
         finetuning(cfg, data, images)

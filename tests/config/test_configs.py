@@ -93,6 +93,7 @@ DEFAULTS = {
     "callbacks=default",
     "callbacks=none",
     "evaluation=default",
+    "metrics=default",
     "policy=default",
     "tracking=local",
     "tracking=none",

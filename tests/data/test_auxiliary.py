@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from crackexp.data.augmentation import Augmentation
-from crackexp.data.auxiliary import Mixed
+from crackexp.data.auxiliary import AuxiliaryDataset
 from crackexp.data.datamodule import DataModule
 from crackexp.data.sources import ImageFolder
 from crackexp.data.splits.ratio_split import RatioSplit
@@ -33,7 +33,7 @@ def make_data(tmp_path: Path, draw_tree: Callable[..., Path], folder: Callable[.
     """Makes a datamodule of 10 sound and 10 cracked images, 6 of each to train, with others mixed in."""
     root = draw_tree(tmp_path / "main", {"Negative": 10, "Positive": 10})
 
-    def make(*mix: Mixed, batch_size: int = 4) -> DataModule:
+    def make(*mix: AuxiliaryDataset, batch_size: int = 4) -> DataModule:
         split = RatioSplit(ratio=[0.6, 0.2, 0.2], seed=1337, cache=str(tmp_path / "cache"))
         data = DataModule(folder(root, "main"), split, Augmentation({}, None), 32, batch_size, 0, mix)
         data.prepare()
@@ -52,7 +52,7 @@ def site(tmp_path: Path, draw_tree: Callable[..., Path]) -> Path:
 def test_mixed_images_are_added_to_train_alone(
     make_data: MakeData, folder: Callable[..., ImageFolder], site: Path
 ) -> None:
-    plain, mixed = make_data(), make_data(Mixed(folder(site, "site"), 0.5))
+    plain, mixed = make_data(), make_data(AuxiliaryDataset(folder(site, "site"), 0.5))
     assert len(plain.train) == 12
     assert len(mixed.train) == 21
     assert mixed.steps_per_epoch == 5
@@ -71,7 +71,7 @@ def test_mixed_images_are_added_to_train_alone(
 def test_each_image_weighs_what_its_dataset_does(
     make_data: MakeData, folder: Callable[..., ImageFolder], site: Path
 ) -> None:
-    data = make_data(Mixed(folder(site, "site"), 0.25))
+    data = make_data(AuxiliaryDataset(folder(site, "site"), 0.25))
     np.testing.assert_array_equal(data.weights, [1] * 12 + [0.25] * 9)
     assert data.weights.dtype == np.float32
     batches = list(data.train_batches(1, 0, data.weights))
@@ -82,11 +82,11 @@ def test_each_image_weighs_what_its_dataset_does(
 def test_balanced_classes_count_the_same_with_all_weights(
     make_data: MakeData, folder: Callable[..., ImageFolder], site: Path
 ) -> None:
-    data = make_data(Mixed(folder(site, "site"), 2.0))
+    data = make_data(AuxiliaryDataset(folder(site, "site"), 2.0))
     weights = data.weights * data.class_weights()[data.train.labels]
     sums = np.bincount(data.train.labels, weights)
     np.testing.assert_allclose(sums, data.weights.sum() / 2, rtol=1e-6)
-    almost_none = make_data(Mixed(folder(site, "site"), 1e-7))
+    almost_none = make_data(AuxiliaryDataset(folder(site, "site"), 1e-7))
     np.testing.assert_allclose(almost_none.class_weights(), make_data().class_weights(), rtol=1e-6)
 
 
@@ -97,7 +97,7 @@ def test_images_of_val_and_test_are_left_out_and_counted(
     for number, (part, row) in enumerate([(held.val, 0), (held.val, 3), (held.test, 1), (held.train, 0)]):
         shutil.copy(part.path(row), site / "crack" / f"copy{number}.jpg")
     with caplog.at_level(logging.WARNING):
-        data = make_data(Mixed(folder(site, "site"), 1))
+        data = make_data(AuxiliaryDataset(folder(site, "site"), 1))
     assert "left out 3 of 13 images of site: they are in val or test" in caplog.text
     assert len(data.train) == 12 + 10
     assert not np.isin(data.train.digests, [*data.val.digests, *data.test.digests]).any()
@@ -112,7 +112,7 @@ def test_a_dataset_of_which_nothing_is_left_is_refused(
         copied.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(held.path(row), copied)
     with pytest.raises(DataError, match=r"All images .* in val or test.*Received: copy of 4 images in mix"):
-        make_data(Mixed(folder(tmp_path / "copy", "copy"), 1))
+        make_data(AuxiliaryDataset(folder(tmp_path / "copy", "copy"), 1))
 
 
 def test_classes_that_do_not_match_are_refused(
@@ -120,23 +120,23 @@ def test_classes_that_do_not_match_are_refused(
 ) -> None:
     root = draw_tree(tmp_path / "three", {"crack": 1, "spall": 1, "sound": 1})
     with pytest.raises(DataError, match=r"three in mix: .*Received: crack, sound, spall"):
-        make_data(Mixed(folder(root, "three", "crack"), 1))
+        make_data(AuxiliaryDataset(folder(root, "three", "crack"), 1))
 
 
 def test_the_fingerprint_covers_the_content_of_all(
     make_data: MakeData, folder: Callable[..., ImageFolder], site: Path, tmp_path: Path
 ) -> None:
-    plain, mixed = make_data(), make_data(Mixed(folder(site, "site"), 1))
+    plain, mixed = make_data(), make_data(AuxiliaryDataset(folder(site, "site"), 1))
     assert plain.fingerprint == plain.index.fingerprint != mixed.fingerprint
     moved = shutil.copytree(site, tmp_path / "moved")
-    assert make_data(Mixed(folder(moved, "site"), 1)).fingerprint == mixed.fingerprint
+    assert make_data(AuxiliaryDataset(folder(moved, "site"), 1)).fingerprint == mixed.fingerprint
     (moved / "crack" / "00000.jpg").unlink()
-    assert make_data(Mixed(folder(moved, "site"), 1)).fingerprint != mixed.fingerprint
+    assert make_data(AuxiliaryDataset(folder(moved, "site"), 1)).fingerprint != mixed.fingerprint
 
 
 def test_a_batch_may_be_as_large_as_the_whole_train(
     make_data: MakeData, folder: Callable[..., ImageFolder], site: Path
 ) -> None:
-    assert make_data(Mixed(folder(site, "site"), 1), batch_size=21).steps_per_epoch == 1
+    assert make_data(AuxiliaryDataset(folder(site, "site"), 1), batch_size=21).steps_per_epoch == 1
     with pytest.raises(DataError, match="21 training images"):
-        make_data(Mixed(folder(site, "site"), 1), batch_size=22)
+        make_data(AuxiliaryDataset(folder(site, "site"), 1), batch_size=22)

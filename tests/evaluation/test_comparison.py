@@ -19,9 +19,11 @@ from crackexp.evaluation.items import read_predictions
 from crackexp.evaluation.layout import read_layout
 from crackexp.evaluation.noise import noise_draws, training_noise
 from crackexp.evaluation.report import predictions_table
-from crackexp.evaluation.statistics import wilson
 from crackexp.evaluation.verdicts import judge
 from crackexp.evaluation.wording import answer, notes
+from crackexp.metrics import STANDARD
+from crackexp.metrics.intervals import wilson
+from crackexp.metrics.metric import comparable
 from tests.evaluation.cells import cell, drawn_cells, errors, grid
 
 
@@ -59,7 +61,7 @@ def test_scores_have_wilsons_interval_where_nothing_is_known_of_training():
 def test_losses_are_those_of_scikit_learn_on_the_common_images(metric):
     tables = drawn_cells(grid(dropout=[0.1, 0.3]), 0.1, n=120)
     tables[1] = replace(tables[1], predictions=tables[1].predictions.iloc[:90])
-    found = compare(tables, metric)
+    found = compare(tables, STANDARD[metric])
     by_name = found.table.set_index("setting")
     for one, count in ((tables[0], 120), (tables[1], 90)):
         for rows, column in ((90, "score"), (count, "own_score")):
@@ -82,7 +84,7 @@ def test_losses_of_three_classes_are_those_of_scikit_learn():
         table = predictions_table(files, files, labels, probabilities, Classes(("a", "b", "c"), ("a",)))
         cells.append(replace(cell(errors(4, 0), {"dropout": number}), predictions=table))
         cells[-1].metrics["expected"] = log_loss(labels, probabilities)
-    found = compare(cells, "log_loss").table.set_index("setting")
+    found = compare(cells, STANDARD["log_loss"]).table.set_index("setting")
     for one in cells:
         assert found.loc[one.name, "score"] == pytest.approx(one.metrics["expected"])
 
@@ -358,8 +360,8 @@ def test_runs_that_contradict_each_other_are_refused():
 
 
 def test_wrong_arguments_are_refused():
-    with pytest.raises(ConfigError, match="Received: metric=f1"):
-        compare([cell(errors(9, 1))], "f1")
+    with pytest.raises(ConfigError, match=r"accuracy, log_loss, brier.*Received: sweep\.metric=f1"):
+        comparable(STANDARD, "f1", "sweep.metric")
     with pytest.raises(DataError, match="Received: 0 runs"):
         compare([])
     with pytest.raises(DataError, match="no column digest"):

@@ -8,13 +8,14 @@ import pytest
 from scipy.stats import ttest_rel
 
 from crackexp.evaluation.comparison import Cell, compare
-from crackexp.evaluation.items import item_losses
-from crackexp.evaluation.metrics import evaluate_predictions
-from crackexp.evaluation.statistics import wilson
+from crackexp.evaluation.items import run_losses
 from crackexp.evaluation.sweep_report import comparison_report, method
 from crackexp.evaluation.wording import answer, notes
+from crackexp.metrics import STANDARD
+from crackexp.metrics.intervals import wilson
 from crackexp.reporting.markdown import markdown
 from tests.evaluation.cells import cell, errors
+from tests.metrics.scoring import scores_of
 
 
 def told(found):
@@ -48,8 +49,8 @@ def test_over_photos_two_settings_are_judged_as_by_the_paired_t_test():
     rng = np.random.default_rng(5)
     sizes = [50] * 12
     cells = [photographed(rng.random(600) < chance, {"dropout": chance}, sizes) for chance in (0.1, 0.13)]
-    found = compare(cells, "log_loss", resamples=40_000)
-    per_photo = [item_losses(one.predictions, "log_loss").reshape(12, 50).mean(axis=1) for one in cells]
+    found = compare(cells, STANDARD["log_loss"], resamples=40_000)
+    per_photo = [run_losses("one", one.predictions, STANDARD["log_loss"]).reshape(12, 50).mean(axis=1) for one in cells]
     expected = ttest_rel(*per_photo)
     interval = expected.confidence_interval(0.95)
     row = found.table.set_index("setting").loc[cells[1].name]
@@ -68,11 +69,11 @@ def test_a_score_over_photos_has_the_interval_of_its_own_run(metric):
     sizes = rng.integers(30, 120, 9)
     chances = np.repeat(rng.uniform(0.02, 0.3, 9), sizes)
     one = photographed(rng.random(len(chances)) < chances, {"dropout": 0.1}, sizes)
-    found = compare([one], metric, resamples=20_000).table.loc[0, ["score", "low", "high"]]
+    found = compare([one], STANDARD[metric], resamples=20_000).table.loc[0, ["score", "low", "high"]]
     crack = one.predictions["probability"].to_numpy()
     labels = (one.predictions["label"] == "Positive").to_numpy().astype(int)
     groups = one.predictions["group"].to_numpy()
-    own = evaluate_predictions(labels, np.stack([1 - crack, crack], 1), 1, 0, resamples=4000, groups=groups)[metric]
+    own = scores_of(labels, np.stack([1 - crack, crack], 1), 1, resamples=4000, groups=groups)[metric]
     assert found.tolist() == pytest.approx([own.value, own.low, own.high], abs=0.03 * (own.high - own.low))
 
 

@@ -11,6 +11,7 @@ from crackexp.evaluation.policy import Policy
 from crackexp.evaluation.site import fit_to_site
 from crackexp.evaluation.sweep_report import comparison_report
 from crackexp.evaluation.wording import answer, notes
+from crackexp.metrics import Predictions
 from crackexp.reporting.markdown import markdown
 from tests.evaluation.cells import cell, errors
 
@@ -116,9 +117,9 @@ def test_a_model_that_says_nothing_of_a_site_is_told():
     crack = rng.uniform(0.01, 0.99, 80)
     said = np.stack([1 - crack, crack], axis=1)
     policy = Policy(True, None, None, 0.95)
-    upside_down = fit_to_site(policy, (crack < 0.5).astype(int), said, CLASSES, Thresholds(), None, seed=0)
+    upside_down = fit_to_site(policy, Predictions((crack < 0.5).astype(int), said, 1), CLASSES, Thresholds(), seed=0)
     assert any("ranked above" in doubt for doubt in upside_down.doubts)
-    good = fit_to_site(policy, (crack > 0.5).astype(int), said, CLASSES, Thresholds(), None, seed=0)
+    good = fit_to_site(policy, Predictions((crack > 0.5).astype(int), said, 1), CLASSES, Thresholds(), seed=0)
     assert good.doubts == []
 
 

@@ -21,7 +21,8 @@ from crackexp.evaluation.policy import (
     threshold_for_false_alarms,
     threshold_for_recall,
 )
-from crackexp.evaluation.statistics import wilson
+from crackexp.metrics import Bootstrap
+from crackexp.metrics.intervals import wilson
 
 CLASSES = Classes(("sound", "crack"), ("crack",))
 
@@ -145,19 +146,21 @@ def test_too_few_images_for_a_promise_are_refused_with_the_number_it_takes() -> 
 def test_decisions_are_judged_by_counts_with_intervals_of_wilson() -> None:
     cracked = np.repeat([True, False], [20, 30])
     crack = np.concatenate([np.repeat([0.9, 0.4, 0.1], [17, 2, 1]), np.repeat([0.8, 0.4, 0.1], [3, 6, 21])])
-    found = judge_decisions(cracked, Thresholds(0.7, 0.3).decide(crack), 0, 0.95, 100, None)
+    found = judge_decisions(cracked, Thresholds(0.7, 0.3).decide(crack), Bootstrap(0, 0.95, 100), None)
     assert found == {
         "decided_recall": wilson(19, 20, 0.95),
         "decided_false_alarms": wilson(3, 30, 0.95),
         "decided_unsure": wilson(8, 50, 0.95),
     }
     assert "cracks found 95.0 %" in decisions_text(found, CRACK)
-    grouped = judge_decisions(cracked, Thresholds(0.7, 0.3).decide(crack), 0, 0.95, 400, np.arange(50) % 5)
-    whole = judge_decisions(cracked, Thresholds(0.7, 0.3).decide(crack), 0, 0.95, 400, np.repeat(np.arange(5), 10))
+    grouped = judge_decisions(cracked, Thresholds(0.7, 0.3).decide(crack), Bootstrap(0, 0.95, 400), np.arange(50) % 5)
+    whole = judge_decisions(
+        cracked, Thresholds(0.7, 0.3).decide(crack), Bootstrap(0, 0.95, 400), np.repeat(np.arange(5), 10)
+    )
     for name, score in grouped.items():
         assert score.low <= found[name].low <= found[name].high <= score.high, name
     assert whole["decided_unsure"].high - whole["decided_unsure"].low > 0.2, "photos that differ leave doubt"
-    assert set(judge_decisions(cracked[:20], Thresholds().decide(crack[:20]), 0, 0.95, 10, None)) == {
+    assert set(judge_decisions(cracked[:20], Thresholds().decide(crack[:20]), Bootstrap(0, 0.95, 10), None)) == {
         "decided_recall",
         "decided_unsure",
     }

@@ -16,7 +16,7 @@ from crackexp.evaluation.report import (
     most_wrong,
     predictions_table,
 )
-from crackexp.evaluation.statistics import Interval
+from crackexp.metrics.intervals import Interval
 
 LABELS = np.array([0, 1, 1, 0, 1])
 PROBABILITIES = np.array([[0.9, 0.1], [0.6, 0.4], [0.05, 0.95], [0.2, 0.8], [0.3, 0.7]])

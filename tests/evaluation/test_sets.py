@@ -7,14 +7,15 @@ from sklearn import metrics as sk
 
 from crackexp.decisions import Classes
 from crackexp.evaluation import figures
-from crackexp.evaluation.metrics import evaluate_predictions
 from crackexp.evaluation.robustness import judge_corrupted
 from crackexp.evaluation.sets import judge_groups, judge_part, notes, parts_markdown, parts_table
-from crackexp.evaluation.statistics import Interval
+from crackexp.metrics import STANDARD, Bootstrap, Predictions
+from crackexp.metrics.intervals import Interval
+from tests.metrics.scoring import scores_of
 from tests.reporting.drawing import drawn, texts
 
 CLASSES = Classes(("sound", "crack"), ("crack",))
-
+BOOTSTRAP = Bootstrap(0, resamples=20)
 PHOTOS = np.array([f"{surface}/{number}" for surface in ("decks", "walls") for number in range(6)])
 
 
@@ -28,8 +29,8 @@ def simulate(seed=0, noise=1.0):
 
 
 def parts_of(labels, probabilities, groups):
-    given = (labels, probabilities, CLASSES, 0, 0.95, 50)
-    return [judge_part("set", "sdnet", *given, groups), *judge_groups(*given, groups)]
+    given = (Predictions(labels, probabilities, 1, groups), CLASSES, Bootstrap(0, resamples=50))
+    return [judge_part("set", "sdnet", *given), *judge_groups(*given)]
 
 
 def test_each_surface_and_photo_is_judged_by_itself():
@@ -43,15 +44,15 @@ def test_each_surface_and_photo_is_judged_by_itself():
         assert np.isnan(part.scores["accuracy"].low) == (part.kind == "photo")
         assert part.photos == (1 if part.kind == "photo" else 6)
     rows = np.char.startswith(groups, "walls")
-    assert parts[1].scores == evaluate_predictions(
-        labels[rows], probabilities[rows], 1, 0, resamples=50, groups=groups[rows]
-    )
+    assert parts[1].scores == scores_of(labels[rows], probabilities[rows], 1, resamples=50, groups=groups[rows])
 
 
 def test_photos_without_a_surface_are_judged_too():
     labels, probabilities, groups = simulate()
     names = np.char.replace(groups, "/", "-")
-    assert {part.kind for part in judge_groups(labels, probabilities, CLASSES, 0, 0.95, 50, names)} == {"photo"}
+    assert {part.kind for part in judge_groups(Predictions(labels, probabilities, 1, names), CLASSES, BOOTSTRAP)} == {
+        "photo"
+    }
 
 
 def test_a_photo_without_cracks_has_what_it_defines():
@@ -68,7 +69,7 @@ def test_the_tables_hold_the_scores():
     table = parts_table(parts)
     assert table["kind"].tolist() == ["set", "surface", "surface", *["photo"] * 12]
     assert table["accuracy_low"].notna().tolist() == [True] * 3 + [False] * 12
-    unknown = judge_part("set", "folder", *simulate()[:2], CLASSES, 0, 0.95, 50, None)
+    unknown = judge_part("set", "folder", Predictions(*simulate()[:2], 1), CLASSES, BOOTSTRAP)
     assert pd.isna(parts_table([unknown])["photos"][0])
     lines = parts_markdown([parts[0], unknown], 0.95).splitlines()
     assert len(lines) == 4
@@ -83,9 +84,8 @@ def test_the_tables_hold_the_scores():
 def test_the_note_says_what_intervals_speak_of(photos, words):
     labels, probabilities, groups = simulate()
     rows = np.isin(groups, PHOTOS[:photos])
-    part = judge_part(
-        "set", "x", labels[rows], probabilities[rows], CLASSES, 0, 0.95, 20, groups[rows] if photos else None
-    )
+    predictions = Predictions(labels[rows], probabilities[rows], 1, groups[rows] if photos else None)
+    part = judge_part("set", "x", predictions, CLASSES, BOOTSTRAP)
     note = "".join(notes(part))
     assert words in note
     assert bool(note) == (photos is not None)
@@ -95,23 +95,24 @@ def test_the_note_says_what_intervals_speak_of(photos, words):
 @pytest.mark.parametrize(("label", "measured"), [(1, "how many are found"), (0, "how many are called damaged")])
 def test_the_note_says_what_images_of_one_class_leave_out(label, measured):
     _, probabilities, groups = simulate()
-    whole = judge_part("set", "x", np.full(240, label), probabilities, CLASSES, 0, 0.95, 20, groups)
+    predictions = Predictions(np.full(240, label), probabilities, 1, groups)
+    whole = judge_part("set", "x", predictions, CLASSES, BOOTSTRAP)
     over, note = notes(whole)
     assert "12 photos" in over
     assert measured in note
     assert {"precision", "f1", "roc_auc"}.isdisjoint(whole.scores)
-    parts = judge_groups(np.full(240, label), probabilities, CLASSES, 0, 0.95, 20, groups)
-    drawn(figures.part_scores([whole, *parts[:2]], "Parts", 0.95, parts[2:]))
+    parts = judge_groups(predictions, CLASSES, BOOTSTRAP)
+    drawn(figures.part_scores([whole, *parts[:2]], "Parts", 0.95, STANDARD, parts[2:]))
 
 
 def test_corruptions_are_judged_on_the_same_images():
     labels, clean, _ = simulate()
     said = {"blur": [simulate(s, noise=s)[1] for s in (1, 2, 3)], "jpeg": [simulate(s)[1] for s in (4, 5, 6)]}
-    scores = evaluate_predictions(labels, clean, 1, 0, resamples=50)
+    scores = scores_of(labels, clean, 1, resamples=50)
 
-    found = judge_corrupted(labels, scores, said, 1, 0, 0.95, 50)
+    found = judge_corrupted(Predictions(labels, clean, 1), scores, said, Bootstrap(0, resamples=50))
 
-    assert found.corrupted["blur"][2] == evaluate_predictions(labels, said["blur"][2], 1, 0, resamples=50)
+    assert found.corrupted["blur"][2] == scores_of(labels, said["blur"][2], 1, resamples=50)
     accuracies = [np.mean(given.argmax(axis=1) == labels) for row in said.values() for given in row]
     assert found.mean["accuracy"].value == pytest.approx(np.mean(accuracies))
     assert found.mean["accuracy"].low < found.mean["accuracy"].value < found.mean["accuracy"].high
@@ -132,7 +133,7 @@ def test_corruptions_are_judged_on_the_same_images():
 def test_part_scores_draws_values_intervals_and_photos(several):
     whole, *groups = parts_of(*simulate())
     parts = [whole, *groups[:2]] if several else [whole]
-    figure = figures.part_scores(parts, "sdnet by surface and photo", 0.95, groups[2:])
+    figure = figures.part_scores(parts, "sdnet by surface and photo", 0.95, STANDARD, groups[2:])
     drawn(figure)
     assert len(figure.axes) == 4
     recall = figure.axes[1]
@@ -142,8 +143,8 @@ def test_part_scores_draws_values_intervals_and_photos(several):
 
 
 def test_part_scores_says_what_is_undefined():
-    part = judge_part("set", "sound", np.zeros(5, int), np.tile([0.9, 0.1], (5, 1)), CLASSES, 0, 0.95, 20, None)
-    figure = figures.part_scores([part], "x", 0.95)
+    part = judge_part("set", "sound", Predictions(np.zeros(5, int), np.tile([0.9, 0.1], (5, 1)), 1), CLASSES, BOOTSTRAP)
+    figure = figures.part_scores([part], "x", 0.95, STANDARD)
     drawn(figure)
     assert texts(figure.axes[2]) == ["undefined"]
 

@@ -9,6 +9,7 @@ from crackexp.decisions import Classes, Thresholds
 from crackexp.errors import ConfigError, DataError
 from crackexp.evaluation.policy import Policy
 from crackexp.evaluation.site import fit_to_site
+from crackexp.metrics import Predictions
 
 CLASSES = Classes(("sound", "crack"), ("crack",))
 
@@ -28,7 +29,7 @@ def site(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 def test_fifty_images_mend_a_network_that_is_off_everywhere() -> None:
     labels, said = site(50)
-    found = fit_to_site(policy(), labels, said, CLASSES, Thresholds(), None, seed=0)
+    found = fit_to_site(policy(), Predictions(labels, said, 1), CLASSES, Thresholds(), seed=0)
     others, said_of_others = site(20_000, seed=1)
     before = f1_score(others, said_of_others[:, 1] >= 0.5)
     after = f1_score(others, found.fitted.calibrated(said_of_others)[:, 1] >= found.fitted.thresholds.crack)
@@ -46,31 +47,33 @@ def test_no_image_is_judged_by_a_fit_to_itself_or_to_its_photo() -> None:
     labels = rng.permutation(np.arange(10) % 2)[photos]
     crack = rng.uniform(0.4, 0.6, 100)
     found = fit_to_site(
-        policy(), labels, np.stack([1 - crack, crack], 1), CLASSES, Thresholds(), photos.astype(str), seed=0
+        policy(), Predictions(labels, np.stack([1 - crack, crack], 1), 1, photos.astype(str)), CLASSES, Thresholds(), 0
     )
     assert found.by_photo
     assert found.scores["log_loss"][1] > 0.6
     alone = fit_to_site(
-        policy(), labels, np.stack([1 - crack, crack], 1), CLASSES, Thresholds(), labels.astype(str), seed=0
+        policy(), Predictions(labels, np.stack([1 - crack, crack], 1), 1, labels.astype(str)), CLASSES, Thresholds(), 0
     )
     assert not alone.by_photo, "photos of one class each leave nothing to fit to"
 
 
 def test_a_promise_decides_instead_of_f1() -> None:
     labels, said = site(400)
-    found = fit_to_site(policy(recall=0.9, temperature=False), labels, said, CLASSES, Thresholds(), None, seed=0)
+    found = fit_to_site(
+        policy(recall=0.9, temperature=False), Predictions(labels, said, 1), CLASSES, Thresholds(), seed=0
+    )
     assert found.fitted.calibration.scale == 1
     assert np.mean(said[labels == 1, 1] >= found.fitted.thresholds.crack) >= 0.9
     with pytest.raises(DataError, match=r"takes 299 cracked images.*policy\.recall=0\.99"):
-        fit_to_site(policy(recall=0.99), labels, said, CLASSES, Thresholds(), None, seed=0)
+        fit_to_site(policy(recall=0.99), Predictions(labels, said, 1), CLASSES, Thresholds(), seed=0)
 
 
 def test_too_few_images_and_more_classes_are_refused() -> None:
     labels, said = site(50)
     few = np.concatenate([np.flatnonzero(labels == 1)[:4], np.flatnonzero(labels == 0)])
     with pytest.raises(DataError, match=r"5 cracked and 5 sound.*Received: 4 cracked"):
-        fit_to_site(policy(), labels[few], said[few], CLASSES, Thresholds(), None, seed=0)
+        fit_to_site(policy(), Predictions(labels[few], said[few], 1), CLASSES, Thresholds(), seed=0)
     with pytest.raises(ConfigError, match=r"two classes.*Received: a model of 3 classes"):
         fit_to_site(
-            policy(), labels, np.full((50, 3), 1 / 3), Classes(("a", "b", "c"), ("b",)), Thresholds(), None, seed=0
+            policy(), Predictions(labels, np.full((50, 3), 1 / 3), 1), Classes(("a", "b", "c"), ("b",)), Thresholds(), 0
         )

@@ -8,6 +8,7 @@ from matplotlib.colors import to_hex
 
 from crackexp.evaluation.comparison import compare
 from crackexp.evaluation.figures.sweep import COLORS, sweep_figures
+from crackexp.metrics import STANDARD
 from crackexp.reporting.figures.style import INK
 from tests.evaluation.cells import cell, drawn_cells, errors, grid
 from tests.reporting.drawing import drawn, texts
@@ -28,7 +29,7 @@ SWEEPS = {
 def test_figures_fit_every_sweep(sweep, metric):
     settings = SWEEPS[sweep]
     cells = drawn_cells(settings, {number: 0.02 + 0.001 * (number % 40) for number in range(len(settings))}, n=150)
-    figures = sweep_figures(compare(cells, metric, resamples=200))
+    figures = sweep_figures(compare(cells, STANDARD[metric], resamples=200))
     for figure in figures.values():
         drawn(figure)
     gridded = sweep not in ("two", "one factor", "search")

@@ -40,7 +40,8 @@ def test_an_example_of_extending_runs(command: Command, tmp_path: Path, patches:
     else:
         words += ["dataset=folder", f"dataset.path={patches}"]
     tiny = [key for key in TINY if "two_convolutions" not in text or not key.startswith("backbone")]
-    done = command("train", *words[3:], *tiny, "epochs=1", "tracking=none")
+    tracking = [] if "tracking=" in text else ["tracking=none"]
+    done = command("train", *words[3:], *tiny, "epochs=1", *tracking)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "accuracy" in done.stdout
 

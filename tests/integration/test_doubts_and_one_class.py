@@ -9,7 +9,7 @@ import pytest
 from mlflow.entities import Run
 
 from crackexp.data.synthetic import draw_patch
-from crackexp.evaluation.statistics import wilson
+from crackexp.metrics.intervals import wilson
 from tests.conftest import TINY, Command
 from tests.integration.test_train_command import artifacts, last_result, store_of, train
 

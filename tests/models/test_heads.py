@@ -10,7 +10,7 @@ from scipy.special import logsumexp, softmax
 from crackexp.models.backbone import Application, SmallCNN
 from crackexp.models.classifier import build_classifier, embedding_model, unfreeze
 from crackexp.models.cpu_conv import for_cpu
-from crackexp.models.heads import STANDARDISE, CellHead, MultipleInstanceHead, PooledHead, fit_statistics
+from crackexp.models.heads import STANDARDISE, MultipleInstanceHead, PooledHead, fit_statistics
 
 MAPS = (3, 4, 5)
 
@@ -94,15 +94,6 @@ def test_training_leaves_the_last_layer_of_places_as_it_is() -> None:
         assert "place_scores/kernel" in [weight.path for weight in whole.trainable_weights]
         assert not whole.layers[-1].trainable_weights
     np.testing.assert_array_equal(whole.layers[-1].get_weights()[0], np.eye(2))
-
-
-def test_the_old_name_builds_the_same_head_and_says_the_new_name(caplog: pytest.LogCaptureFixture) -> None:
-    old = CellHead(7, 0.0)
-    assert "head=mil" in caplog.text
-    assert isinstance(old, MultipleInstanceHead)
-    weights = [head.build(MAPS, 2, [1], seed=0).get_weights() for head in (old, MultipleInstanceHead(7, 0.0))]
-    for one, other in zip(*weights, strict=True):
-        np.testing.assert_array_equal(one, other)
 
 
 def test_parts_say_what_they_can() -> None:

@@ -5,8 +5,8 @@ import pytest
 from sklearn import metrics as sk
 
 from crackexp.evaluation.figures import reliability_diagram
-from crackexp.evaluation.metrics import evaluate_predictions
 from crackexp.reporting import figures
+from tests.metrics.scoring import scores_of
 from tests.reporting.drawing import drawn, texts
 
 NAMES = ["Negative", "Positive"]
@@ -117,7 +117,7 @@ def test_reliability_diagram_agrees_with_the_metric(c):
     labels, probabilities = simulate(c=c)
     figure = reliability_diagram(labels, probabilities)
     drawn(figure)
-    ece = evaluate_predictions(labels, probabilities, 1, seed=0, resamples=10)["ece"].value
+    ece = scores_of(labels, probabilities, 1, resamples=10)["ece"].value
     top, bottom = figure.axes
     assert top.get_title(loc="left").endswith(f"{ece:.4f}")
     heights = np.array([bar.get_height() for bar in bottom.patches])

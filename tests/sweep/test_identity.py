@@ -138,7 +138,7 @@ CHANGES = [
     ("training/embedded_head.py", "HEAD_BATCH = 512", "HEAD_BATCH = 256"),
     ("training/fine_tune.py", "class FineTuneTrainer", "LATER = 1\n\n\nclass FineTuneTrainer"),
     ("models/heads.py", "class PooledHead", "LATER = 1\n\n\nclass PooledHead"),
-    ("evaluation/metrics.py", "import numpy", "import abc\nimport numpy"),
+    ("metrics/standard.py", "import numpy", "import abc\nimport numpy"),
     ("evaluation/policy.py", "import numpy", "import abc\nimport numpy"),
     ("seeds.py", "digest_size=8", "digest_size=7"),
     ("train.py", "budget = TimeBudget()", "budget = TimeBudget()\n    budget = budget"),

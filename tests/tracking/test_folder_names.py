@@ -7,7 +7,7 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from crackexp.config.schema import MlflowLogger as Schema
+from crackexp.config.schema import schema_of
 from crackexp.errors import UserError
 from crackexp.tracking.store import open_experiment
 from crackexp.tracking.sweeps import SweepStore
@@ -92,7 +92,8 @@ def test_a_folder_that_mlflow_would_take_for_another_is_refused(tmp_path: Path, 
 def test_addresses_that_mlflow_opens_are_accepted(uri: str) -> None:
     assert uri_problem(uri) is None
     node = {"_target_": "x", "uri": uri, "artifacts": None, "experiment": "x", "run_name": None, "log_model": True}
-    assert Schema.model_validate(node).uri == uri
+    checked = schema_of("crackexp.tracking.mlflow_logger.MlflowLogger").model_validate(node)
+    assert checked.model_dump(by_alias=True)["uri"] == uri
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from scipy.stats import binomtest
 
 from crackexp.decisions import Classes
 from crackexp.evaluation.report import predictions_table
+from crackexp.metrics import STANDARD
 from crackexp.models.backbone import SmallCNN
 from crackexp.models.classifier import build_classifier
 from crackexp.models.heads import build_head
@@ -87,7 +88,7 @@ def run(store: Path, classifier: keras.Model, name: str) -> Run:
             facts = {"class_names": list(classes), "positive": positive, "threshold": 0.5, "unsure_from": 0.5}
             uri = logger.log_model(classifier, facts) if model else None
             logger.log_text(json.dumps({"model_uri": uri}), "result.json")
-            said = register_run(logger, register, metric, 0.95) if register else None
+            said = register_run(logger, register, STANDARD[metric], 0.95) if register else None
         assert logger.run_id
         return logger.run_id, said or ""
 
@@ -244,7 +245,7 @@ def test_a_champion_whose_predictions_are_gone_stays(run: Run, client: mlflow.Ml
 
 
 def enter(store: Path, name: str, *run_ids: str) -> str:
-    return Registry(SweepStore(make_logger(store)), name).enter(run_ids, "accuracy", 0.95)
+    return Registry(SweepStore(make_logger(store)), name).enter(run_ids, STANDARD["accuracy"], 0.95)
 
 
 def test_a_run_gets_one_version_however_often_it_is_entered(

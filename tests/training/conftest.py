@@ -1,5 +1,6 @@
 """A small datamodule and module to train."""
 
+import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -80,3 +81,15 @@ def arguments(tmp_path: Path) -> dict[str, object]:
 @pytest.fixture
 def budget() -> TimeBudget:
     return TimeBudget()
+
+
+@pytest.fixture
+def read_metrics() -> Callable[[Path], dict[str, float]]:
+    """Reads the metrics of the only run below a folder."""
+
+    def read(folder: Path) -> dict[str, float]:
+        (file,) = folder.rglob("result.json")
+        metrics: dict[str, float] = json.loads(file.read_text())["metrics"]
+        return metrics
+
+    return read

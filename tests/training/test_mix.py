@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from crackexp.data.augmentation import Augmentation
-from crackexp.data.auxiliary import Mixed
+from crackexp.data.auxiliary import AuxiliaryDataset
 from crackexp.data.datamodule import DataModule
 from crackexp.data.sources import ImageFolder
 from crackexp.models.backbone import SmallCNN
@@ -35,7 +35,7 @@ def mixed(make_data: MakeData, tmp_path: Path) -> Callable[[float], DataModule]:
         folder = ImageFolder(
             name="other", path=root, positive=None, limit=None, on_bad_file="error", cache=str(tmp_path)
         )
-        mix = [Mixed(folder, weight)] if weight else []
+        mix = [AuxiliaryDataset(folder, weight)] if weight else []
         data = make_data()
         data = DataModule(data.dataset, data.splitter, Augmentation({}, None), 32, MAIN + OTHERS * len(mix), 0, mix)
         data.prepare()

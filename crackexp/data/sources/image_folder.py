@@ -1,77 +1,84 @@
-"""A dataset as people keep it: a folder for each class, perhaps in the parts of a split, or a table of labels."""
+"""Images in one folder for each class, in the parts of a split, or named by a table of labels."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated, Any
 
+from pydantic import Field
+
+from crackexp.config.types import Distinct, Text
 from crackexp.data.classes.names import choose_positive, positives_of_one
-from crackexp.data.index import PARTS, ImageIndex, OnBadFile, build_index
+from crackexp.data.index import PARTS, ImageIndex, build_index
+from crackexp.data.sources.base import FileDataset
 from crackexp.data.sources.layouts import Listing, list_labelled
 
 
-class ImageFolder:
+class ImageFolder(FileDataset):
     """Images in one folder for each class, at any depth below it.
 
-    The class folders may stand in folders of a given split, ``train``, ``val`` and ``test``, or such folders in each
-    class folder. Instead of a folder there may be a table of labels, see `read_labels`.
+    The class folders may stand in the folders ``train``, ``val`` and ``test`` of a split, or each class folder may hold
+    such folders. Instead of a folder, `path` may be a table of labels, see `read_labels`.
 
     Args:
-        name: of the dataset, for logs and runs.
-        path: The folder that holds the class folders or the parts, or a table of labels.
-        positive: The class that is damage, or several; None: of two, one is found by its name, see `choose_positive`.
-        limit: at most this many images, in turn from each class; None: all.
-        on_bad_file: "error" lists them and stops, "skip" leaves them out.
-        cache: folder for digests.
-        classes: The folders that are classes; None: all that hold images.
-        merge_parts: Whether a given split is dropped, so that its parts are one set of images.
+        path: The folder that holds the class folders or the folders of a split, or a CSV table of labels.
+        classes: The names of the folders that are classes; null to take all folders that hold images.
+        merge_parts: Whether a split that the images come with is dropped, so that they can be split anew.
+        kwargs: The arguments that every dataset of files takes, see `FileDataset`.
+
+    Example:
+
+    >>> from crackexp.data.synthetic import draw_dataset
+    >>> draw_dataset(Path("patches"), count=4, seed=0, size=32)
+    >>> dataset = ImageFolder(
+    ...     name="patches", path="patches", positive=None, limit=None, on_bad_file="error", cache="cache"
+    ... )
+    >>> index = dataset.prepare()
+    >>> len(index), index.class_names, index.positives
+    (4, ('Negative', 'Positive'), ('Positive',))
     """
 
     def __init__(
         self,
         *,
-        name: str,
-        path: str | Path,
-        positive: str | Sequence[str] | None,
-        limit: int | None,
-        on_bad_file: OnBadFile,
-        cache: str | Path,
-        classes: Sequence[str] | None = None,
+        path: Text,
+        classes: Annotated[list[Text], Field(min_length=2), Distinct] | None = None,
         merge_parts: bool = False,
+        **kwargs: Any,
     ) -> None:
-        self.name = name
+        super().__init__(**kwargs)
         self.path = Path(path).expanduser()
-        self.positive = positive
-        self.limit = limit
-        self.on_bad_file = on_bad_file
-        self.cache = Path(cache)
         self.classes = classes
         self.merge_parts = merge_parts
-        self._listed: Listing | None = None  # by `given_parts`: to list 40,000 files takes 2 s
+        self._listed: Listing | None = None  # kept by `given_parts`: listing 40,000 files takes 2 s
+
+    @property
+    def place(self) -> str:
+        return str(self.path)
 
     def prepare(self) -> ImageIndex:
-        """Checks and lists the images.
+        """Lists and checks the images.
 
         Raises:
-            DataError: no such folder, no class folders, an empty class, an unknown positive class,
-                bad files.
+            DataError: There is no such folder, it holds no class folders, a class has no images, the positive class is
+                not among the classes, or files cannot be used.
         """
-        found, self._listed = self._listed or self.listing(), None
-        names = sorted({name for _, name in found.members})
+        listing, self._listed = self._listed or self.listing(), None
+        names = sorted({name for _, name in listing.members})
         missing: tuple[str, ...] = ()
         if len(names) == 1:
-            positives, missing = positives_of_one(names[0], self.positive, found.root)
+            positives, missing = positives_of_one(names[0], self.positive, listing.root)
         else:
             positives = choose_positive(names, self.positive, self.path)
         return build_index(
-            found.root,
-            found.members,
+            listing.root,
+            listing.members,
             positive=positives,
             cache=self.cache,
             on_bad_file=self.on_bad_file,
-            groups=found.groups,
+            groups=listing.groups,
             limit=self.limit,
-            account=found.account,
-            parts=found.parts,
+            account=listing.account,
+            parts=listing.parts,
             missing=missing,
         )
 
@@ -79,17 +86,17 @@ class ImageFolder:
         """Lists the images without reading them.
 
         Raises:
-            DataError: As `prepare`, but for bad files.
+            DataError: As in `prepare`, except for files that cannot be used.
         """
-        found = list_labelled(self.path, self.classes, self.on_bad_file == "error")
-        return replace(found, parts=None) if self.merge_parts else found
+        listing = list_labelled(self.path, self.classes, self.on_bad_file == "error")
+        return replace(listing, parts=None) if self.merge_parts else listing
 
-    def given_parts(self) -> list[str] | None:
-        """Returns the parts that the images stand in, of train, val and test; None: there is no split, or it is merged.
+    def given_parts(self) -> list[str]:
+        """Returns the parts that the images come in; an empty list where there is no split or it is dropped.
 
         Raises:
-            DataError: As `listing`.
+            DataError: As in `listing`.
         """
         self._listed = self.listing()
         parts = self._listed.parts
-        return None if parts is None else [part for part in PARTS if part in parts]
+        return [] if parts is None else [part for part in PARTS if part in parts]

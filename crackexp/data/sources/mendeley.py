@@ -1,74 +1,79 @@
 """Concrete Crack Images for Classification (Özgenel 2019, doi 10.17632/5y9wdsg2zt.2)."""
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated, Any
 
 from filelock import FileLock
+from pydantic import Field
 
-from crackexp.data.files.archive import unpack_once
+from crackexp.config.types import Distinct, Text
 from crackexp.data.files.download import download
 from crackexp.data.files.listing import nested_folders
-from crackexp.data.index import ImageIndex, OnBadFile
-from crackexp.data.sources.folder import require_folder
+from crackexp.data.index import ImageIndex
+from crackexp.data.sources.base import PublishedDataset
 from crackexp.data.sources.image_folder import ImageFolder
 from crackexp.errors import DataError
 
-_CLASSES = ("Positive", "Negative")
+_CLASSES = ["Positive", "Negative"]
 _BY_HAND = (
     "Download it by hand from https://data.mendeley.com/datasets/5y9wdsg2zt/2 and pass dataset.archive=/path/to.zip."
 )
 
 
-class Mendeley:
-    """40,000 patches of 227x227 pixels in `Positive` and `Negative`: unpacked, packed or remote.
+class Mendeley(PublishedDataset):
+    """40,000 patches of 227x227 pixels in the classes `Positive` (cracked) and `Negative`.
+
+    The images are read from a folder, unpacked from an archive, or downloaded on first use.
 
     Args:
-        name: of the dataset, for logs and runs.
-        url: of the zip of version 2, which holds one rar; read where neither `path` nor `archive`
-            is given.
-        archive_sha256: hex digits that the downloaded zip must have; None: not checked.
-        path: folder with the unpacked images, `Positive` and `Negative` in it or up to two levels
-            down.
-        archive: the zip, or the rar in it.
-        positive: the class that is damage.
-        limit: at most this many images, in turn from each class; None: all.
-        on_bad_file: "error" lists them and stops, "skip" leaves them out.
-        cache: folder for the download, the unpacked images and their digests.
+        url: The address of the zip of version 2, which holds one rar file; used where neither `path` nor `archive` is
+            given.
+        archive_sha256: The SHA-256 digest that the downloaded zip must have, in hex digits; null to skip the check.
+        path: The folder of the unpacked images, which holds `Positive` and `Negative` itself or up to two levels down;
+            null to unpack an archive.
+        archive: The downloaded zip, or the rar file in it; null to download it.
+        positive: The class that is damage.
+        kwargs: The arguments that every dataset of files takes, see `FileDataset`.
+
+    Raises:
+        ConfigError: Both `path` and `archive` are given.
+
+    Example:
+
+    >>> from crackexp.data.synthetic import draw_dataset
+    >>> draw_dataset(Path("unpacked"), count=4, seed=0, size=32)  # a folder that is laid out as the published one
+    >>> dataset = Mendeley(
+    ...     name="mendeley", url="", archive_sha256=None, path="unpacked", archive=None, limit=None,
+    ...     on_bad_file="error", cache="cache",
+    ... )
+    >>> len(dataset.prepare())
+    4
     """
 
     def __init__(
         self,
         *,
-        name: str,
-        url: str,
-        archive_sha256: str | None,
-        path: str | Path | None,
-        archive: str | Path | None,
-        positive: str | Sequence[str] | None = "Positive",
-        limit: int | None,
-        on_bad_file: OnBadFile,
-        cache: str | Path,
+        url: Text,
+        archive_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None,
+        path: Text | None,
+        archive: Text | None,
+        positive: Text | Annotated[list[Text], Field(min_length=1), Distinct] | None = "Positive",
+        **kwargs: Any,
     ) -> None:
-        self.name = name
+        super().__init__(path=path, archive=archive, positive=positive, **kwargs)
         self.url = url
         self.archive_sha256 = archive_sha256
-        self.path = None if path is None else Path(path).expanduser()
-        self.archive = None if archive is None else Path(archive)
-        self.positive = positive
-        self.limit = limit
-        self.on_bad_file = on_bad_file
-        self.cache = Path(cache)
 
     def prepare(self) -> ImageIndex:
-        """Gets the images, checks and lists them.
+        """Downloads and unpacks the images where needed, then lists and checks them.
 
         Raises:
-            DataError: the download or the archive failed, with what to do by hand; no `Positive`
-                and `Negative`; as `ImageFolder.prepare`.
+            DataError: The download or the archive failed, and the message says what to do by hand; the folder has no
+                `Positive` and `Negative`; or as in `ImageFolder.prepare`.
         """
         return ImageFolder(
             name=self.name,
-            path=_class_root(self.path or self._unpacked()),
+            path=str(_class_root(self.folder())),
             positive=self.positive,
             limit=self.limit,
             on_bad_file=self.on_bad_file,
@@ -76,10 +81,14 @@ class Mendeley:
             classes=_CLASSES,
         ).prepare()
 
-    def _unpacked(self) -> Path:
-        return unpack_once(self.archive or self._downloaded(), self.cache)
+    def archive_file(self) -> Path:
+        """Returns the archive, which is downloaded into the cache where none is given.
 
-    def _downloaded(self) -> Path:
+        Raises:
+            DataError: The download failed.
+        """
+        if self.archive is not None:
+            return self.archive
         target = self.cache / "downloads" / "5y9wdsg2zt-2.zip"
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_suffix(".lock")):
@@ -87,7 +96,7 @@ class Mendeley:
 
 
 def _class_root(folder: Path) -> Path:
-    require_folder(folder)
+    """Returns the folder that holds `Positive` and `Negative`: `folder` or one up to two levels below it."""
     for candidate in nested_folders(folder):
         if all((candidate / name).is_dir() for name in _CLASSES):
             return candidate

@@ -4,60 +4,66 @@ import os
 from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
+from typing import Annotated, Any, Literal
 
+from pydantic import Field
+
+from crackexp.config.types import Distinct, Text
 from crackexp.data.accounting import Account
 from crackexp.data.classes.names import choose_positive
-from crackexp.data.files.archive import unpack_once
 from crackexp.data.files.listing import list_images, nested_folders
-from crackexp.data.index import ImageIndex, OnBadFile, build_index
-from crackexp.data.sources.folder import require_folder
+from crackexp.data.index import ImageIndex, build_index
+from crackexp.data.sources.base import PublishedDataset
 from crackexp.data.sources.sdnet_layout import SURFACES, class_folders
 from crackexp.errors import ConfigError, DataError
 
 _CLASSES = ["cracked", "uncracked"]
 
 
-class Sdnet2018:
-    """Patches of 256x256 pixels of bridge decks, pavements and walls, `cracked` or `uncracked`.
+class Sdnet2018(PublishedDataset):
+    """56,000 patches of 256x256 pixels of bridge decks, pavements and walls, `cracked` or `uncracked`.
 
-    Reads the published layout (`D/CD`, `D/UD`, `P/CP`, ...) and the written-out one
-    (`Decks/Cracked`, `Decks/Non-cracked`, ...). A patch's group is its surface and source photo,
+    Both the published layout (`D/CD`, `D/UD`, `P/CP`, ...) and the written-out one (`Decks/Cracked`,
+    `Decks/Non-cracked`, ...) are read. The group of a patch is its surface and the photo that it was cut from, which is
     the part of its file name before the dash: `decks/7001` for `7001-115.jpg`.
 
     Args:
-        name: of the dataset, for logs and runs.
-        path: folder with the unpacked images; the surfaces stand in it or up to two levels down.
-        archive: zip or rar with them; read where `path` is None.
-        surfaces: some of decks, pavements, walls.
-        positive: the class that is damage.
-        limit: at most this many images, in turn from each class; None: all.
-        on_bad_file: "error" lists them and stops, "skip" leaves them out.
-        cache: folder for the unpacked images and their digests.
+        path: The folder of the unpacked images, which holds the surfaces itself or up to two levels down; null to
+            unpack an archive.
+        archive: The zip or rar file of the images; null where `path` is given.
+        surfaces: The surfaces to use: some of decks, pavements and walls.
+        positive: The class that is damage.
+        kwargs: The arguments that every dataset of files takes, see `FileDataset`.
 
     Raises:
-        ConfigError: neither `path` nor `archive`, or an unknown surface.
+        ConfigError: Neither or both of `path` and `archive` are given, or a surface is unknown.
+
+    Example:
+
+    >>> from crackexp.data.synthetic import draw_dataset
+    >>> draw_dataset(Path("drawn"), count=4, seed=0, size=32)
+    >>> Path("sdnet/D").mkdir(parents=True)
+    >>> for name, folder in (("Positive", "CD"), ("Negative", "UD")):
+    ...     _ = Path("drawn", name).rename(f"sdnet/D/{folder}")
+    >>> dataset = Sdnet2018(
+    ...     name="decks", path="sdnet", archive=None, surfaces=["decks"], limit=None, on_bad_file="error", cache="cache"
+    ... )
+    >>> index = dataset.prepare()
+    >>> len(index), str(index.groups[0])
+    (4, 'decks/00001')
     """
 
     def __init__(
         self,
         *,
-        name: str,
-        path: str | Path | None,
-        archive: str | Path | None,
-        surfaces: Sequence[str],
-        positive: str | Sequence[str] | None = "cracked",
-        limit: int | None,
-        on_bad_file: OnBadFile,
-        cache: str | Path,
+        path: Text | None,
+        archive: Text | None,
+        surfaces: Annotated[list[Literal["decks", "pavements", "walls"]], Field(min_length=1), Distinct],
+        positive: Text | Annotated[list[Text], Field(min_length=1), Distinct] | None = "cracked",
+        **kwargs: Any,
     ) -> None:
-        self.name = name
-        self.path = None if path is None else Path(path).expanduser()
-        self.archive = None if archive is None else Path(archive)
+        super().__init__(path=path, archive=archive, positive=positive, **kwargs)
         self.surfaces = tuple(surfaces)
-        self.positive = positive
-        self.limit = limit
-        self.on_bad_file = on_bad_file
-        self.cache = Path(cache)
         if not self.surfaces or not set(self.surfaces) <= set(SURFACES):
             raise ConfigError(
                 f"The surfaces of SDNET2018 are {', '.join(SURFACES)}. "
@@ -71,24 +77,23 @@ class Sdnet2018:
             )
 
     def prepare(self) -> ImageIndex:
-        """Unpacks the images where needed, checks and lists them.
+        """Unpacks the images where needed, then lists and checks them.
 
         Raises:
-            DataError: the archive failed, a chosen surface or one of its classes is not there, bad
-                files.
+            DataError: The archive failed, a chosen surface or one of its classes is missing, or files cannot be used.
         """
-        folder = self._folder()
+        folder = self.folder()
         root = _surface_root(folder)
         members: list[tuple[str, str]] = []
         groups: list[str] = []
-        found: set[tuple[str, str]] = set()
+        present: set[tuple[str, str]] = set()
         account = Account()
         for surface, name, file in _patches(root, self.surfaces, account):
             members.append((file.relative_to(root).as_posix(), name))
             groups.append(f"{surface}/{file.stem.split('-')[0]}")
-            found.add((surface, name))
+            present.add((surface, name))
         for surface, name in product(self.surfaces, _CLASSES):
-            if (surface, name) not in found:
+            if (surface, name) not in present:
                 raise DataError(
                     f"No {name} {surface} were found in {root}. Give the whole set, or leave "
                     f"{surface} out of dataset.surfaces. Received: dataset.path={folder}"
@@ -104,15 +109,14 @@ class Sdnet2018:
             account=account.renamed(lambda file: os.path.relpath(file, root)),
         )
 
-    def _folder(self) -> Path:
-        if self.path is None:
-            assert self.archive is not None  # __init__ refuses both to be None
-            return unpack_once(self.archive, self.cache)
-        require_folder(self.path)
-        return self.path
+    def archive_file(self) -> Path:
+        """Returns the archive that was given."""
+        assert self.archive is not None  # the constructor refuses both `path` and `archive` to be None
+        return self.archive
 
 
 def _surface_root(folder: Path) -> Path:
+    """Returns the folder that holds the surfaces: `folder` or one up to two levels below it."""
     for candidate in nested_folders(folder):
         if any(class_folders(candidate)):
             return candidate

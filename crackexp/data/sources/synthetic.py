@@ -1,62 +1,64 @@
-"""The dataset that crackexp draws itself."""
+"""The dataset of drawn patches, which needs no download."""
 
 import hashlib
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated, Any, Literal
 
 from filelock import FileLock
+from pydantic import Field
 
-from crackexp.data.index import ImageIndex, OnBadFile
+from crackexp.config.types import ImageSize, Seed
+from crackexp.data.index import ImageIndex
+from crackexp.data.sources.base import FileDataset
 from crackexp.data.sources.image_folder import ImageFolder
 from crackexp.data.synthetic import draw_dataset, draw_patch
-from crackexp.data.synthetic.crack import Cracks
 from crackexp.progress import progress
 
 
-class Synthetic:
-    """Concrete-like patches with and without cracks, drawn on first use and kept in the cache.
+class Synthetic(FileDataset):
+    """Patches that look like concrete, with and without cracks, drawn on first use and kept in the cache.
 
     Args:
-        name: of the dataset, for logs and runs.
-        count: patches, half of them cracked.
-        size: side of a patch in pixels.
-        draw_seed: another seed draws another set.
-        cracks: "plain", or "thin" for hairlines as in SDNET2018; see `draw_crack`.
-        positive: the class that is damage.
-        limit: at most this many images, in turn from each class; None: all.
-        on_bad_file: "error" lists them and stops, "skip" leaves them out.
-        cache: folder; the patches land below its `datasets`.
+        count: The number of patches, half of which are cracked.
+        size: The side of a patch in pixels.
+        draw_seed: The seed of the drawings; another seed draws another set.
+        cracks: How cracks look: "plain", or "thin" for hairlines as in SDNET2018, see `draw_crack`.
+        kwargs: The arguments that every dataset of files takes, see `FileDataset`.
+
+    Example:
+
+    >>> dataset = Synthetic(
+    ...     name="drawn", count=4, size=32, draw_seed=0, positive="Positive", limit=None, on_bad_file="error",
+    ...     cache="cache",
+    ... )
+    >>> index = dataset.prepare()
+    >>> len(index), index.class_names
+    (4, ('Negative', 'Positive'))
     """
+
+    has_split = False
 
     def __init__(
         self,
         *,
-        name: str,
-        count: int,
-        size: int,
-        draw_seed: int,
-        cracks: Cracks = "plain",
-        positive: str | Sequence[str] | None,
-        limit: int | None,
-        on_bad_file: OnBadFile,
-        cache: str | Path,
+        count: Annotated[int, Field(ge=2, le=1_000_000)],
+        size: ImageSize,
+        draw_seed: Seed,
+        cracks: Literal["plain", "thin"] = "plain",
+        **kwargs: Any,
     ) -> None:
-        self.name = name
+        super().__init__(**kwargs)
         self.count = count
         self.size = size
         self.draw_seed = draw_seed
-        self.cracks = cracks
-        self.positive = positive
-        self.limit = limit
-        self.on_bad_file = on_bad_file
-        self.cache = Path(cache)
+        self.cracks: Literal["plain", "thin"] = cracks
 
     @property
     def path(self) -> Path:
         """The folder of the drawn patches.
 
-        Its name ends with a digest of a patch of each class, so that a generator that draws
-        otherwise draws anew.
+        Its name ends with a digest of one patch of each class, so that the patches are drawn anew where the generator
+        draws others.
         """
         version = hashlib.blake2b(digest_size=4)
         for cracked in (False, True):
@@ -66,17 +68,17 @@ class Synthetic:
         return self.cache / "datasets" / name
 
     def prepare(self) -> ImageIndex:
-        """Draws the patches where they are not there yet, checks and lists them.
+        """Draws the patches where they are not in the cache yet, then lists and checks them.
 
         Raises:
             ConfigError: `count` or `size` is too small.
-            DataError: as `ImageFolder.prepare`.
+            DataError: As in `ImageFolder.prepare`.
         """
         folder = self.path
         self._draw(folder)
         return ImageFolder(
             name=self.name,
-            path=folder,
+            path=str(folder),
             positive=self.positive,
             limit=self.limit,
             on_bad_file=self.on_bad_file,
@@ -84,6 +86,7 @@ class Synthetic:
         ).prepare()
 
     def _draw(self, folder: Path) -> None:
+        """Draws the patches into `folder`, unless another process has done so."""
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.parent / f".{folder.name}.lock"):
             if folder.is_dir():

@@ -1,16 +1,16 @@
-"""The split that a dataset comes with, and what every command does with the parts of one."""
+"""The split that a dataset comes with."""
 
 import logging
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from crackexp.config.types import Seed, Share, Text
 from crackexp.data.duplicates import find_duplicates
 from crackexp.data.index import PARTS, ImageIndex
-from crackexp.data.splits.grouped_split import GroupedSplit, cut_groups, together
-from crackexp.data.splits.ratio_split import RatioSplit, split_already
-from crackexp.data.splits.split_folder import Split, kept, link_parts
+from crackexp.data.splits.base import Split, no_split
+from crackexp.data.splits.grouped_split import cut_groups, together
+from crackexp.data.splits.split_folder import SplitDataset, kept, link_parts
 from crackexp.errors import ConfigError, DataError
 
 _log = logging.getLogger(__name__)
@@ -19,33 +19,41 @@ _SHARES = {"val": 0.2, "test": 0.1}
 _SEED = 1337
 
 
-class GivenSplit:
-    """The parts that the images of a dataset stand in, as they are.
+class GivenSplit(Split):
+    """Keeps the split that a dataset comes with.
 
-    A part that is not given, val or test, is cut from train at random: copies of a picture and patches of one photo
-    stay together, as in `GroupedSplit`. Images that stand in two parts stay in both, and are told as leaks.
+    Where val or test is not given, it is cut from train at random: copies of an image and patches of one photo stay
+    together, as in `GroupedSplit`. Images that are in two of the given parts stay in both, and are reported as leaks.
 
     Args:
-        val: The share of the given train that becomes val where no val is given, above 0 and below 1; None: 0.2.
-        test: The same for test; None: 0.1.
-        seed: Of what is cut off; None: 1337.
-        cache: The split lands below the folder `splits` of this folder.
-        check_leaks: Whether to look for test images that train has seen.
+        val: The share of the given train that becomes val where no val is given; null for 0.2.
+        test: The share of the given train that becomes test where no test is given; null for 0.1.
+        seed: The seed of the images that are cut from train; null for 1337.
+        cache: The folder that the split is kept in, below `splits`.
+        check_leaks: Whether to look for test images that train holds as a copy or on another patch of the same photo.
 
     Raises:
-        ConfigError: The shares leave nothing to train.
+        ConfigError: The shares of val and test leave nothing to train on.
+
+    Example:
+
+    >>> from crackexp.data.sources import ImageFolder
+    >>> from crackexp.data.synthetic import draw_dataset
+    >>> for seed, part in enumerate(("train", "val", "test")):
+    ...     draw_dataset(Path("patches", part), count=4, seed=seed, size=32)
+    >>> dataset = ImageFolder(
+    ...     name="patches", path="patches", positive=None, limit=None, on_bad_file="error", cache="cache"
+    ... )
+    >>> split = GivenSplit(val=None, test=None, seed=None, cache="cache").split(dataset.prepare())
+    >>> split.test.files.tolist()[0]
+    'test/Negative/00001.jpg'
     """
 
+    uses_given = True
     unrelated_to_result = ("check_leaks",)
 
     def __init__(
-        self,
-        *,
-        val: float | None,
-        test: float | None,
-        seed: int | None,
-        cache: str | Path,
-        check_leaks: bool = True,
+        self, *, val: Share | None, test: Share | None, seed: Seed | None, cache: Text, check_leaks: bool = True
     ) -> None:
         self.shares = {"val": val, "test": test}
         self.seed = seed
@@ -57,12 +65,13 @@ class GivenSplit:
                 f"split.test={test}"
             )
 
-    def split(self, index: ImageIndex) -> Split:
-        """Splits a dataset as its images say.
+    def split(self, index: ImageIndex) -> SplitDataset:
+        """Divides a dataset into the parts that its images come in.
 
         Raises:
-            DataError: The dataset has no split, a part lacks a class, or train is too small to cut a part from it.
-            ConfigError: An option is set that says how to cut a part which is given.
+            DataError: The dataset comes without a split, a part lacks a class, or train is too small to cut a part
+                from it.
+            ConfigError: An argument says how to cut a part that is given.
         """
         if index.parts is None:
             raise no_split(index.root)
@@ -100,7 +109,7 @@ class GivenSplit:
         return kept(index, self.cache, name, text, link_parts(parts), self.check_leaks)
 
     def _share(self, part: str, given: list[str]) -> float:
-        """Returns the share of train to cut off as `part`; 0 where it is given."""
+        """Returns the share of train that becomes `part`; 0 where `part` is given."""
         typed = self.shares[part]
         if part not in given:
             return _SHARES[part] if typed is None else typed
@@ -112,6 +121,7 @@ class GivenSplit:
         return 0.0
 
     def _lacks(self, index: ImageIndex, part: str, class_name: str, cut: bool) -> DataError:
+        """Returns the error for a part, given or `cut` from train, that holds no image of a class."""
         if cut:
             advice = f"Add images to train, or type another split.{part} or split.seed"
         else:
@@ -121,58 +131,22 @@ class GivenSplit:
         )
 
 
-@runtime_checkable
-class GivesParts(Protocol):
-    """A dataset that may come with a split."""
-
-    path: Path
-
-    def given_parts(self) -> list[str] | None: ...
-
-
-def no_split(place: Path) -> DataError:
-    """Returns the error of a dataset that comes without a split and was to be split as it says."""
-    return DataError(
-        f"{place} holds no split to use: it has neither folders train, val and test nor a table with a column split. "
-        f"Type split=ratio or split=grouped to make one. Received: split=given"
-    )
-
-
-def check_split(dataset: object, splitter: object) -> None:
-    """Refuses a dataset that does not fit its split before any of its images is read.
-
-    Args:
-        dataset: One that can come with a split tells so by `given_parts()`; of others nothing is known yet.
-        splitter: `GivenSplit`, or another, which makes a split.
-
-    Raises:
-        DataError: The dataset comes with a split, which would be lost, or without the one that is to be used.
-    """
-    if not isinstance(dataset, GivesParts):
-        return
-    parts = dataset.given_parts()
-    if parts is None and isinstance(splitter, GivenSplit):
-        raise no_split(dataset.path)
-    if parts is not None and isinstance(splitter, RatioSplit | GroupedSplit):
-        raise split_already(dataset.path, parts)
-
-
 def only_part(index: ImageIndex, part: str, name: str) -> ImageIndex:
-    """Returns the images of one part where a dataset comes with a split, and says so; else all.
+    """Returns the images of one part where a dataset comes with a split, and logs that; else all images.
 
     Args:
-        index: The images.
+        index: The images of the dataset.
         part: "train", "val" or "test".
-        name: Of the dataset, for the message.
+        name: The name of the dataset, for the message.
 
     Raises:
-        DataError: The dataset comes with a split that lacks the part.
+        DataError: The dataset comes with a split in which the part is missing.
     """
     if index.parts is None:
         return index
     mine = index.parts == part
     if not mine.any():
-        given = ", ".join(one for one in PARTS if one in index.parts)
+        given = ", ".join(known for known in PARTS if known in index.parts)
         raise DataError(
             f"{name} is split into {given}, and {part} is what would be used. Give the folder of one part, or type "
             f"dataset.merge_parts=true to use all. Received: dataset.path={index.root}"

@@ -1,54 +1,72 @@
-"""Splits a dataset so that what belongs together stays together."""
+"""A random split that keeps copies of an image, and patches of one photo, in one part."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from crackexp.config.types import Distinct, Ratio, Seed, Text
 from crackexp.data.duplicates import Duplicates, find_duplicates
 from crackexp.data.index import PARTS, ImageIndex
-from crackexp.data.splits.ratio_split import checked_ratio, ratio_name, require_unsplit
-from crackexp.data.splits.split_folder import Split, kept, link_parts
+from crackexp.data.splits.base import Split, require_unsplit
+from crackexp.data.splits.ratio_split import ratio_name
+from crackexp.data.splits.split_folder import SplitDataset, kept, link_parts
 from crackexp.errors import DataError
 from crackexp.seeds import generator
 
 _DRAWS = 100
 _BALANCED = 0.005
-"""Share of a class that a part of the order may have too much of; a better order is then not looked for."""
+"""Where no stretch of an order has more than this share too much of a class, no better order is looked for."""
 
 
-class GroupedSplit:
-    """Random split in which copies of a picture, and patches of one photo, never stand in two parts.
+class GroupedSplit(Split):
+    """Random split in which copies of an image, and patches of one photo, are never divided between two parts.
 
-    Groups are put in an order in which every stretch holds the classes in their shares: groups with equal numbers of
-    each class are spread evenly over it, and of several such orders the one is taken whose classes grow most alike.
-    Train is its head and test its tail, each cut where it comes nearest to its share of the images. With one seed the
-    order is the same whatever the ratio, so the test part of a larger share holds that of a smaller one.
+    Groups are put into an order of which every stretch holds the classes in about their shares: groups with equal
+    numbers of each class are spread evenly over it, and of several such orders the most balanced one is taken. Train is
+    the head of this order and test its tail, each cut where it comes nearest to its share of the images. With one seed
+    the order is the same whatever the ratio is, so the test part of a larger share holds that of a smaller one.
 
-    `splitfolders.ratio` can take groups of unequal sizes (by a function as its `group`), but cuts each class on its own
-    and by the number of groups: a group of two classes would stand in two parts, and shares would be met in groups, not
-    in images. So the parts are chosen here; the folder is the same.
+    `splitfolders.ratio` takes groups of unequal sizes too (a function as its `group`), but it cuts each class on its
+    own and by the number of groups: a group of two classes would be divided, and shares would be met in groups instead
+    of images. So this class chooses the parts itself; the folder is laid out in the same way.
 
     Args:
-        ratio: shares of train, val and test; above 0, with the sum 1.
-        seed: of the order, apart from the seed of the run.
-        by: what stays together: "copies" of a picture, see `find_duplicates`, and "photos", the patches of one source
-            photo where the dataset knows it. Groups that share an image become one.
-        cache: folder; the split lands below its `splits`.
-        check_leaks: whether to look for test images that train has seen.
+        ratio: The shares of train, val and test, which are above 0 and sum to 1.
+        seed: The seed of the order. It is not the seed of the run, so that repeats of a run share their test images.
+        by: What is kept together: "copies" of an image, see `find_duplicates`, and "photos", which are the patches of
+            one photo where the dataset knows it. Groups that share an image become one group.
+        cache: The folder that the split is kept in, below `splits`.
+        check_leaks: Whether to look for test images that train holds as a copy or on another patch of the same photo.
 
-    Raises:
-        ConfigError: the ratio is none.
+    Example:
+
+    >>> from crackexp.data.sources import Synthetic
+    >>> dataset = Synthetic(
+    ...     name="drawn", count=40, size=32, draw_seed=0, positive="Positive", limit=None, on_bad_file="error",
+    ...     cache="cache",
+    ... )
+    >>> split = GroupedSplit(ratio=[0.7, 0.2, 0.1], seed=1337, by=["copies"], cache="cache").split(dataset.prepare())
+    >>> split.leaks.copies
+    0
     """
 
     unrelated_to_result = ("check_leaks",)
 
     def __init__(
-        self, *, ratio: Sequence[float], seed: int, by: Sequence[str], cache: str | Path, check_leaks: bool = True
+        self,
+        *,
+        ratio: Ratio,
+        seed: Seed,
+        by: Annotated[list[Literal["copies", "photos"]], Field(min_length=1), Distinct],
+        cache: Text,
+        check_leaks: bool = True,
     ) -> None:
-        self.ratio = checked_ratio(ratio)
+        self.ratio = tuple(float(share) for share in ratio)
         self.seed = int(seed)
         self.by = tuple(sorted(set(by)))
         self.cache = Path(cache)
@@ -56,15 +74,15 @@ class GroupedSplit:
 
     @property
     def name(self) -> str:
-        """Readable name of the split, the same for every dataset."""
+        """The name of the split in its folder and in reports; it is the same for every dataset."""
         return f"grouped-{'-'.join(self.by)}-{ratio_name(self.ratio, self.seed)}"
 
-    def split(self, index: ImageIndex) -> Split:
-        """Splits a dataset, or reads the split that stands in the cache.
+    def split(self, index: ImageIndex) -> SplitDataset:
+        """Divides the groups of a dataset, or reads the split from the cache.
 
         Raises:
-            DataError: too few groups for three parts with every class, no photos known where they alone count, or a
-                dataset that comes with a split.
+            DataError: There are too few groups for every part to hold every class, `by` is "photos" alone and the
+                photos are not known, or the dataset comes with a split.
         """
         require_unsplit(index)
         groups = self._groups(index)
@@ -79,7 +97,7 @@ class GroupedSplit:
         return kept(index, self.cache, self.name, text, link_parts(parts), self.check_leaks)
 
     def _groups(self, index: ImageIndex) -> np.ndarray:
-        """Returns a number in [0, g) for each image, (n,) int, equal where two belong together."""
+        """Returns the group of each image, (n,) int in [0, g)."""
         copies = find_duplicates(index, self.cache) if "copies" in self.by else None
         if copies is None and index.groups is None:
             raise DataError(
@@ -89,6 +107,7 @@ class GroupedSplit:
         return together(index, copies, photos="photos" in self.by)
 
     def _too_few(self, index: ImageIndex, groups: np.ndarray, class_name: str, part: str) -> str:
+        """Returns the message for a part that would hold no image of a class."""
         sizes = np.bincount(groups)
         less = "split.by=[copies]" if "photos" in self.by else "split=ratio"
         return (
@@ -99,12 +118,12 @@ class GroupedSplit:
 
 
 def together(index: ImageIndex, copies: Duplicates | None, photos: bool) -> np.ndarray:
-    """Returns a number in [0, g) for each image, (n,) int, equal for images that belong together.
+    """Returns the group of each image, (n,) int in [0, g); images that belong together have the same group.
 
     Args:
-        index: n images.
-        copies: what keeps copies together; None: nothing does.
-        photos: whether patches of one source photo belong together, where it is known.
+        index: The n images.
+        copies: The copies among them, which belong together; None to let each stand alone.
+        photos: Whether patches of one photo belong together, where the index knows the photos.
     """
     links = [] if copies is None else [copies.groups]
     if photos and index.groups is not None:
@@ -117,13 +136,13 @@ def together(index: ImageIndex, copies: Duplicates | None, photos: bool) -> np.n
 
 
 def cut_groups(groups: np.ndarray, labels: np.ndarray, ratio: Sequence[float], seed: int) -> np.ndarray:
-    """Returns the part of each image, (n,) int: 0 train, 1 val, 2 test; no group stands in two parts.
+    """Returns the part of each image, (n,) int: 0 for train, 1 for val, 2 for test. No group is divided.
 
     Args:
-        groups: (n,) int in [0, g), the group of each image.
-        labels: (n,) int, which the parts hold in equal shares as well as whole groups can.
-        ratio: The shares of train, val and test. The sum is 1; val or test may be 0.
-        seed: Of the order of the groups.
+        groups: The group of each image, (n,) int in [0, g).
+        labels: The class of each image, (n,) int. Each part holds the classes in about the same shares.
+        ratio: The shares of train, val and test, which sum to 1; val or test may be 0.
+        seed: The seed of the order of the groups.
     """
     counts = np.zeros((groups.max() + 1, labels.max() + 1), np.int64)
     np.add.at(counts, (groups, labels), 1)
@@ -136,11 +155,11 @@ def cut_groups(groups: np.ndarray, labels: np.ndarray, ratio: Sequence[float], s
 
 
 def _order(counts: np.ndarray, seed: int) -> np.ndarray:
-    """Returns an order of groups, (g,) int, whose stretches hold the classes in their shares as well as can be.
+    """Returns an order of the groups, (g,) int, of which every stretch holds the classes in about their shares.
 
     Args:
-        counts: (g, c) images of each class in each group.
-        seed: of the draws.
+        counts: The number of images of each class in each group, (g, c) int.
+        seed: The seed of the orders that are tried.
     """
     _, kind, sizes = np.unique(counts, axis=0, return_inverse=True, return_counts=True)
     kind = kind.reshape(-1)

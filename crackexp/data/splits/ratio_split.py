@@ -1,4 +1,4 @@
-"""Splits a dataset into train, val and test by split-folders."""
+"""A random split of each class."""
 
 import random
 import shutil
@@ -8,45 +8,55 @@ from pathlib import Path
 
 import numpy as np
 
-from crackexp.data.index import PARTS, ImageIndex
-from crackexp.data.splits.split_folder import Split, kept
-from crackexp.errors import ConfigError, DataError
+from crackexp.config.types import Ratio, Seed, Text
+from crackexp.data.index import ImageIndex
+from crackexp.data.splits.base import Split, require_unsplit
+from crackexp.data.splits.split_folder import SplitDataset, kept
+from crackexp.errors import DataError
 
 
-class RatioSplit:
+class RatioSplit(Split):
     """Random split of each class by `splitfolders.ratio`.
 
-    With one seed the images of a class are shuffled in one order whatever the ratio: train is its
-    head and test its tail, so the test part of a larger share holds that of a smaller one.
+    With one seed, the images of a class are shuffled into the same order whatever the ratio is. Train is the head of
+    this order and test its tail, so the test part of a larger share holds that of a smaller one.
 
     Args:
-        ratio: shares of train, val and test; above 0, with the sum 1.
-        seed: of the shuffle, apart from the seed of the run.
-        cache: folder; the split lands below its `splits`.
-        check_leaks: whether to look for test images that train has seen.
+        ratio: The shares of train, val and test, which are above 0 and sum to 1.
+        seed: The seed of the shuffle. It is not the seed of the run, so that repeats of a run share their test images.
+        cache: The folder that the split is kept in, below `splits`.
+        check_leaks: Whether to look for test images that train holds as a copy or on another patch of the same photo.
 
-    Raises:
-        ConfigError: the ratio is none.
+    Example:
+
+    >>> from crackexp.data.sources import Synthetic
+    >>> dataset = Synthetic(
+    ...     name="drawn", count=40, size=32, draw_seed=0, positive="Positive", limit=None, on_bad_file="error",
+    ...     cache="cache",
+    ... )
+    >>> split = RatioSplit(ratio=[0.7, 0.2, 0.1], seed=1337, cache="cache").split(dataset.prepare())
+    >>> len(split.train), len(split.val), len(split.test)
+    (28, 8, 4)
     """
 
     unrelated_to_result = ("check_leaks",)
 
-    def __init__(self, *, ratio: Sequence[float], seed: int, cache: str | Path, check_leaks: bool = True) -> None:
-        self.ratio = checked_ratio(ratio)
+    def __init__(self, *, ratio: Ratio, seed: Seed, cache: Text, check_leaks: bool = True) -> None:
+        self.ratio = tuple(float(share) for share in ratio)
         self.seed = int(seed)
         self.cache = Path(cache)
         self.check_leaks = check_leaks
 
     @property
     def name(self) -> str:
-        """Readable name of the split, the same for every dataset."""
+        """The name of the split in its folder and in reports; it is the same for every dataset."""
         return f"ratio-{ratio_name(self.ratio, self.seed)}"
 
-    def split(self, index: ImageIndex) -> Split:
-        """Splits a dataset, or reads the split that stands in the cache.
+    def split(self, index: ImageIndex) -> SplitDataset:
+        """Divides the images of each class, or reads the split from the cache.
 
         Raises:
-            DataError: a class has too few images for three parts, or the dataset comes with a split.
+            DataError: A class has too few images for three parts, or the dataset comes with a split.
         """
         require_unsplit(index)
         self._require_enough(index)
@@ -54,6 +64,7 @@ class RatioSplit:
         return kept(index, self.cache, self.name, text, self._build, self.check_leaks)
 
     def _require_enough(self, index: ImageIndex) -> None:
+        """Raises DataError where a part would be left without images of a class."""
         for label, name in enumerate(index.class_names):
             count = int(np.sum(index.labels == label))
             train, val = (int(share * count) for share in self.ratio[:2])
@@ -66,6 +77,7 @@ class RatioSplit:
                 )
 
     def _build(self, folder: Path, index: ImageIndex, links: list[str]) -> None:
+        """Fills `folder` as `kept` asks, by way of a folder of links in which split-folders finds the classes."""
         import splitfolders
 
         source = folder.with_name(f"{folder.name}.source")
@@ -80,53 +92,19 @@ class RatioSplit:
             shutil.rmtree(source, ignore_errors=True)
 
 
-def require_unsplit(index: ImageIndex) -> None:
-    """Raises DataError where a dataset comes with a split, which would be lost."""
-    if index.parts is not None:
-        raise split_already(index.root, [part for part in PARTS if part in index.parts])
-
-
-def split_already(place: Path, parts: Sequence[str]) -> DataError:
-    """Returns the error of a dataset that comes with a split and was to be split anew.
-
-    Args:
-        place: The folder or table of the dataset.
-        parts: Those that it has.
-    """
-    return DataError(
-        f"{place} is split already into {', '.join(parts)}. Type split=given to use that split, or "
-        f"dataset.merge_parts=true to put the parts together and split anew. Received: dataset.path={place}"
-    )
-
-
 def apart(index: ImageIndex) -> str:
-    """Returns what to type so that copies and patches of one photo stand in one part."""
+    """Returns the overrides with which copies of an image, and patches of one photo, are kept in one part."""
     return "split=grouped" if index.parts is None else "split=grouped dataset.merge_parts=true"
 
 
-def checked_ratio(ratio: Sequence[float]) -> tuple[float, ...]:
-    """Returns shares of train, val and test.
-
-    Raises:
-        ConfigError: they are not three numbers above 0 with the sum 1.
-    """
-    shares = tuple(float(share) for share in ratio)
-    if len(shares) != 3 or min(shares) <= 0 or round(sum(shares), 5) != 1:
-        raise ConfigError(
-            "A ratio is three numbers above 0 with the sum 1, such as "
-            f"split.ratio=[0.7,0.2,0.1]. Received: split.ratio={list(shares)}"
-        )
-    return shares
-
-
 def ratio_name(ratio: Sequence[float], seed: int) -> str:
-    """Returns ratio and seed as they stand in the name of a split."""
+    """Returns the ratio and the seed as they are written in the name of a split, such as ``0.7-0.2-0.1-seed-1337``."""
     return f"{'-'.join(f'{share:g}' for share in ratio)}-seed-{seed}"
 
 
 @contextmanager
 def _quiet_splitfolders() -> Iterator[None]:
-    """Hides split-folders' own bar, and keeps its seed out of Python's global random numbers."""
+    """Hides the progress bar of split-folders, and restores the state of `random`, which split-folders seeds."""
     from splitfolders import split as module
 
     state, bar = random.getstate(), module.use_tqdm

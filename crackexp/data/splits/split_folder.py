@@ -27,7 +27,7 @@ _STEM_BYTES = 200
 
 
 @dataclass(frozen=True)
-class Split:
+class SplitDataset:
     """A dataset in three parts that share no image.
 
     Attributes:
@@ -53,7 +53,7 @@ class Split:
 Build = Callable[[Path, ImageIndex, list[str]], None]
 
 
-def kept(index: ImageIndex, cache: Path, name: str, text: str, build: Build, check_leaks: bool) -> Split:
+def kept(index: ImageIndex, cache: Path, name: str, text: str, build: Build, check_leaks: bool) -> SplitDataset:
     """Returns the split that stands in the cache, or builds it there.
 
     Args:
@@ -93,7 +93,7 @@ def kept(index: ImageIndex, cache: Path, name: str, text: str, build: Build, che
             f"The split in {folder} does not hold every image once. Delete the folder and try "
             f"again. Received: {index.root}"
         )
-    return Split(
+    return SplitDataset(
         train=index.subset(parts == 0),
         val=index.subset(parts == 1),
         test=index.subset(parts == 2),

@@ -1,4 +1,4 @@
-"""Random changes of one image, with the names and arguments of Keras' preprocessing layers."""
+"""Transforms: random changes of one image, with the names and arguments of Keras' preprocessing layers."""
 
 from crackexp.data.transforms.base import Transform
 from crackexp.data.transforms.geometric import (

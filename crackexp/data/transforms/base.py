@@ -1,4 +1,4 @@
-"""What every transform is: a function of an image and a generator that can describe itself."""
+"""The base class of transforms, and checks of their arguments."""
 
 import json
 import math
@@ -14,18 +14,30 @@ from crackexp.files import file_digest
 from crackexp.sources import source_digest
 
 Range = tuple[float, float]
+"""The bounds (lower, upper) that a number is drawn between."""
 
 
 class Transform(ABC):
-    """A random change of one image.
+    """A random change of one image; an augmentation applies several of them.
 
-    A subclass keeps each of its arguments as an attribute and nothing else, because the attributes
-    are its description, and the description names what is stored of its views.
+    A transform of your own inherits this class and implements `__call__`. It keeps each of its arguments as an
+    attribute and nothing else, because the attributes are part of the key that embeddings of its images are stored by.
 
     Attributes:
-        version: of crackexp's own transforms, raised by one whenever the same arguments begin to give other
-            pixels, so that stored embeddings of the old pixels are not taken for the new. Of a transform of your
-            own the source itself tells, see `source_digest`.
+        version: A number that crackexp raises whenever the same arguments of one of its own transforms begin to give
+            other pixels, so that embeddings of the old pixels are not reused. A transform of your own needs none: its
+            source code is part of the key.
+
+    Example:
+
+    >>> class RandomInvert(Transform):
+    ...     def __init__(self, probability):
+    ...         self.probability = probability
+    ...     def __call__(self, image, rng):
+    ...         return 255 - image if rng.random() < self.probability else image
+    >>> invert = RandomInvert(1.0)
+    >>> int(invert(np.zeros((32, 32, 3), np.uint8), np.random.default_rng(0)).min())
+    255
     """
 
     version: int = 1
@@ -35,18 +47,21 @@ class Transform(ABC):
         """Returns a changed image.
 
         Args:
-            image: (H, W, 3) uint8 RGB; not to be written to.
-            rng: the only source of chance; equal generators give equal results.
+            image: The image, (H, W, 3) uint8 of RGB, which must not be written to.
+            rng: The generator of all random numbers, so that equal generators give equal results.
 
         Returns:
-            (H, W, 3) uint8 of the same shape; may be `image` itself where nothing changes.
+            An image of the same shape and dtype; it may be `image` itself where nothing changes.
         """
 
     def describe(self) -> dict[str, Any]:
-        """Returns class path, version and arguments as plain JSON values; of a class of your own its source too.
+        """Returns the class, the version and the arguments as plain JSON values.
+
+        The description of a class outside crackexp holds a digest of its source code and of the files that its
+        arguments name too.
 
         Raises:
-            ConfigError: an attribute has no plain JSON value.
+            ConfigError: An attribute cannot be written as JSON.
         """
         kind = type(self)
         target = f"{kind.__module__}.{kind.__qualname__}"
@@ -69,10 +84,18 @@ class Transform(ABC):
 
 
 def number(name: str, value: Any, low: float, high: float, *, open_low: bool = False, integer: bool = False) -> float:
-    """Returns `value` checked to be a number in [low, high], or (low, high] with `open_low`.
+    """Returns an argument as a number after checking that it is one in [low, high], or (low, high] with `open_low`.
+
+    Args:
+        name: The name of the argument, for the message.
+        value: The argument.
+        low: The smallest allowed number.
+        high: The largest allowed number.
+        open_low: Whether `low` itself is refused.
+        integer: Whether the number must be whole.
 
     Raises:
-        ConfigError: it is not.
+        ConfigError: The argument is no such number.
     """
     fits = (
         isinstance(value, (int, float, np.number))
@@ -98,24 +121,33 @@ def pair(
     integer: bool = False,
     ordered: bool = True,
 ) -> Range | None:
-    """Returns a (lower, upper) argument checked part by part, or None where `value` is no pair.
+    """Returns an argument that is a pair (lower, upper) after checking both numbers; None where it is no sequence.
+
+    Args:
+        name: The name of the argument, for the message.
+        value: The argument.
+        low: The smallest allowed number.
+        high: The largest allowed number.
+        open_low: Whether `low` itself is refused.
+        integer: Whether the numbers must be whole.
+        ordered: Whether the first number must not be the larger one.
 
     Raises:
-        ConfigError: `value` is a sequence, but not of two numbers in range, the lower one first.
+        ConfigError: The argument is a sequence, but not of two such numbers.
     """
     if isinstance(value, str) or not isinstance(value, Sequence):
         return None
     received = f"Received: {name}={list(value)}"
     if len(value) != 2:
         raise ConfigError(f"`{name}` must be a number or a pair (lower, upper). {received}")
-    first, second = (number(name, part, low, high, open_low=open_low, integer=integer) for part in value)
+    first, second = (number(name, bound, low, high, open_low=open_low, integer=integer) for bound in value)
     if ordered and first > second:
         raise ConfigError(f"`{name}` must have its lower value first. {received}")
     return first, second
 
 
 def around_zero(name: str, value: Any, low: float, high: float, *, open_low: bool = False) -> Range:
-    """Returns the range of a factor: a number f means [-f, f], as in Keras' layers."""
+    """Returns the bounds of a factor, of which a number f means [-f, f], as in Keras' layers."""
     given = pair(name, value, low, high, open_low=open_low)
     if given is not None:
         return given
@@ -124,16 +156,16 @@ def around_zero(name: str, value: Any, low: float, high: float, *, open_low: boo
 
 
 def from_zero(name: str, value: Any, high: float) -> Range:
-    """Returns the range of a strength: a number f means [0, f], as in Keras' layers."""
+    """Returns the bounds of a strength, of which a number f means [0, f], as in Keras' layers."""
     given = pair(name, value, 0.0, high)
     return (0.0, number(name, value, 0.0, high)) if given is None else given
 
 
 def choice(name: str, value: Any, choices: Sequence[str]) -> str:
-    """Returns `value` checked to be one of `choices`.
+    """Returns an argument after checking that it is one of `choices`.
 
     Raises:
-        ConfigError: it is not.
+        ConfigError: The argument is none of them.
     """
     if value not in choices:
         raise ConfigError(f"`{name}` must be one of {', '.join(choices)}. Received: {name}={value}")
@@ -141,12 +173,14 @@ def choice(name: str, value: Any, choices: Sequence[str]) -> str:
 
 
 def _interval(low: float, high: float, open_low: bool) -> str:
+    """Returns how a message writes the interval [low, high] or (low, high]."""
     if math.isinf(high):
         return f"of at least {low:g}"
     return f"in {'(' if open_low else '['}{low:g}, {high:g}]"
 
 
 def _plain(value: Any) -> Any:
+    """Returns a path, a NumPy number or a sequence as a plain JSON value; `json.dumps` calls it for other values."""
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, np.generic):

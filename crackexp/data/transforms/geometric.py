@@ -1,8 +1,8 @@
-"""Transforms that move pixels: flip, rotation, zoom and translation."""
+"""Geometric transforms: flip, rotation, zoom and translation."""
 
 import math
 from abc import abstractmethod
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -20,15 +20,27 @@ INTERPOLATIONS = {"bilinear": cv2.INTER_LINEAR, "nearest": cv2.INTER_NEAREST}
 
 
 class RandomFlip(Transform):
-    """Mirrors every second image on average, as `keras.layers.RandomFlip`.
+    """Flips every second image on average, like `keras.layers.RandomFlip`.
 
     Args:
-        mode: "horizontal" (left-right), "vertical" (top-bottom) or "horizontal_and_vertical".
-            As in Keras, the last is one coin for both axes, a half turn; name two transforms for
-            two independent coins.
+        mode: The axis of the flip: "horizontal" (left to right), "vertical" (top to bottom) or
+            "horizontal_and_vertical". As in Keras, the last one flips either both axes or none, which is a half turn;
+            name two transforms to flip the axes independently.
+
+    Raises:
+        ConfigError: There is no such mode.
+
+    Example:
+
+    >>> image = np.arange(12, dtype=np.uint8).reshape(1, 4, 3)
+    >>> flipped = RandomFlip("horizontal")(image, np.random.default_rng(2))
+    >>> flipped[0, :, 0].tolist()
+    [9, 6, 3, 0]
     """
 
-    def __init__(self, mode: str = "horizontal_and_vertical") -> None:
+    def __init__(
+        self, mode: Literal["horizontal", "vertical", "horizontal_and_vertical"] = "horizontal_and_vertical"
+    ) -> None:
         self.mode = choice("mode", mode, tuple(FLIPS))
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -36,27 +48,35 @@ class RandomFlip(Transform):
 
 
 class Warp(Transform):
-    """An affine map of the plane, resampled.
+    """The base class of transforms that resample an image by a random affine map.
 
     Args:
-        fill_mode: what lies outside the image: "reflect" (d c b a | a b c d | d c b a),
-            "constant" (k k k k | a b c d | k k k k), "wrap" (a b c d | a b c d | a b c d) or
-            "nearest" (a a a a | a b c d | d d d d).
-        interpolation: "bilinear" or "nearest".
-        fill_value: the grey level k of fill_mode="constant", in [0, 255].
+        fill_mode: What fills the points outside of the image: "reflect" (d c b a | a b c d | d c b a), "constant"
+            (k k k k | a b c d | k k k k), "wrap" (a b c d | a b c d | a b c d) or "nearest" (a a a a | a b c d |
+            d d d d).
+        interpolation: The interpolation between pixels: "bilinear" or "nearest".
+        fill_value: The gray level k of `fill_mode="constant"`, in [0, 255].
+
+    Raises:
+        ConfigError: An argument is out of range.
     """
 
-    def __init__(self, fill_mode: str, interpolation: str, fill_value: float) -> None:
+    def __init__(
+        self,
+        *,
+        fill_mode: Literal["reflect", "constant", "wrap", "nearest"] = "reflect",
+        interpolation: Literal["bilinear", "nearest"] = "bilinear",
+        fill_value: float = 0.0,
+    ) -> None:
         self.fill_mode = choice("fill_mode", fill_mode, tuple(BORDERS))
         self.interpolation = choice("interpolation", interpolation, tuple(INTERPOLATIONS))
         self.fill_value = number("fill_value", fill_value, 0, 255)
 
     @abstractmethod
     def matrix(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-        """Returns the drawn map from output (x, y, 1) to input (x, y): (2, 3) float64.
+        """Draws a map from the points (x, y, 1) of the output to the points (x, y) of the input, (2, 3) float64.
 
-        Pixel centres stand at whole numbers, so the middle of the image is
-        ((width - 1) / 2, (height - 1) / 2).
+        The centres of pixels are at whole numbers, so the middle of the image is ((width - 1) / 2, (height - 1) / 2).
         """
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -72,28 +92,28 @@ class Warp(Transform):
 
 
 class RandomRotation(Warp):
-    """Turns about the middle by a uniform angle, as `keras.layers.RandomRotation`.
+    """Rotates an image about its middle by a uniformly drawn angle, like `keras.layers.RandomRotation`.
 
     Args:
-        factor: fraction of a full turn: a number f draws from [-f, f], a pair from
-            [lower, upper]; both in [-1, 1]. Positive turns counter-clockwise.
-        fill_mode: see `Warp`.
-        interpolation: see `Warp`.
-        fill_value: see `Warp`.
+        factor: The angle as a fraction of a full turn: a number f is drawn from [-f, f], a pair from [lower, upper],
+            both in [-1, 1]. Positive angles rotate counter-clockwise.
+        kwargs: What fills the corners, see `Warp`.
 
     Raises:
-        ConfigError: an argument is out of range.
+        ConfigError: An argument is out of range.
+
+    Example:
+
+    >>> rotate = RandomRotation([0.25, 0.25])  # always a quarter turn
+    >>> image = np.zeros((3, 3, 3), np.uint8)
+    >>> image[0, 1] = 255
+    >>> rotate(image, np.random.default_rng(0))[:, :, 0].tolist()
+    [[0, 0, 0], [255, 0, 0], [0, 0, 0]]
     """
 
-    def __init__(
-        self,
-        factor: Any,
-        fill_mode: str = "reflect",
-        interpolation: str = "bilinear",
-        fill_value: float = 0.0,
-    ) -> None:
+    def __init__(self, factor: float | list[float], **kwargs: Any) -> None:
         self.factor = around_zero("factor", factor, -1, 1)
-        super().__init__(fill_mode, interpolation, fill_value)
+        super().__init__(**kwargs)
 
     def matrix(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
         angle = 2 * math.pi * rng.uniform(*self.factor)
@@ -103,34 +123,35 @@ class RandomRotation(Warp):
 
 
 class RandomZoom(Warp):
-    """Zooms about the middle, as `keras.layers.RandomZoom`.
+    """Zooms an image about its middle, like `keras.layers.RandomZoom`.
 
     Args:
-        height_factor: a number f draws from [-f, f], a pair from [lower, upper]; both in (-1, 1].
-            Positive zooms out: at 0.2 the output shows 1.2 times the input's height.
-        width_factor: the same for the width, drawn on its own; None takes the draw of the height,
-            which keeps the aspect ratio.
-        fill_mode: see `Warp`.
-        interpolation: see `Warp`.
-        fill_value: see `Warp`.
+        height_factor: The change of the height that is shown: a number f is drawn from [-f, f], a pair from
+            [lower, upper], both in (-1, 1]. Positive numbers zoom out: at 0.2 the output shows 1.2 times the height of
+            the input.
+        width_factor: The same for the width, drawn separately; null to use what was drawn for the height, which keeps
+            the aspect ratio.
+        kwargs: What fills the borders, see `Warp`.
 
     Raises:
-        ConfigError: an argument is out of range.
+        ConfigError: An argument is out of range.
+
+    Example:
+
+    >>> zoom = RandomZoom([1.0, 1.0], fill_mode="constant")  # always out, by a factor of 2
+    >>> image = np.full((8, 8, 3), 255, np.uint8)
+    >>> int((zoom(image, np.random.default_rng(0))[4, :, 0] > 0).sum())
+    4
     """
 
     def __init__(
-        self,
-        height_factor: Any,
-        width_factor: Any = None,
-        fill_mode: str = "reflect",
-        interpolation: str = "bilinear",
-        fill_value: float = 0.0,
+        self, height_factor: float | list[float], width_factor: float | list[float] | None = None, **kwargs: Any
     ) -> None:
         self.height_factor = around_zero("height_factor", height_factor, -1, 1, open_low=True)
         self.width_factor = (
             None if width_factor is None else around_zero("width_factor", width_factor, -1, 1, open_low=True)
         )
-        super().__init__(fill_mode, interpolation, fill_value)
+        super().__init__(**kwargs)
 
     def matrix(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
         zoom_y = 1 + rng.uniform(*self.height_factor)
@@ -140,31 +161,29 @@ class RandomZoom(Warp):
 
 
 class RandomTranslation(Warp):
-    """Shifts the image, as `keras.layers.RandomTranslation`.
+    """Shifts an image, like `keras.layers.RandomTranslation`.
 
     Args:
-        height_factor: fraction of the height: a number f draws from [-f, f], a pair from
-            [lower, upper]; both in [-1, 1]. Positive shifts down.
-        width_factor: fraction of the width, likewise. Positive shifts right.
-        fill_mode: see `Warp`.
-        interpolation: see `Warp`.
-        fill_value: see `Warp`.
+        height_factor: The shift as a fraction of the height: a number f is drawn from [-f, f], a pair from
+            [lower, upper], both in [-1, 1]. Positive numbers shift down.
+        width_factor: The shift as a fraction of the width, likewise. Positive numbers shift to the right.
+        kwargs: What fills the borders, see `Warp`.
 
     Raises:
-        ConfigError: an argument is out of range.
+        ConfigError: An argument is out of range.
+
+    Example:
+
+    >>> shift = RandomTranslation(0.0, [0.5, 0.5], fill_mode="constant")  # always by half of the width
+    >>> image = np.full((1, 4, 3), 255, np.uint8)
+    >>> shift(image, np.random.default_rng(0))[0, :, 0].tolist()
+    [0, 0, 255, 255]
     """
 
-    def __init__(
-        self,
-        height_factor: Any,
-        width_factor: Any,
-        fill_mode: str = "reflect",
-        interpolation: str = "bilinear",
-        fill_value: float = 0.0,
-    ) -> None:
+    def __init__(self, height_factor: float | list[float], width_factor: float | list[float], **kwargs: Any) -> None:
         self.height_factor = around_zero("height_factor", height_factor, -1, 1)
         self.width_factor = around_zero("width_factor", width_factor, -1, 1)
-        super().__init__(fill_mode, interpolation, fill_value)
+        super().__init__(**kwargs)
 
     def matrix(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
         down = rng.uniform(*self.height_factor) * height

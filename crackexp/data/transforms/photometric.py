@@ -1,8 +1,7 @@
-"""Transforms that change grey levels: light, focus, sensor noise and compression."""
+"""Photometric transforms: brightness, contrast, blur, sensor noise and compression."""
 
 import functools
 import math
-from typing import Any
 
 import cv2
 import numpy as np
@@ -12,21 +11,27 @@ from crackexp.data.transforms.base import Transform, around_zero, from_zero, num
 from crackexp.errors import ConfigError
 
 LEVELS = np.arange(256, dtype=np.float64)
-TINY_SIGMA = 1e-6  # OpenCV takes a sigma of 0 for "choose one from the kernel size"
+TINY_SIGMA = 1e-6  # OpenCV reads a sigma of 0 as "choose one from the kernel size"
 
 
 class RandomBrightness(Transform):
-    """Adds one value to all pixels, as `keras.layers.RandomBrightness` with value_range=(0, 255).
+    """Adds the same value to all pixels, like `keras.layers.RandomBrightness` with `value_range=(0, 255)`.
 
     Args:
-        factor: fraction of 255: a number f draws from [-f, f], a pair from [lower, upper]; both
-            in [-1, 1], where -1 is a black image and 1 a white one.
+        factor: The value as a fraction of 255: a number f is drawn from [-f, f], a pair from [lower, upper], both in
+            [-1, 1]. The image is black at -1 and white at 1.
 
     Raises:
         ConfigError: `factor` is out of range.
+
+    Example:
+
+    >>> brighten = RandomBrightness([0.2, 0.2])  # always by 51 gray levels
+    >>> int(brighten(np.zeros((8, 8, 3), np.uint8), np.random.default_rng(0)).max())
+    51
     """
 
-    def __init__(self, factor: Any) -> None:
+    def __init__(self, factor: float | list[float]) -> None:
         self.factor = around_zero("factor", factor, -1, 1)
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -34,20 +39,28 @@ class RandomBrightness(Transform):
 
 
 class RandomContrast(Transform):
-    """Stretches each channel about its mean, as `keras.layers.RandomContrast` is documented.
+    """Changes the contrast of each channel about its mean, as the documentation of `keras.layers.RandomContrast` says.
 
-    A pixel x becomes (x - mean) * c + mean. Keras 3.15 itself draws c from [1, 1 + f] for a number
-    f and sorts a pair; its documentation says what is done here.
+    A pixel x becomes (x - mean) * c + mean. The code of Keras 3.15 differs from its documentation: it draws c from
+    [1, 1 + f] for a number f, and sorts a pair.
 
     Args:
-        factor: a number f draws c from [1 - f, 1 + f], a pair from [1 - lower, 1 + upper]; both
-            in [0, 1].
+        factor: The range of the contrast c: a number f draws c from [1 - f, 1 + f], a pair from [1 - lower, 1 + upper],
+            both in [0, 1].
 
     Raises:
         ConfigError: `factor` is out of range.
+
+    Example:
+
+    >>> flatten = RandomContrast([1.0, 0.0])  # c from [0, 1]
+    >>> image = np.array([[[0, 0, 0], [200, 200, 200]]], np.uint8)
+    >>> changed = flatten(image, np.random.default_rng(0))
+    >>> bool(changed.max() - changed.min() < 200)
+    True
     """
 
-    def __init__(self, factor: Any) -> None:
+    def __init__(self, factor: float | list[float]) -> None:
         given = pair("factor", factor, 0, 1, ordered=False)
         self.factor = (number("factor", factor, 0, 1),) * 2 if given is None else given
 
@@ -60,20 +73,30 @@ class RandomContrast(Transform):
 
 
 class RandomGaussianBlur(Transform):
-    """Blurs some of the images, as `keras.layers.RandomGaussianBlur`, with reflected borders.
+    """Blurs some of the images, like `keras.layers.RandomGaussianBlur`, with reflected borders.
 
     Args:
-        factor: probability of a blur, itself drawn for each image: a number p draws it from
-            [0, p], a pair from [lower, upper]; both in [0, 1]. (1, 1) blurs every image.
-        kernel_size: width of the square kernel in pixels, odd.
-        sigma: standard deviation in pixels, drawn for each axis: a number s draws from [0, s], a
+        factor: The probability of a blur, which is drawn for each image itself: a number p draws it from [0, p], a
+            pair from [lower, upper], both in [0, 1]. The pair [1, 1] blurs every image.
+        kernel_size: The side of the kernel in pixels, an odd number.
+        sigma: The standard deviation of the kernel in pixels, drawn for each axis: a number s is drawn from [0, s], a
             pair from [lower, upper].
 
     Raises:
-        ConfigError: an argument is out of range.
+        ConfigError: An argument is out of range.
+
+    Example:
+
+    >>> blur = RandomGaussianBlur([1, 1], kernel_size=5, sigma=[1, 1])  # always
+    >>> image = np.zeros((5, 5, 3), np.uint8)
+    >>> image[2, 2] = 255
+    >>> bool(blur(image, np.random.default_rng(0))[2, 2, 0] < 255)
+    True
     """
 
-    def __init__(self, factor: Any = 1.0, kernel_size: int = 3, sigma: Any = 1.0) -> None:
+    def __init__(
+        self, factor: float | list[float] = 1.0, kernel_size: int = 3, sigma: float | list[float] = 1.0
+    ) -> None:
         self.factor = from_zero("factor", factor, 1)
         self.kernel_size = int(number("kernel_size", kernel_size, 1, math.inf, integer=True))
         if self.kernel_size % 2 == 0:
@@ -89,20 +112,27 @@ class RandomGaussianBlur(Transform):
 
 
 class GaussianNoise(Transform):
-    """Adds independent normal noise to every pixel and channel, as `keras.layers.GaussianNoise`.
+    """Adds independent normal noise to every pixel and channel, like `keras.layers.GaussianNoise`.
 
-    Drawn through a table of 65,536 quantiles: three times quicker than exact normal numbers, equal
-    to them after rounding to grey levels but for the tails beyond 4.3 standard deviations.
+    The noise is drawn through a table of 65,536 quantiles. This is three times as fast as exact normal numbers, and
+    equal to them after rounding to gray levels except in the tails beyond 4.3 standard deviations.
 
     Args:
-        stddev: standard deviation as a fraction of 255 (Keras' meaning for pixels in [0, 1]): a
-            number is taken as it is, a pair draws it for each image; both in [0, 1].
+        stddev: The standard deviation of the noise as a fraction of 255, which is what Keras means for pixels in
+            [0, 1]: a number is taken as it is, a pair (lower, upper) draws one for each image; both in [0, 1].
 
     Raises:
         ConfigError: `stddev` is out of range.
+
+    Example:
+
+    >>> noise = GaussianNoise(0.1)
+    >>> image = np.full((64, 64, 3), 128, np.uint8)
+    >>> bool(24 < noise(image, np.random.default_rng(0)).std() < 27)
+    True
     """
 
-    def __init__(self, stddev: Any) -> None:
+    def __init__(self, stddev: float | list[float]) -> None:
         given = pair("stddev", stddev, 0, 1)
         self.stddev = (number("stddev", stddev, 0, 1),) * 2 if given is None else given
 
@@ -114,17 +144,23 @@ class GaussianNoise(Transform):
 
 
 class RandomJPEGQuality(Transform):
-    """Writes the image as JPEG and reads it again (4:2:0 chroma), as phones and reports do.
+    """Compresses an image as JPEG with 4:2:0 chroma subsampling, and decodes it again.
 
     Args:
-        quality: of libjpeg, whole numbers in [1, 100]: a number q is taken as it is, a pair draws
-            from lower, ..., upper.
+        quality: The quality of libjpeg, whole numbers in [1, 100]: a number is taken as it is, a pair (lower, upper)
+            draws one for each image.
 
     Raises:
         ConfigError: `quality` is out of range.
+
+    Example:
+
+    >>> compress = RandomJPEGQuality([30, 90])
+    >>> compress(np.zeros((32, 32, 3), np.uint8), np.random.default_rng(0)).shape
+    (32, 32, 3)
     """
 
-    def __init__(self, quality: Any) -> None:
+    def __init__(self, quality: int | list[int]) -> None:
         given = pair("quality", quality, 1, 100, integer=True)
         self.quality = (number("quality", quality, 1, 100, integer=True),) * 2 if given is None else given
 
@@ -140,9 +176,10 @@ class RandomJPEGQuality(Transform):
 
 @functools.cache
 def _normal_quantiles() -> np.ndarray:
-    """Returns the middles of 65,536 equally likely slices of the standard normal, float64."""
+    """Returns the quantiles of the standard normal in the middles of 65,536 equal slices of [0, 1], float64."""
     return ndtri((np.arange(65536) + 0.5) / 65536)
 
 
 def _to_uint8(values: np.ndarray) -> np.ndarray:
+    """Returns values rounded and clipped to gray levels."""
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)

@@ -1,6 +1,7 @@
 """Sets of images side by side, and parts of one: dots with intervals."""
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -8,42 +9,44 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from crackexp.evaluation.sets import COMPARED, Part, surface_of
+from crackexp.evaluation.sets import Part, surface_of
+from crackexp.metrics.metric import Metric, shown
 from crackexp.reporting.figures.style import BLUE, INK, MUTED, RED, heading, new_figure, styled
 from crackexp.reporting.formatting import shortened
 
-TITLES = {
-    "accuracy": "Accuracy",
-    "recall": "Recall",
-    "roc_auc": "Area under ROC",
-    "recall_at_fpr_5": "Recall at 5 %\nfalse alarms",
-}
+WIDTH = 16
+"""Characters in a line above a panel."""
 
 
 @styled
-def part_scores(parts: Sequence[Part], title: str, level: float, photos: Sequence[Part] = ()) -> Figure:
+def part_scores(
+    parts: Sequence[Part], title: str, level: float, metrics: Mapping[str, Metric], photos: Sequence[Part] = ()
+) -> Figure:
     """Draws the scores of each part with their intervals, a row a part, a panel a metric.
 
     Args:
         parts: of the kind "set" in blue, others in orange.
         title: over all.
         level: of the intervals.
+        metrics: the metrics by their names, of which those are drawn that are shown of subsets.
         photos: drawn as open circles in the row of their surface, or in the first row where they name none.
     """
     figure = new_figure(1.9 + 0.5 * len(parts))
-    panels = figure.subplots(1, len(COMPARED), sharey=True)
+    drawn = shown(metrics, "subsets")
+    panels = figure.subplots(1, len(drawn), sharey=True, squeeze=False)[0]
     names = [part.name for part in parts]
-    for axes, metric in zip(panels, COMPARED, strict=True):
-        _dots(axes, parts, metric)
+    for axes, (name, metric) in zip(panels, drawn.items(), strict=True):
+        _dots(axes, parts, name)
         for photo in photos:
             row = names.index(surface_of(photo.name)) if surface_of(photo.name) in names else 0
-            if metric in photo.scores:
+            if name in photo.scores:
                 axes.plot(
-                    photo.scores[metric].value, row + 0.22, "o", mfc="none", color=MUTED, ms=4, mew=1, clip_on=False
+                    photo.scores[name].value, row + 0.22, "o", mfc="none", color=MUTED, ms=4, mew=1, clip_on=False
                 )
-        axes.set_title(TITLES[metric], fontsize=11)
+        axes.set_title(textwrap.fill(metric.title[:1].upper() + metric.title[1:], WIDTH), fontsize=11)
         axes.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 5, 10]))
-        axes.set_xlim(right=1)
+        if metric.highest == 1:
+            axes.set_xlim(right=1)
     panels[0].set_ylim(len(parts) - 0.4, -0.6)
     panels[0].set_yticks(range(len(parts)), [f"{shortened(part.name, 24)}\n{part.size}" for part in parts], fontsize=9)
     handles = [Line2D([], [], color=INK, marker="o", label=f"with its {level:.0%} interval")]

@@ -15,7 +15,6 @@ from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator, NullForm
 
 from crackexp.evaluation.comparison import Comparison, Effect
 from crackexp.evaluation.layout import in_order, level_text
-from crackexp.evaluation.wording import METRICS
 from crackexp.reporting.figures.style import BLUE, INK, LINE, MUTED, RED, heading, new_figure, styled
 from crackexp.reporting.formatting import p_text, shortened
 
@@ -82,7 +81,7 @@ def score_map(found: Comparison) -> Figure:
     for axes in panels.flat[max(0, len(combinations) - wide) : len(combinations)]:
         axes.set_xlabel(found.factors[columns])
         axes.tick_params(labelbottom=True)
-    unit = ", %" if found.metric == "accuracy" else ""
+    unit = ", %" if found.metric.proportion else ""
     averages = f", mean over {' and '.join(found.factors[key] for key in others)}" if averaged else ""
     heading(figure, f"{_title(found)} on the {found.items:,} common test images{unit}{averages}")
     return figure
@@ -196,9 +195,9 @@ def _limits(found: Comparison) -> tuple[float, float]:
     """Returns the scores of the palest and the darkest shade; a single disaster does not pale the others."""
     scores = found.table["score"]
     best, middle = scores.iloc[0], scores.median()
-    worst = scores.min() if found.metric == "accuracy" else scores.max()
+    worst = scores.min() if found.metric.higher_is_better else scores.max()
     far = best + 4 * (middle - best) if middle != best else worst
-    end = max(worst, far) if found.metric == "accuracy" else min(worst, far)
+    end = max(worst, far) if found.metric.higher_is_better else min(worst, far)
     return float(end), float(best)
 
 
@@ -241,8 +240,8 @@ def _effect(axes: Axes, found: Comparison, effect: Effect) -> None:
     x = np.arange(len(levels))
     color = BLUE if effect.matters else MUTED
     axes.vlines(x, levels["low"], levels["high"], color=color, linewidth=1)
-    most = 1 if found.metric == "accuracy" else np.inf
-    low, high = ((levels["score"] + sign * levels["margin"]).clip(0, most) for sign in (-1, 1))
+    ends = found.metric.lowest, found.metric.highest
+    low, high = ((levels["score"] + sign * levels["margin"]).clip(*ends) for sign in (-1, 1))
     axes.vlines(x, low, high, color=color, linewidth=7, alpha=0.5)
     axes.plot(x, levels["score"], "o-", color=color, linewidth=1, markeredgecolor="white", zorder=3)
     shown: Sequence[Any] = [shortened(level_text(level), 16) for level in levels["level"]]
@@ -257,7 +256,8 @@ def _effect(axes: Axes, found: Comparison, effect: Effect) -> None:
 
 def _cost(axes: Axes, found: Comparison, key: str, letters: dict[str, str]) -> None:
     table = found.table
-    loss = 100 * (1 - table["score"]) if found.metric == "accuracy" else table["score"]
+    counted = found.metric.counts_errors
+    loss = 100 * (1 - table["score"]) if counted else _unit(found)[0] * table["score"]
     for verdict in ("worse", "tied", "best"):
         mask = table["verdict"] == verdict
         axes.plot(table[key][mask], loss[mask], "o", color=COLORS[verdict], markeredgecolor="white", markersize=8)
@@ -270,7 +270,10 @@ def _cost(axes: Axes, found: Comparison, key: str, letters: dict[str, str]) -> N
     else:
         axes.set_xlim(left=0, right=1.08 * table[key].max())
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    axes.set_ylim(-0.1 * loss.max() or -0.1, 1.08 * loss.max() or 1)
+    if found.metric.higher_is_better and not counted:
+        axes.invert_yaxis()
+    elif found.metric.lowest == 0:
+        axes.set_ylim(-0.1 * loss.max() or -0.1, 1.08 * loss.max() or 1)
     named = [row for row in front if table["setting"][row] in letters]
     points = {letters[table["setting"][row]]: (table[key][row], loss[row]) for row in named}
     for text, point in _together(axes, points).items():
@@ -292,18 +295,20 @@ def _together(axes: Axes, points: dict[str, tuple[float, float]]) -> dict[str, t
 
 
 def _title(found: Comparison) -> str:
-    name = METRICS[found.metric]
+    name = found.metric.title
     return name[0].upper() + name[1:]
 
 
 def _loss_label(found: Comparison) -> str:
-    return "Wrong predictions, %" if found.metric == "accuracy" else _title(found)
+    if found.metric.counts_errors:
+        return "Wrong predictions, %"
+    return f"{_title(found)}, %" if found.metric.proportion else _title(found)
 
 
 def _unit(found: Comparison) -> tuple[float, str]:
-    return (100, ", percentage points") if found.metric == "accuracy" else (1, "")
+    return (100, ", percentage points") if found.metric.proportion else (1, "")
 
 
 def _number(found: Comparison, score: float, digits: int = 2) -> str:
-    """Returns an accuracy in percent; other scores with three digits."""
-    return f"{100 * score:.{digits}f}" if found.metric == "accuracy" else f"{score:.3f}"
+    """Returns a proportion in percent; other scores with three digits."""
+    return f"{100 * score:.{digits}f}" if found.metric.proportion else f"{score:.3f}"

@@ -74,7 +74,7 @@ def test_parts_can_be_merged(tmp_path: Path, draw_tree: DrawTree) -> None:
     index = merged.prepare()
     assert len(index) == 12
     assert index.parts is None
-    assert merged.given_parts() is None
+    assert merged.given_parts() == []
     assert dataset(root, tmp_path).given_parts() == ["train", "val", "test"]
     assert index.fingerprint != dataset(root, tmp_path).prepare().fingerprint
 

@@ -10,10 +10,11 @@ import pytest
 
 from crackexp.data.index import ImageIndex
 from crackexp.data.sources.image_folder import ImageFolder
-from crackexp.data.splits.given_split import GivenSplit, check_split, only_part
+from crackexp.data.splits.base import check_split
+from crackexp.data.splits.given_split import GivenSplit, only_part
 from crackexp.data.splits.grouped_split import GroupedSplit
 from crackexp.data.splits.ratio_split import RatioSplit
-from crackexp.data.splits.split_folder import Split
+from crackexp.data.splits.split_folder import SplitDataset
 from crackexp.errors import ConfigError, DataError
 
 DrawTree = Callable[..., Path]
@@ -29,7 +30,7 @@ def drawn(draw_tree: DrawTree, root: Path, size: int = 32, **counts: int) -> Pat
     return draw_tree(root, {f"{part}/{name}": n for part, n in counts.items() for name in CLASSES}, size=size)
 
 
-def given(index: ImageIndex, cache: Path, **options: object) -> Split:
+def given(index: ImageIndex, cache: Path, **options: object) -> SplitDataset:
     return GivenSplit(**{"val": None, "test": None, "seed": None, "cache": cache, **options}).split(index)
 
 

@@ -14,7 +14,7 @@ from crackexp.data.index import ImageIndex, build_index
 from crackexp.data.sources.folder import class_members
 from crackexp.data.splits.grouped_split import GroupedSplit
 from crackexp.data.splits.ratio_split import RatioSplit
-from crackexp.data.splits.split_folder import Split
+from crackexp.data.splits.split_folder import SplitDataset
 from crackexp.errors import DataError
 from tests.conftest import write_patches
 
@@ -26,11 +26,11 @@ def indexed(root: Path, cache: Path, groups: Sequence[str] | None = None) -> Ima
     return build_index(root, class_members(root), "Positive", cache, groups=groups)
 
 
-def grouped(index: ImageIndex, cache: Path, ratio=RECIPE, seed: int = 1337, by=BY) -> Split:
+def grouped(index: ImageIndex, cache: Path, ratio=RECIPE, seed: int = 1337, by=BY) -> SplitDataset:
     return GroupedSplit(ratio=ratio, seed=seed, by=by, cache=cache).split(index)
 
 
-def parts_of(split: Split) -> dict[str, str]:
+def parts_of(split: SplitDataset) -> dict[str, str]:
     return {file: part for part in ("train", "val", "test") for file in getattr(split, part).files.tolist()}
 
 

@@ -12,8 +12,9 @@ import splitfolders
 from crackexp.data.index import ImageIndex, build_index
 from crackexp.data.sources.folder import class_members
 from crackexp.data.splits.ratio_split import RatioSplit
-from crackexp.data.splits.split_folder import Split
-from crackexp.errors import ConfigError, DataError
+from crackexp.data.splits.split_folder import SplitDataset
+from crackexp.errors import DataError
+from tests.composing import outcome
 
 DrawTree = Callable[..., Path]
 RECIPE = (0.7, 0.2, 0.1)
@@ -23,7 +24,7 @@ def _index(root: Path, cache: Path, **options: object) -> ImageIndex:
     return build_index(root, class_members(root), "Positive", cache, **options)
 
 
-def _split(index: ImageIndex, cache: Path, ratio=RECIPE, seed: int = 1337) -> Split:
+def _split(index: ImageIndex, cache: Path, ratio=RECIPE, seed: int = 1337) -> SplitDataset:
     return RatioSplit(ratio=ratio, seed=seed, cache=cache).split(index)
 
 
@@ -186,7 +187,9 @@ def test_too_few_images_are_refused_by_class(tmp_path: Path, draw_tree: DrawTree
     assert not (tmp_path / "splits").exists()
 
 
-@pytest.mark.parametrize("ratio", [(0.7, 0.3), (0.7, 0.2, 0.2), (1.0, 0.0, 0.0), (1.2, -0.1, -0.1), (0.25,) * 4])
-def test_a_ratio_that_is_none_is_refused(tmp_path: Path, ratio) -> None:
-    with pytest.raises(ConfigError, match=r"Received: split\.ratio="):
-        RatioSplit(ratio=ratio, seed=0, cache=tmp_path)
+@pytest.mark.parametrize("split", ["ratio", "grouped"])
+@pytest.mark.parametrize("ratio", ["[0.7,0.3]", "[0.7,0.2,0.2]", "[1,0,0]", "[1.2,-0.1,-0.1]", "[0.25,0.25,0.25,0.25]"])
+def test_a_ratio_that_is_none_is_refused(split: str, ratio: str) -> None:
+    told = outcome("train", [f"split={split}", f"split.ratio={ratio}"])
+    assert isinstance(told, str)
+    assert told.count("split.ratio") >= 2, told  # the key, and what was received

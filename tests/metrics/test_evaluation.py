@@ -7,26 +7,17 @@ import pytest
 from scipy.stats import norm
 from sklearn import metrics as sk
 
-from crackexp.evaluation.edges import CURVES, bounded_mean, curve_intervals
-from crackexp.evaluation.metrics import Resampled, ece_interval, evaluate_predictions, f1_interval, mean_scores
-from crackexp.evaluation.scorer import calibration_bins
-from crackexp.evaluation.statistics import Interval, resampled_counts, wilson
+from crackexp.metrics.closed_forms import bounded_mean, ece_interval, f1_interval
+from crackexp.metrics.evaluation import Resampled, mean_scores
+from crackexp.metrics.intervals import Interval, resampled_counts, wilson
+from crackexp.metrics.predictions import Bootstrap, Predictions
+from crackexp.metrics.scorer import calibration_bins
+from crackexp.metrics.standard import STANDARD, CurveMetric
 from crackexp.seeds import generator
+from tests.metrics.scoring import curve_intervals, scores_of
 
-NAMES = [
-    "accuracy",
-    "precision",
-    "recall",
-    "f1",
-    "balanced_accuracy",
-    "roc_auc",
-    "average_precision",
-    "recall_at_fpr_5",
-    "fpr_at_recall_95",
-    "log_loss",
-    "brier",
-    "ece",
-]
+NAMES = list(STANDARD)
+CURVES = [name for name, metric in STANDARD.items() if isinstance(metric, CurveMetric)]
 
 
 def simulate(n, c, seed=0, decimals=None, signal=1.5, dtype=np.float64):
@@ -94,7 +85,7 @@ def reference(labels, probabilities, positive):
 def test_values_are_those_of_scikit_learn(c, positive, decimals):
     labels, probabilities = simulate(300, c, decimals=decimals)
 
-    scores = evaluate_predictions(labels, probabilities, positive, seed=0, resamples=10)
+    scores = scores_of(labels, probabilities, positive, seed=0, resamples=10)
 
     assert list(scores) == NAMES
     values = {name: score.value for name, score in scores.items()}
@@ -104,7 +95,7 @@ def test_values_are_those_of_scikit_learn(c, positive, decimals):
 def test_single_precision_is_clipped_as_by_scikit_learn():
     labels = np.array([0, 1, 1])
     probabilities = np.array([[1, 0], [0, 1], [1, 0]], np.float32)
-    scores = evaluate_predictions(labels, probabilities, 1, seed=0, resamples=10)
+    scores = scores_of(labels, probabilities, 1, seed=0, resamples=10)
     assert scores["log_loss"].value == pytest.approx(sk.log_loss(labels, probabilities), rel=1e-6)
 
 
@@ -115,10 +106,10 @@ def test_bootstrap_is_that_of_one_image_at_a_time(c):
     rows = [np.repeat(np.arange(60), row.astype(int)) for row in counts]
     samples = [reference(labels[row], probabilities[row], 1) for row in rows]
 
-    scores = evaluate_predictions(labels, probabilities, 1, seed=3, level=0.8, resamples=40)
+    scores = scores_of(labels, probabilities, 1, seed=3, level=0.8, resamples=40)
 
     closed = {"accuracy", "precision", "recall", "balanced_accuracy", "ece", *(["f1"] if c == 2 else [])}
-    edges = curve_intervals(labels, probabilities, [1] if c == 2 else range(c), 0.8)
+    edges = curve_intervals(labels, probabilities, 1, 0.8)
     edges["brier"] = bounded_mean(scores["brier"].value, 1 if c == 2 else 2, 60, 0.8)
     bootstrapped = [name for name in NAMES if name not in closed]
     assert {*CURVES, "brier", "log_loss"} <= set(bootstrapped)
@@ -134,7 +125,7 @@ def test_proportions_have_wilson_intervals():
     guess = np.concatenate([np.repeat([0, 1], [27, 3]), np.repeat([0, 1], [2, 18])])
     probabilities = np.where(guess[:, None] == [0, 1], 0.8, 0.2)
 
-    scores = evaluate_predictions(labels, probabilities, 1, seed=0, level=0.9, resamples=10)
+    scores = scores_of(labels, probabilities, 1, seed=0, level=0.9, resamples=10)
 
     assert scores["accuracy"] == wilson(45, 50, 0.9)
     for name, (hits, images) in {"precision": (18, 21), "recall": (18, 20)}.items():
@@ -156,7 +147,7 @@ def test_perfect_predictions_keep_a_width():
     labels = np.repeat([0, 1], 100)
     probabilities = np.eye(2)[labels] * 0.98 + 0.01
 
-    scores = evaluate_predictions(labels, probabilities, 1, seed=0, resamples=50)
+    scores = scores_of(labels, probabilities, 1, seed=0, resamples=50)
 
     for name in ("accuracy", "precision", "recall", "f1", "balanced_accuracy"):
         assert scores[name].value == 1
@@ -178,9 +169,7 @@ def test_perfect_predictions_keep_a_width():
 def test_no_interval_is_a_point_where_a_few_images_are_told_apart(sign, groups):
     labels = np.array([0] * 6 + [1] * 7)
     positive = 1 / (1 + np.exp(-sign * np.linspace(-4, 4, 13)))
-    scores = evaluate_predictions(
-        labels, np.stack([1 - positive, positive], axis=1), 1, seed=0, resamples=100, groups=groups
-    )
+    scores = scores_of(labels, np.stack([1 - positive, positive], axis=1), 1, seed=0, resamples=100, groups=groups)
     for name, score in scores.items():
         assert score.low < score.high, name
         assert score.low <= score.value <= score.high, name
@@ -189,7 +178,7 @@ def test_no_interval_is_a_point_where_a_few_images_are_told_apart(sign, groups):
 
 def test_scores_that_are_the_same_for_every_image_keep_an_interval_or_have_none():
     labels = np.arange(40) % 2
-    scores = evaluate_predictions(labels, np.full((40, 2), 0.5), 1, seed=0, resamples=100)
+    scores = scores_of(labels, np.full((40, 2), 0.5), 1, seed=0, resamples=100)
     assert scores["roc_auc"].low < 0.5 < scores["roc_auc"].high
     assert all(score.low < score.high for name, score in scores.items() if name != "log_loss")
     assert np.isnan(scores["log_loss"].low)
@@ -200,7 +189,7 @@ def test_one_class_leaves_out_what_it_leaves_undefined(label, left):
     labels = np.full(20, label)
     probabilities = np.tile([0.3, 0.7] if label else [0.7, 0.3], (20, 1))
 
-    scores = evaluate_predictions(labels, probabilities, 1, seed=0, resamples=20)
+    scores = scores_of(labels, probabilities, 1, seed=0, resamples=20)
 
     always = {"accuracy", "balanced_accuracy", "log_loss", "brier", "ece"}
     assert set(scores) == always | left
@@ -212,7 +201,7 @@ def test_one_class_leaves_out_what_it_leaves_undefined(label, left):
 def test_false_alarms_alone_define_no_precision():
     labels = np.zeros(10, int)
     probabilities = np.tile([0.4, 0.6], (10, 1))
-    scores = evaluate_predictions(labels, probabilities, 1, seed=0, resamples=10)
+    scores = scores_of(labels, probabilities, 1, seed=0, resamples=10)
     assert scores["accuracy"] == wilson(0, 10, 0.95)
     assert {"precision", "recall", "f1"}.isdisjoint(scores)
 
@@ -221,7 +210,7 @@ def test_a_class_without_images_is_left_out_of_the_means():
     labels, probabilities = simulate(200, 3)
     labels = np.where(labels == 1, 0, labels)
 
-    scores = evaluate_predictions(labels, probabilities, 0, seed=0, resamples=10)
+    scores = scores_of(labels, probabilities, 0, seed=0, resamples=10)
 
     guess = probabilities.argmax(axis=1)
     assert scores["recall"].value == pytest.approx(np.mean([np.mean(guess[labels == k] == k) for k in (0, 2)]))
@@ -233,20 +222,20 @@ def test_a_class_without_images_is_left_out_of_the_means():
 def test_resamples_that_lack_a_class_are_skipped():
     labels = np.array([1, 0, 0, 0])
     probabilities = np.array([[0.4, 0.6], [0.3, 0.7], [0.8, 0.2], [0.9, 0.1]])
-    scores = evaluate_predictions(labels, probabilities, 1, seed=0, resamples=200)
+    scores = scores_of(labels, probabilities, 1, seed=0, resamples=200)
     assert scores["roc_auc"].value == pytest.approx(2 / 3)
     assert (scores["roc_auc"].low, scores["roc_auc"].high) == (0, 1)
 
 
 def test_a_single_image_is_judged():
-    scores = evaluate_predictions(np.array([1]), np.array([[0.2, 0.8]]), 1, seed=0, resamples=10)
+    scores = scores_of(np.array([1]), np.array([[0.2, 0.8]]), 1, seed=0, resamples=10)
     assert scores["accuracy"] == wilson(1, 1, 0.95)
     assert scores["log_loss"].value == pytest.approx(-np.log(0.8))
 
 
 def test_the_seed_decides():
     labels, probabilities = simulate(100, 2)
-    run = [evaluate_predictions(labels, probabilities, 1, s, resamples=50) for s in (0, 0, 1)]
+    run = [scores_of(labels, probabilities, 1, s, resamples=50) for s in (0, 0, 1)]
     assert run[0] == run[1]
     assert run[0]["log_loss"].low != run[2]["log_loss"].low
     assert run[0]["log_loss"].value == run[2]["log_loss"].value
@@ -258,7 +247,7 @@ def test_ece_of_a_calibrated_network_is_not_told_from_none():
     labels = (rng.uniform(size=2000) < positive).astype(int)
     probabilities = np.stack([1 - positive, positive], axis=1)
 
-    ece = evaluate_predictions(labels, probabilities, 1, seed=0, resamples=200)["ece"]
+    ece = scores_of(labels, probabilities, 1, seed=0, resamples=200)["ece"]
 
     assert ece.low == 0 < ece.value < ece.high < 0.06
 
@@ -281,7 +270,7 @@ def test_memory_does_not_grow_with_the_resamples():
     peaks = []
     for resamples in (30, 120):
         tracemalloc.start()
-        evaluate_predictions(labels, probabilities, 1, seed=0, resamples=resamples)
+        scores_of(labels, probabilities, 1, seed=0, resamples=resamples)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.1 * peaks[0] < 60e6
@@ -301,12 +290,12 @@ def test_memory_does_not_grow_with_the_resamples():
 )
 def test_wrong_arrays_are_refused(labels, probabilities, message):
     with pytest.raises(ValueError, match=f"{message}|Received.*{message}"):
-        evaluate_predictions(np.array(labels), np.array(probabilities), 1, seed=0)
+        scores_of(np.array(labels), np.array(probabilities), 1, seed=0)
 
 
 def test_no_images_are_refused():
     with pytest.raises(ValueError, match="an image"):
-        evaluate_predictions(np.zeros(0, int), np.zeros((0, 2)), 1, seed=0)
+        scores_of(np.zeros(0, int), np.zeros((0, 2)), 1, seed=0)
 
 
 @pytest.mark.slow
@@ -323,7 +312,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(sharpness):
     truth = reference(labels, probabilities, 1)
     held = dict.fromkeys(NAMES, 0)
     for trial in range(200):
-        scores = evaluate_predictions(*draw(500, trial + 1), 1, seed=trial, resamples=200)
+        scores = scores_of(*draw(500, trial + 1), 1, seed=trial, resamples=200)
         for name, score in scores.items():
             held[name] += score.low <= truth[name] <= score.high
         assert scores["ece"].low <= scores["ece"].value <= scores["ece"].high
@@ -337,7 +326,7 @@ def test_recall_at_a_share_of_false_alarms_is_read_off_the_curve():
     negative, positive = np.linspace(0.01, 0.5, 100), np.array([0.6, 0.6, 0.485, 0.2])
     score = np.concatenate([negative, positive])
     labels = np.repeat([0, 1], [100, 4])
-    scores = evaluate_predictions(labels, np.stack([1 - score, score], axis=1), 1, seed=0, resamples=10)
+    scores = scores_of(labels, np.stack([1 - score, score], axis=1), 1, seed=0, resamples=10)
     assert scores["recall_at_fpr_5"].value == pytest.approx(0.75)
     assert scores["fpr_at_recall_95"].value == pytest.approx(np.mean(negative > 0.2))
 
@@ -360,11 +349,11 @@ def test_intervals_of_groups_are_those_of_one_group_at_a_time(names):
     rows = [np.concatenate([np.flatnonzero(groups == group) for group in draw]) for draw in drawn]
     samples = [reference(labels[row], probabilities[row], 1) for row in rows]
 
-    scores = evaluate_predictions(labels, probabilities, 1, 2, level=0.9, resamples=40, groups=names[groups])
+    scores = scores_of(labels, probabilities, 1, 2, level=0.9, resamples=40, groups=names[groups])
 
     values = reference(labels, probabilities, 1)
-    closed = evaluate_predictions(labels, probabilities, 1, 2, level=0.9, resamples=40)
-    edges = curve_intervals(labels, probabilities, [1], 0.9)
+    closed = scores_of(labels, probabilities, 1, 2, level=0.9, resamples=40)
+    edges = curve_intervals(labels, probabilities, 1, 0.9)
     edges["brier"] = bounded_mean(values["brier"], 1, len(labels), 0.9)
     for name in NAMES[:-1]:
         error = np.std([sample[name] for sample in samples]) * np.sqrt(6 / 5)
@@ -384,7 +373,7 @@ def test_intervals_of_groups_are_those_of_one_group_at_a_time(names):
 
 def test_one_group_has_no_interval():
     labels, probabilities = simulate(50, 2)
-    scores = evaluate_predictions(labels, probabilities, 1, seed=0, groups=np.zeros(50))
+    scores = scores_of(labels, probabilities, 1, seed=0, groups=np.zeros(50))
     assert list(scores) == NAMES
     assert {name: score.value for name, score in scores.items()} == pytest.approx(reference(labels, probabilities, 1))
     assert all(np.isnan([score.low, score.high]).all() for score in scores.values())
@@ -393,7 +382,7 @@ def test_one_group_has_no_interval():
 def test_perfect_predictions_of_groups_keep_a_width():
     labels = np.tile([0, 1], 100)
     probabilities = np.eye(2)[labels] * 0.98 + 0.01
-    scores = evaluate_predictions(labels, probabilities, 1, seed=0, groups=np.arange(200) // 20)
+    scores = scores_of(labels, probabilities, 1, seed=0, groups=np.arange(200) // 20)
     assert scores["accuracy"] == wilson(200, 200, 0.95)
     assert scores["roc_auc"].low < scores["roc_auc"].value == scores["roc_auc"].high == 1
     assert scores["fpr_at_recall_95"].low == scores["fpr_at_recall_95"].value == 0 < scores["fpr_at_recall_95"].high
@@ -403,8 +392,8 @@ def test_perfect_predictions_of_groups_keep_a_width():
 def test_the_mean_of_perfect_judgements_is_as_sure_as_one_of_them():
     labels = np.tile([0, 1], 20)
     probabilities = np.eye(2)[labels] * 0.98 + 0.01
-    one = Resampled(labels, probabilities, 1, 0, 50)
-    mean, alone = mean_scores([one, one, one], 0.95), one.intervals(0.95)
+    one = Resampled(Predictions(labels, probabilities, 1), Bootstrap(0, resamples=50))
+    mean, alone = mean_scores([one, one, one]), one.intervals()
     for name in ("accuracy", "recall", "roc_auc", "average_precision", "recall_at_fpr_5", "fpr_at_recall_95"):
         ends = (alone[name].low, alone[name].high)
         assert ends[0] < ends[1]
@@ -426,7 +415,7 @@ def test_intervals_hold_near_perfection_also_for_few_images(images, auc):
         rng = np.random.default_rng(trial)
         labels = rng.permutation(np.arange(images) % 2)
         positive = 1 / (1 + np.exp(-distance * (rng.normal(size=images) + distance * (labels - 0.5))))
-        scores = evaluate_predictions(labels, np.stack([1 - positive, positive], axis=1), 1, trial, resamples=40)
+        scores = scores_of(labels, np.stack([1 - positive, positive], axis=1), 1, trial, resamples=40)
         for name, value in truth.items():
             held[name] += scores[name].low <= value <= scores[name].high
     assert all(count >= 0.92 * trials for count in held.values()), held
@@ -435,18 +424,18 @@ def test_intervals_hold_near_perfection_also_for_few_images(images, auc):
 def test_a_group_without_one_of_the_classes_is_no_hindrance():
     labels, probabilities, groups = draw_photos(8, 10, 1)
     labels = np.where(groups < 3, 0, labels)
-    scores = evaluate_predictions(labels, probabilities, 1, seed=0, groups=groups)
+    scores = scores_of(labels, probabilities, 1, seed=0, groups=groups)
     assert all(score.low <= score.value <= score.high for score in scores.values())
 
 
 def test_the_mean_over_judgements_reckons_with_what_they_share():
     labels, probabilities = simulate(200, 2)
     hard = probabilities**0.5 / (probabilities**0.5).sum(axis=1, keepdims=True)
-    parts = [Resampled(labels, given, 1, 0, 300) for given in (probabilities, hard)]
-    mean = mean_scores(parts, 0.95)
+    parts = [Resampled(Predictions(labels, given, 1), Bootstrap(0, resamples=300)) for given in (probabilities, hard)]
+    mean = mean_scores(parts)
     assert mean["log_loss"].value == pytest.approx(np.mean([sk.log_loss(labels, p) for p in (probabilities, hard)]))
     width = mean["roc_auc"].high - mean["roc_auc"].low
-    alone = evaluate_predictions(labels, probabilities, 1, 0, resamples=300)["roc_auc"]
+    alone = scores_of(labels, probabilities, 1, 0, resamples=300)["roc_auc"]
     assert width == pytest.approx(alone.high - alone.low)
 
 
@@ -460,7 +449,7 @@ def test_intervals_of_groups_hold_the_truth_as_often_as_they_say_where_those_of_
     for trial in range(trials):
         labels, probabilities, groups = draw_photos(photos, 40, trial + 1)
         for count, known in ((held, groups), (naive, None)):
-            scores = evaluate_predictions(labels, probabilities, 1, trial, resamples=200, groups=known)
+            scores = scores_of(labels, probabilities, 1, trial, resamples=200, groups=known)
             for name, score in scores.items():
                 count[name] += score.low <= truth[name] <= score.high
 

@@ -5,8 +5,9 @@ import pytest
 from scipy.stats import norm
 from sklearn.metrics import roc_curve
 
-from crackexp.evaluation.edges import auc_interval, bounded_mean, curve_intervals
-from crackexp.evaluation.statistics import wilson
+from crackexp.metrics.closed_forms import auc_interval, bounded_mean
+from crackexp.metrics.intervals import wilson
+from tests.metrics.scoring import curve_intervals
 
 
 @pytest.mark.parametrize(("value", "positives", "negatives"), [(1.0, 7, 6), (0.9, 20, 20), (0.6, 3, 50), (0.0, 5, 5)])
@@ -32,7 +33,7 @@ def test_the_recall_at_a_share_of_false_alarms_is_bounded_by_images_that_were_no
     alpha = 0.05 / 4
     cracked, sound = (1 - alpha ** (1 / count) for count in (40, 150))
 
-    found = curve_intervals(labels, probabilities, [1], 0.95)
+    found = curve_intervals(labels, probabilities, 1, 0.95)
 
     ends = {}
     for end, (of_cracked, of_sound) in {"worst": (-1, 2), "best": (2, -1)}.items():
@@ -54,7 +55,7 @@ def test_the_recall_at_a_share_of_false_alarms_is_bounded_by_images_that_were_no
 def test_from_86_images_on_a_perfect_ranking_says_something_of_the_recall_at_5_percent(each, known):
     labels = np.repeat([0, 1], each)
     probabilities = np.eye(2)[labels] * 0.9 + 0.05
-    found = curve_intervals(labels, probabilities, [1], 0.95)
+    found = curve_intervals(labels, probabilities, 1, 0.95)
     assert (found["recall_at_fpr_5"].low > 0.9) == known
     assert (found["fpr_at_recall_95"].high < 0.1) == known
     assert found["average_precision"] == wilson(each, each, 0.95)
@@ -63,8 +64,9 @@ def test_from_86_images_on_a_perfect_ranking_says_something_of_the_recall_at_5_p
 def test_ends_of_several_classes_are_their_means_and_a_class_without_images_is_left_out():
     labels = np.arange(60) % 2
     score = np.random.default_rng(1).dirichlet(np.ones(3), 60)
-    found = curve_intervals(labels, score, range(3), 0.95)
-    parts = [curve_intervals(labels, score, [k], 0.95) for k in range(3)]
+    found = curve_intervals(labels, score, 0, 0.95)
+    each = [((labels == k).astype(int), np.stack([1 - score[:, k], score[:, k]], axis=1)) for k in range(3)]
+    parts = [curve_intervals(*one, 1, 0.95) for one in each]
     assert parts[2] == {}
     for name in found:
         for end in ("value", "low", "high"):

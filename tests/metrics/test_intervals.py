@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom, binomtest, norm, t
 
-from crackexp.evaluation import statistics
-from crackexp.evaluation.statistics import (
+from crackexp.metrics import intervals
+from crackexp.metrics.intervals import (
     Interval,
     correlation_of,
     grouped_interval,
@@ -100,7 +100,7 @@ def test_counts_are_those_of_draws_with_replacement():
 
 def test_resamples_do_not_depend_on_the_chunks(monkeypatch):
     whole = np.concatenate(list(resampled_counts(30, 20, np.random.default_rng(5))))
-    monkeypatch.setattr(statistics, "CHUNK", 100)
+    monkeypatch.setattr(intervals, "CHUNK", 100)
     chunks = list(resampled_counts(30, 20, np.random.default_rng(5)))
 
     assert [len(chunk) for chunk in chunks] == [3, 3, 3, 3, 3, 3, 2]
@@ -108,7 +108,7 @@ def test_resamples_do_not_depend_on_the_chunks(monkeypatch):
 
 
 def test_more_items_than_a_chunk_come_one_resample_at_a_time(monkeypatch):
-    monkeypatch.setattr(statistics, "CHUNK", 10)
+    monkeypatch.setattr(intervals, "CHUNK", 10)
     shapes = [chunk.shape for chunk in resampled_counts(11, 2, np.random.default_rng(0))]
     assert shapes == [(1, 11), (1, 11)]
 

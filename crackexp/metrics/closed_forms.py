@@ -1,37 +1,45 @@
-"""Intervals that keep their width where a score is perfect, and a bootstrap draws the same perfect score every time."""
-
-from collections.abc import Sequence
+"""Intervals without a bootstrap, which keep their width where a score is perfect and every resample is so too."""
 
 import numpy as np
 from scipy.optimize import brentq
 
-from crackexp.evaluation.scorer import Ranking
-from crackexp.evaluation.statistics import Interval, normal, unseen, wilson
-
-CURVES = ("roc_auc", "average_precision", "recall_at_fpr_5", "fpr_at_recall_95")
-"""Metrics in the order of `Ranking`."""
+from crackexp.metrics.intervals import Interval, normal, unseen, wilson
+from crackexp.metrics.scorer import Curves, Ranking
 
 
-def curve_intervals(
-    labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[int], level: float
-) -> dict[str, Interval]:
-    """Returns the metrics of `CURVES` with closed-form intervals, as a mean over the classes.
+def f1_interval(hits: int, misses: int, level: float) -> Interval:
+    """Returns f1 with its interval, from Wilson's for f / (2 - f) = hits / (hits + misses).
 
-    The metrics of several classes depend on one another in ways that are not known, so the ends of a mean are the means
-    of the ends: the widest that it can be. A class of which all images are, or none, is left out.
+    This share is Hand, Christen and Kirielle's F* (2021, "F*: an interpretable transformation of the
+    F-measure", Machine Learning 110, 451-456), a plain proportion; f1 rises with it.
 
     Args:
-        labels: (n,) int in [0, c).
-        probabilities: (n, c) float.
-        classes: whose curves are looked at, each against the rest.
+        hits: true positives.
+        misses: false positives and false negatives together; at least 1 with the hits.
         level: confidence in (0, 1).
     """
-    truths = [(labels == k, probabilities[:, k]) for k in classes]
-    parts = [_one_class(truth, score, level) for truth, score in truths if truth.any() and not truth.all()]
-    if not parts:
-        return {}
-    ends = np.mean([[(one.value, one.low, one.high) for one in part] for part in parts], axis=0)
-    return {name: Interval(*map(float, row)) for name, row in zip(CURVES, ends, strict=True)}
+    share = wilson(hits, hits + misses, level)
+    return Interval(*(2 * end / (1 + end) for end in (share.value, share.low, share.high)))
+
+
+def ece_interval(percentiles: Interval, shifts: np.ndarray, level: float, images: int) -> Interval:
+    """Returns ece with an interval that holds the truth as often as it says, for a calibrated network too.
+
+    An estimate of ece is too high, for noise moves every bin away from the diagonal, and a resample adds the
+    noise once more: percentiles alone miss the ece of a calibrated network, 0, every time. They do for the
+    upper end; the lower end uses |ece - estimate| <= the sum over the bins of |gap - its estimate|, by the
+    triangle inequality, with the bootstrap's distribution of that sum. Images of a kind that was not met, such as
+    errors where all predictions are right, may move ece by their share, see `unseen`.
+
+    Args:
+        percentiles: the estimate with the bootstrap's percentiles.
+        shifts: (resamples,) the sum of each resample, in [0, 2].
+        level: confidence in (0, 1).
+        images: how many there are.
+    """
+    value, hidden = percentiles.value, unseen(images, level)
+    low = value - max(float(np.quantile(shifts, (1 + level) / 2)), hidden)
+    return Interval(value, max(0.0, low), min(1.0, max(value + hidden, percentiles.high)))
 
 
 def auc_interval(value: float, positives: int, negatives: int, level: float) -> Interval:
@@ -74,12 +82,8 @@ def bounded_mean(value: float, most: float, images: int, level: float) -> Interv
     return Interval(value, value - hidden * value, value + hidden * (most - value))
 
 
-def _one_class(truth: np.ndarray, score: np.ndarray, level: float) -> list[Interval]:
-    """Returns the metrics of `CURVES` for one class against the rest.
-
-    An average precision is taken for a proportion of the images of the class, with Wilson's interval, after Boyd, Eng
-    and Page (2013, "Area under the precision-recall curve: point estimates and confidence intervals", ECML PKDD,
-    451-466), whose other interval, on the scale of log odds, has no ends at 1.
+def extremes(truth: np.ndarray, score: np.ndarray, level: float) -> tuple[Curves, Curves]:
+    """Returns the worst and the best curves that one class against the rest may have, as far as the images can tell.
 
     What is read off the ROC curve at a place depends on the tail of one class and on a share of the other, and
     nothing is assumed about either. The worst case is that the scores of some images of the class lie below all that
@@ -97,14 +101,7 @@ def _one_class(truth: np.ndarray, score: np.ndarray, level: float) -> list[Inter
     weights = np.ones((1, len(truth) + 2))
     weights[0, -2:] = [h / (1 - h) * count for h, count in zip(hidden, (positives, negatives), strict=True)]
 
-    def extended(of_class: float, of_others: float) -> np.ndarray:
-        return Ranking(np.append(truth, [True, False]), np.append(score, [of_class, of_others]))(weights)[:, 0]
+    def extended(of_class: float, of_others: float) -> Curves:
+        return Ranking(np.append(truth, [True, False]), np.append(score, [of_class, of_others]))(weights)
 
-    area, precision, recall, alarms = Ranking(truth, score)(np.ones((1, len(truth))))[:, 0]
-    worst, best = extended(-1, 2), extended(2, -1)
-    return [
-        auc_interval(float(area), positives, negatives, level),
-        wilson(float(precision) * positives, positives, level),
-        Interval(float(recall), float(worst[2]), float(best[2])),
-        Interval(float(alarms), float(best[3]), float(worst[3])),
-    ]
+    return extended(-1, 2), extended(2, -1)

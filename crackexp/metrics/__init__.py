@@ -1,0 +1,43 @@
+"""Metrics: what predictions are worth, with intervals that say how sure that is."""
+
+from crackexp.metrics.evaluation import evaluate_predictions
+from crackexp.metrics.intervals import Interval
+from crackexp.metrics.metric import MeanMetric, Metric
+from crackexp.metrics.predictions import Bootstrap, Predictions
+from crackexp.metrics.standard import (
+    F1,
+    STANDARD,
+    Accuracy,
+    AveragePrecision,
+    BalancedAccuracy,
+    BrierScore,
+    CalibrationError,
+    FPRAtRecall,
+    LogLoss,
+    Precision,
+    Recall,
+    RecallAtFPR,
+    RocAuc,
+)
+
+__all__ = [
+    "F1",
+    "STANDARD",
+    "Accuracy",
+    "AveragePrecision",
+    "BalancedAccuracy",
+    "Bootstrap",
+    "BrierScore",
+    "CalibrationError",
+    "FPRAtRecall",
+    "Interval",
+    "LogLoss",
+    "MeanMetric",
+    "Metric",
+    "Precision",
+    "Predictions",
+    "Recall",
+    "RecallAtFPR",
+    "RocAuc",
+    "evaluate_predictions",
+]
