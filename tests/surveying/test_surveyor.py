@@ -7,7 +7,7 @@ import cv2
 import keras
 import numpy as np
 import pytest
-from crackexp.data.synthetic.patches.patches.patches import draw_patch
+from crackexp.data.synthetic import draw_patch
 from PIL import Image
 
 from crackexp.data.accounting import Account
