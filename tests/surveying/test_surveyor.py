@@ -7,13 +7,13 @@ import cv2
 import keras
 import numpy as np
 import pytest
-from crackexp.data.synthetic import draw_patch
 from PIL import Image
 
 from crackexp.data.accounting import Account
 from crackexp.data.images.decode import ImageError, load_image
 from crackexp.data.images.pixels import resize
 from crackexp.data.images.windows import WholePhoto, WindowedPhoto
+from crackexp.data.synthetic import draw_patch
 from crackexp.decisions import CRACK, Classes, Thresholds
 from crackexp.predicting.inputs import Input
 from crackexp.reporting import artifacts
