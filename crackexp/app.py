@@ -65,8 +65,8 @@ def app(composed: DictConfig) -> None:
 
     place = claim(cfg.host, cfg.port)
 
-    from crackexp import console
     from crackexp.opening import open_model
+    from crackexp.reporting.terminal import print_report
     from crackexp.surveying.surveyor import Surveyor
     from crackexp.surveying.tiles import Tiling
     from crackexp.web.server import Desk, serve
@@ -76,7 +76,7 @@ def app(composed: DictConfig) -> None:
     surveyor = Surveyor(open_model(cfg), tiling, cfg.threshold, cfg.batch_size)
     desk = Desk(surveyor, Limits(**cfg.limits), cfg.mm_per_px)
     desk.warm_up()
-    console.print_place(place)
+    print_report(place.report())
     if cfg.open_browser:
         threading.Thread(target=webbrowser.open, args=[place.address], daemon=True).start()
     serve(desk, place, f"Model {cfg.model}, tiles of {tiling.side} px")

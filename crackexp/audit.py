@@ -46,11 +46,12 @@ def audit(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     account = Account() if account is None else account
     cfg = check(composed, AuditConfig)
 
-    from crackexp import console
     from crackexp.data.classes.single import require_two_classes
     from crackexp.data.duplicates import find_duplicates
     from crackexp.data.splits.base import check_split
+    from crackexp.data.summary import account_report
     from crackexp.data.thumbnails import thumbnails
+    from crackexp.reporting import terminal
 
     cache = Path(cfg.paths.cache)
     dataset = instantiate(cfg.dataset)
@@ -60,18 +61,19 @@ def audit(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     index = dataset.prepare()
     require_two_classes(index)
     account.add(index.account)
-    console.print_account(account)
+    terminal.print_report(account_report(account))
     split = splitter.split(index) if splitter else None
     copies = find_duplicates(index, cache)
     looks = thumbnails(index, cache)
 
     from crackexp import report
-    from crackexp.auditing.audit_report import Report
+    from crackexp.auditing.audit_report import audit_report
     from crackexp.auditing.findings import audit_images
     from crackexp.data.pipeline import image_batches
     from crackexp.embeddings.embedder import Embedder
     from crackexp.inference.compilation import keep_programs, set_precision
     from crackexp.inference.engine import fastest_batch
+    from crackexp.reporting import artifacts
     from crackexp.sources import source_digest
 
     set_precision("float32")
@@ -91,16 +93,18 @@ def audit(composed: DictConfig, account: Account | None = None) -> dict[str, flo
         report.log_account(logger, account)
         table = embedder.embed(index, "plain", lambda part, batch: image_batches(part, size, batch), "Embedding images")
         found = audit_images(index, looks, copies, split, table[:], cfg.seed)
-        made = Report(Path(cfg.out), index, found, cfg.shown)
         judge = f"split {split.name}, " if split else ""
-        made.write(dataset.name, f"{index.root}; {judge}embeddings by {backbone.name} at {size} px")
+        how = f"{index.root}; {judge}embeddings by {backbone.name} at {size} px"
+        made = audit_report(dataset.name, how, index, found, cfg.shown)
+        files = artifacts.write(made, Path(cfg.out))
         metrics = {f"audit/{finding.name}": float(finding.count) for finding in found.findings}
         logger.log_metrics(metrics | {"audit/images": float(len(index))})
-        for file in made.files:
+        for file in files:
             logger.log_file(file, "audit")
-        for name, figure in made.figures():
-            logger.log_figure(figure, f"audit/{name}.png")
-    console.print_audit(dataset.name, len(index), found.findings, made.page)
+        for path, drawing in artifacts.drawings(made):
+            logger.log_figure(drawing, f"audit/{path}")
+    terminal.print_report(made)
+    terminal.print_plain(f"Report      {files[-1]}")
     return metrics
 
 

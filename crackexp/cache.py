@@ -11,8 +11,6 @@ from typing import ClassVar
 
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig
-from rich.console import Console
-from rich.table import Table
 
 from crackexp.cli import run
 from crackexp.commands import next_command
@@ -20,6 +18,8 @@ from crackexp.config.checking import check
 from crackexp.config.settings import JobConfig
 from crackexp.config.types import Text
 from crackexp.errors import ConfigError, DataError
+from crackexp.reporting import Column, Report, Section, Table
+from crackexp.reporting.terminal import print_report
 
 FOLDERS = {
     "programs": ("programs", "compiled by XLA"),
@@ -105,23 +105,23 @@ def entries(root: Path) -> Iterator[Entry]:
 
 def show(root: Path, found: list[Entry]) -> None:
     """Prints a row an entry: name, what it is, files, size, last use."""
-    table = Table(title=f"Kept in {root}", title_justify="left", title_style="bold")
-    for column in ("name", "what", "files", "size", "last used"):
-        table.add_column(column, justify="right" if column in ("files", "size") else "left")
-    total = 0
+    rows, total = [], 0
     with frozen(root) as tables:
         for entry in found:
             count, size, newest = entry.measure()
             when = time.strftime("%Y-%m-%d %H:%M", time.localtime(newest))
             when = "in use now" if entry.in_use(tables) else when
-            table.add_row(entry.name, entry.about, str(count), megabytes(size), when)
+            rows.append((entry.name, entry.about, str(count), megabytes(size), when))
             total += size
-    table.add_section()
-    table.add_row("all", "", "", megabytes(total), "")
-    console = Console()
-    console.print(table)
+    rows.append(("all", "", "", megabytes(total), ""))
+    titles = ("name", "what", "files", "size", "last used")
+    columns = [
+        Column(title, texts, numeric=title in ("files", "size"))
+        for title, texts in zip(titles, zip(*rows, strict=True), strict=True)
+    ]
     command = next_command("cache", "clear=NAME")
-    console.print(f"Clear with: {command} (embeddings: all backbones)", highlight=False, markup=False, soft_wrap=True)
+    clearing = f"Clear with: {command} (embeddings: all backbones)"
+    print_report(Report("Cache", [Section(f"Kept in {root}", [clearing], [Table(columns)])]))
 
 
 def clear(root: Path, found: list[Entry], name: str) -> None:

@@ -39,28 +39,34 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
     logger = instantiate(cfg.tracking)
     store = require_store(logger, "The model is logged anew, which takes a store")
 
-    from crackexp import console, report
+    from crackexp import report
     from crackexp.data.pipeline import image_batches
     from crackexp.data.splits.given_split import only_part
+    from crackexp.data.summary import account_report, seen_report
+    from crackexp.evaluation.doubts import doubts_section
     from crackexp.evaluation.site import fit_to_site, require_site, require_two
+    from crackexp.evaluation.site_report import site_report
     from crackexp.inference.engine import Inference, computing
-    from crackexp.judging import doubt_tags, doubts_markdown
+    from crackexp.judging import doubt_tags
     from crackexp.metrics.predictions import Predictions
     from crackexp.models.calibrated import calibrated, check_calibratable
     from crackexp.opening import open_model
+    from crackexp.reporting import Report
+    from crackexp.reporting.markdown import markdown
+    from crackexp.reporting.terminal import print_plain, print_report
     from crackexp.tracking.runs import training_digests
 
     dataset = instantiate(cfg.dataset)
     index = only_part(dataset.prepare(), "val", dataset.name)
     account.add(index.account)
-    console.print_account(account)
+    print_report(account_report(account))
     model = open_model(cfg)
     require_two(model.classes)
     policy = instantiate(cfg.policy)
     if policy.temperature:
         check_calibratable(model.classifier, f"model={cfg.model}")
     index = index.relabel(model.classes)
-    console.print_seen(dataset.name, index, training_digests(model.trained_in, store))
+    print_report(seen_report(dataset.name, index, training_digests(model.trained_in, store)))
     require_site(policy, index.labels, model.classes)
 
     network = Inference(computing(model.classifier), cfg.batch_size)
@@ -76,16 +82,16 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
         report.log_dataset(logger, dataset.name, index, "calibration")
         report.log_account(logger, account)
         logger.log_metrics(site.metrics())
-        notes = [site.markdown(dataset.name), doubts_markdown(site.doubts)]
-        logger.set_tags({"mlflow.note.content": "\n\n".join(filter(None, notes)), **doubt_tags(site.doubts)})
+        told = site_report(site, dataset.name)
+        logger.set_tags({"mlflow.note.content": markdown(told), **doubt_tags(site.doubts)})
         calibration, positives = fitted.calibration, model.classes.indices
         network = calibrated(model.classifier, calibration.scale, calibration.shift, positives)
         facts = model.facts.inherited() | site.facts(dataset.name, index.fingerprint, model)
         model_uri = logger.log_model(network, facts)
         report.write_result(Path(cfg.paths.output), logger, model_uri, site.metrics(), {})
-    console.print_plain(site.text(dataset.name))
-    console.print_where(logger, Path(cfg.paths.output), model_uri)
-    console.print_doubts(site.doubts)
+    print_report(told)
+    print_plain(report.where_text(logger, Path(cfg.paths.output), model_uri))
+    print_report(Report("", doubts_section(site.doubts)))
     return site.metrics()
 
 

@@ -52,19 +52,22 @@ def compare(composed: DictConfig) -> None:
     tracking = instantiate(cfg.tracking)
     require_store(tracking, "Without a store there are no runs to compare")
 
-    from crackexp import console
     from crackexp.evaluation import comparison
     from crackexp.evaluation.figures.sweep import sweep_figures
-    from crackexp.sweep.outcome import html_of
+    from crackexp.evaluation.sweep_report import comparison_report
+    from crackexp.reporting.html import page
+    from crackexp.reporting.terminal import print_plain, print_report
     from crackexp.tracking.selection import select
     from crackexp.tracking.sweeps import SweepStore
 
     title, cells, failures = select(SweepStore(tracking, make=False), cfg.runs)
     found = comparison.compare(cells, metric, cfg.level, cfg.resamples, cfg.seed)
-    console.print_comparison(found, failures)
+    figures = sweep_figures(found) if cfg.html else {}
+    told = comparison_report(found, title, figures, [failure.told for failure in failures], this_command())
+    print_report(told)
     if cfg.html:
-        write_text(Path(cfg.html), html_of(found, title, sweep_figures(found), failures, this_command()))
-        console.print_plain(f"Report      {Path(cfg.html).resolve()}")
+        write_text(Path(cfg.html), page(told))
+        print_plain(f"Report      {Path(cfg.html).resolve()}")
 
 
 def arguments(words: list[str]) -> list[str]:

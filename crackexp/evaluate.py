@@ -49,28 +49,32 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
     cfg = check(composed, EvaluateConfig)
 
     with budget.section("data"):
-        from crackexp import console
         from crackexp.data.splits.given_split import only_part
+        from crackexp.data.summary import account_report, others_report, seen_report
         from crackexp.metrics.build import build_metrics
         from crackexp.other_sets import OtherSets
+        from crackexp.reporting.terminal import print_config, print_plain, print_report
 
-        console.print_config(cfg)
+        print_config(cfg)
         metrics = build_metrics(cfg.metrics)
         others = OtherSets(cfg)
         dataset = instantiate(cfg.dataset)
         index = only_part(dataset.prepare(), "test", dataset.name)
         account.add(index.account)
-        console.print_account(account)
+        print_report(account_report(account))
 
     with budget.section("imports"):
         from crackexp import report
+        from crackexp.console import print_judgement
         from crackexp.data.pipeline import image_batches
         from crackexp.evaluation.calibration import Calibration
+        from crackexp.evaluation.doubts import doubts_section
         from crackexp.evaluation.policy import FittedPolicy
         from crackexp.inference.engine import computing
         from crackexp.inference.explainer import Explainer
         from crackexp.judging import Judge, log_judgement
         from crackexp.opening import open_model
+        from crackexp.reporting import Report
         from crackexp.tracking.runs import training_digests
 
         logger = instantiate(cfg.tracking)
@@ -83,8 +87,8 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
         index = index.judged_by(model.classes)
         seen = training_digests(model.trained_in, logger.store)
         others.prepare(model.classes, seen or ())
-        console.print_seen(dataset.name, index, seen)
-        console.print_others(others.indexes, others.left_out)
+        print_report(seen_report(dataset.name, index, seen))
+        print_report(others_report(others.indexes, others.left_out))
         account.add(others.account)
 
     with logger.run(f"evaluate-{dataset.name}", tags={}, parent=model.run_id):
@@ -107,10 +111,10 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
         results = judgement.metrics()
         report.write_result(output, logger, None, results, budget.summary())
 
-    console.print_judgement(dataset.name, judgement, cfg.evaluation.level)
-    console.print_budget(budget.summary())
-    console.print_where(logger, output, None)
-    console.print_doubts(judgement.doubts)
+    print_judgement(dataset.name, judgement, cfg.evaluation.level)
+    print_report(report.time_report(budget.summary()))
+    print_plain(report.where_text(logger, output, None))
+    print_report(Report("", doubts_section(judgement.doubts)))
     return results
 
 

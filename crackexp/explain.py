@@ -46,11 +46,13 @@ def explain(composed: DictConfig) -> Account:
     account = Account()
     inputs = named(cfg.input, sys.stdin, account)
 
-    from crackexp import console
+    from crackexp.data.summary import account_report
     from crackexp.opening import open_model
     from crackexp.predicting.explanations import Explanations
     from crackexp.predicting.predictor import Predictor
-    from crackexp.predicting.tables import writing
+    from crackexp.predicting.tables import counts_text, writing
+    from crackexp.reporting import artifacts
+    from crackexp.reporting.terminal import print_plain, print_report
 
     model = open_model(cfg)
     predictor = Predictor(model, cfg.threshold, cfg.batch_size, cfg.target, cfg.layer, account)
@@ -60,9 +62,11 @@ def explain(composed: DictConfig) -> Account:
         for part, rows, maps in predictor.explained(inputs):
             write(made.add(part, rows, maps))
     how = f"{cfg.model}, layer {predictor.layer}, {predictor.thresholds}"
-    made.finish(how, predictor.counts, predictor.thresholds.defect)
-    console.print_predictions(predictor.counts, account, table)
-    console.print_plain(f"Report      {made.page}")
+    told = made.report(how, predictor.counts, predictor.thresholds.defect)
+    page = artifacts.write(told, Path(cfg.out))[-1]
+    print_plain(f"{counts_text(predictor.counts)}\nTable       {table}")
+    print_report(account_report(account))
+    print_plain(f"Report      {page}")
     return account
 
 

@@ -43,7 +43,7 @@ def export(composed: DictConfig) -> None:
     check_folder(cfg.out)
     check_installed(cfg.formats)
 
-    from crackexp import console, report
+    from crackexp import report
     from crackexp.inference.compilation import use_cpu
     from crackexp.opening import open_model
 
@@ -52,7 +52,8 @@ def export(composed: DictConfig) -> None:
     check_exportable(model.classifier, cfg.formats)
 
     from crackexp.exporting.card import CARD
-    from crackexp.exporting.exporter import export_model
+    from crackexp.exporting.exporter import export_model, export_report
+    from crackexp.reporting.terminal import print_plain, print_report
 
     exported = export_model(model, cfg.formats, Path(cfg.out))
     if cfg.log:
@@ -61,7 +62,8 @@ def export(composed: DictConfig) -> None:
             report.log_run(logger, cfg)
             for file in [*(one.file for one in exported), Path(cfg.out, CARD)]:
                 logger.log_file(file, "export")
-    console.print_export(exported, Path(cfg.out))
+    print_report(export_report(exported))
+    print_plain(f"Folder      {cfg.out}")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from crackexp.data.images.decode import load_image
 from crackexp.data.images.pixels import resize
 from crackexp.data.index import ImageIndex
 from crackexp.evaluation import figures
-from crackexp.evaluation.doubts import ADVICE, WARNING_TAG, calibration_doubt, doubts_of
+from crackexp.evaluation.doubts import WARNING_TAG, calibration_doubt, doubts_of, doubts_section
 from crackexp.evaluation.policy import FittedPolicy, decisions_text, judge_decisions
 from crackexp.evaluation.report import metrics_markdown
 from crackexp.evaluation.robustness import Robustness, judge_corrupted
@@ -30,6 +30,8 @@ from crackexp.evaluation.sets import (
 )
 from crackexp.metrics.metric import Metric
 from crackexp.metrics.predictions import Bootstrap, Predictions
+from crackexp.reporting import Report
+from crackexp.reporting.markdown import markdown
 from crackexp.tracking.logger import Logger
 
 Predict = Callable[[ImageIndex, str, View | None], np.ndarray]
@@ -244,15 +246,9 @@ def doubt_tags(doubts: Sequence[str]) -> dict[str, str]:
     return {WARNING_TAG: " ".join(doubts)[:5000]} if doubts else {}
 
 
-def doubts_markdown(doubts: Sequence[str]) -> str:
-    """Returns the doubts about a model as a section of a run's description; "" without any."""
-    listed = "\n".join(f"- {doubt}" for doubt in doubts)
-    return f"### This model is not to be relied on\n\n{listed}\n\n{ADVICE}" if doubts else ""
-
-
 def description(judgement: Judgement, doubts: Sequence[str], level: float) -> str:
     """Returns the description of the run in Markdown."""
-    parts = [doubts_markdown(doubts), metrics_markdown(judgement.test.whole.scores, level)]
+    parts = [markdown(Report("", doubts_section(doubts))), metrics_markdown(judgement.test.whole.scores, level)]
     parts.append(
         f"Decisions, {judgement.policy}: {decisions_text(judgement.test.decided, judgement.policy.thresholds.defect)}"
     )

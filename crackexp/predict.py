@@ -43,16 +43,18 @@ def predict(composed: DictConfig) -> Account:
     account = Account()
     inputs = named(cfg.input, sys.stdin, account)
 
-    from crackexp import console
+    from crackexp.data.summary import account_report
     from crackexp.opening import open_model
     from crackexp.predicting.predictor import Predictor
-    from crackexp.predicting.tables import writing
+    from crackexp.predicting.tables import counts_text, writing
+    from crackexp.reporting.terminal import print_plain, print_report
 
     predictor = Predictor(open_model(cfg), cfg.threshold, cfg.batch_size, account=account)
     with writing(Path(cfg.out)) as write:
         for rows in predictor.tables(inputs):
             write(rows)
-    console.print_predictions(predictor.counts, account, Path(cfg.out))
+    print_plain(f"{counts_text(predictor.counts)}\nTable       {cfg.out}")
+    print_report(account_report(account))
     return account
 
 

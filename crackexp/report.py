@@ -12,6 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from crackexp import __version__
+from crackexp.commands import next_command
 from crackexp.config.overrides import task_overrides
 from crackexp.csv_text import csv_text
 from crackexp.data.accounting import Account
@@ -20,7 +21,7 @@ from crackexp.data.images.decode import load_image
 from crackexp.data.images.pixels import resize
 from crackexp.data.index import ImageIndex
 from crackexp.data.splits.leaks import Leaks
-from crackexp.evaluation import figures
+from crackexp.evaluation.figures import reliability_diagram
 from crackexp.evaluation.policy import FittedPolicy
 from crackexp.evaluation.report import (
     classification_report_text,
@@ -33,6 +34,7 @@ from crackexp.files import write_text
 from crackexp.metrics.intervals import Interval
 from crackexp.models.calibrated import calibrated
 from crackexp.names import visible
+from crackexp.reporting import Column, Report, Section, Table, figures
 from crackexp.result import RESULT, RunResult
 from crackexp.seeds import generator
 from crackexp.tracking.environment import git_state, hardware, packages
@@ -211,7 +213,7 @@ def log_predictions(
 
     drawn = {
         "confusion_matrix": figures.confusion_matrix(labels, predictions, names, counts),
-        "reliability": figures.reliability_diagram(labels, probabilities),
+        "reliability": reliability_diagram(labels, probabilities),
     }
     if len(np.unique(labels)) > 1:
         drawn["roc_curve"] = figures.roc_curve(labels, probabilities, names, positive)
@@ -249,6 +251,32 @@ def log_model(
         "crackexp_version": __version__,
     }
     return logger.log_model(classifier, metadata)
+
+
+def time_report(seconds: Mapping[str, float]) -> Report:
+    """Returns where the seconds of a run went, and the share of each section.
+
+    Args:
+        seconds: The seconds by the name of the section; "total" is all of them.
+    """
+    shares = [f"{value / max(seconds['total'], 1e-9):.0%}" for value in seconds.values()]
+    columns = [
+        Column("section", list(seconds)),
+        Column("seconds", [f"{value:.1f}" for value in seconds.values()], list(seconds.values()), numeric=True),
+        Column("share", shares, numeric=True),
+    ]
+    return Report("Time", [Section("Time", tables=[Table(columns)])])
+
+
+def where_text(logger: Logger, output: Path, model_uri: str | None, verdict: str | None = None) -> str:
+    """Returns lines that say where a run lies, what became of its model in the registry, and what to type next."""
+    lines = [f"Output      {output}", *logger.where()]
+    if model_uri:
+        lines += [
+            f"Model       {model_uri}",
+            f"Judge it    {next_command('evaluate', f'run={logger.run_id}', 'dataset=folder', 'dataset.path=PATCHES')}",
+        ]
+    return "\n".join([*lines, *([f"Registry    {verdict}"] if verdict else [])])
 
 
 def write_config(folder: Path, cfg: DictConfig) -> None:

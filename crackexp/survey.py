@@ -48,10 +48,13 @@ def survey(composed: DictConfig) -> Account:
     account = Account()
     inputs = named(cfg.input, sys.stdin, account)
 
-    from crackexp import console, report
+    from crackexp import report
     from crackexp.data.images.decode import ImageError
+    from crackexp.data.summary import account_report
     from crackexp.opening import open_model
     from crackexp.progress import of_one, progress
+    from crackexp.reporting import artifacts
+    from crackexp.reporting.terminal import print_plain, print_report
     from crackexp.surveying.survey_report import Survey
     from crackexp.surveying.surveyor import Surveyor
     from crackexp.surveying.tiles import Tiling
@@ -75,11 +78,14 @@ def survey(composed: DictConfig) -> Account:
                 except ImageError as error:
                     account.leave_out(one.name, error.reason)
                 tell(1)
-        made.finish(f"{cfg.model}, tiles of {tiling.side} px, {surveyor.thresholds}")
+        told = made.report(f"{cfg.model}, tiles of {tiling.side} px, {surveyor.thresholds}")
+        files = [*made.files, *artifacts.write(told, Path(cfg.out))]
         logger.log_metrics(made.metrics())
-        for file in made.files:
+        for file in files:
             logger.log_file(file, str(Path("survey", file.relative_to(cfg.out).parent)))
-    console.print_survey(made.table(), account, made.page)
+    print_report(told)
+    print_report(account_report(account))
+    print_plain(f"Report      {files[-1]}")
     return account
 
 

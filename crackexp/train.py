@@ -36,17 +36,18 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     cfg = with_own_output(own_config(checked))
 
     with budget.section("imports"):  # after the check, since Keras takes seconds to import
-        from crackexp import console
         from crackexp.data.auxiliary import AuxiliaryDataset
         from crackexp.data.datamodule import DataModule
         from crackexp.data.sources.folder import require_places
+        from crackexp.data.summary import account_report, data_report, others_report
         from crackexp.other_sets import OtherSets
+        from crackexp.reporting.terminal import print_config, print_plain, print_report
         from crackexp.training.parts import build_parts
 
         parts = build_parts(cfg)
 
     with budget.section("data"):
-        console.print_config(cfg)
+        print_config(cfg)
         others = OtherSets(cfg)
         require_places(cfg.mix, "mix")
         datamodule = DataModule(
@@ -60,13 +61,13 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
         )
         datamodule.prepare()
         account.add(datamodule.account)
-        console.print_account(account)
+        print_report(account_report(account))
         datamodule.setup()
         classes = datamodule.index.classes
         others.prepare(classes, datamodule.seen)
         parts.policy.require_enough(datamodule.val.damaged, classes.defect)
-        console.print_data(datamodule)
-        console.print_others(others.indexes, others.left_out)
+        print_report(data_report(datamodule))
+        print_report(others_report(others.indexes, others.left_out))
         account.add(others.account)
         this, output = cell.current(), Path(cfg.paths.output)
         identity = cell_id(cfg, datamodule.fingerprint, others.fingerprints)
@@ -75,9 +76,11 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
 
     with budget.section("imports"):
         from crackexp import report
-        from crackexp.evaluation.doubts import training_doubt
+        from crackexp.console import print_judgement
+        from crackexp.evaluation.doubts import doubts_section, training_doubt
         from crackexp.judging import Judge, log_judgement
         from crackexp.models.calibrated import check_calibratable
+        from crackexp.reporting import Report
         from crackexp.tracking.logger import NoLogger
         from crackexp.training.build import build_module, profiled
         from crackexp.training.checkpoint import Checkpointer
@@ -124,13 +127,17 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
         results |= {f"val/{name}": value for name, value in final.items()} | history.before
         results |= deciding.metrics() | judgement.metrics() | times
         report.write_result(output, logger, model_uri, results, budget.summary())
-        verdict = logger.register(cfg.register, parts.compared_by, cfg.sweep.level)
+        verdict = None
+        if cfg.register and logger.store:
+            from crackexp.tracking.registry import register_run
+
+            verdict = register_run(logger, cfg.register, parts.compared_by, cfg.sweep.level)
 
     checkpointer.remove()
-    console.print_judgement("Test", judgement, cfg.evaluation.level)
-    console.print_budget(budget.summary())
-    console.print_where(logger, output, model_uri, verdict)
-    console.print_doubts(doubts)
+    print_judgement("Test", judgement, cfg.evaluation.level)
+    print_report(report.time_report(budget.summary()))
+    print_plain(report.where_text(logger, output, model_uri, verdict))
+    print_report(Report("", doubts_section(doubts)))
     return results
 
 

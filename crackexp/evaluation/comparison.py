@@ -1,7 +1,7 @@
 """Compares the cells of a sweep, or any runs: which errs least, which are tied with it, what matters."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,6 @@ from crackexp.evaluation.items import SharedItems, run_losses, share_items
 from crackexp.evaluation.layout import Layout, read_layout
 from crackexp.evaluation.noise import TrainingNoise, training_noise
 from crackexp.evaluation.verdicts import Verdicts, judge
-from crackexp.evaluation.wording import notes, statements
 from crackexp.metrics.intervals import Interval, covering, on_odds, percentile_interval, wilson, without_point
 from crackexp.metrics.metric import MeanMetric
 from crackexp.metrics.standard import Accuracy
@@ -87,8 +86,6 @@ class Comparison:
         effects: of the factors that the layout tells apart, the surest first.
         noise: of training.
         pareto: "seconds" and "parameters" to the names of the settings that none beats in this cost and in score.
-        statements: the answer, a sentence each, the most important first.
-        notes: what a reader must know to trust it.
     """
 
     metric: MeanMetric
@@ -101,13 +98,6 @@ class Comparison:
     effects: list[Effect]
     noise: TrainingNoise
     pareto: Mapping[str, list[str]]
-    statements: list[str]
-    notes: list[str]
-
-    @property
-    def sentence(self) -> str:
-        """The answer in words."""
-        return " ".join(self.statements)
 
     @property
     def best(self) -> str:
@@ -185,10 +175,7 @@ def compare(
         levels["verdict"] = means.verdicts
         effects.append(Effect(key, layout.factors[key], levels, means.p, means.p < 1 - level))
     pareto = {name: _undominated(table, name, metric) for name in ("seconds", "parameters")}
-    found = Comparison(
-        metric, level, shared.count, shared.groups, layout.factors, table, runs, effects, noise, pareto, [], []
-    )
-    return replace(found, statements=statements(found), notes=notes(found))
+    return Comparison(metric, level, shared.count, shared.groups, layout.factors, table, runs, effects, noise, pareto)
 
 
 class _Scale:

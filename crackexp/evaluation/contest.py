@@ -8,8 +8,9 @@ import pandas as pd
 from crackexp.decisions import Classes
 from crackexp.errors import DataError
 from crackexp.evaluation.comparison import Cell, Comparison, compare
-from crackexp.evaluation.wording import errors_text, number, p_text
+from crackexp.evaluation.wording import errors_text
 from crackexp.metrics.metric import MeanMetric
+from crackexp.reporting.formatting import number, p_text
 
 
 @dataclass(frozen=True, eq=False)

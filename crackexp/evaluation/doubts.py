@@ -7,6 +7,7 @@ import numpy as np
 from crackexp.decisions import Classes
 from crackexp.evaluation.calibration import MOST, Calibration
 from crackexp.metrics.intervals import mean_of, wilson
+from crackexp.reporting.report import EVERYWHERE, Medium, Section
 
 LEVEL = 0.95
 """Confidence of the intervals that are looked at."""
@@ -94,3 +95,14 @@ def training_doubt(before: float | None, after: float) -> list[str]:
     if before is None or before != after or after == 1:
         return []
     return [f"Training left the accuracy on val where it was before, at {after:.4f}."]
+
+
+def doubts_section(doubts: Sequence[str], media: Sequence[Medium] = EVERYWHERE) -> list[Section]:
+    """Returns a warning that a model should not be relied on, and what to check; an empty list without doubts.
+
+    Args:
+        doubts: What speaks against relying on the model, a sentence each.
+        media: Where the section is shown.
+    """
+    title = "This model is not to be relied on"
+    return [Section(title, [*doubts, ADVICE], tone="warning", media=media)] if doubts else []

@@ -61,35 +61,6 @@ class Site:
             "calibrations": [*model.facts.calibrations, step],
         }
 
-    def rows(self) -> list[tuple[str, str, str]]:
-        """Returns name, before and after of what changed and of what that gains."""
-        calibration, after = self.fitted.calibration, self.fitted.thresholds
-        rows = [
-            ("log-odds", "z", f"{calibration.scale:.3g} z {'-' if calibration.shift < 0 else '+'} "
-             f"{abs(calibration.shift):.3g}"),
-            ("decision", str(self.before), str(after)),
-        ]  # fmt: skip
-        return rows + [(name.replace("_", " "), f"{a:.3f}", f"{b:.3f}") for name, (a, b) in self.scores.items()]
-
-    def text(self, dataset: str) -> str:
-        """Returns the table for a terminal."""
-        rows = [("", "before", "after"), *self.rows()]
-        widths = [max(len(row[column]) for row in rows) + 2 for column in range(3)]
-        lines = ["".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        return "\n".join([f"Fitted to {self._size(dataset)}", *lines, self._note()])
-
-    def markdown(self, dataset: str) -> str:
-        """Returns the description of the run."""
-        lines = ["| | before | after |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in self.rows())]
-        return "\n\n".join([f"Fitted to {self._size(dataset)}.", "\n".join(lines), self._note()])
-
-    def _size(self, dataset: str) -> str:
-        return f"{self.images:,} images of {dataset}, {self.cracked:,} cracked"
-
-    def _note(self) -> str:
-        how = "photo by photo" if self.by_photo else "image by image"
-        return f"After is cross-validated, {how}: no image is judged by a fit to itself."
-
 
 def fit_to_site(policy: Policy, predictions: Predictions, classes: Classes, before: Thresholds, seed: int) -> Site:
     """Fits calibration and thresholds to images of a site, and cross-validates what that gains.

@@ -1,50 +1,101 @@
-"""Tells a comparison: as Markdown for a run's page, and as one HTML file that opens anywhere."""
+"""A comparison as a report: the answer in words, figures, tables, and how it was tested."""
 
-import base64
-import io
 import math
 import platform
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
-from typing import Any
+from types import MappingProxyType
 
 import pandas as pd
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Drawing
 
-from crackexp import __version__
-from crackexp.evaluation.comparison import Comparison, Effect
+from crackexp.evaluation.comparison import Comparison
 from crackexp.evaluation.layout import level_text
-from crackexp.evaluation.wording import ends_text, number, p_text, seconds_text
-from crackexp.templates import render
+from crackexp.evaluation.wording import answer, notes
+from crackexp.reporting import Column, Figure, Label, Report, Section, Table
+from crackexp.reporting.formatting import ends_text, number, p_text, seconds_text
+from crackexp.reporting.report import Tone
 
 ROWS = 10
-"""Of the table in Markdown."""
-
-TITLES = {
-    "scores": "The score of each setting",
-    "effects": "What each factor does",
-    "ranking": "How far each setting is from the best",
-    "cost": "What it costs",
-}
-DPI = 150
+"""Settings in the description of a run."""
+VERDICTS: dict[str, Tone] = {"best": "primary", "tied": "secondary", "worse": "danger"}
+ROW_TONES: dict[str, Tone] = {"best": "primary", "worse": "muted"}
 
 
-@dataclass(frozen=True)
-class Column:
-    """A column of a table.
+def comparison_report(
+    found: Comparison,
+    title: str,
+    figures: Mapping[str, Drawing] = MappingProxyType({}),
+    failed: Sequence[tuple[str, str]] = (),
+    command: str = "",
+) -> Report:
+    """Returns a comparison as a report.
 
-    Attributes:
-        title: of the column.
-        texts: a text a row.
-        keys: what the rows are sorted by, numbers or texts.
-        numeric: whether the column stands on the right.
+    Args:
+        found: The comparison.
+        title: The name of the sweep.
+        figures: The figures that `sweep_figures` draws, by their names; empty for none.
+        failed: The name and the error of each cell without a result.
+        command: What computes the cells again; empty: not told.
     """
 
-    title: str
-    texts: list[str]
-    keys: list[Any]
-    numeric: bool
+    def drawn(name: str, caption: str, *tables: Table) -> Iterator[Section]:
+        shown = [Figure(figures[name], f"{name}.png", caption)] if name in figures else []
+        if shown or tables:
+            yield Section(caption, tables=tables, figures=shown, media=["html"])
+
+    count = len(found.table)
+    settings = f"All {count} settings" if count > 1 else "The result"
+    effects = [_effects(found)] if len(found.factors) > 1 and found.effects else []
+    runs = f"The {len(found.cells)} {'run' if len(found.cells) == 1 else 'runs'}"
+    versions = [f"{name} {version(name)}" for name in ("numpy", "scipy", "pandas")]
+    counts = found.table["verdict"].value_counts()
+    words = {"best": "best", "tied": "tied with it", "worse": "worse"}
+    labels = [Label(f"{counts[key]} {word}", VERDICTS[key]) for key, word in words.items() if key in counts]
+    missing = f"{len(failed)} {'cell has' if len(failed) == 1 else 'cells have'} no result."
+    return Report(
+        title,
+        [
+            *drawn("scores", "The score of each setting"),
+            Section(
+                f"{settings}: {found.metric.title} on the {found.items:,} test images that all share",
+                tables=[_settings(found)],
+                files={"cells.csv": found.cells, "settings.csv": found.table},
+            ),
+            Section(sentences=_effect_sentences(found), media=["terminal"]),
+            *drawn("effects", "What each factor does", *effects),
+            *drawn("ranking", "How far each setting is from the best"),
+            *drawn("cost", "What it costs"),
+            Section("How this was tested", method(found), media=["html"]),
+            *failures_section(failed),
+            Section(runs, tables=[_runs(found)], folded=True, media=["html"]),
+            *([Section("Again", code=command, media=["html"])] if command else []),
+            Section(sentences=[", ".join([*versions, f"Python {platform.python_version()}"])], media=["html"]),
+        ],
+        answer(found),
+        labels if count > 1 else [],
+        [*notes(found), *([missing] if failed else [])],
+    )
+
+
+def failures_section(failed: Sequence[tuple[str, str]]) -> list[Section]:
+    """Returns the cells without a result.
+
+    Args:
+        failed: The name and the error of each cell.
+    """
+    columns = [Column("cell", [name for name, _ in failed]), Column("why", [error for _, error in failed])]
+    if not failed:
+        return []
+    return [
+        Section("Cells without a result", tables=[Table(columns)], name="failed", media=["html"]),
+        Section(sentences=[f"{name}: {error}" for name, error in failed], tone="danger", media=["terminal"]),
+    ]
+
+
+def _settings(found: Comparison) -> Table:
+    tones = [ROW_TONES.get(verdict, "") for verdict in found.table["verdict"]]
+    return Table(settings_columns(found), tones=tones if len(tones) > 1 else (), sortable=True, brief=ROWS)
 
 
 def settings_columns(found: Comparison) -> list[Column]:
@@ -52,9 +103,10 @@ def settings_columns(found: Comparison) -> list[Column]:
     table = found.table
     columns = [_levels(name, table[key]) for key, name in found.factors.items()]
     if not columns or table["setting"].nunique() > len(table[list(found.factors)].drop_duplicates()):
-        columns.insert(0, _texts("setting", table["setting"]))
+        columns.insert(0, Column("setting", table["setting"].to_list()))
     if len(table) > 1:
-        columns.append(_texts("verdict", table["verdict"]))
+        verdicts = table["verdict"].to_list()
+        columns.append(Column("verdict", verdicts, tones=[VERDICTS[verdict] for verdict in verdicts]))
     ends = [ends_text(row.low, row.high) for row in table.itertuples()]
     columns += [
         _numbers(found.metric.title, table["score"], [number(score) for score in table["score"]]),
@@ -72,74 +124,19 @@ def settings_columns(found: Comparison) -> list[Column]:
             "" if row.verdict == "best" else p_text(row.p).removeprefix("p = ").removeprefix("p ")
             for row in table.itertuples()
         ]
-        columns += [_numbers("against the best", table["difference"], differences), _numbers("p", table["p"], p)]
+        columns.append(_numbers("against the best", table["difference"], differences, priority=2))
+        columns.append(_numbers("p", table["p"], p, priority=1))
     if table["runs"].max() > 1:
-        columns.append(_numbers("runs", table["runs"], [str(runs) for runs in table["runs"]]))
+        columns.append(_numbers("runs", table["runs"], [str(runs) for runs in table["runs"]], priority=1))
     if not (table["own_score"] - table["score"]).abs().max() < 1e-12:
-        columns.append(_numbers("on its own test images", table["own_score"], [number(x) for x in table["own_score"]]))
-    columns.append(_numbers("time", table["seconds"], [seconds_text(seconds) for seconds in table["seconds"]]))
+        own = [number(score) for score in table["own_score"]]
+        columns.append(_numbers("on its own test images", table["own_score"], own, priority=1))
+    times = [seconds_text(seconds) for seconds in table["seconds"]]
+    columns.append(_numbers("time", table["seconds"], times, priority=1))
     if table["parameters"].nunique() > 1:
-        columns.append(_numbers("parameters", table["parameters"], [f"{count:,.0f}" for count in table["parameters"]]))
+        sizes = [f"{count:,.0f}" for count in table["parameters"]]
+        columns.append(_numbers("parameters", table["parameters"], sizes, priority=1))
     return columns
-
-
-def markdown(found: Comparison) -> str:
-    """Returns the answer, a table of the first settings and the notes."""
-    first, *rest = found.statements
-    lines = [f"**{_literal(first)}**", "", _literal(" ".join(rest)), ""]
-    columns = [column for column in settings_columns(found) if column.title not in ("against the best", "p")]
-    lines.append("| " + " | ".join(_literal(column.title) for column in columns) + " |")
-    lines.append("|" + "|".join("---:" if column.numeric else "---" for column in columns) + "|")
-    for row in range(min(ROWS, len(found.table))):
-        lines.append("| " + " | ".join(_literal(column.texts[row]) for column in columns) + " |")
-    if len(found.table) > ROWS:
-        lines += ["", f"The first {ROWS} of {len(found.table)} settings."]
-    if found.notes:
-        lines += ["", *(f"- {_literal(note)}" for note in found.notes)]
-    return "\n".join(lines) + "\n"
-
-
-def html(
-    found: Comparison,
-    title: str,
-    figures: Mapping[str, Figure],
-    failed: Sequence[tuple[str, str]] = (),
-    command: str = "",
-) -> str:
-    """Returns the report as one HTML page without outside resources: the answer, figures, tables, how it was tested.
-
-    Args:
-        found: what is told.
-        title: of the sweep.
-        figures: of `sweep_figures`, by their names.
-        failed: name and error of each cell without a result.
-        command: that computed the cells; empty: not told.
-    """
-    counts = found.table["verdict"].value_counts()
-    return render(
-        "crackexp.evaluation",
-        "sweep_report.html",
-        title=title,
-        found=found,
-        answer=found.statements[0],
-        more=found.statements[1:],
-        counts={verdict: int(counts.get(verdict, 0)) for verdict in ("best", "tied", "worse")},
-        pictures=[
-            (name, heading, figures[name].get_figwidth(), _png(figures[name]))
-            for name, heading in TITLES.items()
-            if name in figures
-        ],
-        columns=settings_columns(found),
-        rows=range(len(found.table)),
-        verdicts=list(found.table["verdict"]),
-        effects=[_effect(effect) for effect in found.effects] if len(found.factors) > 1 else [],
-        runs=_runs(found),
-        method=method(found),
-        failed=failed,
-        command=command,
-        versions={"crackexp": __version__, "Python": platform.python_version()}
-        | {name: version(name) for name in ("numpy", "scipy", "pandas")},
-    )
 
 
 def method(found: Comparison) -> list[str]:
@@ -185,27 +182,55 @@ def method(found: Comparison) -> list[str]:
     return paragraphs
 
 
-def _effect(effect: Effect) -> dict[str, Any]:
-    told = "matters" if effect.matters else "no difference shown"
-    levels = [
-        (level_text(one.level), number(one.score), ends_text(one.low, one.high), one.verdict)
-        for one in effect.levels.itertuples()
-    ]
-    return {"name": effect.name, "matters": effect.matters, "told": f"{told} ({p_text(effect.p)})", "levels": levels}
-
-
-def _runs(found: Comparison) -> list[tuple[str, ...]]:
-    return [
-        (
-            row.name,
-            "left out" if math.isnan(row.score) else number(row.score),
-            number(row.own_score),
-            f"{row.tested:,}",
-            seconds_text(row.seconds),
-            row.run_id,
+def _effect_sentences(found: Comparison) -> list[str]:
+    lines = []
+    for effect in found.effects:
+        scores = ", ".join(
+            f"{level_text(one.level)}: {number(one.score)} ({ends_text(one.low, one.high)})"
+            for one in effect.levels.itertuples()
         )
-        for row in found.cells.itertuples(index=False)
-    ]
+        claim = "matters" if effect.matters else "no difference shown"
+        lines.append(f"{effect.name}: {claim} ({p_text(effect.p)}); {scores}")
+    return lines
+
+
+def _effects(found: Comparison) -> Table:
+    """Returns a row for each level of each factor; the name of a factor stands in its first row."""
+    levels = pd.concat([effect.levels.assign(factor=row) for row, effect in enumerate(found.effects)])
+    firsts = ~levels["factor"].duplicated()
+    effects = [found.effects[row] for row in levels["factor"]]
+    told = [f"{'matters' if one.matters else 'no difference shown'} ({p_text(one.p)})" for one in effects]
+    pairs = zip(effects, levels["verdict"], strict=True)
+    verdicts = [verdict if effect.matters else "" for effect, verdict in pairs]
+    return Table(
+        [
+            Column("factor", [one.name if first else "" for one, first in zip(effects, firsts, strict=True)]),
+            Column("", [text if first else "" for text, first in zip(told, firsts, strict=True)]),
+            Column("level", [level_text(level) for level in levels["level"]]),
+            _numbers("mean score", levels["score"], [number(score) for score in levels["score"]]),
+            _numbers(
+                f"{found.level:.0%} interval",
+                levels["low"],
+                [ends_text(low, high) for low, high in zip(levels["low"], levels["high"], strict=True)],
+            ),
+            Column("among the levels", verdicts, tones=[VERDICTS.get(verdict, "") for verdict in verdicts]),
+        ]
+    )
+
+
+def _runs(found: Comparison) -> Table:
+    cells = found.cells
+    scores = ["left out" if math.isnan(score) else number(score) for score in cells["score"]]
+    return Table(
+        [
+            Column("run", cells["name"].to_list()),
+            _numbers("on the common images", cells["score"], scores),
+            _numbers("on its own", cells["own_score"], [number(score) for score in cells["own_score"]]),
+            _numbers("its test images", cells["tested"], [f"{count:,}" for count in cells["tested"]]),
+            _numbers("time", cells["seconds"], [seconds_text(seconds) for seconds in cells["seconds"]]),
+            Column("run id", cells["run_id"].to_list()),
+        ]
+    )
 
 
 def _levels(title: str, levels: pd.Series) -> Column:
@@ -213,22 +238,5 @@ def _levels(title: str, levels: pd.Series) -> Column:
     return Column(title, [level_text(level) for level in levels], levels.to_list(), numeric)
 
 
-def _texts(title: str, texts: pd.Series) -> Column:
-    return Column(title, texts.to_list(), texts.to_list(), False)
-
-
-def _numbers(title: str, keys: pd.Series, texts: list[str]) -> Column:
-    return Column(title, texts, keys.to_list(), True)
-
-
-def _literal(text: str) -> str:
-    """Returns `text` so that Markdown shows it as it is, in a table too."""
-    for sign in "\\`*_|<>":
-        text = text.replace(sign, f"\\{sign}")
-    return text
-
-
-def _png(figure: Figure) -> str:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI)
-    return base64.b64encode(buffer.getvalue()).decode()
+def _numbers(title: str, keys: pd.Series, texts: list[str], priority: int = 0) -> Column:
+    return Column(title, texts, keys.to_list(), numeric=True, priority=priority)

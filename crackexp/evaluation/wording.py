@@ -1,18 +1,13 @@
 """Puts a comparison into words that claim no more than the data carries."""
 
-from __future__ import annotations
-
 import math
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from crackexp.evaluation.comparison import Comparison, Effect
 from crackexp.evaluation.layout import level_text
 from crackexp.evaluation.sets import over_photos
-
-if TYPE_CHECKING:
-    from crackexp.evaluation.comparison import Comparison, Effect
+from crackexp.reporting.formatting import ends_text, listed, number, p_text
 
 FEW_IMAGES = 100
 DOUBTED = 5
@@ -21,7 +16,7 @@ STRAYED = 9.0
 """Times the variance from the choice of test images at which that of training is worth a note."""
 
 
-def statements(found: Comparison) -> list[str]:
+def answer(found: Comparison) -> list[str]:
     """Returns the answer, a sentence each: the best, its ties, the factors, what it rests on."""
     if len(found.table) == 1:
         return _alone(found)
@@ -43,7 +38,7 @@ def notes(found: Comparison) -> list[str]:
     left_out = found.cells["name"][found.cells["score"].isna()]
     if len(left_out):
         lines.append(
-            f"Left out of the comparison, for not every setting was run with their split.seed: {_listed(left_out)}."
+            f"Left out of the comparison, for not every setting was run with their split.seed: {listed(left_out)}."
         )
     doubted = found.cells[found.cells["doubt"] != ""]
     lines += [
@@ -77,7 +72,7 @@ def notes(found: Comparison) -> list[str]:
     apart = [name for key, name in found.factors.items() if key not in told]
     if apart:
         lines.append(
-            f"What {_listed(apart)} {'does' if len(apart) == 1 else 'do'} alone cannot be told: "
+            f"What {listed(apart)} {'does' if len(apart) == 1 else 'do'} alone cannot be told: "
             "these settings do not cross the levels."
         )
     return lines
@@ -96,34 +91,10 @@ def _photos(found: Comparison, groups: int, fewest: int) -> list[str]:
     return lines
 
 
-def number(value: float) -> str:
-    """Returns a score with four digits; what is nearly 1 is not rounded to it."""
-    return "> 0.9999" if 0.99995 <= value < 1 else f"{value:.4f}"
-
-
-def ends_text(low: float, high: float, missing: str = "none") -> str:
-    """Returns "0.9 to 0.95", each end as of `number`; `missing` for what has no interval."""
-    return missing if math.isnan(low) else f"{number(low)} to {number(high)}"
-
-
-def p_text(p: float) -> str:
-    """Returns "p = 0.012", or "p < 0.001"."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
-
-
 def errors_text(errors: float) -> str:
     """Returns "no errors", "1 error", "3 errors" or, of a mean of repeats, "2.3 errors"."""
     text = f"{errors:.0f}" if abs(errors - round(errors)) < 0.05 else f"{errors:.1f}"
     return "no errors" if text == "0" else f"{text} error{'' if text == '1' else 's'}"
-
-
-def seconds_text(seconds: float) -> str:
-    """Returns "12 s", "3.4 min" or "2.1 h"; "unknown" for nan."""
-    if math.isnan(seconds):
-        return "unknown"
-    if seconds < 100:
-        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def _alone(found: Comparison) -> list[str]:
@@ -179,7 +150,7 @@ def _ties(found: Comparison) -> list[str]:
     if not len(worse):
         return [f"The other {len(others)} are statistically tied with it."]
     tied = len(others) - len(worse)
-    names = f": {_listed(worse['setting'], '; ')}" if len(worse) <= 2 else ""
+    names = f": {listed(worse['setting'], '; ')}" if len(worse) <= 2 else ""
     return [
         f"{tied} of the other {len(others)} {'is' if tied == 1 else 'are'} statistically tied with it; "
         f"{len(worse)} {'is' if len(worse) == 1 else 'are'} {poor}{names}."
@@ -191,7 +162,7 @@ def _factors(found: Comparison) -> list[str]:
     quiet = [effect.name for effect in found.effects if not effect.matters]
     if quiet:
         verb = "makes" if len(quiet) == 1 else "make"
-        lines.append(f"{_listed(quiet)} {verb} no difference that these images can show.")
+        lines.append(f"{listed(quiet)} {verb} no difference that these images can show.")
     return lines
 
 
@@ -199,7 +170,7 @@ def _effect(found: Comparison, effect: Effect) -> str:
     levels = effect.levels
     if len(levels) > 4:
         levels = levels.loc[sorted({levels["score"].idxmin(), levels["score"].idxmax()})]
-    means = _listed([f"{number(row.score)} at {level_text(row.level)}" for row in levels.itertuples()])
+    means = listed([f"{number(row.score)} at {level_text(row.level)}" for row in levels.itertuples()])
     matters = "matters" if found.noise.dof else "matters to these trained models"
     return f"{effect.name} {matters}: {found.metric.title} {means} ({p_text(effect.p)})."
 
@@ -227,11 +198,3 @@ def _brief(found: Comparison, row: pd.Series) -> str:
     if found.metric.counts_errors:
         return errors_text(row["errors"])
     return number(row["score"])
-
-
-def _listed(names: Iterable[str], separator: str = ", ") -> str:
-    """Returns "a, b and c"; the first few of very many."""
-    names = list(names)
-    if len(names) > 8:
-        names = [*names[:7], f"{len(names) - 7} more"]
-    return names[0] if len(names) == 1 else f"{separator.join(names[:-1])} and {names[-1]}"

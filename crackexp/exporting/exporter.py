@@ -15,6 +15,7 @@ from crackexp.exporting.formats import FORMATS, refusal
 from crackexp.exporting.stablehlo_file import write_stablehlo
 from crackexp.progress import progress
 from crackexp.quiet import quiet
+from crackexp.reporting import Column, Report, Section, Table
 from crackexp.tracking.models import LoggedModel
 
 
@@ -31,6 +32,19 @@ class Exported:
     format: str
     file: Path
     difference: float
+
+
+def export_report(exported: Sequence[Exported]) -> Report:
+    """Returns a row for each file: its size, and how far its probabilities are from the model's at most."""
+    sizes, differences = [one.file.stat().st_size for one in exported], [one.difference for one in exported]
+    columns = [
+        Column("format", [one.format for one in exported]),
+        Column("file", [one.file.name for one in exported]),
+        Column("bytes", [f"{size:,}" for size in sizes], sizes, numeric=True),
+        Column("difference", [f"{difference:.1e}" for difference in differences], differences, numeric=True),
+        Column("read by", [FORMATS[one.format].runtime for one in exported]),
+    ]
+    return Report("Exported", [Section("Exported", tables=[Table(columns)])])
 
 
 def export_model(model: LoggedModel, formats: Sequence[str], folder: Path) -> list[Exported]:

@@ -2,20 +2,22 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pandas as pd
 
-from crackexp import __version__
 from crackexp.data.images.decode import load_image
 from crackexp.decisions import Defect
-from crackexp.evaluation.figures.evidence import evidence
-from crackexp.files import replacing, write_text
+from crackexp.files import replacing
 from crackexp.names import file_stem
 from crackexp.predicting.inputs import Input
+from crackexp.predicting.predictor import UNREAD
+from crackexp.predicting.tables import decision_label
 from crackexp.progress import progress
-from crackexp.templates import render
+from crackexp.reporting import Card, Gallery, Label, Picture, Report, Section
+from crackexp.reporting.figures.evidence import evidence
 from crackexp.utils.pictures import encode_jpeg
 
 SIDE = 480
@@ -31,14 +33,10 @@ class Explanations:
         folder: to write to; made where it is missing.
         target: the class.
         enlarge: see `GradCam.enlarge`.
-
-    Attributes:
-        page: the report.
     """
 
     def __init__(self, folder: Path, target: str, enlarge: Callable[[np.ndarray, int, int], np.ndarray]) -> None:
         self.folder = folder
-        self.page = folder / "report.html"
         self._target, self._enlarge = target, enlarge
         self._count = 0
         self._shown = pd.DataFrame({"probability": pd.array([], "Float32")})
@@ -68,25 +66,34 @@ class Explanations:
         self._shown = pd.concat([self._shown, rows.dropna(subset="picture")]).nlargest(SHOWN, "probability")
         return rows
 
-    def finish(self, how: str, counts: Mapping[str, int], defect: Defect) -> None:
-        """Writes the page.
+    def report(self, how: str, counts: Mapping[str, int], defect: Defect) -> Report:
+        """Returns the pictures, the likeliest to be damaged first.
 
         Args:
             how: the model, the layer and the threshold, in a line.
             counts: images by decision, see `Predictor`.
             defect: what the model looks for.
         """
-        page = render(
-            "crackexp.predicting",
-            "explanations.html",
-            rows=self._shown.astype(object).where(self._shown.notna(), None).to_dict("records"),
-            target=self._target,
-            counts=counts,
-            defect=defect,
-            how=how,
-            version=__version__,
-        )
-        write_text(self.page, page)
+        rows = self._shown.astype(object).where(self._shown.notna(), None).to_dict("records")
+        told = ", ".join(f"{count:,} {'not read' if name == UNREAD else name}" for name, count in counts.items())
+        read = sum(count for name, count in counts.items() if name != UNREAD)
+        first = f", {len(rows):,} of them" if len(rows) < read else ""
+        about = [
+            f"{told}; the likeliest {defect.plural} first{first}.",
+            f"Grad-CAM: what moved the network, not where the {defect} ends. In each image the strongest place has "
+            "full colour.",
+        ]
+        gallery = Gallery([self._card(row, defect) for row in rows], width=24)
+        labels = [Label(f"for {self._target}", "danger"), Label(f"against {self._target}", "primary")]
+        title = f"What speaks for and against {self._target}"
+        return Report(title, [Section(sentences=about, galleries=[gallery])], labels=labels, source=how)
+
+    def _card(self, row: Mapping[str, Any], defect: Defect) -> Card:
+        alt = f"{row['path']} and what speaks for and against {self._target} in it"
+        facts = f"probability of {defect.phrase} {row['probability']:.3f}"
+        facts += f" · {row['doubt']}" if row["doubt"] else ""
+        label = decision_label(row["decision"])
+        return Card([Picture(row["picture"], alt)], row["path"], [facts], label)
 
     def _picture(self, one: Input, cells: np.ndarray) -> np.ndarray:
         image = load_image(one.file, one.page)

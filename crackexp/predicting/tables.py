@@ -5,14 +5,19 @@ Texts in them are valid Unicode, see `visible`; in CSV none is a formula, see `c
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from crackexp.csv_text import csv_text
+from crackexp.decisions import CRACK, DAMAGE, UNSURE
 from crackexp.files import replacing
 from crackexp.names import visible
+from crackexp.reporting.report import Label, Tone
+
+TONES: dict[str, Tone] = {CRACK: "danger", DAMAGE: "danger", UNSURE: "warning"}
+"""How a decision stands out in a report."""
 
 Write = Callable[[pd.DataFrame], None]
 
@@ -71,3 +76,13 @@ def _visible(rows: pd.DataFrame) -> pd.DataFrame:
     """Returns `rows` with valid texts; only columns of Python objects can hold others."""
     objects = rows.select_dtypes("object")
     return rows.assign(**objects.map(lambda cell: visible(cell) if isinstance(cell, str) else cell))
+
+
+def counts_text(counts: Mapping[str, int]) -> str:
+    """Returns how many files were decided on in each way, a line each."""
+    return "\n".join(f"{name:<12}{count:,}" for name, count in counts.items())
+
+
+def decision_label(decision: str) -> Label:
+    """Returns a decision as a report shows it: damage and doubt stand out."""
+    return Label(decision, TONES.get(decision, ""))

@@ -1,40 +1,33 @@
-"""The folder that a survey leaves: pictures, tables and outlines of each photo, and one page over all of them."""
+"""The folder that a survey leaves: pictures, tables and outlines of each photo, and one report over all of them."""
 
-import base64
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from crackexp import __version__
 from crackexp.csv_text import csv_text
 from crackexp.data.accounting import Account, Remark
 from crackexp.data.images.windows import PhotoSource
-from crackexp.decisions import Defect
-from crackexp.files import replacing, write_text
-from crackexp.names import file_stem, visible
+from crackexp.decisions import CRACK, Defect
+from crackexp.files import replacing
+from crackexp.names import file_stem, on_one_line, visible
 from crackexp.predicting.inputs import Input
+from crackexp.predicting.tables import decision_label
+from crackexp.reporting import Card, Column, Gallery, Overlay, Picture, Report, Section, Table
 from crackexp.surveying.exif_gps import gps
 from crackexp.surveying.overlay import heat_layer, overlay
 from crackexp.surveying.surveyor import Finding
-from crackexp.templates import render
 from crackexp.utils.pictures import encode_jpeg, shrink
 
 SIDE = 1600
 """Pixels of the longer side of a photo in the page."""
 SHOWN = 200
 """Photos in the page, the most severe ones; it takes about half a megabyte each. The table has all of them."""
+LISTED = 50
+"""Photos in the table on the terminal."""
 SEVERITY = ["cracked_share", "longest_extent_px", "highest_probability"]
-
-
-@dataclass(frozen=True)
-class _Picture:
-    plain: str
-    outlines: list[str]
-    evidence: str
-    evidence_size: tuple[float, float]
 
 
 def by_severity(rows: Sequence[Mapping[str, Any]], left_out: Sequence[Remark]) -> pd.DataFrame:
@@ -60,17 +53,15 @@ class Survey:
 
     Attributes:
         files: written so far.
-        page: the report.
     """
 
     def __init__(self, folder: Path, defect: Defect, mm_per_px: float | None, gps: bool, account: Account) -> None:
         self.folder = folder
-        self.page = folder / "report.html"
         self.files: list[Path] = []
         self._account = account
         self._defect, self._mm_per_px, self._gps = defect, mm_per_px, gps
         self._rows: list[dict[str, Any]] = []
-        self._shown: dict[str, _Picture] = {}
+        self._shown: dict[str, Picture] = {}
 
     def add(self, one: Input, photo: PhotoSource, found: Finding) -> None:
         """Writes the overlays, the tiles and the outlines of one photo, and keeps what the page shows of it.
@@ -115,39 +106,70 @@ class Survey:
         }
         return {f"survey/{name}": float(count) for name, count in counts.items()}
 
-    def finish(self, how: str) -> None:
-        """Writes the table of all photos and the page.
+    def report(self, how: str) -> Report:
+        """Returns what was found, the most severe photos first.
 
         Args:
             how: the model, the tiles and the threshold, in a line.
         """
-        table = self.table()
-        self._write(self.folder / "photos.csv", csv_text(table).encode())
-        read = table[table["files"].notna()] if self._rows else table[:0]
-        page = render(
-            "crackexp.surveying",
-            "survey_report.html",
-            rows=read.astype(object).where(read.notna(), None).to_dict("records"),
-            pictures=self._shown,
-            metrics={name.removeprefix("survey/"): int(value) for name, value in self.metrics().items()},
-            unread=self._account.left_out,
-            how=how,
-            version=__version__,
-            defect=self._defect,
+        defect, counts = self._defect, self.metrics()
+        cracked, photos = int(counts["survey/cracked_photos"]), int(counts["survey/photos"])
+        rows = sorted(self._rows, key=_severity, reverse=True)
+        outline = "the crack's width or depth" if defect == CRACK else "its outline or depth"
+        about = [
+            "The most severe first, by the share of the photo that is marked. Click a photo to zoom.",
+            f"Marked regions are where tiles that were classified as {defect.adjective} lie. They are wider than the "
+            f"{defect}, and say nothing of {outline}. Where the network looked is what in these tiles spoke for "
+            f"{defect.phrase} (Grad-CAM), full colour being the strongest place of each photo.",
+        ]
+        cards = [self._card(row) for row in rows]
+        folder = self._folder()
+        verdicts = _verdicts(rows[:LISTED], folder)
+        unread = self._account.left_out
+        columns = [Column("file", [one.file for one in unread]), Column("reason", [one.reason for one in unread])]
+        return Report(
+            f"{cracked} of {photos} {'photo shows' if photos == 1 else 'photos show'} {defect.plural}",
+            [
+                Section(sentences=about, galleries=[Gallery(cards, width=17)], media=["html"]),
+                Section(f"Survey of {on_one_line(folder)}", tables=[verdicts], media=["terminal"]),
+                *([Section("Not read", tables=[Table(columns)], media=["html"])] if unread else []),
+                Section(files={"photos.csv": self.table()}, media=[]),
+            ],
+            source=f"{how}; {int(counts['survey/tiles']):,} tiles",
         )
-        write_text(self.page, page)
-        self.files.append(self.page)
+
+    def _folder(self) -> str:
+        """Returns the folder that all photos and files are in."""
+        names = [*(row["photo"] for row in self._rows), *(visible(one.file) for one in self._account.left_out)]
+        return os.path.commonpath([Path(name).absolute().parent for name in names])
+
+    def _card(self, row: Mapping[str, Any]) -> Card:
+        picture, decision = self._shown.get(row["files"]), row["decision"]
+        if decision == self._defect:
+            regions = f"{row['regions']} region{'' if row['regions'] == 1 else 's'}"
+            longest = f"longest {row['longest_extent_px']:,} px"
+            if "longest_extent_mm" in row:
+                longest += f" ({row['longest_extent_mm']:,.0f} mm)"
+            facts = f"{100 * row['cracked_share']:.1f} % marked · {regions} · {longest}"
+        else:
+            facts = f"highest probability {row['highest_probability']:.2f}"
+        if row.get("latitude") is not None:
+            facts += f" · {row['latitude']:.5f}, {row['longitude']:.5f}"
+        doubt = [f"In doubt: {row['doubt']}"] if row.get("doubt") else []
+        return Card([picture] if picture else [], row["photo"], [facts, *doubt], decision_label(decision))
 
     def _show(self, stem: str, photo: PhotoSource, found: Finding) -> None:
-        small = shrink(photo.picture, SIDE)
-        outlines = [region.path for region in found.regions]
-        files = encode_jpeg(small, 80), heat_layer(shrink(found.evidence, SIDE))
-        plain, evidence = (base64.b64encode(data).decode() for data in files)
         rows, columns = found.evidence.shape
         size = round(columns * found.cell, 1), round(rows * found.cell, 1)
-        self._shown[f"photos/{stem}"] = _Picture(plain, outlines, evidence, size)
+        heat = heat_layer(shrink(found.evidence, SIDE))
+        overlays = [
+            Overlay("regions", "marked regions", [region.path for region in found.regions]),
+            Overlay("evidence", "where the network looked", image=heat, size=size),
+        ]
+        small, row = encode_jpeg(shrink(photo.picture, SIDE), 80), self._rows[-1]
+        self._shown[f"photos/{stem}"] = Picture(small, row["photo"], (row["width"], row["height"]), overlays)
         if len(self._shown) > SHOWN:
-            ranked = sorted(self._rows, key=lambda row: [row[key] for key in SEVERITY])
+            ranked = sorted(self._rows, key=_severity)
             least = next(row["files"] for row in ranked if row["files"] in self._shown)
             del self._shown[least]
 
@@ -155,3 +177,22 @@ class Survey:
         with replacing(file) as temporary:
             temporary.write_bytes(data)
         self.files.append(file)
+
+
+def _severity(row: Mapping[str, Any]) -> list[float]:
+    return [row[key] for key in SEVERITY]
+
+
+def _verdicts(rows: Sequence[Mapping[str, Any]], folder: str) -> Table:
+    """Returns the table on the terminal, in which photos are named from the folder that all of them are in."""
+    names = [row["photo"] for row in rows]
+    extents = [row["longest_extent_px"] for row in rows]
+    return Table(
+        [
+            Column("photo", [on_one_line(os.path.relpath(name, folder)) for name in names]),
+            Column("decision", [row["decision"] for row in rows]),
+            Column("marked", [f"{row['cracked_share']:.1%}" for row in rows], numeric=True),
+            Column("regions", [str(row["regions"]) for row in rows], numeric=True),
+            Column("longest extent", [f"{extent:,.0f} px" for extent in extents], extents, numeric=True),
+        ]
+    )

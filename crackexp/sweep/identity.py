@@ -29,6 +29,7 @@ NO_NUMBERS = (
     "config.overrides",
     "progress",
     "quiet",
+    "reporting",
     "sweep",
     "tracking",
 )

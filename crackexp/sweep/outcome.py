@@ -3,19 +3,20 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
-from crackexp import console
 from crackexp.commands import next_command
-from crackexp.csv_text import csv_text
 from crackexp.errors import DataError
-from crackexp.evaluation.comparison import Comparison, compare
+from crackexp.evaluation.comparison import compare
 from crackexp.evaluation.figures.sweep import sweep_figures
-from crackexp.evaluation.sweep_report import html, markdown
+from crackexp.evaluation.sweep_report import comparison_report, failures_section
 from crackexp.metrics.metric import MeanMetric, Metric, shown
+from crackexp.reporting import Report, artifacts
+from crackexp.reporting.html import page
+from crackexp.reporting.markdown import markdown
+from crackexp.reporting.terminal import print_plain, print_report
 from crackexp.tracking.registry import VERDICT_TAG, Registry
-from crackexp.tracking.sweeps import Failure, SweepStore
+from crackexp.tracking.sweeps import SweepStore
 from crackexp.tracking.view import sweep_view
 
 MEASURES = ("time/total_seconds", "val/loss")
@@ -49,29 +50,27 @@ def report(
         hydra: the node `hydra` of the config.
     """
     cells, failures = store.cells(parent)
+    failed = [failure.told for failure in failures]
     counts = {"sweep/cells": len(cells) + len(failures), "sweep/finished": len(cells), "sweep/failed": len(failures)}
     store.annotate(parent, metrics={**counts, "time/sweep_seconds": seconds}, tags={})
     try:
         found = compare(cells, metric, settings.level)
     except DataError as error:
-        console.print_failures(failures)
-        console.print_plain(str(error))
+        print_report(Report(name, failures_section(failed)))
+        print_plain(str(error))
         store.annotate(parent, metrics={}, tags={"mlflow.note.content": str(error)})
         return
-    console.print_comparison(found, failures)
-    figures = sweep_figures(found)
+    told = comparison_report(found, name, sweep_figures(found), failed, command)
+    print_report(told)
+    texts = {**dict(artifacts.texts(told)), artifacts.PAGE: page(told)}
     store.log(
         parent,
-        texts={
-            "sweep/report.html": html_of(found, name, figures, failures, command),
-            "sweep/cells.csv": csv_text(found.cells),
-            "sweep/settings.csv": csv_text(found.table),
-        },
-        figures={f"sweep/{title}.png": figure for title, figure in figures.items()},
+        texts={f"sweep/{path}": text for path, text in texts.items()},
+        figures={f"sweep/{path}": drawing for path, drawing in artifacts.drawings(told)},
     )
     best = found.table.iloc[0]
     answer = {f"sweep/best_{metric.name}": best["score"], "sweep/tied": float(len(found.tied))}
-    store.annotate(parent, metrics=answer, tags={"mlflow.note.content": markdown(found)})
+    store.annotate(parent, metrics=answer, tags={"mlflow.note.content": markdown(told)})
     common = f"sweep/{metric.name}"
     verdicts = dict(zip(found.table["setting"], found.table["verdict"], strict=True))
     for cell in found.cells.itertuples():
@@ -82,7 +81,7 @@ def report(
     view = sweep_view(name, store.experiment_id, parent, keys, columns, not metric.higher_is_better)
     store.save_view(view)
     again = next_command("compare", parent, "--html", hydra=hydra)
-    console.print_plain("\n".join([*store.where(parent, view), f"Again       {again}"]))
+    print_plain("\n".join([*store.where(parent, view), f"Again       {again}"]))
 
 
 def register(store: SweepStore, parent: str, name: str, metric: MeanMetric, settings: DictConfig) -> None:
@@ -98,12 +97,4 @@ def register(store: SweepStore, parent: str, name: str, metric: MeanMetric, sett
     cells, _ = store.cells(parent)
     verdict = Registry(store, name).enter([cell.run_id for cell in cells], metric, settings.level)
     store.annotate(parent, metrics={}, tags={VERDICT_TAG: verdict})
-    console.print_plain(f"Registry    {verdict}")
-
-
-def html_of(
-    found: Comparison, title: str, figures: Mapping[str, Figure], failures: Sequence[Failure], command: str
-) -> str:
-    """Returns the report as one HTML file."""
-    failed = [(failure.name, f"{failure.status}: {failure.error}") for failure in failures]
-    return html(found, title, figures, failed=failed, command=command)
+    print_plain(f"Registry    {verdict}")

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     import keras
     from matplotlib.figure import Figure
 
-    from crackexp.metrics.metric import MeanMetric
-
 
 class Logger:
     """Receives what a run logs. Every method does nothing here, so a subclass implements those that it needs.
@@ -97,19 +95,6 @@ class Logger:
 
         Returns:
             The URI of the logged model; None where the logger keeps no models.
-        """
-        return None
-
-    def register(self, name: str | None, metric: "MeanMetric", level: float) -> str | None:
-        """Registers the logged model. It becomes the champion where it is better than the one before.
-
-        Args:
-            name: The name of the registered model; None registers nothing.
-            metric: The metric by which the two are compared.
-            level: The confidence level of the comparison, in (0, 1).
-
-        Returns:
-            A sentence that says what came of it and why; None where nothing was registered.
         """
         return None
 

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     import keras
     from matplotlib.figure import Figure
 
-    from crackexp.metrics.metric import MeanMetric
     from crackexp.tracking.mlflow_run import MlflowRun
 
 
@@ -93,13 +92,6 @@ class MlflowLogger(Logger):
 
     def log_model(self, classifier: "keras.Model", metadata: Mapping[str, Any]) -> str | None:
         return self._run.log_model(classifier, metadata) if self.logs_models else None
-
-    def register(self, name: str | None, metric: "MeanMetric", level: float) -> str | None:
-        if name is None:
-            return None
-        from crackexp.tracking.registry import register_run
-
-        return register_run(self, name, metric, level)
 
     def where(self) -> list[str]:
         lines = [f"MLflow      {self.store} (experiment {self.experiment}, run {self.run_id})"]

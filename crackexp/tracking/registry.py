@@ -25,7 +25,17 @@ _log = logging.getLogger(__name__)
 
 
 def register_run(logger: Logger, name: str, metric: MeanMetric, level: float) -> str:
-    """Enters the open run of `logger` into the registry; see `Registry.enter`. That of a cell is left to its sweep."""
+    """Enters the open run of a logger into the registry; see `Registry.enter`. That of a cell is left to its sweep.
+
+    Args:
+        logger: The logger of the run, which has a store.
+        name: The name of the registered model.
+        metric: The metric by which the model and the champion are compared.
+        level: The confidence of the comparison, in (0, 1).
+
+    Returns:
+        What came of it and why, in a sentence.
+    """
     store, run_id = SweepStore(logger), str(logger.run_id)
     if "sweep.settings" in store.client.get_run(run_id).data.tags:
         return f"The sweep of this run registers the best of its cells as {name} when it ends."

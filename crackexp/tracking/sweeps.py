@@ -55,6 +55,11 @@ class Failure:
     status: str
     error: str
 
+    @property
+    def told(self) -> tuple[str, str]:
+        """The name of the cell, and how it ended."""
+        return self.name, f"{self.status}: {self.error}"
+
 
 class SweepStore:
     """The sweeps of one experiment in an MLflow store.

@@ -6,6 +6,7 @@ import socket
 from dataclasses import dataclass
 
 from crackexp.errors import UserError
+from crackexp.reporting import Report, Section
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,15 @@ class Place:
         """What to type into a browser of this computer."""
         anywhere = ipaddress.ip_address(self.socket.getsockname()[0].partition("%")[0]).is_unspecified
         return f"http://{'localhost' if anywhere else _bracketed(self.host)}:{self.socket.getsockname()[1]}"
+
+    def report(self) -> Report:
+        """Returns where the page is, how to end it, and a warning where others can use it."""
+        warning = (
+            "Anybody who reaches this computer over the network can use the page: it asks for no password. "
+            f"Type host=127.0.0.1 for yourself alone. Received: host={self.host}"
+        )
+        sections = [] if self.is_private else [Section(sentences=[warning], tone="danger")]
+        return Report("", [*sections, Section(sentences=[f"Open        {self.address}", "End         Ctrl-C"])])
 
     @property
     def names(self) -> list[str]:

@@ -16,7 +16,7 @@ from crackexp.surveying.overlay import OPACITY
 from crackexp.web.session import Limits, Photo, Session, judge
 
 FILES = Path(__file__).parent
-ZOOM = FILES.parent / "surveying" / "zoom.js"
+ZOOM = FILES.parent / "reporting" / "zoom.js"
 STEP = 0.02
 """Of the share of a photo that is done, from which on it is told."""
 ROW = """

@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crackexp.auditing.audit_report import Report
+from crackexp.auditing.audit_report import audit_report
 from crackexp.auditing.findings import audit_images
 from crackexp.data.duplicates import find_duplicates
 from crackexp.data.sources.image_folder import ImageFolder
 from crackexp.data.splits.grouped_split import GroupedSplit
 from crackexp.data.thumbnails import thumbnails
+from crackexp.reporting import artifacts
 from tests.browser.conftest import Page
 
 pytestmark = pytest.mark.browser
@@ -23,12 +24,11 @@ def test_the_page_tells_and_shows_without_a_network(page: Page, patches: Path, c
     split = GroupedSplit(ratio=(0.7, 0.2, 0.1), seed=0, by=["copies"], cache=cache).split(index)
     embeddings = looks.pictures.reshape(len(index), -1).astype(np.float32)
     audit = audit_images(index, looks, copies, split, embeddings, seed=0)
-    report = Report(tmp_path / "audit", index, audit, shown=6)
-    report.write("a <b>", "by hand")
+    *_, report = artifacts.write(audit_report("a <b>", "by hand", index, audit, shown=6), tmp_path / "audit")
 
     page.chrome.execute_cdp_cmd("Network.enable", {})
     page.chrome.set_network_conditions(offline=True, latency=0, throughput=0)
-    page.open(report.page.as_uri())
+    page.open(report.as_uri())
     page.shows("Audit of a <b>: 60 images", "suspected labels", "Least trusted labels", "Farthest from any other image")
     for picture in page.all(".pictures img"):
         page.chrome.execute_script("arguments[0].scrollIntoView()", picture)

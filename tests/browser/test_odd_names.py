@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from crackexp.auditing.audit_report import Report
+from crackexp.auditing.audit_report import audit_report
 from crackexp.auditing.findings import audit_images
 from crackexp.data.accounting import Account
 from crackexp.data.duplicates import find_duplicates
@@ -16,11 +16,11 @@ from crackexp.data.thumbnails import thumbnails
 from crackexp.decisions import CRACK, Classes, Thresholds
 from crackexp.evaluation.comparison import compare
 from crackexp.evaluation.figures.sweep import sweep_figures
-from crackexp.evaluation.sweep_report import html
-from crackexp.files import write_text
+from crackexp.evaluation.sweep_report import comparison_report
 from crackexp.predicting.explanations import Explanations
 from crackexp.predicting.inputs import Input
 from crackexp.predicting.predictor import Predictor
+from crackexp.reporting import artifacts
 from crackexp.surveying.survey_report import Survey
 from crackexp.surveying.surveyor import Surveyor
 from crackexp.surveying.tiles import Tiling
@@ -46,8 +46,7 @@ def survey(folder: Path, classifier: keras.Model) -> Path:
     for file in draw_oddly_named(folder / QUOTED):
         made.add(Input(str(file)), *surveyor.look(file))
     account.leave_out(f"{SCRIPT}.jpg", f"a link to {SCRIPT}")
-    made.finish(f"model {SCRIPT}")
-    return made.page
+    return artifacts.write(made.report(f"model {SCRIPT}"), made.folder)[-1]
 
 
 def explanations(folder: Path, classifier: keras.Model) -> Path:
@@ -56,8 +55,8 @@ def explanations(folder: Path, classifier: keras.Model) -> Path:
     inputs = [Input(str(file)) for file in draw_oddly_named(folder / QUOTED)]
     for part, rows, maps in predictor.explained(inputs):
         made.add(part, rows, maps)
-    made.finish(f"model {SCRIPT}", predictor.counts, predictor.thresholds.defect)
-    return made.page
+    report = made.report(f"model {SCRIPT}", predictor.counts, predictor.thresholds.defect)
+    return artifacts.write(report, made.folder)[-1]
 
 
 def audit(folder: Path, classifier: keras.Model) -> Path:
@@ -72,17 +71,16 @@ def audit(folder: Path, classifier: keras.Model) -> Path:
     copies, looks = find_duplicates(index, cache), thumbnails(index, cache)
     embeddings = looks.pictures.reshape(len(index), -1).astype(np.float32)
     found = audit_images(index, looks, copies, None, embeddings, seed=0)
-    report = Report(folder / "audit", index, found, shown=40)
-    report.write(SCRIPT, f"by hand {SCRIPT}")
-    return report.page
+    report = audit_report(SCRIPT, f"by hand {SCRIPT}", index, found, shown=40)
+    return artifacts.write(report, folder / "audit")[-1]
 
 
 def sweep(folder: Path, classifier: keras.Model) -> Path:
     cells = drawn_cells(grid(loss=[SCRIPT, QUOTED], dropout=[0.1, 0.3]), 0.1)
     found = compare(cells)
-    text = html(found, f"sweep {SCRIPT}", sweep_figures(found), [(SCRIPT, f"ValueError: {SCRIPT}")], f"python {SCRIPT}")
-    write_text(folder / "sweep.html", text)
-    return folder / "sweep.html"
+    failed = [(SCRIPT, f"ValueError: {SCRIPT}")]
+    report = comparison_report(found, f"sweep {SCRIPT}", sweep_figures(found), failed, f"python {SCRIPT}")
+    return artifacts.write(report, folder)[-1]
 
 
 @pytest.mark.parametrize("build", [survey, explanations, audit, sweep])

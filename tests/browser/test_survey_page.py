@@ -13,6 +13,7 @@ from crackexp.data.accounting import Account
 from crackexp.data.images.windows import WholePhoto
 from crackexp.decisions import CRACK, Thresholds
 from crackexp.predicting.inputs import Input
+from crackexp.reporting import artifacts
 from crackexp.surveying.survey_report import Survey
 from crackexp.surveying.surveyor import Finding
 from crackexp.surveying.tiles import MeanMap, Tiling
@@ -40,8 +41,7 @@ def survey(tmp_path: Path) -> Path:
         seen = *photo.shape[:2], boxes, probabilities, heat, evidence, tiling.cell, Thresholds()
         made.add(Input(name), WholePhoto(photo), Finding(*seen, np.zeros(len(boxes), bool), led=False))
     account.leave_out("notes.jpg", "not a JPEG")
-    made.finish("a model")
-    return made.page
+    return artifacts.write(made.report("a model"), made.folder)[-1]
 
 
 @pytest.fixture

@@ -20,10 +20,16 @@ from crackexp.evaluation.layout import read_layout
 from crackexp.evaluation.noise import noise_draws, training_noise
 from crackexp.evaluation.report import predictions_table
 from crackexp.evaluation.verdicts import judge
+from crackexp.evaluation.wording import answer, notes
 from crackexp.metrics import STANDARD
 from crackexp.metrics.intervals import wilson
 from crackexp.metrics.metric import comparable
 from tests.evaluation.cells import cell, drawn_cells, errors, grid
+
+
+def told(found):
+    """The answer, in one line."""
+    return " ".join(answer(found))
 
 
 @pytest.mark.parametrize(("only_first", "only_second"), [(0, 5), (0, 6), (2, 12), (3, 12), (1, 1), (4, 20), (30, 31)])
@@ -175,14 +181,14 @@ def test_one_failed_training_does_not_hide_the_rest():
     found = compare(drawn_cells(CROSSED, chances, n=1000))
     assert found.table["setting"].iloc[-1] == "image_size=128, dropout=0.5"
     assert found.table["verdict"].iloc[-1] == "worse"
-    assert any(note.startswith("image_size=128, dropout=0.5 scores unlike") for note in found.notes)
+    assert any(note.startswith("image_size=128, dropout=0.5 scores unlike") for note in notes(found))
 
 
 def test_trainings_that_stray_far_are_told():
     settings = grid(image_size=[96, 128, 160], dropout=[0.1, 0.3, 0.5])
     chances = {number: [0.02, 0.3, 0.1, 0.25, 0.01, 0.2, 0.15, 0.3, 0.05][number] for number in range(9)}
-    assert any("Repeats (seed=0,1,2)" in note for note in compare(drawn_cells(settings, chances, n=2000)).notes)
-    assert not any("Repeats" in note for note in compare(drawn_cells(settings, 0.1)).notes)
+    assert any("Repeats (seed=0,1,2)" in note for note in notes(compare(drawn_cells(settings, chances, n=2000))))
+    assert not any("Repeats" in note for note in notes(compare(drawn_cells(settings, 0.1))))
 
 
 def test_what_the_items_explain_is_taken_off_the_noise():
@@ -219,7 +225,7 @@ def test_factors_that_change_together_are_not_told_apart():
     assert marginal_weights(layout, "dropout") is not None
     found = compare(drawn_cells(settings, 0.05))
     assert [effect.name for effect in found.effects] == ["dropout"]
-    assert any("backbone and lr" in note for note in found.notes)
+    assert any("backbone and lr" in note for note in notes(found))
 
 
 def test_holm_adjusts_step_by_step():
@@ -238,8 +244,8 @@ def test_a_factor_that_matters_is_found_and_the_others_are_not():
     assert levels["score"].tolist() == pytest.approx(
         [found.table["score"][found.table["image_size"] == size].mean() for size in (96, 160)]
     )
-    assert "image_size matters: accuracy" in found.sentence
-    assert "ratio and dropout make no difference" in found.sentence or "dropout and ratio make no" in found.sentence
+    assert "image_size matters: accuracy" in told(found)
+    assert "ratio and dropout make no difference" in told(found) or "dropout and ratio make no" in told(found)
     assert set(found.table["setting"][found.table["verdict"] == "worse"]) <= {
         name for name in found.table["setting"] if "image_size=96" in name
     }
@@ -275,7 +281,7 @@ def test_a_real_difference_among_many_is_found():
     found = compare(drawn_cells(grid(label=list("abcdefghi")), chances))
     assert found.table.set_index("setting").loc["label=e", "verdict"] == "worse"
     assert len(found.tied) == 7
-    assert "7 of the other 8 are statistically tied with it; 1 is worse as trained: label=e." in found.sentence
+    assert "7 of the other 8 are statistically tied with it; 1 is worse as trained: label=e." in told(found)
 
 
 def test_repeats_are_no_factor_and_their_spread_counts():
@@ -288,8 +294,8 @@ def test_repeats_are_no_factor_and_their_spread_counts():
     assert found.tied == ["dropout=0.5"]
     alone = compare([replace(one[2], settings={"dropout": one[2].settings["dropout"]}) for one in (few, many)])
     assert alone.tied == []
-    assert "another seed may turn it" in alone.sentence
-    assert "trained 3 times" in found.sentence
+    assert "another seed may turn it" in told(alone)
+    assert "trained 3 times" in told(found)
 
 
 def test_only_images_that_all_share_count():
@@ -299,7 +305,7 @@ def test_only_images_that_all_share_count():
     assert found.best == "ratio=0.5/0.2/0.3"
     assert found.table["errors"].tolist() == [1, 2]
     assert found.table["own_score"].tolist() == pytest.approx([1 - 61 / 300, 0.98])
-    assert any("100 to 300 images" in note for note in found.notes)
+    assert any("100 to 300 images" in note for note in notes(found))
 
 
 def test_copies_of_an_image_are_one_draw_of_the_bootstrap():
@@ -327,7 +333,7 @@ def test_draws_of_the_split_are_compared_within_themselves():
 
     partly = compare(cells[:-1])
     assert partly.items == 300
-    assert any("Left out" in note and "seed=2" in note for note in partly.notes)
+    assert any("Left out" in note and "seed=2" in note for note in notes(partly))
 
     with pytest.raises(DataError, match=r"same values of split\.seed"):
         compare([cells[0], cells[3]])
@@ -364,21 +370,21 @@ def test_wrong_arguments_are_refused():
 
 def test_one_run_is_told_without_a_rank():
     found = compare([cell(errors(200, 3), {"dropout": 0.3})])
-    assert found.sentence.startswith("One run, dropout=0.3: 3 errors, accuracy 0.9850 (")
+    assert told(found).startswith("One run, dropout=0.3: 3 errors, accuracy 0.9850 (")
     assert (found.tied, found.effects) == ([], [])
 
 
 def test_repeats_of_one_setting_are_told_as_such():
     found = compare([cell(errors(200, count), {"seed": seed}) for seed, count in enumerate((1, 3, 2, 4))])
-    assert found.sentence.startswith("One setting, trained 4 times with other seeds: 2.5 errors")
-    assert "from 0.9800 to 0.9950" in found.sentence
+    assert told(found).startswith("One setting, trained 4 times with other seeds: 2.5 errors")
+    assert "from 0.9800 to 0.9950" in told(found)
 
 
 @pytest.mark.parametrize(("count", "start"), [(0, "None of the 3 settings errs"), (5, "All 3 settings err equally")])
 def test_equal_predictions_have_no_winner(count, start):
     found = compare([cell(errors(200, count), {"dropout": level}) for level in (0.1, 0.3, 0.5)])
-    assert found.sentence.startswith(start)
-    assert "cannot tell them apart" in found.sentence
+    assert told(found).startswith(start)
+    assert "cannot tell them apart" in told(found)
     assert len(found.tied) == 2
     assert (found.table["p"] == 1).all()
     assert (found.table["difference_high"].iloc[1:] > 0).all()
@@ -388,15 +394,15 @@ def test_of_the_fewest_errors_the_quickest_run_is_named():
     times = {0.1: 90.0, 0.3: 30.0, 0.5: 60.0}
     found = compare([cell(errors(200, 9 * (d == 0.5), 50), {"dropout": d}, seconds=s) for d, s in times.items()])
     assert found.best == "dropout=0.3"
-    assert "2 err least" in found.sentence
-    assert "of these dropout=0.3 ran quickest" in found.sentence
+    assert "2 err least" in told(found)
+    assert "of these dropout=0.3 ran quickest" in told(found)
 
 
 def test_small_tests_say_that_they_cannot_tell():
     found = compare([cell(errors(60, 1), {"dropout": 0.1}), cell(errors(60, 3), {"dropout": 0.3})])
-    notes = " ".join(found.notes)
-    assert "60 common test images are few" in notes
-    assert "6 images or more" in notes
+    text = " ".join(notes(found))
+    assert "60 common test images are few" in text
+    assert "6 images or more" in text
 
 
 def test_the_front_holds_what_nothing_beats():
@@ -436,5 +442,5 @@ def test_a_comparison_is_the_same_twice():
     cells = drawn_cells(grid(image_size=[96, 160], dropout=[0.1, 0.3]), 0.05)
     one, two = compare(cells), compare(cells)
     pd.testing.assert_frame_equal(one.table, two.table)
-    assert one.sentence == two.sentence
-    assert not re.search(r"nan|None", one.sentence)
+    assert told(one) == told(two)
+    assert not re.search(r"nan|None", told(one))

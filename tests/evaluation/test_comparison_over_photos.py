@@ -9,11 +9,18 @@ from scipy.stats import ttest_rel
 
 from crackexp.evaluation.comparison import Cell, compare
 from crackexp.evaluation.items import run_losses
-from crackexp.evaluation.sweep_report import markdown, method
+from crackexp.evaluation.sweep_report import comparison_report, method
+from crackexp.evaluation.wording import answer, notes
 from crackexp.metrics import STANDARD
 from crackexp.metrics.intervals import wilson
+from crackexp.reporting.markdown import markdown
 from tests.evaluation.cells import cell, errors
 from tests.metrics.scoring import scores_of
+
+
+def told(found):
+    """The answer, in one line."""
+    return " ".join(answer(found))
 
 
 def photographed(wrong: np.ndarray, settings: dict[str, float], sizes: Sequence[int]) -> Cell:
@@ -50,10 +57,10 @@ def test_over_photos_two_settings_are_judged_as_by_the_paired_t_test():
     assert row["p"] == pytest.approx(expected.pvalue, abs=0.02)
     assert [row["difference_low"], row["difference_high"]] == pytest.approx([-interval.high, -interval.low], abs=0.01)
     assert found.groups == 12
-    assert any("12 photos" in note for note in found.notes)
-    told = " ".join(method(found))
-    assert "photo by photo" in told
-    assert "image by image" not in told
+    assert any("12 photos" in note for note in notes(found))
+    how = " ".join(method(found))
+    assert "photo by photo" in how
+    assert "image by image" not in how
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "log_loss"])
@@ -89,9 +96,9 @@ def test_one_photo_shows_no_difference_and_few_photos_none_in_accuracy():
     alone = compare([photographed(errors(90, n), {"dropout": n}, [90]) for n in (1, 60)])
     assert alone.table["verdict"].tolist() == ["best", "tied"]
     assert alone.table[["low", "high"]].isna().all(axis=None)
-    assert any("one photo" in note for note in alone.notes)
-    assert "(no interval)" in alone.sentence
-    assert "nan" not in markdown(alone)
+    assert any("one photo" in note for note in notes(alone))
+    assert "(no interval)" in told(alone)
+    assert "nan" not in markdown(comparison_report(alone, "x"))
     few = compare([photographed(errors(90, n), {"dropout": n}, [30, 30, 30]) for n in (1, 60)])
     assert few.table["verdict"].tolist() == ["best", "tied"]
-    assert any("fewer than 6 photos" in note for note in few.notes)
+    assert any("fewer than 6 photos" in note for note in notes(few))

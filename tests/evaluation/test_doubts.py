@@ -9,14 +9,21 @@ from crackexp.evaluation.comparison import compare
 from crackexp.evaluation.doubts import calibration_doubt, chance_doubt, doubts_of, training_doubt
 from crackexp.evaluation.policy import Policy
 from crackexp.evaluation.site import fit_to_site
-from crackexp.evaluation.sweep_report import markdown
+from crackexp.evaluation.sweep_report import comparison_report
+from crackexp.evaluation.wording import answer, notes
 from crackexp.metrics import Predictions
+from crackexp.reporting.markdown import markdown
 from tests.evaluation.cells import cell, errors
 
 NAMES = ("Negative", "Positive")
 CLASSES = Classes(NAMES, ("Positive",))
 KINDS = Classes(("crack", "intact", "spalling"), ("crack", "spalling"))
 LABELS = np.arange(60) % 2
+
+
+def told(found):
+    """The answer, in one line."""
+    return " ".join(answer(found))
 
 
 def wrong_for(share: float, labels: np.ndarray = LABELS, seed: int = 0) -> np.ndarray:
@@ -120,14 +127,14 @@ def test_a_sweep_names_the_runs_that_are_no_better_than_chance():
     good, bad = cell(errors(200, 10), {"lr": 0.1}), cell(np.arange(200) % 2 == 1, {"lr": 9.0})
     found = compare([good, bad], resamples=200)
     assert found.cells["doubt"].tolist()[0] == ""
-    (note,) = (note for note in found.notes if "not to be relied on" in note)
+    (note,) = (note for note in notes(found) if "not to be relied on" in note)
     assert "lr=9" in note
     assert "all 200 images were predicted to be Negative" in note
-    assert "predicted to be Negative" in markdown(found)
+    assert "predicted to be Negative" in markdown(comparison_report(found, "x"))
 
 
 def test_a_sweep_of_many_such_runs_names_five():
     cells = [cell(np.arange(200) % 2 == 1, {"lr": float(number)}) for number in range(8)]
-    notes = [note for note in compare(cells, resamples=50).notes if "relied on" in note or "Nor are" in note]
-    assert len(notes) == 6
-    assert "3 other runs" in notes[-1]
+    said = [note for note in notes(compare(cells, resamples=50)) if "relied on" in note or "Nor are" in note]
+    assert len(said) == 6
+    assert "3 other runs" in said[-1]

@@ -11,8 +11,8 @@ from crackexp.evaluation.robustness import judge_corrupted
 from crackexp.evaluation.sets import judge_groups, judge_part, notes, parts_markdown, parts_table
 from crackexp.metrics import STANDARD, Bootstrap, Predictions
 from crackexp.metrics.intervals import Interval
-from tests.evaluation.drawing import drawn, texts
 from tests.metrics.scoring import scores_of
+from tests.reporting.drawing import drawn, texts
 
 CLASSES = Classes(("sound", "crack"), ("crack",))
 BOOTSTRAP = Bootstrap(0, resamples=20)

@@ -7,11 +7,11 @@ import pytest
 from matplotlib.colors import to_hex
 
 from crackexp.evaluation.comparison import compare
-from crackexp.evaluation.figures.style import INK
 from crackexp.evaluation.figures.sweep import COLORS, sweep_figures
 from crackexp.metrics import STANDARD
+from crackexp.reporting.figures.style import INK
 from tests.evaluation.cells import cell, drawn_cells, errors, grid
-from tests.evaluation.drawing import drawn, texts
+from tests.reporting.drawing import drawn, texts
 
 SWEEPS = {
     "two": grid(dropout=[0.1, 0.3]),

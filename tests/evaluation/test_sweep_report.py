@@ -9,7 +9,11 @@ import pytest
 
 from crackexp.evaluation.comparison import compare
 from crackexp.evaluation.figures.sweep import sweep_figures
-from crackexp.evaluation.sweep_report import html, markdown, method, settings_columns
+from crackexp.evaluation.sweep_report import comparison_report, method, settings_columns
+from crackexp.evaluation.wording import answer
+from crackexp.reporting import artifacts
+from crackexp.reporting.html import page as page_of
+from crackexp.reporting.markdown import markdown
 from tests.evaluation.cells import cell, drawn_cells, errors, grid
 
 SETTINGS = grid(split__ratio=[[0.7, 0.2, 0.1], [0.8, 0.1, 0.1]], image_size=[96, 128, 160], dropout=[0.1, 0.3])
@@ -23,7 +27,7 @@ def found():
 @pytest.fixture(scope="module")
 def page(found):
     failed = [("size=9<i>", "ValueError: 1 < 2")]
-    return html(found, "a <b>sweep</b>", sweep_figures(found), failed, "python -m x 'a=1'")
+    return page_of(comparison_report(found, "a <b>sweep</b>", sweep_figures(found), failed, "python -m x 'a=1'"))
 
 
 class Page(HTMLParser):
@@ -57,9 +61,9 @@ class Page(HTMLParser):
 
 def test_the_page_begins_with_the_answer(found, page):
     words = Page(page).words
-    assert words[:3] == ["a <b>sweep</b>", "a <b>sweep</b>", found.statements[0]]
+    assert words[:3] == ["a <b>sweep</b>", "a <b>sweep</b>", answer(found)[0]]
     assert words[3:6] == ["1 best", f"{len(found.tied)} tied with it", "1 worse"]
-    assert words[6 : 5 + len(found.statements)] == found.statements[1:]
+    assert words[6 : 5 + len(answer(found))] == answer(found)[1:]
 
 
 def test_the_page_needs_nothing_from_outside(page):
@@ -104,7 +108,7 @@ def test_columns_that_say_nothing_are_left_out(found):
 
 def test_a_page_of_one_run_stands(page):
     found = compare([cell(errors(90, 3), {"dropout": 0.3})])
-    words = Page(html(found, "one", sweep_figures(found))).words
+    words = Page(page_of(comparison_report(found, "one"))).words
     assert words[2].startswith("One run, dropout=0.3")
     assert "Again" not in words
     assert not any("tied with it" in word for word in words)
@@ -123,7 +127,7 @@ def test_the_method_says_what_is_known_of_training(settings, words):
 
 
 def test_markdown_begins_with_the_answer_and_keeps_names_literal(found):
-    lines = markdown(found).splitlines()
+    lines = markdown(comparison_report(found, "x")).splitlines()
     assert lines[0].startswith("**Of 12 settings, ")
     assert "image\\_size=" in lines[0]
     header = next(number for number, line in enumerate(lines) if line.startswith("|"))
@@ -131,5 +135,12 @@ def test_markdown_begins_with_the_answer_and_keeps_names_literal(found):
     assert lines[header].startswith("| ratio | image\\_size | dropout | verdict | accuracy |")
     assert len(rows) == 2 + 10
     assert len({row.count("|") for row in rows}) == 1
-    assert "The first 10 of 12 settings." in lines
-    assert len(markdown(found)) < 5000
+    assert any("10 of 12" in line for line in lines)
+    assert len(markdown(comparison_report(found, "x"))) < 5000
+
+
+def test_the_tables_and_figures_are_files(found):
+    report = comparison_report(found, "x", sweep_figures(found))
+    assert {path for path, _ in artifacts.texts(report)} == {"cells.csv", "settings.csv"}
+    drawn = {path for path, _ in artifacts.drawings(report)}
+    assert drawn == {"scores.png", "effects.png", "ranking.png", "cost.png"}

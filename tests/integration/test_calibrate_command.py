@@ -80,7 +80,7 @@ def test_a_site_gets_a_model_of_its_own(trained: Path, command: Command, tmp_pat
     done = command("calibrate", f"model={before}", f"dataset.path={site}", store)
     assert done.returncode == 0, done.stderr
     assert "Fitted to 24 images of folder, 12 cracked" in done.stdout
-    assert re.search(r"^f1 +[01]\.\d+ +[01]\.\d+$", done.stdout, re.MULTILINE), done.stdout
+    assert re.search(r"f1 +│ [01]\.\d+ +│ [01]\.\d+ ", done.stdout), done.stdout
 
     result = last_result(tmp_path)
     run = store_of(trained).get_run(result["run_id"])

@@ -15,6 +15,7 @@ from crackexp.predicting.explanations import Explanations
 from crackexp.predicting.inputs import Input
 from crackexp.predicting.predictor import Predictor
 from crackexp.predicting.tables import writing
+from crackexp.reporting import artifacts
 from crackexp.tracking.models import LoggedModel
 from tests.conftest import Command
 from tests.odd_names import SCRIPT, draw_oddly_named
@@ -41,8 +42,8 @@ def test_a_table_names_every_file(classifier: object, tmp_path: Path, suffix: st
     assert table["reason"].notna().tolist() == [False] * len(files) + [True]
     for picture in table["picture"].dropna():
         assert (tmp_path / "explained" / picture).is_file()
-    made.finish("a model", predictor.counts, predictor.thresholds.defect)
-    page = made.page.read_text("utf-8")
+    report = made.report("a model", predictor.counts, predictor.thresholds.defect)
+    page = artifacts.write(report, made.folder)[-1].read_text("utf-8")
     assert "caf\\xe9.png" in page
     assert SCRIPT not in page
     assert predictor.account.text()

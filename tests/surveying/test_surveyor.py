@@ -16,13 +16,13 @@ from crackexp.data.images.windows import WholePhoto, WindowedPhoto
 from crackexp.data.synthetic import draw_patch
 from crackexp.decisions import CRACK, Classes, Thresholds
 from crackexp.predicting.inputs import Input
+from crackexp.reporting import artifacts
 from crackexp.surveying.exif_gps import gps
 from crackexp.surveying.overlay import MARK, overlay
 from crackexp.surveying.survey_report import Survey
 from crackexp.surveying.surveyor import Surveyor
 from crackexp.surveying.tiles import Tiling
 from crackexp.tracking.models import LoggedModel
-from crackexp.utils.pictures import shrink
 
 CLASSES = Classes(("Negative", "Positive"), ("Positive",))
 
@@ -111,11 +111,6 @@ def test_a_photo_is_turned_upright_and_tells_its_place_on_request(logged: Logged
     assert gps(tmp_path / "plain.jpg") is None
 
 
-def test_a_picture_shrinks_to_a_side_and_never_grows() -> None:
-    assert shrink(np.zeros((300, 1000, 3), np.uint8), 500).shape == (150, 500, 3)
-    assert shrink(np.zeros((30, 100, 3), np.uint8), 500).shape == (30, 100, 3)
-
-
 def test_a_photo_between_two_thresholds_is_unsure(classifier: keras.Model, tmp_path: Path) -> None:
     doubtful = LoggedModel(classifier, CLASSES, Thresholds(0.9, 0.1), {}, None)
     cv2.imwrite(str(tmp_path / "wall.png"), np.full((100, 100, 3), 128, np.uint8))
@@ -148,7 +143,7 @@ def test_a_photo_is_judged_alike_whole_and_in_windows(logged: LoggedModel, name:
     for folder, (photo, finding) in zip(("whole", "windowed"), pairs, strict=True):
         made = Survey(tmp_path / folder, CRACK, None, False, Account())
         made.add(Input(name), photo, finding)
-        made.finish("a model")
+        artifacts.write(made.report("a model"), made.folder)
     files = {file.relative_to(tmp_path / "whole") for file in (tmp_path / "whole").rglob("*.*")}
     assert len(files) == 6
     for file in files:
@@ -163,7 +158,7 @@ def test_the_pictures_of_a_large_photo_are_reduced_and_its_numbers_are_not(logge
     found = surveyor(logged, 50, 0.5).look_at(photo)
     made = Survey(tmp_path / "survey", CRACK, None, False, Account())
     made.add(Input("wall.png"), photo, found)
-    made.finish("a model")
+    *_, page = artifacts.write(made.report("a model"), made.folder)
     with Image.open(tmp_path / "survey" / "photos" / "0001_wall.jpg") as picture:
         assert picture.size == (149, 101)
         orange = np.asarray(picture).astype(int) @ [1, 0, -1]
@@ -172,7 +167,7 @@ def test_the_pictures_of_a_large_photo_are_reduced_and_its_numbers_are_not(logge
     outline = json.loads((tmp_path / "survey" / "photos" / "0001_wall.geojson").read_text())
     assert (outline["image"]["width"], outline["image"]["height"]) == (593, 401)
     assert 335 <= np.array(outline["features"][0]["geometry"]["coordinates"][0])[:, 0].max() <= 365
-    assert 'viewBox="0 0 593 401"' in made.page.read_text()
+    assert 'viewBox="0 0 593 401"' in page.read_text()
 
 
 def test_a_look_tells_how_much_is_done(logged: LoggedModel, tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ KEEPS = [
     ("training/embedded_head.py", "HEAD_BATCH = 512", "HEAD_BATCH = (\n    512\n)"),
     ("web/view.py", "import", "import abc\nimport"),
     ("console.py", "import", "import abc\nimport"),
-    ("evaluation/figures/style.py", "import", "import abc\nimport"),
+    ("reporting/figures/style.py", "import", "import abc\nimport"),
     ("tracking/view.py", "import", "import abc\nimport"),
     ("surveying/surveyor.py", "import", "import abc\nimport"),
     ("exporting/card.py", "import", "import abc\nimport"),

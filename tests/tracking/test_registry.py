@@ -15,14 +15,14 @@ from scipy.stats import binomtest
 
 from crackexp.decisions import Classes
 from crackexp.evaluation.report import predictions_table
-from crackexp.evaluation.wording import p_text
 from crackexp.metrics import STANDARD
 from crackexp.models.backbone import SmallCNN
 from crackexp.models.classifier import build_classifier
 from crackexp.models.heads import build_head
+from crackexp.reporting.formatting import p_text
 from crackexp.tracking import registry
 from crackexp.tracking.models import load
-from crackexp.tracking.registry import Registry
+from crackexp.tracking.registry import Registry, register_run
 from crackexp.tracking.sweeps import SweepStore
 from tests.tracking.test_logger import make_logger
 
@@ -88,7 +88,7 @@ def run(store: Path, classifier: keras.Model, name: str) -> Run:
             facts = {"class_names": list(classes), "positive": positive, "threshold": 0.5, "unsure_from": 0.5}
             uri = logger.log_model(classifier, facts) if model else None
             logger.log_text(json.dumps({"model_uri": uri}), "result.json")
-            said = logger.register(register, STANDARD[metric], 0.95)
+            said = register_run(logger, register, STANDARD[metric], 0.95) if register else None
         assert logger.run_id
         return logger.run_id, said or ""
 

@@ -4,9 +4,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from crackexp.evaluation.figures.style import BLUE, LINE, MUTED, new_figure, styled
 from crackexp.metrics.intervals import wilson
 from crackexp.metrics.scorer import ECE_BINS, calibration_bins
+from crackexp.reporting.figures.style import BLUE, LINE, MUTED, new_figure, styled
 
 LEVEL = 0.95
 

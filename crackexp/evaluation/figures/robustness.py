@@ -7,9 +7,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
-from crackexp.evaluation.figures.grids import grid
-from crackexp.evaluation.figures.style import BLUE, MUTED, heading, new_figure, styled
 from crackexp.evaluation.robustness import Robustness
+from crackexp.reporting.figures.grids import grid
+from crackexp.reporting.figures.style import BLUE, MUTED, heading, new_figure, styled
 
 WIDE = 5
 

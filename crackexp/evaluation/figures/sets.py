@@ -9,9 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from crackexp.evaluation.figures.style import BLUE, INK, MUTED, RED, heading, new_figure, shortened, styled
 from crackexp.evaluation.sets import Part, surface_of
 from crackexp.metrics.metric import Metric, shown
+from crackexp.reporting.figures.style import BLUE, INK, MUTED, RED, heading, new_figure, styled
+from crackexp.reporting.formatting import shortened
 
 WIDTH = 16
 """Characters in a line above a panel."""

@@ -14,9 +14,9 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator, NullFormatter
 
 from crackexp.evaluation.comparison import Comparison, Effect
-from crackexp.evaluation.figures.style import BLUE, INK, LINE, MUTED, RED, heading, new_figure, shortened, styled
 from crackexp.evaluation.layout import in_order, level_text
-from crackexp.evaluation.wording import p_text
+from crackexp.reporting.figures.style import BLUE, INK, LINE, MUTED, RED, heading, new_figure, styled
+from crackexp.reporting.formatting import p_text, shortened
 
 SHADES = LinearSegmentedColormap.from_list("scores", ["#f3e9dc", "#dfe8ee", "#7db4d8", BLUE])
 COLORS = {"best": BLUE, "tied": "#56b4e9", "worse": RED}

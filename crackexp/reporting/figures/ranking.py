@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from sklearn import metrics
 
-from crackexp.evaluation.figures.style import INK, LINE, MUTED, new_figure, percent, score, shortened, styled
+from crackexp.reporting.figures.style import INK, LINE, MUTED, new_figure, styled
+from crackexp.reporting.formatting import number, percent, shortened
 
 Curve = tuple[np.ndarray, np.ndarray, str]
 ZOOMS = (0.01, 0.02, 0.05, 0.1, 0.2)
@@ -30,7 +31,7 @@ def roc_curve(labels: np.ndarray, probabilities: np.ndarray, class_names: Sequen
 
     def curve(truth: np.ndarray, given: np.ndarray, name: str) -> Curve:
         x, y, _ = metrics.roc_curve(truth, given)
-        return x, y, f"{name} {score(metrics.roc_auc_score(truth, given))}"
+        return x, y, f"{name} {number(metrics.roc_auc_score(truth, given))}"
 
     def draw(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=LINE, linewidth=1, linestyle=(0, (4, 3)))
@@ -55,7 +56,7 @@ def precision_recall_curve(
     def curve(truth: np.ndarray, given: np.ndarray, name: str) -> Curve:
         y, x, _ = metrics.precision_recall_curve(truth, given)
         area = metrics.average_precision_score(truth, given)
-        return np.repeat(x, 2)[1:], np.repeat(y, 2)[:-1], f"{name} {score(area)}"
+        return np.repeat(x, 2)[1:], np.repeat(y, 2)[:-1], f"{name} {number(area)}"
 
     binary = len(class_names) == 2
     share = float(np.mean(labels == positive))

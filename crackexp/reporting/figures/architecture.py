@@ -8,16 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from crackexp.evaluation.figures.style import (
-    BLUE,
-    FAINT,
-    INK,
-    LINE,
-    MUTED,
-    new_figure,
-    shortened,
-    styled,
-)
+from crackexp.reporting.figures.style import BLUE, FAINT, INK, LINE, MUTED, new_figure, styled
+from crackexp.reporting.formatting import shortened
 
 Layer = tuple[str, str, tuple[int, ...], int, bool]
 BLOCK = re.compile(r"((?:conv\d+_)?block_?\d+[a-z]?|expanded_conv(?:_\d+)?)_")

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from crackexp.evaluation import figures
-from tests.evaluation.drawing import drawn, texts
+from crackexp.evaluation.figures import reliability_diagram
+from crackexp.reporting import figures
 from tests.metrics.scoring import scores_of
+from tests.reporting.drawing import drawn, texts
 
 NAMES = ["Negative", "Positive"]
 
@@ -108,13 +109,13 @@ def test_curves_of_more_classes_are_one_a_class_with_images(draw):
 def test_images_of_one_class_have_a_confusion_matrix_and_a_reliability_diagram(label):
     labels, probabilities = np.full(400, label), simulate()[1]
     drawn(figures.confusion_matrix(labels, probabilities.argmax(axis=1), NAMES))
-    drawn(figures.reliability_diagram(labels, probabilities))
+    drawn(reliability_diagram(labels, probabilities))
 
 
 @pytest.mark.parametrize("c", [2, 4])
 def test_reliability_diagram_agrees_with_the_metric(c):
     labels, probabilities = simulate(c=c)
-    figure = figures.reliability_diagram(labels, probabilities)
+    figure = reliability_diagram(labels, probabilities)
     drawn(figure)
     ece = scores_of(labels, probabilities, 1, resamples=10)["ece"].value
     top, bottom = figure.axes

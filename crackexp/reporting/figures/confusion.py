@@ -9,7 +9,8 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix as count_pairs
 
-from crackexp.evaluation.figures.style import BLUE, INK, WIDTH, new_figure, percent, shortened, styled
+from crackexp.reporting.figures.style import BLUE, INK, WIDTH, new_figure, styled
+from crackexp.reporting.formatting import percent, shortened
 
 SHADES = LinearSegmentedColormap.from_list("shades", ["#f7f9fb", BLUE])
 ANNOTATED = 12

@@ -8,18 +8,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from crackexp.evaluation.figures.evidence import evidence
-from crackexp.evaluation.figures.style import (
-    INK,
-    LINE,
-    MUTED,
-    RED,
-    WIDTH,
-    heading,
-    percent,
-    shortened,
-    styled,
-)
+from crackexp.reporting.figures.evidence import evidence
+from crackexp.reporting.figures.style import INK, LINE, MUTED, RED, WIDTH, heading, styled
+from crackexp.reporting.formatting import percent, shortened
 
 
 @styled

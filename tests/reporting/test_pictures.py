@@ -9,10 +9,11 @@ import pytest
 from matplotlib.colors import to_hex
 
 from crackexp.decisions import Classes
-from crackexp.evaluation import figures
-from crackexp.evaluation.figures.style import INK, RED, percent, score, shortened
 from crackexp.evaluation.report import predictions_table
-from tests.evaluation.drawing import drawn, texts
+from crackexp.reporting import figures
+from crackexp.reporting.figures.style import INK, RED
+from crackexp.reporting.formatting import number, percent, shortened
+from tests.reporting.drawing import drawn, texts
 
 NAMES = ["Negative", "Positive"]
 
@@ -170,7 +171,7 @@ def test_numbers_near_the_end_are_not_rounded_to_it():
         "> 99.9%",
         "100.0%",
     ]
-    assert [score(value) for value in (0.5, 0.99999, 1)] == ["0.5000", "> 0.9999", "1.0000"]
+    assert [number(value) for value in (0.5, 0.99999, 1)] == ["0.5000", "> 0.9999", "1.0000"]
 
 
 def test_long_texts_keep_both_ends():
@@ -189,7 +190,7 @@ def test_matplotlib_is_left_as_it_was():
 
 def test_pyplot_and_the_network_libraries_stay_out():
     code = (
-        "import sys; import crackexp.evaluation.figures, crackexp.evaluation.report; "
+        "import sys; import crackexp.evaluation.figures, crackexp.reporting.figures, crackexp.evaluation.report; "
         "print([m for m in ('matplotlib.pyplot', 'keras', 'jax', 'mlflow') if m in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

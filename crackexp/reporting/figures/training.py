@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from crackexp.evaluation.figures.style import BLUE, LINE, MUTED, RED, new_figure, styled
+from crackexp.reporting.figures.style import BLUE, LINE, MUTED, RED, new_figure, styled
 
 
 @styled

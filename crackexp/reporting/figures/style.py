@@ -89,25 +89,3 @@ def heading(figure: Figure, text: str) -> None:
     width, height = figure.get_size_inches()
     place = {} if figure.get_layout_engine() else {"y": 1 - 0.1 / height}
     figure.suptitle(text, x=0.1 / width, ha="left", fontsize=13, fontweight="bold", **place)
-
-
-def percent(share: float) -> str:
-    """Returns `share` in percent; what is nearly all or nothing is not rounded to it."""
-    if 0.9995 <= share < 1:
-        return "> 99.9%"
-    if 0 < share < 0.0005:
-        return "< 0.1%"
-    return f"{100 * share:.1f}%"
-
-
-def score(value: float) -> str:
-    """Returns a score in [0, 1] with four digits; what is nearly 1 is not rounded to it."""
-    return "> 0.9999" if 0.99995 <= value < 1 else f"{value:.4f}"
-
-
-def shortened(text: str, length: int) -> str:
-    """Returns `text` with its middle left out where it is longer than `length`."""
-    if len(text) <= length:
-        return text
-    tail = (length - 1) * 2 // 3
-    return f"{text[: length - 1 - tail]}…{text[-tail:]}"

@@ -1,0 +1,263 @@
+"""What every result returns to be shown: a report of sections. The renderers beside this module show all of it alike.
+
+A report holds texts that are ready to be read, figures and pictures. It escapes nothing: each renderer escapes what it
+is given, so a name of a file or a class may hold any characters.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from crackexp.names import visible
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure as Drawing
+
+Tone = Literal["", "primary", "secondary", "danger", "warning", "muted"]
+"""The weight of a row, a word or a section, named as in Bootstrap; "" is plain text."""
+
+Medium = Literal["terminal", "markdown", "html"]
+EVERYWHERE: tuple[Medium, ...] = ("terminal", "markdown", "html")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        title: The head of the column.
+        texts: A text for each row.
+        keys: What the rows are sorted by, and what a CSV file holds: a number or a text for each row. None stands for
+            the texts.
+        numeric: Whether the texts are numbers, which stand on the right.
+        tones: A tone for each row whose text is shown as a badge; empty where the column has no badges.
+        priority: 0 for a column that is always shown, 1 for one that a narrow terminal leaves out, 2 for one that only
+            a page has room for.
+    """
+
+    title: str
+    texts: Sequence[str]
+    keys: Sequence[Any] | None = None
+    numeric: bool = False
+    tones: Sequence[Tone] = ()
+    priority: int = 0
+
+    @property
+    def values(self) -> Sequence[Any]:
+        """The keys, or the texts where there are none."""
+        return self.texts if self.keys is None else self.keys
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table, column by column.
+
+    Attributes:
+        columns: The columns, each with as many texts as the others.
+        title: What stands over the table; empty where the title of the section says it.
+        tones: A tone for each row; empty for plain rows.
+        sortable: Whether a click on the head of a column sorts the table on a page.
+        brief: How many rows a run's description holds; None for all.
+        path: The CSV file that the table is logged as, below the folder of the report; empty to log none.
+
+    Example:
+
+    >>> table = Table([Column("class", ["crack"]), Column("images", ["1,200"], [1200], numeric=True)])
+    >>> table.rows
+    [('crack', '1,200')]
+    """
+
+    columns: Sequence[Column]
+    title: str = ""
+    tones: Sequence[Tone] = ()
+    sortable: bool = False
+    brief: int | None = None
+    path: str = ""
+
+    @property
+    def rows(self) -> list[tuple[str, ...]]:
+        """The texts, row by row."""
+        return list(zip(*(column.texts for column in self.columns), strict=True))
+
+    def tone(self, row: int) -> Tone:
+        """Returns the tone of a row."""
+        return self.tones[row] if self.tones else ""
+
+    def fitting(self, priority: int) -> list[Column]:
+        """Returns the columns that a medium with room for columns of this priority shows."""
+        return [column for column in self.columns if column.priority <= priority]
+
+    def frame(self) -> "pd.DataFrame":
+        """Returns the table as it is logged: the keys of each column."""
+        import pandas as pd  # takes half a second, which commands that only print a table do not wait for
+
+        return pd.DataFrame(
+            {
+                column.title: [visible(key) if isinstance(key, str) else key for key in column.values]
+                for column in self.columns
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawn figure.
+
+    Attributes:
+        drawing: The matplotlib figure.
+        path: The PNG file that it is logged as, below the folder of the report.
+        caption: What it shows, in a few words.
+    """
+
+    drawing: "Drawing"
+    path: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """Something that a reader of a page may lay over a picture.
+
+    Attributes:
+        name: A word for it in lower case, which a page uses as a CSS class.
+        title: What the reader chooses it by.
+        outlines: Closed lines, each as the data of an SVG path in pixels of the picture.
+        image: A PNG or JPEG file, stretched to `size`.
+        size: Width and height of the image, in pixels of the picture.
+    """
+
+    name: str
+    title: str
+    outlines: Sequence[str] = ()
+    image: bytes = b""
+    size: tuple[float, float] = (0, 0)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of a gallery.
+
+    Attributes:
+        source: Pixels (H, W, 3) uint8 RGB, the bytes of a PNG or JPEG file, or the path of a file beside the page.
+        alt: What it shows, in words.
+        size: Width and height in pixels; needed where there are overlays.
+        overlays: What may be laid over it. A click on a picture with overlays enlarges it.
+    """
+
+    source: "np.ndarray | bytes | str"
+    alt: str
+    size: tuple[int, int] = (0, 0)
+    overlays: Sequence[Overlay] = ()
+
+
+@dataclass(frozen=True)
+class Label:
+    """A word with a tone.
+
+    Attributes:
+        text: The word.
+        tone: Its tone.
+    """
+
+    text: str
+    tone: Tone = ""
+
+
+@dataclass(frozen=True)
+class Card:
+    """One entry of a gallery.
+
+    Attributes:
+        pictures: The pictures, side by side.
+        title: What stands below them.
+        details: A line each.
+        label: The word before the details, such as a decision.
+    """
+
+    pictures: Sequence[Picture]
+    title: str
+    details: Sequence[str] = ()
+    label: Label | None = None
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Pictures with captions.
+
+    Attributes:
+        cards: The entries.
+        title: What stands over the gallery where it is a PNG file.
+        width: The least width of a card on a page, in rem.
+        path: The PNG file that the gallery is logged as, below the folder of the report. It takes pictures of pixels.
+            Empty to log none.
+    """
+
+    cards: Sequence[Card]
+    title: str = ""
+    width: float = 11
+    path: str = ""
+
+    @property
+    def overlays(self) -> Sequence[Overlay]:
+        """The overlays that a reader chooses from: those of the first picture that has some."""
+        return next((one.overlays for card in self.cards for one in card.pictures if one.overlays), ())
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a report.
+
+    Attributes:
+        title: The heading; empty for none.
+        sentences: Paragraphs or lines.
+        tables: The tables.
+        figures: The figures.
+        galleries: The galleries.
+        name: The anchor of the section on a page.
+        code: Something to type, shown as it is.
+        folded: Whether a page shows the section only on a click.
+        tone: The tone of the sentences.
+        media: Where the section is shown. What it holds is logged in any case.
+        files: Tables and texts that are logged and not shown, by their paths below the folder of the report.
+    """
+
+    title: str = ""
+    sentences: Sequence[str] = ()
+    tables: Sequence[Table] = ()
+    figures: Sequence[Figure] = ()
+    galleries: Sequence[Gallery] = ()
+    name: str = ""
+    code: str = ""
+    folded: bool = False
+    tone: Tone = ""
+    media: Sequence[Medium] = EVERYWHERE
+    files: "Mapping[str, pd.DataFrame | str]" = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that a command or a run has to say.
+
+    Attributes:
+        title: What the report is about.
+        sections: The parts, in the order in which they are read.
+        answer: The sentences that a reader looks for, the most important one first. They stand first in a description
+            and on a page, and last on a terminal, where the eye is.
+        labels: Words below the answer or the title of a page.
+        notes: What a reader must know to trust the answer.
+        source: How the report was made, in a line.
+    """
+
+    title: str
+    sections: Sequence[Section] = ()
+    answer: Sequence[str] = ()
+    labels: Sequence[Label] = ()
+    notes: Sequence[str] = ()
+    source: str = ""
+
+    def shown(self, medium: Medium) -> list[Section]:
+        """Returns the sections that a medium shows."""
+        return [section for section in self.sections if medium in section.media]
