@@ -22,7 +22,7 @@ def test_the_examples_of_a_module_print_what_they_say(
     module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    finder, runner = doctest.DocTestFinder(), doctest.DocTestRunner()
+    finder, runner = doctest.DocTestFinder(), doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
     for number, example in enumerate(finder.find(importlib.import_module(module))):
         folder = tmp_path / str(number)
         folder.mkdir()

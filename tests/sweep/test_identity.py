@@ -122,7 +122,7 @@ def edited(copy: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[st
 
 KEEPS = [
     ("data/transforms/geometric.py", "import math", "# another comment\nimport math"),
-    ("data/transforms/geometric.py", "Mirrors every second image", "Flips every second image"),
+    ("data/transforms/geometric.py", "Flips every second image", "Mirrors every second image"),
     ("training/embedded_head.py", "HEAD_BATCH = 512", "HEAD_BATCH = (\n    512\n)"),
     ("web/view.py", "import", "import abc\nimport"),
     ("console.py", "import", "import abc\nimport"),
