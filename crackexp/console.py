@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from crackexp.exporting.exporter import Exported
     from crackexp.judging import Judgement
     from crackexp.tracking.sweeps import Failure
-    from crackexp.web.server_address import Place
+    from crackexp.web.server_address import ServerAddress
 
 WIDE = 110
 """Characters a line that the whole table of a comparison takes."""
@@ -262,12 +262,12 @@ def print_audit(name: str, images: int, findings: Sequence["Finding"], page: Pat
     print_plain(f"Report      {page}")
 
 
-def print_place(place: "Place") -> None:
+def print_place(address: "ServerAddress") -> None:
     """Prints where the page is, how to end it, and who can use it."""
-    if not place.is_private:
+    if not address.is_private:
         told = "Anybody who reaches this computer over the network can use the page: it asks for no password. "
-        print_plain(f"{told}Type host=127.0.0.1 for yourself alone. Received: host={place.host}", style="red")
-    print_plain(f"Open        {place.address}\nEnd         Ctrl-C")
+        print_plain(f"{told}Type host=127.0.0.1 for yourself alone. Received: host={address.host}", style="red")
+    print_plain(f"Open        {address.url}\nEnd         Ctrl-C")
 
 
 def print_export(exported: Sequence["Exported"], folder: Path) -> None:

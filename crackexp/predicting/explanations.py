@@ -1,4 +1,4 @@
-"""The folder that an explanation leaves: a picture of each image beside its evidence, a table, and a page over all."""
+"""The folder that an explanation writes: each image beside its saliency overlay, a table, and a page over all."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,27 +13,27 @@ from crackexp.decisions import Defect
 from crackexp.evaluation.figures.evidence import evidence
 from crackexp.files import replacing, write_text
 from crackexp.names import file_stem
-from crackexp.predicting.inputs import Input
+from crackexp.predicting.inputs import InputFile
 from crackexp.progress import progress
 from crackexp.templates import render
 from crackexp.utils.pictures import encode_jpeg
 
 SIDE = 480
-"""Pixels of the longer side of an image in its picture."""
+"""The longer side of an image in its picture, in pixels."""
 SHOWN = 1000
-"""Images in the page, the likeliest to be damaged; the table has all of them."""
+"""The number of images in the page, those with the highest probability of damage. The table has all of them."""
 
 
 class Explanations:
-    """Writes what speaks for a class in images, part by part.
+    """Writes which parts of images speak for a class, some images at a time.
 
     Args:
-        folder: to write to; made where it is missing.
-        target: the class.
-        enlarge: see `GradCam.enlarge`.
+        folder: The folder to write to, which is made where it is missing.
+        target: The class that is explained.
+        enlarge: The function that brings maps to the size of an image; see `GradCam.enlarge`.
 
     Attributes:
-        page: the report.
+        page: The file of the report.
     """
 
     def __init__(self, folder: Path, target: str, enlarge: Callable[[np.ndarray, int, int], np.ndarray]) -> None:
@@ -43,16 +43,16 @@ class Explanations:
         self._count = 0
         self._shown = pd.DataFrame({"probability": pd.array([], "Float32")})
 
-    def add(self, inputs: Sequence[Input], rows: pd.DataFrame, maps: np.ndarray) -> pd.DataFrame:
-        """Writes a picture of each image that could be read: the image, and beside it the evidence laid over it.
+    def add(self, inputs: Sequence[InputFile], rows: pd.DataFrame, maps: np.ndarray) -> pd.DataFrame:
+        """Writes a picture of each image that could be read: the image, and beside it the image with its saliency map.
 
         Args:
-            inputs: n pages of files.
-            rows: What the model says of each of them, see `Predictor.explained`.
-            maps: (n, h, w) float32.
+            inputs: The n pages of files.
+            rows: What the model says of each of them; see `Predictor.explained`.
+            maps: The saliency maps, (n, h, w) float32.
 
         Returns:
-            `rows` with a column `picture`: the file in the folder, empty where there is none.
+            `rows` with the column `picture`, the file in the folder; it is empty where there is none.
         """
         pictures: list[str | None] = []
         with progress("Drawing", len(rows)) as advance:
@@ -72,9 +72,9 @@ class Explanations:
         """Writes the page.
 
         Args:
-            how: the model, the layer and the threshold, in a line.
-            counts: images by decision, see `Predictor`.
-            defect: what the model looks for.
+            how: The model, the layer and the threshold, in a line.
+            counts: The number of images by decision; see `Predictor`.
+            defect: What the model looks for.
         """
         page = render(
             "crackexp.predicting",
@@ -88,7 +88,7 @@ class Explanations:
         )
         write_text(self.page, page)
 
-    def _picture(self, one: Input, cells: np.ndarray) -> np.ndarray:
+    def _picture(self, one: InputFile, cells: np.ndarray) -> np.ndarray:
         image = load_image(one.file, one.page)
         height, width = image.shape[:2]
         scale = SIDE / max(height, width)
