@@ -63,23 +63,23 @@ def app(composed: DictConfig) -> None:
 
     from crackexp.web.server_address import claim
 
-    place = claim(cfg.host, cfg.port)
+    address = claim(cfg.host, cfg.port)
 
     from crackexp.opening import open_model
     from crackexp.reporting.terminal import print_report
     from crackexp.surveying.surveyor import Surveyor
     from crackexp.surveying.tiles import Tiling
-    from crackexp.web.server import Desk, serve
+    from crackexp.web.server import PhotoService, serve
     from crackexp.web.session import Limits
 
     tiling = Tiling(round(cfg.tile.size * cfg.tile.scale), cfg.tile.overlap)
     surveyor = Surveyor(open_model(cfg), tiling, cfg.threshold, cfg.batch_size)
-    desk = Desk(surveyor, Limits(**cfg.limits), cfg.mm_per_px)
-    desk.warm_up()
-    print_report(place.report())
+    service = PhotoService(surveyor, Limits(**cfg.limits), cfg.mm_per_px)
+    service.warm_up()
+    print_report(address.report())
     if cfg.open_browser:
-        threading.Thread(target=webbrowser.open, args=[place.address], daemon=True).start()
-    serve(desk, place, f"Model {cfg.model}, tiles of {tiling.side} px")
+        threading.Thread(target=webbrowser.open, args=[address.url], daemon=True).start()
+    serve(service, address, f"Model {cfg.model}, tiles of {tiling.side} px")
 
 
 def main(composed: DictConfig) -> None:

@@ -72,7 +72,7 @@ def survey(composed: DictConfig) -> Account:
                 tell = of_one(advance)
                 try:
                     if one.reason is None:
-                        made.add(one, *surveyor.look(one.file, one.page, tell))
+                        made.add(one, *surveyor.survey_file(one.file, one.page, tell))
                     else:
                         account.leave_out(one.name, one.reason, one.may_be_image)
                 except ImageError as error:

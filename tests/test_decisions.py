@@ -18,12 +18,12 @@ from crackexp.models.backbone import SmallCNN
 from crackexp.models.classifier import build_classifier
 from crackexp.models.gradcam import GradCam
 from crackexp.models.heads import MultipleInstanceHead, build_head
-from crackexp.predicting.inputs import Input
+from crackexp.predicting.inputs import InputFile
 from crackexp.predicting.predictor import Predictor
 from crackexp.surveying.surveyor import Surveyor
 from crackexp.surveying.tiles import Tiling
 from crackexp.tracking.models import LoggedModel
-from crackexp.web.session import Limits, Session, develop, photo_table
+from crackexp.web.session import Limits, Session, analyze, photo_table
 from tests.predicting.conftest import classifier
 
 __all__ = ["classifier"]
@@ -148,7 +148,7 @@ def test_a_patch_of_damage_below_the_threshold_is_unsure(wall: LoggedModel, tmp_
     files = []
     for shade in (30, 128, 225):
         cv2.imwrite(str(tmp_path / f"{shade}.png"), np.full((32, 32, 3), shade, np.uint8))
-        files.append(Input(str(tmp_path / f"{shade}.png")))
+        files.append(InputFile(str(tmp_path / f"{shade}.png")))
     (table,) = Predictor(wall).tables(files)
     assert table["label"].tolist() == ["crack", "spalling", "sound"]
     assert table["decision"].tolist() == ["damage", "damage", "sound"]
@@ -161,10 +161,10 @@ def test_a_patch_of_damage_below_the_threshold_is_unsure(wall: LoggedModel, tmp_
 def test_a_survey_and_the_page_call_no_photo_sound_where_tiles_lead_with_damage(wall: LoggedModel) -> None:
     surveyor = Surveyor(wall, Tiling(32, 0.5))
     photo = np.full((64, 96, 3), 225, np.uint8)
-    assert surveyor.look_at(WholePhoto(photo)).verdict(None)["decision"] == "sound"
+    assert surveyor.survey_photo(WholePhoto(photo)).verdict(None)["decision"] == "sound"
     photo[:, :48] = 128
-    assert surveyor.look_at(WholePhoto(photo)).verdict(None)["decision"] == "damage"
-    found = Surveyor(wall, Tiling(32, 0.5), threshold=0.95).look_at(WholePhoto(photo))
+    assert surveyor.survey_photo(WholePhoto(photo)).verdict(None)["decision"] == "damage"
+    found = Surveyor(wall, Tiling(32, 0.5), threshold=0.95).survey_photo(WholePhoto(photo))
     assert found.verdict(None)["decision"] == "unsure"
     tiles = found.tiles()
     assert set(tiles["decision"]) == {"unsure", "sound"}
@@ -172,7 +172,7 @@ def test_a_survey_and_the_page_call_no_photo_sound_where_tiles_lead_with_damage(
 
     session = Session(surveyor.thresholds, Limits(3, 1, 1))
     data = cv2.imencode(".png", photo)[1].tobytes()
-    session.keep(develop(surveyor, "wall.png", data, 0, 10**6, None, lambda share: None))
+    session.keep(analyze(surveyor, "wall.png", data, 0, 10**6, None, lambda share: None))
     assert photo_table(session.photos.values(), [], session.thresholds)["decision"].tolist() == ["damage"]
     session.move(0.95)
     assert photo_table(session.photos.values(), [], session.thresholds)["decision"].tolist() == ["unsure"]

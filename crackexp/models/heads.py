@@ -126,9 +126,6 @@ class MultipleInstanceHead(Head):
         return head
 
 
-CellHead = MultipleInstanceHead  # the old name, for code that imports it; configs are served by crackexp.config.renamed
-
-
 def build_head(num_features: int, num_classes: int, dropout: float, seed: int) -> keras.Model:
     """Builds the layers of a `PooledHead` for embeddings of `num_features` numbers."""
     with keras.StatelessScope():

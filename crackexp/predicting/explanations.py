@@ -1,4 +1,4 @@
-"""The folder that an explanation leaves: a picture of each image beside its evidence, a table, and a page over all."""
+"""The folder that an explanation writes: each image beside its saliency overlay, a table, and a page over all."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from crackexp.data.images.decode import load_image
 from crackexp.decisions import Defect
 from crackexp.files import replacing
 from crackexp.names import file_stem
-from crackexp.predicting.inputs import Input
+from crackexp.predicting.inputs import InputFile
 from crackexp.predicting.predictor import UNREAD
 from crackexp.predicting.tables import decision_label
 from crackexp.progress import progress
@@ -21,18 +21,18 @@ from crackexp.reporting.figures.evidence import evidence
 from crackexp.utils.pictures import encode_jpeg
 
 SIDE = 480
-"""Pixels of the longer side of an image in its picture."""
+"""The longer side of an image in its picture, in pixels."""
 SHOWN = 1000
-"""Images in the page, the likeliest to be damaged; the table has all of them."""
+"""The number of images in the page, those with the highest probability of damage. The table has all of them."""
 
 
 class Explanations:
-    """Writes what speaks for a class in images, part by part.
+    """Writes which parts of images speak for a class, some images at a time.
 
     Args:
-        folder: to write to; made where it is missing.
-        target: the class.
-        enlarge: see `GradCam.enlarge`.
+        folder: The folder to write to, which is made where it is missing.
+        target: The class that is explained.
+        enlarge: The function that brings maps to the size of an image; see `GradCam.enlarge`.
     """
 
     def __init__(self, folder: Path, target: str, enlarge: Callable[[np.ndarray, int, int], np.ndarray]) -> None:
@@ -41,16 +41,16 @@ class Explanations:
         self._count = 0
         self._shown = pd.DataFrame({"probability": pd.array([], "Float32")})
 
-    def add(self, inputs: Sequence[Input], rows: pd.DataFrame, maps: np.ndarray) -> pd.DataFrame:
-        """Writes a picture of each image that could be read: the image, and beside it the evidence laid over it.
+    def add(self, inputs: Sequence[InputFile], rows: pd.DataFrame, maps: np.ndarray) -> pd.DataFrame:
+        """Writes a picture of each image that could be read: the image, and beside it the image with its saliency map.
 
         Args:
-            inputs: n pages of files.
-            rows: What the model says of each of them, see `Predictor.explained`.
-            maps: (n, h, w) float32.
+            inputs: The n pages of files.
+            rows: What the model says of each of them; see `Predictor.explained`.
+            maps: The saliency maps, (n, h, w) float32.
 
         Returns:
-            `rows` with a column `picture`: the file in the folder, empty where there is none.
+            `rows` with the column `picture`, the file in the folder; it is empty where there is none.
         """
         pictures: list[str | None] = []
         with progress("Drawing", len(rows)) as advance:
@@ -70,9 +70,9 @@ class Explanations:
         """Returns the pictures, the likeliest to be damaged first.
 
         Args:
-            how: the model, the layer and the threshold, in a line.
-            counts: images by decision, see `Predictor`.
-            defect: what the model looks for.
+            how: The model, the layer and the threshold, in a line.
+            counts: The number of images by decision; see `Predictor`.
+            defect: What the model looks for.
         """
         rows = self._shown.astype(object).where(self._shown.notna(), None).to_dict("records")
         told = ", ".join(f"{count:,} {'not read' if name == UNREAD else name}" for name, count in counts.items())
@@ -95,7 +95,7 @@ class Explanations:
         label = decision_label(row["decision"])
         return Card([Picture(row["picture"], alt)], row["path"], [facts], label)
 
-    def _picture(self, one: Input, cells: np.ndarray) -> np.ndarray:
+    def _picture(self, one: InputFile, cells: np.ndarray) -> np.ndarray:
         image = load_image(one.file, one.page)
         height, width = image.shape[:2]
         scale = SIDE / max(height, width)

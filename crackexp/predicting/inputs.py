@@ -19,7 +19,7 @@ STANDARD_INPUT = "-"
 
 
 @dataclass(frozen=True)
-class Input:
+class InputFile:
     """One page of a file that was named, or a name that leads to no image.
 
     Attributes:
@@ -50,33 +50,33 @@ def page_name(path: str, page: int) -> str:
     return f"{path}#{page + 1}" if page else path
 
 
-def named(names: str | Sequence[str], standard_input: Iterable[str], account: Account) -> list[Input]:
-    """Returns what `find` finds of the value of ``input=``.
+def named(names: str | Sequence[str], standard_input: Iterable[str], account: Account) -> list[InputFile]:
+    """Returns the pages that the value of ``input=`` leads to; see `find`.
 
     Raises:
-        DataError: there is not one file.
+        DataError: There is no image among them.
     """
-    found = find([names] if isinstance(names, str) else names, standard_input, account)
-    if all(one.reason for one in found):
+    inputs = find([names] if isinstance(names, str) else names, standard_input, account)
+    if all(one.reason for one in inputs):
         empty = "standard input is empty" if STANDARD_INPUT in names else "an empty name"
-        reasons = "; ".join(f"{one.name}: {one.reason}" for one in found) or empty
+        reasons = "; ".join(f"{one.name}: {one.reason}" for one in inputs) or empty
         raise DataError(f"There is no image to look at. Type input=FILES, FOLDERS or PATTERNS. Received: {reasons}")
-    return found
+    return inputs
 
 
-def find(names: Sequence[str], standard_input: Iterable[str], account: Account) -> list[Input]:
+def find(names: Sequence[str], standard_input: Iterable[str], account: Account) -> list[InputFile]:
     """Returns the pages of the files that `names` lead to, in their order, each file once, whatever leads to it.
 
     A file that is named is taken whatever it is. Of a folder, and of what a pattern fits, the images are taken, sorted;
     files that may be images and are not read stand among them with the reason.
 
     Args:
-        names: files, folders, patterns with ``*``, ``**``, ``?`` or ``[...]``, and "-" for the lines of
+        names: Files, folders, patterns with ``*``, ``**``, ``?`` or ``[...]``, and "-" for the lines of
             `standard_input`.
-        standard_input: a file, a folder or a pattern a line.
-        account: Counts the files that are no images.
+        standard_input: Lines, each a file, a folder or a pattern.
+        account: The account of files, which counts those that are no images.
     """
-    found: dict[str, Input] = {}
+    found: dict[str, InputFile] = {}
     for name in names:
         lines = (line.strip() for line in standard_input) if name == STANDARD_INPUT else [name]
         for line in filter(None, lines):
@@ -87,24 +87,26 @@ def find(names: Sequence[str], standard_input: Iterable[str], account: Account) 
     return [replace(one, page=page) for one, count in zip(files, counts, strict=True) for page in range(count)]
 
 
-def _each_once(found: Iterable[Input]) -> list[Input]:
-    """Leaves out what leads to a file once more: another way to write its path, or a link, which is told."""
-    first: dict[str, Input] = {}
+def _each_once(found: Iterable[InputFile]) -> list[InputFile]:
+    """Leaves out what leads to the same file again: another spelling of its path, or a link, which gets a reason."""
+    first: dict[str, InputFile] = {}
     kept = []
     for one in found:
         before = one if one.reason else first.setdefault(os.path.realpath(one.file), one)
         if before is one:
             kept.append(one)
         elif _written_out(before) != _written_out(one):
-            kept.append(Input(one.path, f"the same file as {before.path}, which is read already", may_be_image=False))
+            kept.append(
+                InputFile(one.path, f"the same file as {before.path}, which is read already", may_be_image=False)
+            )
     return kept
 
 
-def _written_out(one: Input) -> str:
+def _written_out(one: InputFile) -> str:
     return os.path.normpath(one.file.absolute())
 
 
-def _lead(name: str, account: Account) -> Iterator[Input]:
+def _lead(name: str, account: Account) -> Iterator[InputFile]:
     path = Path(name).expanduser()
     try:
         mode = path.stat().st_mode
@@ -113,18 +115,18 @@ def _lead(name: str, account: Account) -> Iterator[Input]:
         if gone and glob.has_magic(name):
             yield from _fitting(path, name, account)
         else:
-            yield Input(name, "there is no such file or folder" if gone else describe(error))  # type: ignore[arg-type]
+            yield InputFile(name, "there is no such file or folder" if gone else describe(error))  # type: ignore[arg-type]
         return
     if stat.S_ISDIR(mode):
         yield from _below(path, name, account)
     elif stat.S_ISREG(mode):
-        yield Input(name)
+        yield InputFile(name)
     else:
-        yield Input(name, "neither a file nor a folder")
+        yield InputFile(name, "neither a file nor a folder")
 
 
-def _fitting(pattern: Path, name: str, account: Account) -> Iterator[Input]:
-    """Yields what a pattern fits; what lies below a folder that it fits too is met there."""
+def _fitting(pattern: Path, name: str, account: Account) -> Iterator[InputFile]:
+    """Yields what a pattern matches. What lies below a folder that matches too is found there."""
     matches = [Path(match) for match in sorted(glob.glob(str(pattern), recursive=True))]  # noqa: PTH207, pathlib's takes no absolute pattern
     folders = {match for match in matches if is_folder(match)}
     beside: dict[Path, set[str]] = {}
@@ -137,22 +139,22 @@ def _fitting(pattern: Path, name: str, account: Account) -> Iterator[Input]:
             ways = list(_below(match, str(match), account))
         else:
             image = is_image(match, met, beside[match.parent])
-            ways = [Input(str(match))] if image else list(_left_out(met, account))
+            ways = [InputFile(str(match))] if image else list(_left_out(met, account))
         led = led or bool(ways)
         yield from ways
     if not led:
-        yield Input(name, "this pattern fits no image" if matches else "this pattern fits no file")
+        yield InputFile(name, "this pattern fits no image" if matches else "this pattern fits no file")
 
 
-def _below(folder: Path, name: str, account: Account) -> Iterator[Input]:
+def _below(folder: Path, name: str, account: Account) -> Iterator[InputFile]:
     met = Account()
     images = without_links({"": list_images(folder, met)}, met)[""]
-    yield from sorted([Input(str(image.path)) for image in images], key=lambda one: one.path)
+    yield from sorted([InputFile(str(image.path)) for image in images], key=lambda one: one.path)
     if not images and not met.left_out:
-        yield Input(name, "this folder holds no images")
+        yield InputFile(name, "this folder holds no images")
     yield from _left_out(met, account)
 
 
-def _left_out(met: Account, account: Account) -> Iterator[Input]:
+def _left_out(met: Account, account: Account) -> Iterator[InputFile]:
     account.ignored.update(met.ignored)
-    yield from (Input(one.file, one.reason, one.may_be_image) for one in met.left_out)
+    yield from (InputFile(one.file, one.reason, one.may_be_image) for one in met.left_out)

@@ -1,4 +1,4 @@
-"""What a logged model says of image files, a batch at a time."""
+"""The predictions of a logged model for image files, a batch at a time."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -14,41 +14,42 @@ from crackexp.errors import ConfigError
 from crackexp.inference.engine import computing
 from crackexp.inference.explainer import Explainer
 from crackexp.names import visible
-from crackexp.predicting.inputs import Input
+from crackexp.predicting.inputs import InputFile
 from crackexp.progress import progress
 from crackexp.tracking.models import LoggedModel
 
 MIN_SIDE = 16
-"""Pixels; a smaller image shows nothing that could be a crack."""
+"""The least side of an image in pixels; a smaller one shows nothing that could be a crack."""
 PHOTO = 4
-"""A side of so many times the model's is a photo's: a crack of it is lost when the whole is scaled to the model's."""
+"""An image with a side of so many times the model's is a photo, whose cracks are lost when it is scaled down whole."""
 PHOTO_DOUBT = "a photo, much larger than a patch: scaled down whole it may lose its cracks, so use crackexp.survey"
 UNREAD = "unread"
 ROWS = 4096
-"""Of a table."""
+"""The number of rows of a table."""
 
 
 class Predictor:
-    """Classifies files.
+    """Classifies image files, and says which parts of them speak for a class.
 
     Args:
-        model: of c classes.
-        threshold: of the probability of damage, from which on the decision is "crack" or "damage"; None: the model's
-            thresholds.
-        batch_size: images at once; None: what is fastest.
-        target: the class that is explained; None: those that are damage, as one.
-        layer: the maps are those of; None: see `GradCam`.
-        account: Where it is noted what becomes of the files.
+        model: The logged model.
+        threshold: The probability of damage from which on the decision is "crack" or "damage"; None takes the
+            thresholds of the model.
+        batch_size: The number of images that are computed at once; None takes what is fastest.
+        target: The class that is explained; None explains all classes that are damage, as one.
+        layer: The layer whose feature maps are explained; None takes the one that `GradCam` chooses.
+        account: The account of files, to which the files are added.
 
     Raises:
-        ConfigError: the model has no such class or layer.
+        ConfigError: The model has no such class or layer.
 
     Attributes:
-        thresholds: as decided on.
-        target: what is explained, in words.
-        layer: the maps are those of.
-        enlarge: brings maps to the size of an image, see `GradCam.enlarge`.
-        counts: files so far, by "crack" or "damage", "unsure" where that can be, "sound" and "unread".
+        thresholds: The thresholds of the decisions.
+        target: What is explained, in words.
+        layer: The layer whose feature maps are explained.
+        enlarge: The function that brings maps to the size of an image; see `GradCam.enlarge`.
+        counts: The number of files so far by decision: "crack" or "damage", "unsure" where the model can say so,
+            "sound", and "unread".
         account: What became of each file so far.
     """
 
@@ -63,8 +64,8 @@ class Predictor:
     ) -> None:
         self.thresholds = model.thresholds if threshold is None else model.thresholds.moved(threshold)
         doubt = self.thresholds.unsure < self.thresholds.crack or len(model.classes.names) > 2
-        found = self.thresholds.defect.value
-        self.counts: Counter[str] = Counter({found: 0, **({UNSURE: 0} if doubt else {}), SOUND: 0, UNREAD: 0})
+        damage = self.thresholds.defect.value
+        self.counts: Counter[str] = Counter({damage: 0, **({UNSURE: 0} if doubt else {}), SOUND: 0, UNREAD: 0})
         self.account = Account() if account is None else account
         self._model = model
         names = model.classes.names
@@ -75,22 +76,22 @@ class Predictor:
         self._network = Explainer(computing(model.classifier), targets, layer, batch_size)
         self.layer, self.enlarge = self._network.gradcam.layer, self._network.gradcam.enlarge
 
-    def tables(self, inputs: Sequence[Input]) -> Iterator[pd.DataFrame]:
-        """Yields what is said of each input, in tables of up to `ROWS` rows; see `explained`."""
+    def tables(self, inputs: Sequence[InputFile]) -> Iterator[pd.DataFrame]:
+        """Yields the predictions for some inputs, in tables of up to `ROWS` rows; see `explained`."""
         return (table for _, table, _ in self.explained(inputs))
 
-    def explained(self, inputs: Sequence[Input]) -> Iterator[tuple[list[Input], pd.DataFrame, np.ndarray]]:
-        """Yields what is said of each input and why, in parts of up to `ROWS` inputs, so memory stays flat.
+    def explained(self, inputs: Sequence[InputFile]) -> Iterator[tuple[list[InputFile], pd.DataFrame, np.ndarray]]:
+        """Yields the predictions for some inputs with their saliency maps, up to `ROWS` inputs at a time.
 
-        The whole of an image is scaled to the square that the model takes, whatever its shape, as in training. Names
-        that lead to no file come last.
+        So memory does not grow with the number of files. An image is scaled whole to the square that the model takes,
+        whatever its shape, as in training. Names that lead to no file come last.
 
         Yields:
             The inputs of the part, and a row for each of them: path (with ``#2`` for the second page of a file), label
             (a class name), probability (of damage, float32 in [0, 1]), decision ("crack" or "damage", "unsure" or
             "sound"), reason (why the file was not read; then the others are empty) and doubt (what is odd about the
-            image, such as a guessed bit depth). Beside it maps of what speaks for the explained class, (rows, h, w)
-            float32; they mean nothing where the file was not read.
+            image, such as a guessed bit depth). The third item holds the maps of what speaks for the explained class,
+            (rows, h, w) float32; they mean nothing where the file was not read.
         """
         named = [one for one in inputs if one.reason is None]
         with progress("Classifying", len(named)) as advance:
@@ -107,7 +108,7 @@ class Predictor:
         return [np.zeros((count, *shape[1:]), np.float32) for shape in self._network.model.output_shape]
 
     def _read(
-        self, inputs: Sequence[Input], advance: Callable[[int], None]
+        self, inputs: Sequence[InputFile], advance: Callable[[int], None]
     ) -> tuple[np.ndarray, np.ndarray, list[ReadResult]]:
         results: list[ReadResult] = []
         outputs, maps = self._empty(len(inputs))
@@ -127,7 +128,7 @@ class Predictor:
         return outputs, maps, results
 
     def _judge(self, result: ReadResult) -> ReadResult:
-        """Returns the result with what its size says of an image that was read."""
+        """Returns the result of reading an image, with what its size says of it."""
         sides = result.height, result.width
         if result.reason is not None:
             return result
@@ -137,7 +138,7 @@ class Predictor:
             return replace(result, doubts=(*result.doubts, PHOTO_DOUBT))
         return result
 
-    def _table(self, inputs: Sequence[Input], outputs: np.ndarray, results: Sequence[ReadResult]) -> pd.DataFrame:
+    def _table(self, inputs: Sequence[InputFile], outputs: np.ndarray, results: Sequence[ReadResult]) -> pd.DataFrame:
         classes = self._model.classes
         probability, names = classes.probability(outputs), np.array(classes.names)
         decided = self.thresholds.decide(probability, classes.leads(outputs))
@@ -163,5 +164,5 @@ class Predictor:
 
 
 def too_small(height: int, width: int) -> str:
-    """Returns why an image with a side below `MIN_SIDE` is not judged."""
+    """Returns why an image with a side below `MIN_SIDE` is not classified."""
     return f"{width} x {height} pixels are too few to judge: it takes {MIN_SIDE} a side"

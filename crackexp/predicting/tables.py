@@ -1,6 +1,6 @@
-"""Tables that are written part by part, and are there whole or not at all: CSV, JSON lines or Parquet.
+"""Tables that are written some rows at a time, as CSV, JSON lines or Parquet. A file appears once it is complete.
 
-Texts in them are valid Unicode, see `visible`; in CSV none is a formula, see `csv_text`.
+Texts in them are valid Unicode (see `visible`), and none in a CSV file is a formula (see `csv_text`).
 """
 
 import contextlib
@@ -24,10 +24,19 @@ Write = Callable[[pd.DataFrame], None]
 
 @contextlib.contextmanager
 def writing(file: Path) -> Iterator[Write]:
-    """Yields a function that adds rows to a table; the file is there once the block has gone well.
+    """Yields a function that adds rows to a table. The file appears once the `with` block has ended without an error.
 
     Args:
-        file: ends with .csv, .jsonl or .parquet; its folder is made.
+        file: The file, which ends with .csv, .jsonl or .parquet. Its folder is made.
+
+    Example:
+
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp(), "table.csv")
+    >>> with writing(file) as write:
+    ...     write(pd.DataFrame({"path": ["a.jpg"], "probability": [0.5]}))
+    >>> file.read_text().splitlines()
+    ['path,probability', 'a.jpg,0.5']
     """
     with replacing(file) as temporary, contextlib.ExitStack() as stack:
         match file.suffix.lower():

@@ -1,4 +1,4 @@
-"""Where a photo was taken, as its camera wrote it down."""
+"""The place where a photo was taken, from its Exif data."""
 
 from pathlib import Path
 
@@ -12,13 +12,13 @@ _TAGS = ExifTags.GPS
 def gps(file: Path) -> tuple[float, float] | None:
     """Returns latitude and longitude in degrees, north and east positive; None where the photo holds none.
 
-    Source: Exif 2.32, GPSLatitude and GPSLongitude: degrees, minutes and seconds, with the hemisphere beside.
+    Exif 2.32 keeps each of them as degrees, minutes and seconds, with the hemisphere in a tag of its own.
     """
     try:
         with file.open("rb") as stream, open_image(stream) as image:
-            found = exif_of(image).get_ifd(ExifTags.IFD.GPSInfo)
-        latitude = _degrees(found[_TAGS.GPSLatitude], found[_TAGS.GPSLatitudeRef], "S")
-        longitude = _degrees(found[_TAGS.GPSLongitude], found[_TAGS.GPSLongitudeRef], "W")
+            tags = exif_of(image).get_ifd(ExifTags.IFD.GPSInfo)
+        latitude = _degrees(tags[_TAGS.GPSLatitude], tags[_TAGS.GPSLatitudeRef], "S")
+        longitude = _degrees(tags[_TAGS.GPSLongitude], tags[_TAGS.GPSLongitudeRef], "W")
     except (OSError, SyntaxError, KeyError, TypeError, ValueError, ZeroDivisionError, Image.DecompressionBombError):
         return None
     return latitude, longitude

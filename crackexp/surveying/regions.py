@@ -11,10 +11,18 @@ from scipy.spatial.distance import pdist
 
 @dataclass(frozen=True)
 class Region:
-    """A connected part of a photo of which the tiles say "crack".
+    """A connected part of a photo that the tiles over it call cracked.
 
     Attributes:
-        rings: its outline and then its holes, each (k, 2) float64 corners x, y in pixels; the last is the first again.
+        rings: The outline and then the holes, each (k, 2) float64 corners x, y in pixels. The last corner is the first.
+
+    Example:
+
+    >>> square = Region([np.array([[0, 0], [2, 0], [2, 2], [0, 2], [0, 0]], float)])
+    >>> square.area
+    4.0
+    >>> square.path
+    'M0,0 2,0 2,2 0,2Z'
     """
 
     rings: Sequence[np.ndarray]
@@ -25,7 +33,7 @@ class Region:
 
     @property
     def area(self) -> float:
-        """Square pixels, without the holes."""
+        """The area without the holes, in square pixels."""
         outline, *holes = map(_area, self.rings)
         return outline - sum(holes)
 
@@ -36,20 +44,20 @@ class Region:
 
     @property
     def extent(self) -> float:
-        """Largest distance between two of its points, pixels; up to a tile more than that of the crack in it."""
+        """The largest distance between two points, in pixels. It exceeds that of the crack inside by up to a tile."""
         outline = self.rings[0]
         return float(pdist(outline[ConvexHull(outline).vertices]).max())
 
 
 def find_regions(heat: np.ndarray, threshold: float, cell: float, height: int, width: int) -> list[Region]:
-    """Returns the regions where `heat`, linear between the middles of its cells, reaches `threshold`; largest first.
+    """Finds the connected regions in which a heat map reaches a threshold; the largest one comes first.
 
     Args:
-        heat: (h, w) float32 probabilities, one a cell.
-        threshold: of the probability, above 0.
-        cell: side of a cell, pixels of the photo.
-        height: of the photo, pixels.
-        width: of the photo, pixels.
+        heat: (h, w) float32 probabilities of the cells; between their centers they are interpolated linearly.
+        threshold: The threshold of the probability, above 0.
+        cell: The side of a cell in pixels of the photo.
+        height: The height of the photo in pixels.
+        width: The width of the photo in pixels.
     """
     beyond = np.pad(np.pad(heat, 1, "edge"), 1, constant_values=-1.0)
     rows, columns = ((np.arange(count) - 1.5) * cell for count in beyond.shape)
@@ -63,6 +71,6 @@ def find_regions(heat: np.ndarray, threshold: float, cell: float, height: int, w
 
 
 def _area(ring: np.ndarray) -> float:
-    """Shoelace formula."""
+    """Returns the area of a polygon by the shoelace formula."""
     x, y = ring.T
     return float(abs(x[:-1] @ y[1:] - x[1:] @ y[:-1]) / 2)

@@ -1,4 +1,4 @@
-"""The folder that a survey leaves: pictures, tables and outlines of each photo, and one report over all of them."""
+"""The folder that a survey writes: pictures, tables and outlines of each photo, and one report over all of them."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -13,20 +13,20 @@ from crackexp.data.images.windows import PhotoSource
 from crackexp.decisions import CRACK, Defect
 from crackexp.files import replacing
 from crackexp.names import file_stem, on_one_line, visible
-from crackexp.predicting.inputs import Input
+from crackexp.predicting.inputs import InputFile
 from crackexp.predicting.tables import decision_label
 from crackexp.reporting import Card, Column, Gallery, Overlay, Picture, Report, Section, Table
 from crackexp.surveying.exif_gps import gps
 from crackexp.surveying.overlay import heat_layer, overlay
-from crackexp.surveying.surveyor import Finding
+from crackexp.surveying.surveyor import PhotoResult
 from crackexp.utils.pictures import encode_jpeg, shrink
 
 SIDE = 1600
-"""Pixels of the longer side of a photo in the page."""
+"""The longer side of a photo in the page, in pixels."""
 SHOWN = 200
-"""Photos in the page, the most severe ones; it takes about half a megabyte each. The table has all of them."""
+"""The number of photos in the page, the most severe ones, at about half a megabyte each. The table has all of them."""
 LISTED = 50
-"""Photos in the table on the terminal."""
+"""The number of photos in the table on the terminal."""
 SEVERITY = ["cracked_share", "longest_extent_px", "highest_probability"]
 
 
@@ -34,7 +34,7 @@ def by_severity(rows: Sequence[Mapping[str, Any]], left_out: Sequence[Remark]) -
     """Returns a table of the verdicts on photos, the most severe first, and then of the files that were left out.
 
     Args:
-        rows: `photo`, and what `Finding.verdict` says of it.
+        rows: A row for each photo: `photo`, its name, and the entries of `PhotoResult.verdict`.
         left_out: The files without a photo; the column `reason` says why.
     """
     table = pd.DataFrame([*rows, *({"photo": visible(one.file), "reason": visible(one.reason)} for one in left_out)])
@@ -42,17 +42,17 @@ def by_severity(rows: Sequence[Mapping[str, Any]], left_out: Sequence[Remark]) -
 
 
 class Survey:
-    """Writes what was found, photo by photo.
+    """Writes the results of a survey, photo by photo.
 
     Args:
-        folder: to write to; made where it is missing.
-        defect: what the model looks for.
-        mm_per_px: see `Finding.verdict`.
-        gps: tells where photos were taken, as far as they know.
-        account: Where it is noted which photos were used; the files that were left out are noted there by the caller.
+        folder: The folder to write to, which is made where it is missing.
+        defect: What the model looks for.
+        mm_per_px: The scale of the photos; see `PhotoResult.verdict`.
+        gps: Whether the table says where photos were taken, as far as they know.
+        account: The account of files, to which the photos are added; the caller adds the files that were left out.
 
     Attributes:
-        files: written so far.
+        files: The files that were written so far.
     """
 
     def __init__(self, folder: Path, defect: Defect, mm_per_px: float | None, gps: bool, account: Account) -> None:
@@ -63,39 +63,39 @@ class Survey:
         self._rows: list[dict[str, Any]] = []
         self._shown: dict[str, Picture] = {}
 
-    def add(self, one: Input, photo: PhotoSource, found: Finding) -> None:
+    def add(self, one: InputFile, photo: PhotoSource, result: PhotoResult) -> None:
         """Writes the overlays, the tiles and the outlines of one photo, and keeps what the page shows of it.
 
         Args:
-            one: the page of a file.
-            photo: its pixels, read to the end; the overlays are as large as its picture.
-            found: what was found in it.
+            one: The page of a file.
+            photo: The photo, read to the end; the overlays are as large as its picture.
+            result: What the surveyor found in it.
         """
         name = visible(one.name)
         stem = f"{len(self._rows) + 1:04}_{file_stem(one.name)}"
-        row = {"photo": name, **found.verdict(self._mm_per_px), "files": f"photos/{stem}"}
-        if found.doubts:
-            row["doubt"] = "; ".join(found.doubts)
+        row = {"photo": name, **result.verdict(self._mm_per_px), "files": f"photos/{stem}"}
+        if result.doubts:
+            row["doubt"] = "; ".join(result.doubts)
         if self._gps:
             row["latitude"], row["longitude"] = gps(one.file) or (None, None)
         self._account.used += 1
-        self._account.doubt(name, found.doubts)
+        self._account.doubt(name, result.doubts)
         base = self.folder / "photos" / stem
-        regions = [region.scaled(1 / photo.reduction) for region in found.regions]
-        for suffix, heat, marked in (("jpg", found.heat, regions), ("gradcam.jpg", found.evidence, [])):
-            picture = overlay(photo.picture, heat, found.cell / photo.reduction, marked)
+        regions = [region.scaled(1 / photo.reduction) for region in result.regions]
+        for suffix, heat, marked in (("jpg", result.heat, regions), ("gradcam.jpg", result.saliency, [])):
+            picture = overlay(photo.picture, heat, result.cell / photo.reduction, marked)
             self._write(base.with_name(f"{stem}.{suffix}"), encode_jpeg(picture, 90))
-        self._write(base.with_name(f"{stem}.tiles.csv"), csv_text(found.tiles()).encode())
-        self._write(base.with_name(f"{stem}.geojson"), found.geojson(name, self._mm_per_px).encode())
+        self._write(base.with_name(f"{stem}.tiles.csv"), csv_text(result.tiles()).encode())
+        self._write(base.with_name(f"{stem}.geojson"), result.geojson(name, self._mm_per_px).encode())
         self._rows.append(row)
-        self._show(stem, photo, found)
+        self._show(stem, photo, result)
 
     def table(self) -> pd.DataFrame:
-        """Returns the verdict on each photo, the most severe first; the last column says why one was not read."""
+        """Returns the verdict on each photo, the most severe first. The last column says why a file was not read."""
         return by_severity(self._rows, self._account.left_out)
 
     def metrics(self) -> dict[str, float]:
-        """Returns what is logged of the whole survey."""
+        """Returns the metrics of the whole survey by name."""
         cracked = sum(row["decision"] == self._defect for row in self._rows)
         tiles = sum(row["tiles"] for row in self._rows)
         counts = {
@@ -110,7 +110,7 @@ class Survey:
         """Returns what was found, the most severe photos first.
 
         Args:
-            how: the model, the tiles and the threshold, in a line.
+            how: The model, the tiles and the threshold, in a line.
         """
         defect, counts = self._defect, self.metrics()
         cracked, photos = int(counts["survey/cracked_photos"]), int(counts["survey/photos"])
@@ -158,13 +158,13 @@ class Survey:
         doubt = [f"In doubt: {row['doubt']}"] if row.get("doubt") else []
         return Card([picture] if picture else [], row["photo"], [facts, *doubt], decision_label(decision))
 
-    def _show(self, stem: str, photo: PhotoSource, found: Finding) -> None:
-        rows, columns = found.evidence.shape
-        size = round(columns * found.cell, 1), round(rows * found.cell, 1)
-        heat = heat_layer(shrink(found.evidence, SIDE))
+    def _show(self, stem: str, photo: PhotoSource, result: PhotoResult) -> None:
+        rows, columns = result.saliency.shape
+        size = round(columns * result.cell, 1), round(rows * result.cell, 1)
+        heat = heat_layer(shrink(result.saliency, SIDE))
         overlays = [
-            Overlay("regions", "marked regions", [region.path for region in found.regions]),
-            Overlay("evidence", "where the network looked", image=heat, size=size),
+            Overlay("regions", "marked regions", [region.path for region in result.regions]),
+            Overlay("saliency", "where the network looked", image=heat, size=size),
         ]
         small, row = encode_jpeg(shrink(photo.picture, SIDE), 80), self._rows[-1]
         self._shown[f"photos/{stem}"] = Picture(small, row["photo"], (row["width"], row["height"]), overlays)

@@ -1,4 +1,4 @@
-"""Looks at whole photos, tile by tile, with a model of patches."""
+"""Surveys whole photos, tile by tile, with a model that was trained on patches."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -25,21 +25,21 @@ Advance = Callable[[float], None]
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What was found in one photo.
+class PhotoResult:
+    """What a model says of one photo.
 
     Attributes:
-        height: of the photo, pixels.
-        width: of the photo, pixels.
-        boxes: (n, 4) int32, left, top, right and bottom of the tiles in pixels.
-        probabilities: (n,) float32, of damage.
-        heat: (h, w) float32, mean probability of the tiles over each cell.
-        evidence: (h, w) float32 in [0, 1], what in the damaged tiles speaks for damage: Grad-CAM, mean of the tiles
-            over each cell, relative to the strongest place of the photo.
-        cell: side of a cell, pixels of the photo.
-        thresholds: of the mean probability, where decisions change.
-        leads: (n,) bool, tiles whose most probable class is damage, see `Classes.leads`.
-        led: whether it is of half of the tiles that cover some place, so that the photo is not called sound.
+        height: The height of the photo in pixels.
+        width: The width of the photo in pixels.
+        boxes: (n, 4) int32, the left, top, right and bottom of the tiles in pixels.
+        probabilities: (n,) float32, the probability of damage of each tile.
+        heat: (h, w) float32, the mean probability of the tiles over each cell.
+        saliency: (h, w) float32 in [0, 1], the Grad-CAM map of the damaged tiles: its mean over each cell, relative to
+            the largest value in the photo.
+        cell: The side of a cell in pixels of the photo.
+        thresholds: The thresholds of the mean probability at which decisions change.
+        leads: (n,) bool, whether the most probable class of a tile is damage; see `Classes.leads`.
+        led: Whether that holds for half of the tiles over some cell, so that the photo is not called negative.
         doubts: What is odd about the photo, a few words each.
     """
 
@@ -48,7 +48,7 @@ class Finding:
     boxes: np.ndarray
     probabilities: np.ndarray
     heat: np.ndarray
-    evidence: np.ndarray
+    saliency: np.ndarray
     cell: float
     thresholds: Thresholds
     leads: np.ndarray
@@ -57,14 +57,14 @@ class Finding:
 
     @cached_property
     def regions(self) -> list[Region]:
-        """The connected damaged parts, the largest first."""
+        """The connected damaged regions, the largest first."""
         return find_regions(self.heat, self.thresholds.crack, self.cell, self.height, self.width)
 
     def verdict(self, mm_per_px: float | None) -> dict[str, Any]:
         """Returns the row of this photo in the table of a survey.
 
         Args:
-            mm_per_px: millimetres of the wall that a pixel of the photo shows; None leaves lengths in pixels alone.
+            mm_per_px: The millimetres of the wall that a pixel of the photo shows; None leaves lengths in pixels.
         """
         extent = max((region.extent for region in self.regions), default=0.0)
         row = {
@@ -81,7 +81,7 @@ class Finding:
         return row if mm_per_px is None else {**row, "longest_extent_mm": round(extent * mm_per_px, 1)}
 
     def tiles(self) -> pd.DataFrame:
-        """Returns left, top, right, bottom, probability and decision of each tile."""
+        """Returns a table of the tiles: left, top, right, bottom, probability and decision."""
         table = pd.DataFrame(self.boxes, columns=["left", "top", "right", "bottom"])
         table["probability"] = self.probabilities
         table["decision"] = self.thresholds.decide(self.probabilities, self.leads)
@@ -94,7 +94,7 @@ class Finding:
         return UNSURE if banded or self.led else SOUND
 
     def geojson(self, name: str, mm_per_px: float | None) -> str:
-        """Returns the regions as polygons in the form of GeoJSON; x goes right and y down, in pixels of the photo."""
+        """Returns the regions as polygons of GeoJSON, with x to the right and y down, in pixels of the photo."""
         features = [
             {
                 "type": "Feature",
@@ -113,11 +113,11 @@ class Surveyor:
     """Classifies the tiles of photos.
 
     Args:
-        model: of patches.
-        tiling: how photos are cut.
-        threshold: of the probability of damage; None: the model's thresholds.
-        batch_size: tiles at once; None: what is fastest.
-        max_pixels: a photo of more pixels is read in windows, see `open_photo`.
+        model: The model, which was trained on patches.
+        tiling: How photos are cut into tiles.
+        threshold: The threshold of the probability of damage; None takes the thresholds of the model.
+        batch_size: The number of tiles that are computed at once; None takes what is fastest.
+        max_pixels: A photo of more pixels is read in windows; see `open_photo`.
     """
 
     def __init__(
@@ -134,42 +134,44 @@ class Surveyor:
         self._network = Explainer(computing(model.classifier), model.classes.indices, None, batch_size)
         self._max_pixels = max_pixels
 
-    def look(self, file: Path, page: int = 0, advance: Advance = lambda share: None) -> tuple[PhotoSource, Finding]:
-        """Returns a page of a photo and what is found in it.
-
-        A tile is cut from the photo as it is and scaled as a patch is in training.
+    def survey_file(
+        self, file: Path, page: int = 0, advance: Advance = lambda share: None
+    ) -> tuple[PhotoSource, PhotoResult]:
+        """Opens a page of an image file and surveys it.
 
         Args:
-            file: an image file.
-            page: the number of the page, from 0.
-            advance: see `look_at`.
+            file: The image file.
+            page: The number of the page, from 0.
+            advance: It is called with the share that is done; see `survey_photo`.
 
         Raises:
-            ImageError: the file is no image, or one too small to judge.
+            ImageError: The file is no image, or the image is too small.
         """
         photo = open_photo(file, page, self._max_pixels)
         try:
-            return photo, self.look_at(photo, advance)
+            return photo, self.survey_photo(photo, advance)
         except UnusableImageError as error:
             raise ImageError(str(error), file) from None
 
-    def look_at(self, photo: PhotoSource, advance: Advance = lambda share: None) -> Finding:
-        """Returns what is found in a photo, as `look` does.
+    def survey_photo(self, photo: PhotoSource, advance: Advance = lambda share: None) -> PhotoResult:
+        """Classifies the tiles of a photo.
+
+        A tile is cut from the photo as it is, and scaled as a patch is in training.
 
         Args:
-            photo: its rows are read once, from the top to the bottom.
-            advance: takes the share of the tiles done so far, in (0, 1]; what it raises ends the look.
+            photo: The photo, whose rows are read once, from the top to the bottom.
+            advance: It is called with the share of the tiles that are done, in (0, 1]. What it raises ends the survey.
 
         Raises:
-            UnusableImageError: the photo is too small to judge.
-            ImageError: the photo is damaged.
+            UnusableImageError: The photo is too small.
+            ImageError: The photo is damaged.
         """
         height, width = photo.height, photo.width
         if min(height, width) < MIN_SIDE:
             raise UnusableImageError(too_small(height, width))
         boxes = self.tiling.boxes(height, width)
         probabilities, leads = np.empty(len(boxes), np.float32), np.empty(len(boxes), bool)
-        heat, evidence = MeanMap(self.tiling, height, width), MeanMap(self.tiling, height, width)
+        heat, saliency = MeanMap(self.tiling, height, width), MeanMap(self.tiling, height, width)
         classes, starts = self._model.classes, range(0, len(boxes), self._network.batch_size)
         for start, (outputs, maps) in zip(starts, self._network.stream(self._batches(photo, boxes)), strict=True):
             part = boxes[start : start + self._network.batch_size]
@@ -177,24 +179,35 @@ class Surveyor:
             damaged = probabilities[start:done] = classes.probability(outputs[: len(part)])
             leads[start:done] = classes.leads(outputs[: len(part)])
             heat.add(part, damaged[:, None, None])
-            evidence.add(part, self._evidence(damaged, maps[: len(part)]))
+            saliency.add(part, self._saliency(damaged, maps[: len(part)]))
             advance(done / len(boxes))
-        shares = evidence.mean()
+        shares = saliency.mean()
         shares /= shares.max() or 1
         led = False
         if leads.any():
             votes = MeanMap(self.tiling, height, width)
             votes.add(boxes, leads[:, None, None].astype(np.float32))
             led = bool(votes.mean().max() >= 0.5)
-        found = boxes, probabilities, heat.mean(), shares, self.tiling.cell, self.thresholds, leads, led
-        return Finding(height, width, *found, photo.doubts)
+        return PhotoResult(
+            height=height,
+            width=width,
+            boxes=boxes,
+            probabilities=probabilities,
+            heat=heat.mean(),
+            saliency=shares,
+            cell=self.tiling.cell,
+            thresholds=self.thresholds,
+            leads=leads,
+            led=led,
+            doubts=photo.doubts,
+        )
 
-    def _evidence(self, probabilities: np.ndarray, maps: np.ndarray) -> np.ndarray:
-        """Returns what in each tile speaks for damage, (n, CELLS, CELLS); 0 in tiles that are not damaged."""
+    def _saliency(self, probabilities: np.ndarray, maps: np.ndarray) -> np.ndarray:
+        """Returns the Grad-CAM map of each tile, (n, CELLS, CELLS), which is 0 in tiles that are not damaged."""
         cracked = probabilities >= self.thresholds.crack
-        evidence = np.zeros((len(maps), CELLS, CELLS), np.float32)
-        evidence[cracked] = np.maximum(self._network.gradcam.enlarge(maps[cracked], CELLS, CELLS), 0)
-        return evidence
+        saliency = np.zeros((len(maps), CELLS, CELLS), np.float32)
+        saliency[cracked] = np.maximum(self._network.gradcam.enlarge(maps[cracked], CELLS, CELLS), 0)
+        return saliency
 
     def _batches(self, photo: PhotoSource, boxes: np.ndarray) -> Iterator[np.ndarray]:
         size, count = self._model.image_size, self._network.batch_size

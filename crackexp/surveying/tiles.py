@@ -1,4 +1,4 @@
-"""Overlapping square tiles of a photo, and what they say together of each of its pixels."""
+"""Overlapping square tiles of a photo, and maps of what the tiles over each place have in the mean."""
 
 from dataclasses import dataclass
 
@@ -6,26 +6,38 @@ import cv2
 import numpy as np
 
 CELLS = 16
-"""Of a heat map, along a side of a tile."""
+"""The number of cells of a heat map along a side of a tile."""
 
 
 @dataclass(frozen=True)
 class Tiling:
-    """How photos are cut.
+    """How photos are cut into tiles.
 
     Attributes:
-        side: of a tile, pixels of the photo.
-        overlap: least share of its side that a tile has in common with the next, in [0, 1).
+        side: The side of a tile in pixels of the photo.
+        overlap: The least share of its side that a tile has in common with the next one, in [0, 1).
+
+    Example:
+
+    >>> Tiling(side=100, overlap=0.0).boxes(height=100, width=250).tolist()
+    [[0, 0, 100, 100], [75, 0, 175, 100], [150, 0, 250, 100]]
     """
 
     side: int
     overlap: float
 
     def boxes(self, height: int, width: int) -> np.ndarray:
-        """Returns where the tiles of a photo lie: left, top, right, bottom, (n, 4) int32 pixels, row by row.
+        """Returns the tiles of a photo, row by row.
 
-        They are spread evenly, so that the first and the last touch the edges and each pixel is in a tile. Of a photo
-        that is smaller than a tile there is one along that axis, as long as the photo.
+        The tiles are spread evenly, so that the first and the last touch the edges and each pixel lies in a tile. Along
+        an axis on which the photo is smaller than a tile there is one tile, as long as the photo.
+
+        Args:
+            height: The height of the photo in pixels.
+            width: The width of the photo in pixels.
+
+        Returns:
+            (n, 4) int32, the left, top, right and bottom of each tile in pixels.
         """
         lefts, tops = self._starts(width), self._starts(height)
         left, top = (axis.ravel() for axis in np.meshgrid(lefts, tops))
@@ -39,7 +51,7 @@ class Tiling:
 
     @property
     def cell(self) -> float:
-        """Side of a cell of the heat map, pixels of the photo."""
+        """The side of a cell of the heat map, in pixels of the photo."""
         return self.side / CELLS
 
 

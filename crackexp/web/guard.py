@@ -20,17 +20,17 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from crackexp.names import on_one_line
 
 HEAD_SECONDS = 20
-"""In which the head of a request must have arrived."""
+"""The seconds in which the head of a request must have arrived."""
 HEAD_BYTES = 32 * 2**10
-"""Of the head of a request, in which a browser names a file of a deep folder."""
+"""The largest head of a request; a browser names a file of a deep folder in it."""
 WAITING = 200
-"""Connections without a whole head of a request; of more, the one that has waited longest is closed."""
+"""The number of connections without a whole head of a request. Of more, the one that waited longest is closed."""
 CONNECTIONS = 600
-"""Open at once; more are told that the server is busy. Systems let a program open 1,024 files at least."""
+"""The number of open connections; more are told that the server is busy. A program may open at least 1,024 files."""
 BODY_WINDOW = 30
-"""Seconds over which the pace of a body is measured, so that a tunnel on the way interrupts no upload."""
+"""The seconds over which the pace of a body is measured, long enough for a tunnel on the way of a train."""
 BODY_RATE = 500
-"""Bytes a second."""
+"""The least pace of a body, in bytes a second."""
 
 
 class RequestProtocol(H11Protocol):

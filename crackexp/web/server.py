@@ -1,6 +1,6 @@
-"""The server behind the page: photos come in and are looked at one by one, pictures and tables go out.
+"""The server behind the page. Photos come in and are surveyed one by one; pictures and tables go out.
 
-What belongs to a tab of a browser has the random id of NiceGUI's client in its address, which no other tab knows.
+What belongs to a tab has the random id of NiceGUI's client in its address, which no other tab knows.
 """
 
 import asyncio
@@ -35,22 +35,22 @@ from crackexp.web.guard import (
     SameOriginMiddleware,
     SlowBodyMiddleware,
 )
-from crackexp.web.server_address import Place
-from crackexp.web.session import Limits, Session, Stopped, develop, photo_table, tile_table
-from crackexp.web.view import View
+from crackexp.web.server_address import ServerAddress
+from crackexp.web.session import Limits, Session, Stopped, analyze, photo_table, tile_table
+from crackexp.web.view import TabPage
 
 HELD = 8
-"""Files of the largest size whose bytes are in memory at once, from all tabs; of more, a browser sends again later."""
+"""The number of files of the largest size that fit into memory at once, from all tabs. More are sent again later."""
 QUEUED = 8
-"""Files that a tab may send at once; the page sends one after the other."""
+"""The number of files that a tab may send at once; the page itself sends one after the other."""
 RETRY = 3
-"""Seconds after which a browser sends a file again that there was no memory for."""
+"""The seconds after which a browser sends a file again that there was no memory for."""
 RECONNECT = 60
-"""Seconds after which a tab that is gone is forgotten."""
+"""The seconds after which a tab that is gone is forgotten."""
 GRACE = 2
-"""Seconds in which connections may end when the server does."""
+"""The seconds in which connections may end when the server stops."""
 MESSAGE = 2**20
-"""Bytes of what a browser may say at once of its controls."""
+"""The largest message of a browser about its controls, in bytes."""
 PICTURES = {"picture.jpg": "image/jpeg", "thumbnail.jpg": "image/jpeg", "heat.png": "image/png"}
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' "
@@ -59,19 +59,19 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-"""Of every answer: the browser asks no other server for anything, and shows the page within no other page."""
+"""The headers of every response: the browser asks no other server, and shows the page within no other page."""
 
 
-class Desk:
-    """Takes photos from all tabs, and looks at them one at a time.
+class PhotoService:
+    """Takes photos from all tabs and surveys them one at a time.
 
     Args:
-        surveyor: of the model.
-        limits: of what is taken.
-        mm_per_px: see `Finding.verdict`.
+        surveyor: The surveyor of the model.
+        limits: The limits of what is taken.
+        mm_per_px: The scale of the photos; see `PhotoResult.verdict`.
 
     Attributes:
-        stopping: says whether the server has been told to end.
+        stopping: A function that says whether the server was told to stop.
     """
 
     def __init__(self, surveyor: Surveyor, limits: Limits, mm_per_px: float | None) -> None:
@@ -81,11 +81,11 @@ class Desk:
         self._mm_per_px = mm_per_px
         self._sessions: dict[str, Session] = {}
         self._held = 0
-        self._looking = asyncio.Lock()
+        self._surveying = asyncio.Lock()
 
     def warm_up(self) -> None:
-        """Looks at nothing once, so that the first photo does not wait for the compiler."""
-        self.surveyor.look_at(WholePhoto(np.zeros((MIN_SIDE, MIN_SIDE, 3), np.uint8)))
+        """Surveys an empty photo, so that the first real one does not wait for the compiler."""
+        self.surveyor.survey_photo(WholePhoto(np.zeros((MIN_SIDE, MIN_SIDE, 3), np.uint8)))
 
     def open(self, client: Client) -> Session:
         """Returns a new session, which ends with its tab."""
@@ -102,14 +102,14 @@ class Desk:
         """Returns the session of a tab.
 
         Raises:
-            HTTPException: there is none; status 404.
+            HTTPException: There is none; the status is 404.
         """
         if tab not in self._sessions:
             raise HTTPException(404, "This page is closed.")
         return self._sessions[tab]
 
     async def take(self, session: Session, name: str, chunks: AsyncIterator[bytes]) -> None:
-        """Receives a file, and has it looked at when its turn has come; of each tab one at a time.
+        """Receives a file and surveys it when its turn has come. Each tab has one file in work at a time.
 
         Raises:
             HTTPException: The session is full (status 409), sends too many files at once (429), or there is no memory
@@ -138,28 +138,30 @@ class Desk:
                 self._held += len(chunk)
                 if self._held > HELD * self.limits.bytes:
                     raise HTTPException(503, "Too many photos arrive at once.", {"Retry-After": str(RETRY)})
-            async with self._looking:
-                await self._look(session, name, bytes(data), going)
+            async with self._surveying:
+                await self._survey(session, name, bytes(data), going)
         finally:
             self._held -= len(data)
 
-    async def _look(self, session: Session, name: str, data: bytes, going: Callable[[], bool]) -> None:
-        """Looks at each page of a file, as far as the session has room."""
+    async def _survey(self, session: Session, name: str, data: bytes, going: Callable[[], bool]) -> None:
+        """Surveys each page of a file, as far as the session has room."""
         for page in range(await asyncio.to_thread(count_pages, io.BytesIO(data))):
             if going() and session.room:
-                await self._look_at(session, page_name(name, page), data, page, going)
+                await self._survey_page(session, page_name(name, page), data, page, going)
 
-    async def _look_at(self, session: Session, name: str, data: bytes, page: int, going: Callable[[], bool]) -> None:
+    async def _survey_page(
+        self, session: Session, name: str, data: bytes, page: int, going: Callable[[], bool]
+    ) -> None:
         loop = asyncio.get_running_loop()
 
         def advance(share: float) -> None:
             if self.stopping() or not going():
                 raise Stopped
-            loop.call_soon_threadsafe(session.told, share)
+            loop.call_soon_threadsafe(session.on_progress, share)
 
         pixels, scale = self.limits.pixels, self._mm_per_px
         try:
-            photo = await asyncio.to_thread(develop, self.surveyor, name, data, page, pixels, scale, advance)
+            photo = await asyncio.to_thread(analyze, self.surveyor, name, data, page, pixels, scale, advance)
         except UnusableImageError as error:
             session.leave_out(name, str(error))
         except MemoryError:
@@ -171,16 +173,16 @@ class Desk:
                 session.keep(photo)
 
 
-def routes(desk: Desk, names: list[str]) -> FastAPI:
+def routes(service: PhotoService, names: list[str]) -> FastAPI:
     """Returns the application without its page.
 
     Args:
-        desk: of the photos.
-        names: see `Place.names`.
+        service: The service that takes the photos.
+        names: The names that a browser may call it by; see `ServerAddress.names`.
     """
     app = FastAPI(openapi_url=None)
     app.add_middleware(SlowBodyMiddleware, rate=BODY_RATE, window=BODY_WINDOW)
-    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=desk.limits.bytes)
+    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=service.limits.bytes)
     app.add_middleware(SameOriginMiddleware)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=names, www_redirect=False)
     app.add_middleware(ResponseHeadersMiddleware, headers=HEADERS)
@@ -188,31 +190,31 @@ def routes(desk: Desk, names: list[str]) -> FastAPI:
     @app.post("/tabs/{tab}/photos")
     async def take(tab: str, name: str, request: Request) -> Response:
         try:
-            await desk.take(desk.find(tab), name, request.stream())
+            await service.take(service.find(tab), name, request.stream())
         except ClientDisconnect:
             return Response(status_code=400)
         return Response(status_code=204)
 
     @app.post("/tabs/{tab}/photos/forget")
     async def forget(tab: str) -> Response:
-        desk.find(tab).clear()
+        service.find(tab).clear()
         return Response(status_code=204)
 
     @app.get("/tabs/{tab}/photos/{number}/{file}")
     async def picture(tab: str, number: int, file: str) -> Response:
-        photo = desk.find(tab).photos.get(number)
+        photo = service.find(tab).photos.get(number)
         if photo is None or file not in PICTURES:
             raise HTTPException(404, "There is no such picture.")
         return Response(photo.pictures[file], media_type=PICTURES[file], headers={"Cache-Control": "no-store"})
 
     @app.get("/tabs/{tab}/photos.csv")
     async def photos(tab: str) -> Response:
-        session = desk.find(tab)
+        session = service.find(tab)
         return await _csv(photo_table, [*session.photos.values()], [*session.unread], session.thresholds)
 
     @app.get("/tabs/{tab}/tiles.csv")
     async def tiles(tab: str) -> Response:
-        session = desk.find(tab)
+        session = service.find(tab)
         return await _csv(tile_table, [*session.photos.values()], session.thresholds)
 
     return app
@@ -223,22 +225,22 @@ async def _csv(table: Callable[..., pd.DataFrame], *arguments: object) -> Respon
     return Response(text, media_type="text/csv", headers={"Content-Disposition": "attachment"})
 
 
-def serve(desk: Desk, place: Place, how: str) -> None:
-    """Serves the page until a signal ends it, which is raised again then.
+def serve(service: PhotoService, address: ServerAddress, how: str) -> None:
+    """Serves the page until a signal ends it, which is then raised again.
 
     Args:
-        desk: of the photos.
-        place: to serve at.
-        how: the model and the tiles, in a line.
+        service: The service that takes the photos.
+        address: The address to serve at.
+        how: The model and the tiles, in a line.
     """
-    whose = "this computer" if place.is_private else "the computer that serves this page"
+    whose = "this computer" if address.is_private else "the computer that serves this page"
     where = f"Photos stay in the memory of {whose}."
 
-    @ui.page("/", title=f"{desk.surveyor.thresholds.defect.plural.capitalize()} in photos")
+    @ui.page("/", title=f"{service.surveyor.thresholds.defect.plural.capitalize()} in photos")
     def page(client: Client) -> None:
-        View(desk.open(client), f"/tabs/{client.id}", desk.limits, how, where, desk.surveyor.tiling.cell)
+        TabPage(service.open(client), f"/tabs/{client.id}", service.limits, how, where, service.surveyor.tiling.cell)
 
-    app = routes(desk, place.names)
+    app = routes(service, address.names)
     logging.getLogger("nicegui").addFilter(OneLineFilter())
     ui.run_with(app, tailwind=False, reconnect_timeout=RECONNECT, show_welcome_message=False)
     config = uvicorn.Config(
@@ -247,5 +249,5 @@ def serve(desk: Desk, place: Place, how: str) -> None:
         ws="wsproto", ws_max_size=MESSAGE, timeout_graceful_shutdown=GRACE,
     )  # fmt: skip
     server = uvicorn.Server(config)
-    desk.stopping = lambda: server.should_exit
-    server.run(sockets=[place.socket])
+    service.stopping = lambda: server.should_exit
+    server.run(sockets=[address.socket])

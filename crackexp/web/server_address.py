@@ -1,4 +1,4 @@
-"""Where the page is served: a port that is claimed first of all, and who can reach it."""
+"""The address of the page: a port that is claimed before anything else, and who can reach it."""
 
 import errno
 import ipaddress
@@ -10,12 +10,12 @@ from crackexp.reporting import Report, Section
 
 
 @dataclass(frozen=True)
-class Place:
-    """A port that is ours.
+class ServerAddress:
+    """A port that this process listens on.
 
     Attributes:
-        host: as the user typed it.
-        socket: it listens.
+        host: The host, as the user typed it.
+        socket: The socket that listens.
     """
 
     host: str
@@ -23,12 +23,12 @@ class Place:
 
     @property
     def is_private(self) -> bool:
-        """Whether programs of this computer alone reach it."""
+        """Whether only programs of this computer can reach it."""
         return ipaddress.ip_address(self.socket.getsockname()[0].partition("%")[0]).is_loopback
 
     @property
-    def address(self) -> str:
-        """What to type into a browser of this computer."""
+    def url(self) -> str:
+        """The address to type into a browser of this computer."""
         anywhere = ipaddress.ip_address(self.socket.getsockname()[0].partition("%")[0]).is_unspecified
         return f"http://{'localhost' if anywhere else _bracketed(self.host)}:{self.socket.getsockname()[1]}"
 
@@ -39,30 +39,31 @@ class Place:
             f"Type host=127.0.0.1 for yourself alone. Received: host={self.host}"
         )
         sections = [] if self.is_private else [Section(sentences=[warning], tone="danger")]
-        return Report("", [*sections, Section(sentences=[f"Open        {self.address}", "End         Ctrl-C"])])
+        return Report("", [*sections, Section(sentences=[f"Open        {self.url}", "End         Ctrl-C"])])
 
     @property
     def names(self) -> list[str]:
-        """The names by which a browser may call it; "*" for any.
+        """The host names that a browser may use; "*" stands for any.
 
-        On loopback none but its own: else a foreign page whose name is led to 127.0.0.1 could read ours.
+        On loopback only its own names are allowed. Otherwise a foreign page whose name resolves to 127.0.0.1 could read
+        this one.
         """
         return ["localhost", "127.0.0.1", "[::1]", _bracketed(self.host)] if self.is_private else ["*"]
 
 
-def claim(host: str, port: int) -> Place:
-    """Returns a port that listens already, so that no other program takes it while the model is loaded.
+def claim(host: str, port: int) -> ServerAddress:
+    """Begins to listen on a port, so that no other program takes it while the model is loaded.
 
     Args:
-        host: a name or an address of this computer.
-        port: 0 for any that is free.
+        host: A name or an address of this computer.
+        port: The number of the port; 0 takes any that is free.
 
     Raises:
-        UserError: another program listens there, or the host is none of this computer's.
+        UserError: Another program listens there, or the host is none of this computer's.
     """
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return Place(host, socket.create_server((str(address[0]), port), family=family, backlog=128))
+        return ServerAddress(host, socket.create_server((str(address[0]), port), family=family, backlog=128))
     except (socket.gaierror, UnicodeError):
         reason = "This host is not known. Type host=127.0.0.1 for this computer alone"
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The photos of one tab of the page: judged anew at any threshold, kept in memory alone, and only so many."""
+"""The photos of one tab of the page. They stay in memory, only so many, and are decided anew at any threshold."""
 
 import asyncio
 import itertools
@@ -15,31 +15,31 @@ from crackexp.data.images.windows import WholePhoto
 from crackexp.decisions import Thresholds
 from crackexp.surveying.overlay import heat_layer
 from crackexp.surveying.survey_report import SEVERITY, by_severity
-from crackexp.surveying.surveyor import Finding, Surveyor
+from crackexp.surveying.surveyor import PhotoResult, Surveyor
 from crackexp.utils.pictures import encode_jpeg, shrink
 
 SIDE = 2048
-"""Pixels of the longer side of a photo in the page."""
+"""The longer side of a photo in the page, in pixels."""
 THUMBNAIL = 144
-"""Pixels of the longer side of a photo in the list."""
+"""The longer side of a photo in the list, in pixels."""
 NAME = 500
-"""Characters of a name, and of a reason, that are kept."""
+"""The number of characters of a name, and of a reason, that are kept."""
 AT_ONCE = 0.1
-"""Seconds of judging at a new threshold before what is judged so far is shown."""
+"""The seconds that a new threshold is applied to photos before those that are done are shown."""
 
 
 class Stopped(Exception):
-    """Nobody waits for this photo any more."""
+    """It is raised where nobody waits for a photo any more."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Of what the page takes.
+    """The limits of what the page takes.
 
     Attributes:
-        photos: kept for a tab at once, with the files that could not be read.
-        megapixels: of a photo.
-        megabytes: of a file.
+        photos: The number of photos kept for a tab at once, with the files that could not be read.
+        megapixels: The size of a photo.
+        megabytes: The size of a file.
     """
 
     photos: int
@@ -57,19 +57,19 @@ class Limits:
 
 @dataclass(frozen=True)
 class Photo:
-    """What is kept of a photo.
+    """A photo of a tab, with what the model says of it.
 
     Attributes:
-        name: as the browser told it; never a path.
-        found: what was found in it.
-        verdict: see `Finding.verdict`.
-        pictures: files by name: picture.jpg with a longer side of at most `SIDE`, thumbnail.jpg of at most `THUMBNAIL`,
-            and heat.png, see `heat_layer`.
-        mm_per_px: see `Finding.verdict`.
+        name: The name of the file in the browser. It is never used as a path.
+        result: What the surveyor found.
+        verdict: The row of the photo in the table; see `PhotoResult.verdict`.
+        pictures: The bytes of files by their names: picture.jpg with a longer side of at most `SIDE`, thumbnail.jpg of
+            at most `THUMBNAIL`, and heat.png, see `heat_layer`.
+        mm_per_px: The scale of the photo; see `PhotoResult.verdict`.
     """
 
     name: str
-    found: Finding
+    result: PhotoResult
     verdict: dict[str, Any]
     pictures: dict[str, bytes]
     mm_per_px: float | None
@@ -77,12 +77,12 @@ class Photo:
     @property
     def outlines(self) -> str:
         """The regions as data of one SVG path, in pixels of the photo."""
-        return " ".join(region.path for region in self.found.regions)
+        return " ".join(region.path for region in self.result.regions)
 
     @property
     def doubt(self) -> str | None:
-        """What is odd about the photo; None where nothing is."""
-        return "; ".join(self.found.doubts) or None
+        """What is odd about the photo, in words; None where nothing is."""
+        return "; ".join(self.result.doubts) or None
 
     @property
     def severity(self) -> list[float]:
@@ -90,18 +90,18 @@ class Photo:
 
     @property
     def is_patch(self) -> bool:
-        """Whether it was judged by one look: a heat map would colour all of it alike."""
+        """Whether the photo has one tile only, so that a heat map would be of one color."""
         return self.verdict["tiles"] == 1
 
     def at(self, thresholds: Thresholds) -> "Photo":
-        """Returns the photo as `thresholds` judge the probabilities of its tiles."""
-        if thresholds == self.found.thresholds:
+        """Returns the photo with the decisions that other thresholds make of the probabilities of its tiles."""
+        if thresholds == self.result.thresholds:
             return self
-        found = replace(self.found, thresholds=thresholds)
-        return replace(self, found=found, verdict=found.verdict(self.mm_per_px))
+        result = replace(self.result, thresholds=thresholds)
+        return replace(self, result=result, verdict=result.verdict(self.mm_per_px))
 
 
-def develop(
+def analyze(
     surveyor: Surveyor,
     name: str,
     data: bytes,
@@ -110,54 +110,54 @@ def develop(
     mm_per_px: float | None,
     advance: Callable[[float], None],
 ) -> Photo:
-    """Returns what the surveyor finds in a page of an image file.
+    """Decodes a page of an image file, surveys it, and draws its pictures.
 
     Args:
-        surveyor: of the model.
-        name: of the photo.
-        data: The bytes of the file, see `decode`.
+        surveyor: The surveyor of the model.
+        name: The name of the photo.
+        data: The bytes of the file; see `decode`.
         page: The number of the page, from 0.
-        max_pixels: a larger photo is refused before it is decoded.
-        mm_per_px: see `Finding.verdict`.
-        advance: see `Surveyor.look_at`.
+        max_pixels: The largest number of pixels; a larger photo is refused before it is decoded.
+        mm_per_px: The scale of the photo; see `PhotoResult.verdict`.
+        advance: It is called with the share that is done; see `Surveyor.survey_photo`.
 
     Raises:
-        UnusableImageError: the bytes are no image, or one too large or too small.
+        UnusableImageError: The bytes are no image, or the image is too large or too small.
     """
     image = decode(data, max_pixels, page)
-    found = surveyor.look_at(WholePhoto(image.pixels, image.doubts), advance)
-    verdict = found.verdict(mm_per_px)
+    result = surveyor.survey_photo(WholePhoto(image.pixels, image.doubts), advance)
+    verdict = result.verdict(mm_per_px)
     small = shrink(image.pixels, SIDE)
     pictures = {
         "picture.jpg": encode_jpeg(small, 85),
         "thumbnail.jpg": encode_jpeg(shrink(small, THUMBNAIL), 75),
-        "heat.png": heat_layer(found.heat),
+        "heat.png": heat_layer(result.heat),
     }
-    return Photo(name[:NAME], found, verdict, pictures, mm_per_px)
+    return Photo(name[:NAME], result, verdict, pictures, mm_per_px)
 
 
 class Session:
-    """What one tab has been told so far; belongs to the thread of the server.
+    """The photos of one tab and the state of its controls. It belongs to the thread of the server.
 
     Args:
-        thresholds: of the mean probability, where decisions change.
-        limits: of what is kept.
+        thresholds: The thresholds of the mean probability at which decisions change.
+        limits: The limits of what is kept.
 
     Attributes:
-        photos: by number, in the order in which they came.
-        unread: names without a photo, with the reason.
-        changed: called after each change of the two.
-        told: called with the share of the photo in work that is done.
-        sending: how many files the tab is sending, those that wait for their turn among them.
-        receiving: held while one of them is received and looked at.
+        photos: The photos by their numbers, in the order in which they came.
+        unread: The files that there is no photo of, with the reasons.
+        on_change: It is called after each change of the two.
+        on_progress: It is called with the share of the current photo that is done.
+        sending: The number of files that the tab is sending, those that wait for their turn among them.
+        receiving: The lock that is held while one of them is received and surveyed.
     """
 
     def __init__(self, thresholds: Thresholds, limits: Limits) -> None:
         self.thresholds = self._usual = thresholds
         self.photos: dict[int, Photo] = {}
         self.unread: list[Remark] = []
-        self.changed: Callable[[], None] = lambda: None
-        self.told: Callable[[float], None] = lambda share: None
+        self.on_change: Callable[[], None] = lambda: None
+        self.on_progress: Callable[[float], None] = lambda share: None
         self.sending = 0
         self.receiving = asyncio.Lock()
         self._limits = limits
@@ -166,57 +166,57 @@ class Session:
 
     @property
     def room(self) -> int:
-        """Photos that can still be taken."""
+        """The number of photos that can still be taken."""
         return max(self._limits.photos - len(self.photos) - len(self.unread), 0)
 
     def keep(self, photo: Photo) -> None:
-        """Takes a photo in."""
+        """Adds a photo."""
         self.photos[next(self._numbers)] = photo
-        self.changed()
+        self.on_change()
 
     def leave_out(self, name: str, reason: str) -> None:
-        """Notes a file that there is no photo of."""
+        """Adds a file that there is no photo of, with the reason."""
         if self.room:
             self.unread.append(Remark(name[:NAME], reason[:NAME]))
-        self.changed()
+        self.on_change()
 
     def stop(self) -> None:
-        """Ends the look at the photo in work."""
+        """Ends the survey of the current photo."""
         self._stops += 1
 
     def close(self) -> None:
-        """Ends the look at the photo in work, and tells nobody of anything any more."""
+        """Ends the survey of the current photo and calls no callback any more."""
         self.stop()
-        self.changed, self.told = lambda: None, lambda share: None
+        self.on_change, self.on_progress = lambda: None, lambda share: None
 
     def clear(self) -> None:
-        """Drops all, and ends the look at the photo in work."""
+        """Drops all photos and ends the survey of the current one."""
         self.stop()
         self.photos, self.unread = {}, []
-        self.changed()
+        self.on_change()
 
     def going(self) -> Callable[[], bool]:
-        """Returns a function that says whether nothing was stopped since."""
+        """Returns a function that says whether nothing was stopped since this call."""
         stops = self._stops
         return lambda: self._stops == stops
 
     def move(self, threshold: float) -> None:
-        """Decides at another threshold, without a band of doubt unless it is the one to begin with."""
+        """Sets another threshold. There is no band of "unsure" unless it is the threshold of the model."""
         self.thresholds = self._usual if threshold == self._usual.crack else self._usual.moved(threshold)
 
     def stale(self, first: int | None) -> list[tuple[int, Photo]]:
-        """Returns the photos, with their numbers, that were judged at other thresholds; number `first` before all."""
-        stale = [(number, photo) for number, photo in self.photos.items() if photo.found.thresholds != self.thresholds]
+        """Returns the photos, with their numbers, that were decided at other thresholds; number `first` comes first."""
+        stale = [(number, photo) for number, photo in self.photos.items() if photo.result.thresholds != self.thresholds]
         return sorted(stale, key=lambda item: item[0] != first)
 
     def judged(self, photos: dict[int, Photo]) -> None:
-        """Takes what `judge` made of photos, but for those that are gone."""
+        """Replaces photos by what `apply_thresholds` made of them, but for those that are gone."""
         self.photos.update({number: photo for number, photo in photos.items() if number in self.photos})
-        self.changed()
+        self.on_change()
 
 
-def judge(photos: Iterable[tuple[int, Photo]], thresholds: Thresholds) -> dict[int, Photo]:
-    """Returns photos, by number, as `thresholds` judge them: as many as `AT_ONCE` allows, and one at least."""
+def apply_thresholds(photos: Iterable[tuple[int, Photo]], thresholds: Thresholds) -> dict[int, Photo]:
+    """Decides photos at new thresholds, by number: as many as `AT_ONCE` allows, and one at least."""
     begun, judged = time.monotonic(), {}
     for number, photo in photos:
         judged[number] = photo.at(thresholds)
@@ -226,7 +226,7 @@ def judge(photos: Iterable[tuple[int, Photo]], thresholds: Thresholds) -> dict[i
 
 
 def photo_table(photos: Iterable[Photo], unread: Iterable[Remark], thresholds: Thresholds) -> pd.DataFrame:
-    """Returns a row for each photo at `thresholds`, as in the ``photos.csv`` of a survey, and the threshold."""
+    """Returns a row for each photo, as in the ``photos.csv`` of a survey, with the threshold in a further column."""
     rows = [
         {"photo": photo.name, **photo.at(thresholds).verdict, "threshold": thresholds.crack}
         | ({"doubt": photo.doubt} if photo.doubt else {})
@@ -236,7 +236,7 @@ def photo_table(photos: Iterable[Photo], unread: Iterable[Remark], thresholds: T
 
 
 def tile_table(photos: Iterable[Photo], thresholds: Thresholds) -> pd.DataFrame:
-    """Returns a row for each tile of each photo; see `Finding.tiles`."""
-    tables = [photo.at(thresholds).found.tiles().assign(photo=photo.name) for photo in photos]
+    """Returns a row for each tile of each photo; see `PhotoResult.tiles`."""
+    tables = [photo.at(thresholds).result.tiles().assign(photo=photo.name) for photo in photos]
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame({"photo": []})
     return table[["photo", *table.columns.drop("photo")]]

@@ -1,4 +1,4 @@
-"""The page of one tab: what is drawn of its session, and what its controls do."""
+"""The page of one tab: what it shows of its session, and what its controls do."""
 
 import asyncio
 from pathlib import Path
@@ -13,12 +13,12 @@ from crackexp.data.files.listing import IMAGE_SUFFIXES
 from crackexp.data.images.pixels import FORMATS
 from crackexp.decisions import CRACK, SOUND, UNSURE
 from crackexp.surveying.overlay import OPACITY
-from crackexp.web.session import Limits, Photo, Session, judge
+from crackexp.web.session import Limits, Photo, Session, apply_thresholds
 
 FILES = Path(__file__).parent
 ZOOM = FILES.parent / "reporting" / "zoom.js"
 STEP = 0.02
-"""Of the share of a photo that is done, from which on it is told."""
+"""The least growth of the share of a photo that is done which the page is told."""
 ROW = """
 <q-tr :props="props" :class="{ shown: props.row.shown }" tabindex="0" @click="$parent.$emit('choose', props.row.number)"
   @keyup.enter="$parent.$emit('choose', props.row.number)">
@@ -33,11 +33,11 @@ ROW = """
 
 
 class Drop(Element, component="drop.js"):
-    """Takes photos and folders, and posts each to `url`.
+    """An area that photos and folders are dropped on; each photo is posted to `url`.
 
     Args:
-        url: of the tab's photos.
-        limits: of what is taken.
+        url: The address that takes the photos of the tab.
+        limits: The limits of what is taken.
     """
 
     def __init__(self, url: str, limits: Limits) -> None:
@@ -47,18 +47,18 @@ class Drop(Element, component="drop.js"):
         )
 
     def tell(self, **props: float) -> None:
-        """Tells `room`, the number of photos that can be taken, or `share`, what is done of the photo in work."""
+        """Sets `room`, the number of photos that can be taken, or `share`, what is done of the current photo."""
         self._props.update(props)
 
 
 class Slider(ui.slider):
-    """Follows the hand at once; NiceGUI's own obeys the server's echo, which takes back what was moved since."""
+    """A slider that follows the hand at once. NiceGUI's own obeys the echo of the server, which undoes later moves."""
 
     LOOPBACK = False
 
 
 def facts(photo: Photo) -> str:
-    """Says in a line what the verdict on a photo is founded on, and what is in doubt about the photo."""
+    """Returns the facts behind the verdict on a photo in one line, with what is in doubt about the photo."""
     return f"{_founded(photo.verdict)} · in doubt: {photo.doubt}" if photo.doubt else _founded(photo.verdict)
 
 
@@ -74,16 +74,16 @@ def _founded(verdict: dict[str, Any]) -> str:
     return f"{verdict['cracked_share']:.1%} marked · {regions} · longest {extent}"
 
 
-class View:
-    """Draws a session into the page of its tab.
+class TabPage:
+    """The page of a tab, which shows its session.
 
     Args:
-        session: of the tab.
-        tab: the address of what belongs to it.
-        limits: of what is taken.
-        how: the model and the tiles, in a line.
-        where: what becomes of the photos, in a line.
-        cell: side of a cell of a heat map, pixels of a photo.
+        session: The session of the tab.
+        tab: The address below which the pictures and tables of the tab lie.
+        limits: The limits of what is taken.
+        how: The model and the tiles, in a line.
+        where: What becomes of the photos, in a line.
+        cell: The side of a cell of a heat map in pixels of a photo.
     """
 
     def __init__(self, session: Session, tab: str, limits: Limits, how: str, where: str, cell: float) -> None:
@@ -93,7 +93,7 @@ class View:
         self._chosen: int | None = None
         self._shown: int | None = None
         self._judging = False
-        session.changed, session.told = self._change, self._tell
+        session.on_change, session.on_progress = self._change, self._tell
         ui.colors(primary="#0072b2")
         ui.add_css(FILES / "page.css")
         ui.add_head_html(f"<script>{ZOOM.read_text()}</script>")
@@ -168,7 +168,7 @@ class View:
         ui.run_javascript(f"window.stage = zoomable(getHtmlElement({self._stage.id}))")
 
     def _draw(self) -> None:
-        """Draws anew what may have changed."""
+        """Updates what may have changed."""
         session = self._session
         ranked = sorted(session.photos.items(), key=lambda item: item[1].severity, reverse=True)
         defect = session.thresholds.defect
@@ -214,7 +214,7 @@ class View:
         self._svg.props["viewBox"] = f"0 0 {photo.verdict['width']} {photo.verdict['height']}"
         self._svg.props["aria-label"] = photo.name
         size = {"width": photo.verdict["width"], "height": photo.verdict["height"]}
-        rows, columns = photo.found.heat.shape
+        rows, columns = photo.result.heat.shape
         heat_size = {"width": columns * self._cell, "height": rows * self._cell}
         self._frame.props.update(size)
         self._picture.props.update(size, href=f"{self._tab}/photos/{number}/picture.jpg")
@@ -239,10 +239,10 @@ class View:
             background_tasks.create(self._judge(), name="judging at a new threshold")
 
     async def _judge(self) -> None:
-        """Judges at the threshold of the session, the shown photo first, until all photos are."""
+        """Applies the threshold of the session to all photos, the shown one first."""
         try:
             while stale := self._session.stale(self._shown):
-                self._session.judged(await asyncio.to_thread(judge, stale, self._session.thresholds))
+                self._session.judged(await asyncio.to_thread(apply_thresholds, stale, self._session.thresholds))
         finally:
             self._judging = False
 

@@ -18,7 +18,7 @@ from crackexp.evaluation.comparison import compare
 from crackexp.evaluation.figures.sweep import sweep_figures
 from crackexp.evaluation.sweep_report import comparison_report
 from crackexp.predicting.explanations import Explanations
-from crackexp.predicting.inputs import Input
+from crackexp.predicting.inputs import InputFile
 from crackexp.predicting.predictor import Predictor
 from crackexp.reporting import artifacts
 from crackexp.surveying.survey_report import Survey
@@ -44,7 +44,7 @@ def survey(folder: Path, classifier: keras.Model) -> Path:
     made = Survey(folder / "out", CRACK, mm_per_px=None, gps=False, account=account)
     surveyor = Surveyor(logged(classifier), Tiling(40, 0.5))
     for file in draw_oddly_named(folder / QUOTED):
-        made.add(Input(str(file)), *surveyor.look(file))
+        made.add(InputFile(str(file)), *surveyor.survey_file(file))
     account.leave_out(f"{SCRIPT}.jpg", f"a link to {SCRIPT}")
     return artifacts.write(made.report(f"model {SCRIPT}"), made.folder)[-1]
 
@@ -52,7 +52,7 @@ def survey(folder: Path, classifier: keras.Model) -> Path:
 def explanations(folder: Path, classifier: keras.Model) -> Path:
     predictor = Predictor(logged(classifier))
     made = Explanations(folder / "out", predictor.target, predictor.enlarge)
-    inputs = [Input(str(file)) for file in draw_oddly_named(folder / QUOTED)]
+    inputs = [InputFile(str(file)) for file in draw_oddly_named(folder / QUOTED)]
     for part, rows, maps in predictor.explained(inputs):
         made.add(part, rows, maps)
     report = made.report(f"model {SCRIPT}", predictor.counts, predictor.thresholds.defect)

@@ -12,10 +12,10 @@ from selenium.webdriver.support.select import Select
 from crackexp.data.accounting import Account
 from crackexp.data.images.windows import WholePhoto
 from crackexp.decisions import CRACK, Thresholds
-from crackexp.predicting.inputs import Input
+from crackexp.predicting.inputs import InputFile
 from crackexp.reporting import artifacts
 from crackexp.surveying.survey_report import Survey
-from crackexp.surveying.surveyor import Finding
+from crackexp.surveying.surveyor import PhotoResult
 from crackexp.surveying.tiles import MeanMap, Tiling
 from tests.browser.conftest import Page
 
@@ -36,10 +36,10 @@ def survey(tmp_path: Path) -> Path:
         votes = MeanMap(tiling, *photo.shape[:2])
         votes.add(boxes, probabilities[:, None, None])
         heat = votes.mean()
-        evidence = np.zeros_like(heat)
-        evidence[:, heat.shape[1] // 2] = 1
-        seen = *photo.shape[:2], boxes, probabilities, heat, evidence, tiling.cell, Thresholds()
-        made.add(Input(name), WholePhoto(photo), Finding(*seen, np.zeros(len(boxes), bool), led=False))
+        saliency = np.zeros_like(heat)
+        saliency[:, heat.shape[1] // 2] = 1
+        seen = *photo.shape[:2], boxes, probabilities, heat, saliency, tiling.cell, Thresholds()
+        made.add(InputFile(name), WholePhoto(photo), PhotoResult(*seen, np.zeros(len(boxes), bool), led=False))
     account.leave_out("notes.jpg", "not a JPEG")
     return artifacts.write(made.report("a model"), made.folder)[-1]
 
@@ -78,24 +78,24 @@ def test_the_page_tells_sorts_and_zooms_without_a_network(offline: Page, survey:
 
 def test_the_page_switches_between_regions_and_where_the_network_looked(offline: Page, survey: Path) -> None:
     def shown(place: str) -> tuple[list[bool], list[bool]]:
-        marks = offline.all(f"{place} path"), offline.all(f"{place} .evidence")
-        regions, evidence = ([mark.is_displayed() for mark in kind] for kind in marks)
-        return regions, evidence
+        marks = offline.all(f"{place} path"), offline.all(f"{place} .saliency")
+        regions, saliency = ([mark.is_displayed() for mark in kind] for kind in marks)
+        return regions, saliency
 
     offline.open(survey.as_uri())
     offline.shows("2 of 2 photos show cracks")
     assert shown(".photos") == ([True, True], [False, False])
     Select(offline.one("main select.show")).select_by_visible_text("where the network looked")
     assert shown(".photos") == ([False, False], [True, True])
-    offline.picture("survey_evidence")
+    offline.picture("survey_saliency")
 
     offline.all(".photos button")[0].click()
     assert shown("#stage") == ([False], [True])
-    photo, layer = offline.one("#stage image"), offline.one("#stage .evidence")
+    photo, layer = offline.one("#stage image"), offline.one("#stage .saliency")
     assert layer.rect["height"] == pytest.approx(photo.rect["height"], rel=0.02), "it lies over the photo"
     assert layer.rect["width"] == pytest.approx(photo.rect["width"], rel=0.02)
     assert 0.5 < float(layer.value_of_css_property("opacity")) < 1
-    offline.picture("survey_evidence_zoomed")
+    offline.picture("survey_saliency_zoomed")
     offline.chrome.execute_script("marks.value = 0; marks.dispatchEvent(new Event('input'))")
     assert float(layer.value_of_css_property("opacity")) == 0
     Select(offline.one("dialog select.show")).select_by_visible_text("marked regions")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from crackexp.data.accounting import Account
-from crackexp.predicting.inputs import Input, find
+from crackexp.predicting.inputs import InputFile, find
 
 
 @pytest.fixture
@@ -18,11 +18,11 @@ def site(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def find_in(words: list[str], lines: list[str]) -> list[Input]:
+def find_in(words: list[str], lines: list[str]) -> list[InputFile]:
     return find(words, lines, Account())
 
 
-def names(found: list[Input], site: Path) -> list[str]:
+def names(found: list[InputFile], site: Path) -> list[str]:
     assert all(one.reason is None for one in found)
     return [str(Path(one.name).relative_to(site)) for one in found]
 

@@ -12,7 +12,7 @@ from crackexp.csv_text import unescaped
 from crackexp.decisions import Classes, Thresholds
 from crackexp.names import visible
 from crackexp.predicting.explanations import Explanations
-from crackexp.predicting.inputs import Input
+from crackexp.predicting.inputs import InputFile
 from crackexp.predicting.predictor import Predictor
 from crackexp.predicting.tables import writing
 from crackexp.reporting import artifacts
@@ -32,10 +32,10 @@ def test_a_table_names_every_file(classifier: object, tmp_path: Path, suffix: st
     files = draw_oddly_named(tmp_path / "odd")
     logged = LoggedModel(classifier, Classes(("Negative", "Positive"), ("Positive",)), Thresholds(), {}, None)
     predictor = Predictor(logged)
-    missing = Input("caf\udcea.png", "no file caf\udcea.png")
+    missing = InputFile("caf\udcea.png", "no file caf\udcea.png")
     made = Explanations(tmp_path / "explained", predictor.target, predictor.enlarge)
     with writing(tmp_path / f"table{suffix}") as write:
-        for inputs, rows, maps in predictor.explained([*(Input(str(file)) for file in files), missing]):
+        for inputs, rows, maps in predictor.explained([*(InputFile(str(file)) for file in files), missing]):
             write(made.add(inputs, rows, maps))
     table = READ[suffix](tmp_path / f"table{suffix}")
     assert table["path"].tolist() == [*(visible(str(file)) for file in files), "caf\\xea.png"]

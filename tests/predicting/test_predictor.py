@@ -16,7 +16,7 @@ from crackexp.data.images.decode import load_image
 from crackexp.data.images.pixels import resize
 from crackexp.decisions import Classes, Thresholds
 from crackexp.predicting import predictor
-from crackexp.predicting.inputs import Input
+from crackexp.predicting.inputs import InputFile
 from crackexp.predicting.predictor import Predictor
 from crackexp.tracking.models import LoggedModel
 
@@ -31,7 +31,7 @@ def logged(classifier: keras.Model) -> LoggedModel:
 
 
 def said(predictor: Predictor, files: list[Path]) -> pd.DataFrame:
-    return pd.concat(predictor.tables([Input(str(file)) for file in files]), ignore_index=True)
+    return pd.concat(predictor.tables([InputFile(str(file)) for file in files]), ignore_index=True)
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_memory_stays_flat_by_tables_of_a_bounded_length(
 ) -> None:
     whole = said(Predictor(logged), photos)
     monkeypatch.setattr(predictor, "ROWS", 4)
-    parts = list(Predictor(logged).tables([Input(str(file)) for file in photos]))
+    parts = list(Predictor(logged).tables([InputFile(str(file)) for file in photos]))
     assert [len(part) for part in parts] == [4, 2]
     pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), whole)
 
@@ -165,7 +165,7 @@ def test_between_two_thresholds_the_decision_is_unsure(classifier: keras.Model, 
     doubtful = LoggedModel(classifier, CLASSES, Thresholds(0.9, 0.1), {}, None)
     for shade in (40, 128, 220):
         cv2.imwrite(str(tmp_path / f"{shade}.png"), np.full((32, 32, 3), shade, np.uint8))
-    files = [Input(str(tmp_path / f"{shade}.png"), None) for shade in (40, 128, 220)]
+    files = [InputFile(str(tmp_path / f"{shade}.png"), None) for shade in (40, 128, 220)]
     predictor = Predictor(doubtful)
     (table,) = predictor.tables(files)
     assert table["decision"].tolist() == ["crack", "unsure", "sound"]

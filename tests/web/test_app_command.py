@@ -204,7 +204,7 @@ def test_a_mistake_is_refused_in_a_sentence(command_here: Command, argument: str
 def test_without_its_extra_it_says_what_to_install() -> None:
     script = (
         "import sys; sys.modules['nicegui'] = None; sys.argv = ['app', 'model=none']\n"
-        "import crackexp.app as a; a.run(a.main, 'app')"
+        "import crackexp.app as a; a.run(a.main, 'app', a.AppConfig)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 2

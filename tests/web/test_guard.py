@@ -20,7 +20,7 @@ from PIL import Image
 from crackexp.decisions import Thresholds
 from crackexp.web import guard, server
 from crackexp.web.guard import RequestProtocol, SameOriginMiddleware, SlowBodyMiddleware
-from crackexp.web.server import Desk
+from crackexp.web.server import PhotoService
 from crackexp.web.session import Limits, Session
 from tests.web.running import Served
 from tests.web.test_app_command import Tab, stripe
@@ -199,10 +199,10 @@ def photo() -> bytes:
     return stream.getvalue()
 
 
-async def sent(desk: Desk, session: Session, chunks: AsyncIterator[bytes]) -> int | None:
+async def sent(service: PhotoService, session: Session, chunks: AsyncIterator[bytes]) -> int | None:
     """Returns the status of a refusal."""
     try:
-        await desk.take(session, "a.png", chunks)
+        await service.take(session, "a.png", chunks)
     except HTTPException as error:
         return error.status_code
     return None
@@ -210,7 +210,7 @@ async def sent(desk: Desk, session: Session, chunks: AsyncIterator[bytes]) -> in
 
 def test_slow_senders_hold_up_their_own_tab_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     limits = Limits(photos=9, megapixels=1, megabytes=1)
-    monkeypatch.setattr(server, "develop", lambda *arguments: photo)
+    monkeypatch.setattr(server, "analyze", lambda *arguments: photo)
     monkeypatch.setattr(Session, "keep", lambda self, kept: self.photos.update({len(self.photos): kept}))
 
     async def scenario() -> None:
@@ -227,23 +227,23 @@ def test_slow_senders_hold_up_their_own_tab_alone(monkeypatch: pytest.MonkeyPatc
             for _ in range(10 * server.HELD):
                 yield bytes(limits.bytes // 8)
 
-        desk = Desk(None, limits, None)  # type: ignore[arg-type]
+        service = PhotoService(None, limits, None)  # type: ignore[arg-type]
         slow = [Session(Thresholds(), limits) for _ in range(20)]
         waiting = [
-            asyncio.create_task(sent(desk, session, endless())) for session in slow for _ in range(server.QUEUED)
+            asyncio.create_task(sent(service, session, endless())) for session in slow for _ in range(server.QUEUED)
         ]
         await asyncio.sleep(0)
-        assert await sent(desk, slow[0], whole()) == 429
+        assert await sent(service, slow[0], whole()) == 429
         other = Session(Thresholds(), limits)
-        assert await asyncio.wait_for(sent(desk, other, whole()), 5) is None
+        assert await asyncio.wait_for(sent(service, other, whole()), 5) is None
         assert len(other.photos) == 1
-        assert await sent(desk, other, large()) == 503
-        assert await sent(desk, other, whole()) is None
+        assert await sent(service, other, large()) == 503
+        assert await sent(service, other, whole()) is None
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
         assert [session.sending for session in slow] == [0] * 20
-        assert await sent(desk, slow[0], whole()) is None
+        assert await sent(service, slow[0], whole()) is None
 
     asyncio.run(scenario())
 

@@ -15,11 +15,11 @@ from PIL import Image
 from crackexp.data.images.pixels import UnusableImageError, decode
 from crackexp.data.images.windows import WholePhoto
 from crackexp.decisions import Classes, Thresholds
-from crackexp.surveying.surveyor import Finding, Surveyor
+from crackexp.surveying.surveyor import PhotoResult, Surveyor
 from crackexp.surveying.tiles import Tiling
 from crackexp.tracking.models import LoggedModel
-from crackexp.web.server import Desk
-from crackexp.web.session import SIDE, Limits, Session, develop, judge, photo_table, tile_table
+from crackexp.web.server import PhotoService
+from crackexp.web.session import SIDE, Limits, Session, analyze, apply_thresholds, photo_table, tile_table
 
 CLASSES = Classes(("Negative", "Positive"), ("Positive",))
 
@@ -47,7 +47,7 @@ async def bites(data: bytes) -> AsyncIterator[bytes]:
 
 def developed(surveyor: Surveyor, data: bytes) -> Session:
     session = Session(Thresholds(), LIMITS)
-    session.keep(develop(surveyor, "wall.png", data, 0, LIMITS.pixels, None, lambda share: None))
+    session.keep(analyze(surveyor, "wall.png", data, 0, LIMITS.pixels, None, lambda share: None))
     return session
 
 
@@ -56,9 +56,9 @@ def test_a_photo_is_judged_at_a_threshold_as_the_surveyor_judges_it(surveyor: Su
     session = developed(surveyor, photo(100))
     session.move(threshold)
     while stale := session.stale(None):
-        session.judged(judge(stale, session.thresholds))
+        session.judged(apply_thresholds(stale, session.thresholds))
     surveyor.thresholds = Thresholds().moved(threshold)
-    expected = surveyor.look_at(WholePhoto(decode(photo(100)).pixels))
+    expected = surveyor.survey_photo(WholePhoto(decode(photo(100)).pixels))
     kept = session.photos[1]
     assert kept.verdict == expected.verdict(None)
     assert kept.outlines == " ".join(region.path for region in expected.regions)
@@ -77,7 +77,7 @@ def test_a_table_at_a_threshold_does_not_wait_for_the_page(surveyor: Surveyor) -
 
 def test_the_shown_photo_is_judged_first() -> None:
     session = Session(Thresholds(), LIMITS)
-    finding = Finding(
+    finding = PhotoResult(
         20,
         20,
         np.zeros((1, 4), int),
@@ -89,9 +89,9 @@ def test_the_shown_photo_is_judged_first() -> None:
         np.zeros(1, bool),
         False,
     )
-    surveyor = type("Surveyor", (), {"look_at": lambda self, pixels, advance: finding})()
+    surveyor = type("Surveyor", (), {"survey_photo": lambda self, pixels, advance: finding})()
     for _ in range(3):
-        session.keep(develop(surveyor, "", photo(0), 0, LIMITS.pixels, None, lambda share: None))
+        session.keep(analyze(surveyor, "", photo(0), 0, LIMITS.pixels, None, lambda share: None))
     session.move(0.7)
     assert [number for number, _ in session.stale(2)] == [2, 1, 3]
 
@@ -99,38 +99,38 @@ def test_the_shown_photo_is_judged_first() -> None:
 def test_what_is_kept_of_a_photo_is_small_and_its_size_is_true(surveyor: Surveyor) -> None:
     kept = developed(surveyor, photo(20, width=4000)).photos[1]
     assert (kept.verdict["width"], kept.verdict["height"]) == (4000, 200)
-    kept_bytes = sum(getattr(field, "nbytes", 0) for field in vars(kept.found).values())
+    kept_bytes = sum(getattr(field, "nbytes", 0) for field in vars(kept.result).values())
     assert kept_bytes < 4000 * 200, "less than a third of the pixels"
     with Image.open(io.BytesIO(kept.pictures["picture.jpg"])) as picture:
         assert picture.size == (SIDE, round(200 * SIDE / 4000))
     with Image.open(io.BytesIO(kept.pictures["heat.png"])) as heat:
-        assert heat.size == kept.found.heat.shape[::-1]
-        np.testing.assert_allclose(np.asarray(heat)[..., 3] / 255, kept.found.heat, atol=1 / 255)
+        assert heat.size == kept.result.heat.shape[::-1]
+        np.testing.assert_allclose(np.asarray(heat)[..., 3] / 255, kept.result.heat, atol=1 / 255)
 
 
 def test_too_many_pixels_are_refused_without_decoding(surveyor: Surveyor) -> None:
     with pytest.raises(UnusableImageError, match="4000 x 200 pixels are more than 700,000"):
-        develop(surveyor, "wall.png", photo(20, width=4000), 0, 700_000, None, lambda share: None)
+        analyze(surveyor, "wall.png", photo(20, width=4000), 0, 700_000, None, lambda share: None)
 
 
 def test_photos_of_many_tabs_are_looked_at_one_at_a_time_and_do_not_mix(surveyor: Surveyor) -> None:
     busy = threading.Lock()
-    look_at = surveyor.look_at
+    survey_photo = surveyor.survey_photo
 
-    def alone(pixels: WholePhoto, advance: Callable[[float], None]) -> Finding:
+    def alone(pixels: WholePhoto, advance: Callable[[float], None]) -> PhotoResult:
         assert busy.acquire(blocking=False), "two at once"
         try:
-            return look_at(pixels, advance)
+            return survey_photo(pixels, advance)
         finally:
             busy.release()
 
-    surveyor.look_at = alone  # type: ignore[method-assign]
+    surveyor.survey_photo = alone  # type: ignore[method-assign]
     one, other = Session(Thresholds(), LIMITS), Session(Thresholds(), LIMITS)
 
     async def send() -> None:
-        desk = Desk(surveyor, LIMITS, None)
+        service = PhotoService(surveyor, LIMITS, None)
         sent = [(one, "a"), (other, "b"), (one, "c"), (other, "d"), (one, "e")]
-        await asyncio.gather(*(desk.take(session, name, bites(photo(20))) for session, name in sent))
+        await asyncio.gather(*(service.take(session, name, bites(photo(20))) for session, name in sent))
 
     asyncio.run(send())
     assert sorted(kept.name for kept in one.photos.values()) == ["a", "c", "e"]
@@ -140,19 +140,19 @@ def test_photos_of_many_tabs_are_looked_at_one_at_a_time_and_do_not_mix(surveyor
 @pytest.mark.parametrize("ends", ["stop", "clear", "close"])
 def test_a_look_that_nobody_waits_for_ends(surveyor: Surveyor, ends: str) -> None:
     session = Session(Thresholds(), LIMITS)
-    look_at, shares = surveyor.look_at, []
+    survey_photo, shares = surveyor.survey_photo, []
 
-    def interrupted(pixels: WholePhoto, advance: Callable[[float], None]) -> Finding:
+    def interrupted(pixels: WholePhoto, advance: Callable[[float], None]) -> PhotoResult:
         def tell(share: float) -> None:
             shares.append(share)
             if len(shares) == 2:
                 getattr(session, ends)()
             advance(share)
 
-        return look_at(pixels, tell)
+        return survey_photo(pixels, tell)
 
-    surveyor.look_at = interrupted  # type: ignore[method-assign]
-    asyncio.run(Desk(surveyor, LIMITS, None).take(session, "wall.png", bites(photo(20, width=4000))))
+    surveyor.survey_photo = interrupted  # type: ignore[method-assign]
+    asyncio.run(PhotoService(surveyor, LIMITS, None).take(session, "wall.png", bites(photo(20, width=4000))))
     assert len(shares) == 2
     assert max(shares) < 1
     assert not session.photos
@@ -160,11 +160,11 @@ def test_a_look_that_nobody_waits_for_ends(surveyor: Surveyor, ends: str) -> Non
 
 
 def test_a_tab_that_is_closed_is_forgotten(surveyor: Surveyor) -> None:
-    desk = Desk(surveyor, LIMITS, None)
+    service = PhotoService(surveyor, LIMITS, None)
     client = Client(ui.page("/tested"))
-    session = desk.open(client)
-    assert desk.find(client.id) is session
+    session = service.open(client)
+    assert service.find(client.id) is session
     client.delete()
     with pytest.raises(HTTPException) as error:
-        desk.find(client.id)
+        service.find(client.id)
     assert error.value.status_code == 404
