@@ -1,4 +1,4 @@
-"""The account of every file met below an input: used, left out with a reason, or used with a doubt."""
+"""An account of every file below an input: used, left out with a reason, or used with a doubt."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -15,14 +15,14 @@ INCOMPLETE = 3
 """The exit status of a command that left out a file which may be an image."""
 
 LEFT_OUT, DOUBTED = "left out", "doubted"
-"""What became of a file, in `Account.table`."""
+"""The values of the column fate in `Account.table`."""
 SHOWN = 20
-"""How many files of each kind a text names; the tables and reports name all of them."""
+"""The number of files of each kind that a text names; tables and reports name all of them."""
 
 
 @dataclass(frozen=True)
 class Remark:
-    """What is said of one file.
+    """A remark on one file.
 
     Attributes:
         file: The path, as the user knows it.
@@ -38,7 +38,7 @@ class Remark:
 
 @dataclass
 class Account:
-    """Says of each file below an input what became of it.
+    """Records what became of each file below an input.
 
     Every command that reads files keeps one account, prints `text`, lists `table` in its report, and ends with
     `exit_status`.
@@ -78,14 +78,14 @@ class Account:
         self.ignored[path.suffix.lower() or path.name] += 1
 
     def add(self, other: "Account") -> None:
-        """Takes the files of another account in."""
+        """Adds the files of another account."""
         self.used += other.used
         self.left_out += other.left_out
         self.doubts += other.doubts
         self.ignored.update(other.ignored)
 
     def renamed(self, rename: Callable[[str], str]) -> "Account":
-        """Returns the account with every file that is named in it called `rename(file)`."""
+        """Returns a copy of the account in which every file has the name `rename(file)`."""
 
         def moved(remarks: list[Remark]) -> list[Remark]:
             return [replace(one, file=rename(one.file)) for one in remarks]
@@ -93,12 +93,12 @@ class Account:
         return replace(self, left_out=moved(self.left_out), doubts=moved(self.doubts), ignored=Counter(self.ignored))
 
     def of(self, dataset: str) -> "Account":
-        """Returns the account with the name of its dataset before every file, for commands that read several."""
+        """Returns a copy of the account with the name of a dataset before every file."""
         return self.renamed(lambda file: f"{dataset}: {file}")
 
     @property
     def exit_status(self) -> int:
-        """3 where a file was left out that may be an image, else 0."""
+        """The exit status of the command: 3 where a file was left out that may be an image, else 0."""
         return INCOMPLETE if any(one.may_be_image for one in self.left_out) else 0
 
     @property

@@ -1,4 +1,4 @@
-"""Images that have two labels: links to a file of another class, and copies in another class."""
+"""Finds images with two labels: links to a file of another class, and copies in another class."""
 
 import os
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ def links_across_classes(
 ) -> dict[int, tuple[str, bool]]:
     """Finds the images that would have two labels because a link leads to a file of another class.
 
-    The path that is no link tells which class is meant. Where every path is a link, nobody knows.
+    The path that is no link decides the class. Where every path is a link, the class is not known.
 
     Args:
         root: The folder that the paths are relative to.
         files: (n,) str, the POSIX paths of the images.
         labels: (n,) int, the rows of `class_names`.
-        checked: What a look at each file says.
+        checked: The result of the check of each file.
         class_names: The classes.
 
     Returns:
@@ -49,7 +49,7 @@ def links_across_classes(
 def contradictions(
     files: np.ndarray, labels: np.ndarray, digests: np.ndarray, class_names: Sequence[str]
 ) -> list[tuple[int, str]]:
-    """Returns the row of each file whose very bytes stand in another class too, with a word on where.
+    """Returns the row of each file whose bytes are in another class too, with the reason to doubt it.
 
     Args:
         files: (n,) str, the paths of the images.

@@ -1,4 +1,4 @@
-"""Remembers the digests of checked files, so that only new and changed files are read again."""
+"""A cache of the digests of checked files, so that only new and changed files are read."""
 
 import hashlib
 import os
@@ -10,7 +10,7 @@ from crackexp.data.images.decode import CheckedFile
 from crackexp.utils.arrays import ArrayCache
 
 _RULES = 3
-"""Raised when what counts as a usable image changes: every file is then checked anew."""
+"""A version that is raised when what counts as a usable image changes, so that every file is checked again."""
 _LAYOUT = {"files": ("U", ("n",)), "stamps": ("i", ("n", 2)), "digests": ("U", ("n",)), "doubts": ("U", ("n",))}
 
 
@@ -20,14 +20,14 @@ def root_key(root: Path) -> str:
 
 
 class DigestCache:
-    """What was found when the usable files under one root were looked at, by path, size and time of change.
+    """Keeps the results of checking the usable files below one folder, by path, size and time of change.
 
-    One npz file a root, replaced as a whole: processes that save at once lose at most each other's
-    entries, which are then computed again.
+    There is one npz file for each such folder, which is replaced as a whole: processes that save at the same time lose
+    at most each other's entries, which are then computed again.
 
     Args:
-        root: folder that the files are relative to.
-        folder: where the npz file stands.
+        root: The folder that the files are relative to.
+        folder: The folder of the npz file.
     """
 
     def __init__(self, root: Path, folder: Path) -> None:
@@ -39,7 +39,7 @@ class DigestCache:
         self._changed = False
 
     def get(self, file: str) -> CheckedFile | None:
-        """Returns what was found in a file that has not changed since it was put, else None."""
+        """Returns the stored result of a file; None where there is none or the file has changed since."""
         try:
             status = (self._root / file).stat()
         except OSError:
@@ -50,13 +50,13 @@ class DigestCache:
         return known[2] if known is not None and known[:2] == stamp else None
 
     def put(self, file: str, found: CheckedFile) -> None:
-        """Remembers what was found in a usable file as it was when `get` looked at it."""
+        """Stores the result of a usable file, for the size and time of change that `get` has seen."""
         if file in self._stamps:
             self._known[file] = (*self._stamps[file], found)
             self._changed = True
 
     def save(self) -> None:
-        """Writes the digests where something was put."""
+        """Writes the file of the cache where something was stored."""
         if not self._changed:
             return
         rows = self._known.values()

@@ -1,4 +1,4 @@
-"""Finds pictures that are in a dataset more than once: the same file, or the same picture made anew.
+"""Finds duplicates among the images of a dataset: the same file, or a changed copy of the same image.
 
 A copy may be re-encoded, darker or brighter, mirrored, turned upside down, and shifted by up to an eighth of its side.
 Candidates are the nearest neighbours by the spectrum of the texture, which neither mirrors nor small shifts change;
@@ -26,38 +26,40 @@ from crackexp.progress import progress
 from crackexp.utils.arrays import ArrayCache
 
 SIMILAR = 0.77
-"""Correlation of two textures from which on they are one picture."""
+"""The smallest correlation of two textures that are taken for copies of one image."""
 NEIGHBOURS = 10
-"""Candidates of each picture. More copies of one still come together, by way of each other."""
+"""The number of candidates of each image. More copies of one image are still connected by way of each other."""
 IDENTICAL = "identical"
 
 _RULES = 1
-"""Raised when other pairs are found: all are then looked for anew."""
+"""A version that is raised when other pairs are found, so that all are looked for again."""
 _LAYOUT = {"pairs": ("i", ("m", 2)), "kinds": ("U", ("m",)), "similarity": ("f", ("m",))}
 _FREQUENCIES = 12
 _CANDIDATE = 0.5
-"""Cosine of two spectra; of copies it is 0.6 and more."""
+"""The smallest cosine of the spectra of two candidates; that of copies is 0.6 and more."""
 _FEW = 1000
-"""Images, up to which all neighbours are candidates: too few for a mean spectrum."""
+"""Up to this number of images, all neighbours are candidates, because a mean spectrum needs more images."""
 _MARGIN = SIDE // 8
 _CHUNK = 256
 _PLAIN = 4.0
-"""Standard deviation of a texture, out of 32, below which there is nothing to compare."""
+"""The smallest standard deviation, out of 32, of a texture that is compared."""
 _LIT, _MOVED = 10.0, 2
-"""Grey levels and pixels of a thumbnail from which on a copy is told to be of other light, or shifted."""
+"""The gray levels and the pixels of a thumbnail from which on a copy is described as of other light, or shifted."""
 _ORIENTATIONS = ("", "mirrored left-right", "mirrored up-down", "turned")
 
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Pairs of images that show one picture, and what they come together to.
+    """The m pairs of copies among the n images of an index, and the groups that they form.
 
     Attributes:
-        pairs: (m, 2) int64 rows of the index, the lower one first. Of several files with the same bytes the first
-            stands for all: each other is paired with it alone.
-        kinds: (m,) str: "identical", "re-encoded", or what differs, such as "mirrored left-right, shifted".
-        similarity: (m,) float32 in [0.77, 1], the correlation of the textures.
-        groups: (n,) int64, the first row of each image's group: all that pairs connect, directly or by way of others.
+        pairs: The rows of the two images of each pair, (m, 2) int64, the lower one first. Among several files with the
+            same bytes, each is paired with the first one alone.
+        kinds: The kind of each pair, (m,) str: "identical", "re-encoded", or what differs, such as "mirrored
+            left-right, shifted".
+        similarity: The correlation of the textures of each pair, (m,) float32 in [0.77, 1].
+        groups: The first row of the group of each image, (n,) int64. A group is all images that pairs connect, directly
+            or by way of others.
     """
 
     pairs: np.ndarray
@@ -67,19 +69,19 @@ class Duplicates:
 
     @property
     def sizes(self) -> np.ndarray:
-        """How many images there are in each image's group, (n,) int64; 1 where it has no copy."""
+        """The number of images in the group of each image, (n,) int64; it is 1 for an image without copies."""
         return np.bincount(self.groups, minlength=len(self.groups))[self.groups]
 
 
 def find_duplicates(index: ImageIndex, cache: Path) -> Duplicates:
     """Finds all copies among the images of an index.
 
-    40,000 images take a minute of 2 cores, and 11 kB of memory each. What was found is kept in `cache/duplicates`,
-    by the contents of the images.
+    This takes a minute on 2 cores for 40,000 images, and 11 kB of memory for each. The result is kept in
+    `cache/duplicates`, by the contents of the images.
 
     Args:
-        index: n images.
-        cache: folder.
+        index: The n images.
+        cache: The folder that results are kept in.
     """
     digests, first, rows = np.unique(index.digests, return_index=True, return_inverse=True)
     near, kinds, similarity = _kept(digests, index.subset(first), first, Path(cache))
@@ -97,7 +99,7 @@ def find_duplicates(index: ImageIndex, cache: Path) -> Duplicates:
 def _kept(
     digests: np.ndarray, pictures: ImageIndex, first: np.ndarray, cache: Path
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns pairs of `digests`, (m, 2) int64, their kinds and similarities; read where they were found before."""
+    """Returns the pairs of `digests`, (m, 2) int64, their kinds and similarities, from the cache if possible."""
     key = hashlib.blake2b("".join(digests.tolist()).encode(), digest_size=8).hexdigest()
     file = cache / "duplicates" / f"pairs-{key}.npz"
 
@@ -111,7 +113,7 @@ def _kept(
 
 
 def _search(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Finds copies among thumbnails, (n, 64, 64) uint8."""
+    """Finds the copies among thumbnails, (n, 64, 64) uint8; returns pairs, kinds and similarities."""
     light = pictures.mean(axis=(1, 2))
     textures = _textures(pictures)
     usable = np.array([texture.std() >= _PLAIN for texture in textures])
@@ -133,9 +135,10 @@ def _search(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _textures(pictures: np.ndarray) -> np.ndarray:
-    """Returns what is left of pictures without their light: details of 1 to 8 pixels at one contrast, about 128.
+    """Returns the textures of thumbnails, uint8: details of 1 to 8 pixels at an equal contrast about 128.
 
-    A wide crack then counts no more than the grain beside it, and two cracks of one shape are told apart.
+    Light is removed, so that a wide crack counts no more than the grain beside it, and two cracks of the same shape are
+    not taken for one.
     """
     textures = np.empty(pictures.shape, np.uint8)
     for picture, texture in zip(pictures, textures, strict=True):
@@ -147,7 +150,7 @@ def _textures(pictures: np.ndarray) -> np.ndarray:
 
 
 def _spectra(textures: np.ndarray) -> np.ndarray:
-    """Returns the low frequencies of textures, (n, 264) float32 of length 1, about their mean.
+    """Returns the low frequencies of textures, (n, 264) float32, centred and scaled to length 1.
 
     Magnitudes do not change with a shift. A mirror swaps the frequencies (u, v) and (-u, v), whose sum and difference
     it leaves alone.
@@ -168,7 +171,7 @@ def _spectra(textures: np.ndarray) -> np.ndarray:
 
 
 def _candidates(spectra: np.ndarray, usable: np.ndarray) -> np.ndarray:
-    """Returns the pairs of usable pictures that are near neighbours, (m, 2) int64, each once."""
+    """Returns the pairs of usable images whose spectra are near each other, (m, 2) int64, each once."""
     rows = np.flatnonzero(usable)
     if len(rows) < 2:
         return np.empty((0, 2), np.int64)
@@ -184,6 +187,7 @@ def _compare(textures: np.ndarray, pairs: np.ndarray) -> list[tuple[float, int, 
 
 
 def _overlaid(one: np.ndarray, other: np.ndarray) -> Iterator[tuple[float, int, int]]:
+    """Yields the best correlation, the orientation and the shift in pixels of one texture laid over the other."""
     middle = other[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
     for turn, seen in enumerate((middle, middle[:, ::-1], middle[::-1], middle[::-1, ::-1])):
         scores = cv2.matchTemplate(one, np.ascontiguousarray(seen), cv2.TM_CCOEFF_NORMED)
@@ -192,5 +196,6 @@ def _overlaid(one: np.ndarray, other: np.ndarray) -> Iterator[tuple[float, int, 
 
 
 def _kind(turn: int, moved: int, lighter: float) -> str:
+    """Returns the words for an orientation, a shift in pixels and a difference of brightness in gray levels."""
     words = [_ORIENTATIONS[turn], "shifted" if moved >= _MOVED else "", "other light" if abs(lighter) >= _LIT else ""]
     return ", ".join(word for word in words if word) or "re-encoded"

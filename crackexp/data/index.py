@@ -1,4 +1,4 @@
-"""The list of a dataset's images: files, labels, content digests, source photos."""
+"""The index of a dataset: the files of its images with labels, content digests and source photos."""
 
 import hashlib
 import logging
@@ -34,20 +34,31 @@ _CHUNK = 64
 
 @dataclass(frozen=True)
 class ImageIndex:
-    """Images of a dataset in the sorted order of their files, or of several datasets one after the other.
+    """The n images of a dataset in the sorted order of their files, or those of several datasets one after the other.
 
     Attributes:
-        root: the folder that `files` are relative to.
-        files: (n,) str, POSIX paths relative to `root`, sorted.
-        labels: (n,) int32, rows of `class_names`.
-        digests: (n,) str, 32 hex digits: blake2b-128 of the file's bytes.
-        class_names: sorted. Of a dataset of one class the other is named too, where it is known which is damage.
-        positives: the classes that are damage, in the order of `class_names`.
-        groups: (n,) str, the photo that each patch was cut from; None where unknown.
-        roots: (n,) Path, the folder that each file is relative to; None: all to `root`.
-        parts: (n,) str, "train", "val" or "test", where each image stands in a given split; None: there is none.
-        account: What became of every file of the dataset, by its path relative to `root`; parts of an index have that
-            of the whole.
+        root: The folder that `files` are relative to.
+        files: The POSIX paths of the images relative to `root`, (n,) str.
+        labels: The class of each image as a row of `class_names`, (n,) int32.
+        digests: The blake2b-128 digest of the bytes of each file, (n,) str of 32 hex digits.
+        class_names: The names of the classes, sorted. Where the images are of one class, the other one is named too if
+            it is known which of them is damage.
+        positives: The classes that are damage, in the order of `class_names`.
+        groups: The photo that each image was cut from, (n,) str; None where it is not known.
+        roots: The folder that each file is relative to, (n,) Path; None where that is `root` for all.
+        parts: The part that each image comes in, (n,) str of "train", "val" and "test"; None where the dataset comes
+            without a split.
+        account: What became of every file of the dataset, by its path relative to `root`. A subset has the account of
+            the whole index.
+
+    Example:
+
+    >>> from crackexp.data.synthetic import draw_dataset
+    >>> draw_dataset(Path("patches"), count=4, seed=0, size=32)
+    >>> members = [("Positive/00001.jpg", "Positive"), ("Negative/00001.jpg", "Negative")]
+    >>> index = build_index(Path("patches"), members, positive="Positive", cache=Path("cache"))
+    >>> index.labels.tolist(), index.damaged.tolist()
+    ([0, 1], [False, True])
     """
 
     root: Path
@@ -62,6 +73,7 @@ class ImageIndex:
     account: Account = field(default_factory=Account)
 
     def __len__(self) -> int:
+        """Returns the number of images n."""
         return len(self.files)
 
     @property
@@ -76,7 +88,7 @@ class ImageIndex:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits over class names, files, labels, digests, groups and given parts; not over places."""
+        """A digest of the class names, files, labels, digests, groups and parts, 16 hex digits; not of the folders."""
         hasher = hashlib.blake2b(digest_size=8)
         columns = [self.class_names, self.files, self.labels, self.digests, () if self.groups is None else self.groups]
         for column in columns if self.parts is None else [*columns, self.parts]:
@@ -93,7 +105,7 @@ class ImageIndex:
         """Returns the index of some images.
 
         Args:
-            rows: (m,) int, or a boolean mask (n,); kept in ascending order.
+            rows: The rows of the images, (m,) int, or a mask, (n,) bool. The images stay in their order.
         """
         chosen = np.sort(np.arange(len(self))[np.asarray(rows)])
         return replace(
@@ -107,16 +119,16 @@ class ImageIndex:
         )
 
     def join(self, *others: "ImageIndex") -> "ImageIndex":
-        """Returns the index of these images and then those of `others`, each where it lies.
+        """Returns the index of these images followed by those of other indexes; the files stay where they are.
 
-        Where some groups are known, an image whose photo is unknown is a group of its own, named by its digest. Parts
-        are known where all are.
+        Where the groups of some images are known, every other image is a group of its own, named by its digest. The
+        parts are known where those of all images are.
 
         Args:
-            others: of the same classes, see `relabel`.
+            others: Indexes with the same classes, see `relabel`.
 
         Raises:
-            ValueError: the classes differ.
+            ValueError: The classes differ.
         """
         if not others:
             return self
@@ -138,7 +150,7 @@ class ImageIndex:
         )
 
     def relabel(self, classes: Classes) -> "ImageIndex":
-        """Returns the index with the classes of a model that was trained on another dataset.
+        """Returns the index with the classes of a model, which may have been trained on another dataset.
 
         Raises:
             DataError: See `Classes.labels_in`.
@@ -150,10 +162,11 @@ class ImageIndex:
         return replace(self, labels=labels, class_names=classes.names, positives=classes.positives)
 
     def judged_by(self, classes: Classes) -> "ImageIndex":
-        """Returns the index that a model of `classes` is judged on.
+        """Returns the index that a model with `classes` is evaluated on.
 
-        It is that of `relabel`. But a dataset of two classes that a model of more does not know by name stays as it is:
-        what the model says is then merged into damage and the rest, see `Classes.merge`.
+        This is the index of `relabel`, with one exception: where the dataset has two classes and the model has more and
+        does not know them by name, the index stays as it is, and the probabilities of the model are merged into damage
+        and the rest, see `Classes.merge`.
 
         Raises:
             DataError: See `Classes.labels_in`.
@@ -174,24 +187,37 @@ def build_index(
     parts: Sequence[str] | None = None,
     missing: Sequence[str] = (),
 ) -> ImageIndex:
-    """Decodes and digests every image, unless its size and time of change are those of the last time, and lists them.
+    """Decodes and digests every image, and returns the index of those that can be used.
+
+    An image whose size and time of change are those of an earlier call is not read again.
 
     Args:
-        root: folder that the paths are relative to.
-        members: (POSIX path relative to `root`, class name) of each image.
-        positive: the class that is damage, or several.
-        cache: folder; digests are kept in `cache/index`.
-        on_bad_file: "error" refuses bad files, "skip" leaves them out; either way a table of them is written and named.
-        groups: source photo of each member.
-        limit: At most this many images, in turn from each class, one of each given part first, by a hash of their
-            paths: the same on every machine, and a larger limit keeps the images of a smaller one.
-        account: The files that were left out when the members were listed. Those that may be images are bad files.
-        parts: "train", "val" or "test" of each member, where the dataset comes with a split.
-        missing: Classes without images, of a dataset of one class.
+        root: The folder that the paths are relative to.
+        members: The (POSIX path relative to `root`, class name) of each image.
+        positive: The class that is damage, or several.
+        cache: The folder that keeps digests, below `index`.
+        on_bad_file: What happens where files cannot be used: "error" refuses the dataset, "skip" leaves them out.
+            Either way a table of them is written, and the message names it.
+        groups: The photo that each member was cut from; None where it is not known.
+        limit: The largest number of images. They are taken in turn from each class, one of each given part first, in
+            the order of a hash of their paths, so that they are the same on every machine, and that a larger limit
+            keeps the images of a smaller one. None takes all.
+        account: The files that were left out when the members were listed. Those that may be images count as files
+            that cannot be used.
+        parts: The part of each member, "train", "val" or "test"; None where the dataset comes without a split.
+        missing: The classes that have no images, in a dataset of one class.
 
     Raises:
-        ConfigError: `on_bad_file` is neither.
-        DataError: bad files, a class without images, a limit below the number of classes.
+        ConfigError: `on_bad_file` is neither "error" nor "skip".
+        DataError: Files cannot be used, a class has no images, or the limit is below the number of classes.
+
+    Example:
+
+    >>> from crackexp.data.synthetic import draw_dataset
+    >>> draw_dataset(Path("patches"), count=4, seed=0, size=32)
+    >>> members = [(f"{name}/{number:05}.jpg", name) for name in ("Negative", "Positive") for number in (1, 2)]
+    >>> len(build_index(Path("patches"), members, positive="Positive", cache=Path("cache")))
+    4
     """
     if on_bad_file not in ("error", "skip"):
         raise ConfigError(f"on_bad_file is either error or skip. Received: dataset.on_bad_file={on_bad_file}")
@@ -238,7 +264,7 @@ def build_index(
 
 
 def _limited(index: ImageIndex, class_names: Sequence[str], limit: int) -> np.ndarray:
-    """Returns the rows that a limit leaves, (m,) int, see `build_index`; `class_names` are those that have images."""
+    """Returns the rows that a limit leaves, (m,) int, see `build_index`; `class_names` are the classes with images."""
     files, labels, parts = index.files, index.labels, index.parts
     given = [] if parts is None else np.unique(parts).tolist()
     if limit < (least := len(class_names) * max(len(given), 1)):
@@ -259,7 +285,7 @@ def _limited(index: ImageIndex, class_names: Sequence[str], limit: int) -> np.nd
 
 
 def _check(root: Path, files: np.ndarray, folder: Path) -> list[CheckedFile]:
-    """Returns what a look at each file says; files that have not changed since the last look are not read again."""
+    """Checks each file; a file that has not changed since it was checked before is not read again."""
     known = DigestCache(root, folder)
     checked = [known.get(file) for file in files.tolist()]
     unknown = [i for i, one in enumerate(checked) if one is None]
@@ -280,6 +306,7 @@ def _check(root: Path, files: np.ndarray, folder: Path) -> list[CheckedFile]:
 
 
 def _report_bad_files(root: Path, account: Account, folder: Path, on_bad_file: str) -> None:
+    """Writes a table of the files that cannot be used; raises DataError, or logs a warning where they are skipped."""
     bad = sorted((one.file, one.reason) for one in account.left_out if one.may_be_image)
     report = folder / f"bad-files-{root_key(root)}.csv"
     import pandas as pd  # takes half a second, which --help and refusals do not wait for

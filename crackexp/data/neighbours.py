@@ -1,4 +1,4 @@
-"""Nearest neighbours by faiss, which keeps memory far below that of all pairs."""
+"""Nearest neighbours by faiss, which needs far less memory than a matrix of all pairs."""
 
 import logging
 
@@ -11,16 +11,16 @@ _CHUNK = 4096
 
 
 def nearest(rows: np.ndarray, queries: np.ndarray, count: int, title: str) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the nearest of some rows to each query, exactly.
+    """Returns the exact k nearest rows to each query.
 
     Args:
-        rows: (n, c) float32.
-        queries: (m, c) float32.
-        count: k, at most n.
-        title: of the progress bar.
+        rows: The n rows, (n, c) float32.
+        queries: The m queries, (m, c) float32.
+        count: The number k of neighbours, at most n.
+        title: The title of the progress bar.
 
     Returns:
-        Squared distances, (m, k) float32, in ascending order, and the rows, (m, k) int64.
+        The squared distances in ascending order, (m, k) float32, and the rows, (m, k) int64.
     """
     logging.getLogger("faiss.loader").setLevel(logging.WARNING)
     import faiss

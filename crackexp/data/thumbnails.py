@@ -1,4 +1,4 @@
-"""Small grey pictures of images, kept by content digest: enough to tell copies, blur and light."""
+"""Thumbnails of images, kept by content digest: they show copies, blur and brightness."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from crackexp.progress import progress
 from crackexp.utils.arrays import ArrayCache
 
 SIDE = 64
-"""Pixels of a thumbnail's side."""
+"""The side of a thumbnail in pixels."""
 _CHUNK = 64
 _RULES = 1000 + PIXELS_VERSION
-"""Raised when other thumbnails are made: all are then made anew."""
+"""A version that is raised when thumbnails are made in another way, so that all are made again."""
 _LAYOUT = {
     "digests": ("U", ("n",)),
     "pictures": ("u", ("n", SIDE, SIDE)),
@@ -29,13 +29,13 @@ _LAYOUT = {
 
 @dataclass(frozen=True)
 class Thumbnails:
-    """What pictures look like.
+    """The thumbnails of n images.
 
     Attributes:
-        pictures: (n, 64, 64) uint8 grey, the whole image whatever its shape.
-        sharpness: (n,) float32, the variance of the Laplacian of the grey image in its own size (Pech-Pacheco et al.
+        pictures: The thumbnails, (n, 64, 64) uint8 of gray; each shows the whole image, whatever its shape.
+        sharpness: The variance of the Laplacian of each gray image at its own size, (n,) float32 (Pech-Pacheco et al.
             2000).
-        shapes: (n, 2) int32, height and width of the image in pixels.
+        shapes: The height and the width of each image in pixels, (n, 2) int32.
     """
 
     pictures: np.ndarray
@@ -43,21 +43,21 @@ class Thumbnails:
     shapes: np.ndarray
 
     def __getitem__(self, rows: np.ndarray) -> "Thumbnails":
-        """Returns those of `rows`, (m,) int."""
+        """Returns the thumbnails of some rows, (m,) int."""
         return Thumbnails(self.pictures[rows], self.sharpness[rows], self.shapes[rows])
 
     def and_(self, others: "Thumbnails") -> "Thumbnails":
-        """Returns these and after them `others`."""
+        """Returns these thumbnails followed by others."""
         ours, theirs = vars(self).values(), vars(others).values()
         return Thumbnails(*(np.concatenate(pair) for pair in zip(ours, theirs, strict=True)))
 
 
 def thumbnails(index: ImageIndex, cache: Path) -> Thumbnails:
-    """Returns a thumbnail of each image; one that was made before is read from `cache/duplicates`.
+    """Returns a thumbnail of each image; those that were made before are read from `cache/duplicates`.
 
     Args:
-        index: n images.
-        cache: folder.
+        index: The n images.
+        cache: The folder that thumbnails are kept in.
     """
     digests, first, rows = np.unique(index.digests, return_index=True, return_inverse=True)
     file = Path(cache) / "duplicates" / f"thumbnails-{root_key(index.root)}.npz"

@@ -1,4 +1,4 @@
-"""What the name of a class says: a crack, sound concrete, other damage, or nothing."""
+"""The meaning of the names of classes: a crack, other damage, sound concrete, or none of them."""
 
 import difflib
 import logging
@@ -25,13 +25,13 @@ _OPPOSITE: dict[str, Meaning] = {"crack": "sound", "damage": "sound", "sound": "
 _UNSURE = "unsure"
 
 OTHER_SOUND, OTHER_DAMAGE = "sound", "crack"
-"""What the class is called that a dataset of one class has no images of."""
+"""The name of the class that is missing from a dataset of one class."""
 
 _EXACT = frozenset({"positive", "crack", "cracks", "cracked", "defect"})
-"""Names that are the positive class whatever the other classes are called."""
+"""Names of the positive class, whatever the other classes are called."""
 
 _LETTERS = str.maketrans({"\u0131": "i", "ł": "l", "ø": "o"})
-"""Letters that Unicode does not take apart into a letter and a mark."""
+"""Letters that Unicode does not decompose into a letter and a mark."""
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _TOKEN = re.compile(rf"[{_CJK}]+|\d+|[^\W\d_{_CJK}]+")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -48,7 +48,7 @@ def meaning(name: str) -> Meaning | None:
         name: The name of a class, such as ``no_crack_images``, ``UD`` or ``rissfrei``.
 
     Returns:
-        "crack", "sound" or "damage"; None where the name says none of them, or several.
+        "crack", "sound" or "damage"; None where the name means none of them, or several.
 
     Example:
 
@@ -81,7 +81,7 @@ def meaning(name: str) -> Meaning | None:
 def meanings(names: Sequence[str]) -> dict[str, Meaning | None]:
     """Returns what each class of a dataset means, see `meaning`.
 
-    A code such as ``1``, ``yes`` or ``CD`` means something only where its counterpart is the other of two classes.
+    A code such as ``1``, ``yes`` or ``CD`` has a meaning only where the other of two classes is its counterpart.
     """
     found = {name: meaning(name) for name in names}
     codes = {_folded(name) for name in names}
@@ -93,17 +93,18 @@ def meanings(names: Sequence[str]) -> dict[str, Meaning | None]:
 def choose_positive(names: Sequence[str], positive: str | Sequence[str] | None, root: Path) -> tuple[str, ...]:
     """Returns the classes that are damage.
 
-    Of two classes the damaged one is taken by its name where the name is positive, crack, cracks, cracked or defect, or
-    where it means a crack and the other means sound concrete. Otherwise it is asked for, and proposed where the names
-    support it. Of more classes the damaged ones are always asked for.
+    With two classes, the damaged one is found by its name where that is positive, crack, cracks, cracked or defect, or
+    where it means a crack and the other name means sound concrete. Otherwise an error asks for it, and proposes one
+    where the names suggest it. With more classes, the damaged ones must be typed.
 
     Args:
-        names: The classes found.
-        positive: What the user typed; None: it is found by its name.
+        names: The names of the classes.
+        positive: The damage classes that the user typed; None to find the one by its name.
         root: The folder of the dataset, for the message.
 
     Raises:
-        DataError: One is not among the classes, none is left that is sound, or it was not typed and cannot be told.
+        DataError: A damage class is not among the classes, all classes are damage, or none was typed and the names do
+            not tell which it is.
     """
     if positive is not None:
         return _checked(names, positives_of(positive), root)
@@ -133,17 +134,17 @@ def positives_of_one(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Returns the damage classes of a dataset of one class, and the classes that are missing from it.
 
-    The class is damage where it is typed or its name means so, and sound where another is typed or its name means so.
-    Else both results are empty, and only a model that knows the class by its name tells what it is, see
-    `ImageIndex.judged_by`.
+    The class is damage where the user typed it or its name means damage, and sound where the user typed another or its
+    name means sound. Otherwise both results are empty, and the class has a meaning only for a model that knows it by
+    its name, see `ImageIndex.judged_by`.
 
     Args:
-        name: Of the class.
-        positive: What the user typed; None: it is told by the name.
+        name: The name of the class.
+        positive: The damage classes that the user typed; None to tell by the name.
         root: The folder of the dataset, for the message.
 
     Raises:
-        DataError: What was typed may be the class but for a slip, or the class folder may hold the classes.
+        DataError: What was typed may be a misspelling of the class, or the class folder may hold the classes.
     """
     kind = "damage" if name.lower() in _EXACT else meaning(name)
     if positive is None:
@@ -164,7 +165,7 @@ def positives_of_one(
 
 
 def proposal(names: Sequence[str]) -> str:
-    """Returns the override that names the damage classes, as far as the names of the classes tell which they are."""
+    """Returns the override that sets the damage classes, as far as the names of the classes tell them."""
     found = meanings(names)
     cracks = [name for name in names if found[name] == "crack"]
     damage = [name for name in names if found[name] in ("crack", "damage")]
@@ -175,7 +176,7 @@ def proposal(names: Sequence[str]) -> str:
 
 
 def _checked(names: Sequence[str], typed: tuple[str, ...], root: Path) -> tuple[str, ...]:
-    """Returns the damage classes that the user typed, unless they are wrong."""
+    """Returns the damage classes that the user typed; raises DataError where they are wrong."""
     for wrong in (name for name in typed if name not in names):
         lower = {name.lower(): name for name in names}
         close = difflib.get_close_matches(wrong.lower(), list(lower), n=1)
@@ -193,7 +194,7 @@ def _checked(names: Sequence[str], typed: tuple[str, ...], root: Path) -> tuple[
 
 
 def _said(token: str) -> list[str]:
-    """Returns what one word of a name says: meanings, "negative", "not before", "not behind" or `_UNSURE`."""
+    """Returns the meanings and negations of one word: "negative", "not before", "not behind", or `_UNSURE`."""
     if re.match(f"[{_CJK}]", token):
         return _said_by_characters(token)
     for said, vocabulary in (
@@ -209,7 +210,7 @@ def _said(token: str) -> list[str]:
 
 
 def _kind(token: str) -> str | None:
-    """Returns what a word means that may be several written as one, such as "nocracks" and "rissfrei"."""
+    """Returns the meaning of a word that may be several words written as one, such as "nocracks" and "rissfrei"."""
     prefixes, suffixes = _words(words.PREFIXES), _words(words.SUFFIXES)
     rests = [token.removeprefix(prefix) for prefix in prefixes if token.startswith(prefix)]
     rests += [token.removesuffix(suffix) for suffix in suffixes if token.endswith(suffix)]
@@ -228,7 +229,7 @@ def _kind(token: str) -> str | None:
 
 
 def _said_by_characters(token: str) -> list[str]:
-    """Returns what a run of characters says in Chinese, Japanese or Korean, which need no spaces between words."""
+    """Returns the meanings of a run of Chinese, Japanese or Korean characters, which has no spaces between words."""
     kinds, rest = [], token
     for kind, vocabulary in (("sound", words.CJK_SOUND), ("damage", words.CJK_DAMAGE), ("crack", words.CJK_CRACK)):
         found = [word for word in _words(vocabulary) if word in rest]
@@ -245,6 +246,7 @@ def _said_by_characters(token: str) -> list[str]:
 
 
 def _among(token: str, vocabulary: str) -> bool:
+    """Returns whether a token is one of the words of a vocabulary, or begins with one of its stems."""
     return token in _words(vocabulary) or token.startswith(_stems(vocabulary))
 
 
@@ -257,15 +259,17 @@ def _codes() -> tuple[tuple[str, str], ...]:
 
 @cache
 def _words(vocabulary: str) -> frozenset[str]:
+    """Returns the whole words of a vocabulary, folded."""
     return frozenset(_folded(word) for word in vocabulary.split() if not word.endswith("*"))
 
 
 @cache
 def _stems(vocabulary: str) -> tuple[str, ...]:
+    """Returns the stems of a vocabulary, which end with ``*`` in it, folded."""
     return tuple(_folded(word[:-1]) for word in vocabulary.split() if word.endswith("*"))
 
 
 def _folded(text: str) -> str:
-    """Returns a text in lower case without accents and marks, the same for all ways to write it in Unicode."""
+    """Returns a text in lower case without accents, in the composed normal form of Unicode."""
     apart = unicodedata.normalize("NFKD", text.casefold().translate(_LETTERS))
     return unicodedata.normalize("NFC", "".join(c for c in apart if not unicodedata.category(c).startswith("M")))

@@ -1,4 +1,4 @@
-"""Datasets whose images are all of one class: a model can be judged on them, but neither trained nor audited."""
+"""Datasets whose images are all of one class: they can be evaluated on, but not trained on or audited."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def require_two_classes(index: ImageIndex) -> None:
 
 
 def only_one_class(root: Path, only: str) -> DataError:
-    """Returns the error of a dataset in `root` that has images of the class `only` and of no other."""
+    """Returns the error for a dataset in `root` that has images of the class `only` alone."""
     empty = [folder.name for folder in subfolders(root) if folder.name != only]
     inner = [folder.name for folder in subfolders(root / only)]
     if empty:

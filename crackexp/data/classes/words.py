@@ -1,9 +1,9 @@
-"""The words that names of classes are made of: a crack, other damage, sound concrete, and what denies them.
+"""Words in the names of classes: for a crack, for other damage, for sound concrete, and negations.
 
-English, German, French, Spanish, Portuguese, Italian, Dutch, Polish, Czech, Turkish, Russian, Ukrainian, Arabic and
-Hindi stand in one list, a line or two a language; a word that ends with ``*`` stands for all that begin with it.
-Chinese, Japanese and Korean have lists of their own, whose words are looked for anywhere in a name. Accents make no
-difference.
+Each list holds English, German, French, Spanish, Portuguese, Italian, Dutch, Polish, Czech, Turkish, Russian,
+Ukrainian, Arabic and Hindi, with a line or two for each language; a word that ends with ``*`` stands for all words that
+begin with it. Chinese, Japanese and Korean have lists of their own, whose words are found anywhere in a name. Accents
+are ignored.
 """
 # ruff: noqa: RUF001
 
@@ -58,18 +58,18 @@ SOUND = """
     ठीक स्वस्थ सही अखंड सामान्य अच्छा साफ पृष्ठभूमि
 """
 NEGATIVE = "none nothing negativ* neg negatif* negatief* negatyw* отрицательн* негативн* سلبي*"
-"""Words that mean sound concrete alone, and deny a crack that they stand beside."""
+"""Words that mean sound concrete on their own, and negate a word for a crack beside them."""
 BEFORE = """
     no not non without wo un zero never absence nicht kein keine keinen keiner ohne sans pas aucun aucune
     sin ningun ninguna ningunas ausencia sem nao nenhum nenhuma senza nessun nessuna assenza geen zonder niet
     bez nie brak ne zadne zadna zadny без не нет нету відсутн* отсутств* немає нема بدون بلا لا غير ليس बिना
 """
-"""Words that deny what comes after them."""
+"""Words that negate what comes after them."""
 BEHIND = """
     free less absent frei freie freies libre livre privo vrij vrije wolny wolne yok yoktur degil olmayan
     свободн* خالي خالية रहित नहीं
 """
-"""Words that deny what comes before them."""
+"""Words that negate what comes before them."""
 PREFIXES = """
     un non no not without ohne kein keine nicht sans sin sem nao senza geen zonder niet on bez nie ne без бес не
 """
@@ -77,9 +77,9 @@ PREFIXES = """
 SUFFIXES = "free less frei freie freier freies freien los lose loos loze vrij vrije siz suz"
 """Negations that are written as one with the word before them."""
 GLUED = "crack fissur fractur griet scheur rachad трещин тріщин"
-"""Stems of a crack that are one wherever they stand within a word."""
+"""Stems that mean a crack anywhere within a word."""
 DOUBT = "maybe unsure uncertain possible possibly unlabeled unlabelled unknown mixed unklar ambiguous"
-"""Words with which a name says nothing sure."""
+"""Words that leave the meaning of a name open."""
 
 CJK_CRACK = "裂 割れ ひび ヒビ クラック キレツ 균열 크랙 阳性 陽性 양성"
 CJK_DAMAGE = "不良 不合格 损 損 破 缺陷 欠陥 异常 異常 劣化 问题 問題 손상 결함 불량 파손 이상 문제"

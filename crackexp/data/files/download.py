@@ -1,4 +1,4 @@
-"""Downloads a large file over HTTP, and goes on where an earlier try stopped."""
+"""Downloads a large file over HTTP, and resumes an interrupted download."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from crackexp.progress import progress
 
 _BLOCK = 1 << 20
 _TIMEOUTS = (10, 60)
-"""Seconds to connect and between two blocks."""
+"""The longest waits in seconds: for a connection, and between two blocks of data."""
 _WORTH_ANOTHER_TRY = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -31,7 +31,7 @@ _PASSING_ERRORS = (
 
 @dataclass(frozen=True)
 class _Part:
-    """A file on its way: the bytes so far, and what names the version that they belong to."""
+    """A file that is partly downloaded: its bytes so far, and a note of the version that they belong to."""
 
     target: Path
 
@@ -47,7 +47,7 @@ class _Part:
         return self.data.stat().st_size if self.data.exists() else 0
 
     def validator(self, url: str) -> str | None:
-        """Returns the ETag or date that the bytes so far belong to, None where they are unfit."""
+        """Returns the ETag or date of the version that the bytes so far belong to; None where they cannot be used."""
         try:
             note = json.loads(self.note.read_text())
         except (OSError, ValueError):
@@ -55,7 +55,7 @@ class _Part:
         return note.get("validator") if isinstance(note, dict) and note.get("url") == url else None
 
     def begin(self, url: str, response: requests.Response) -> None:
-        """Forgets the bytes so far and notes the version that `response` brings."""
+        """Drops the bytes so far, and notes the version of the file in `response`."""
         etag = response.headers.get("ETag", "")
         strong = etag if etag and not etag.startswith("W/") else None
         validator = strong or response.headers.get("Last-Modified")
@@ -76,25 +76,25 @@ def download(
     attempts: int = 4,
     backoff: float = 1.0,
 ) -> Path:
-    """Downloads a file unless it is there.
+    """Downloads a file unless it exists.
 
-    Bytes gather in `<target>.part`. A later try asks only for the missing ones, and only of the
-    same version (Range guarded by If-Range, RFC 9110 section 13.1.5).
+    The bytes are collected in `<target>.part`. A later try asks for the missing ones only, and only of the same version
+    (Range with If-Range, RFC 9110 section 13.1.5).
 
     Args:
-        url: http or https.
-        target: the file to make.
-        sha256: hex digits that its content must have; None: not checked.
-        by_hand: what to do without the network, for the message.
-        attempts: tries in a row that bring nothing new before giving up.
-        backoff: seconds before the next try; doubled after each that brought nothing.
+        url: The address of the file, http or https.
+        target: The file to make.
+        sha256: The SHA-256 digest of the content in hex digits; None to skip the check.
+        by_hand: A sentence for the error message that says what to do without the network.
+        attempts: The number of tries in a row without any new bytes after which the download fails.
+        backoff: The wait before the next try in seconds; it is doubled after each try without new bytes.
 
     Returns:
         `target`.
 
     Raises:
-        DataError: the server cannot be reached or has no such file, the connection keeps breaking
-            off, or the content is not the expected one.
+        DataError: The server cannot be reached or has no such file, the connection keeps breaking off, or the content
+            has another digest.
     """
     if target.exists():
         return target
@@ -127,6 +127,7 @@ def download(
 
 
 def _fetch(url: str, part: _Part) -> None:
+    """Downloads the missing bytes of a file; raises _BrokenOffError where another try may bring more."""
     validator = part.validator(url)
     begun = part.size() if validator else 0
     headers = {"Accept-Encoding": "identity"}
@@ -163,7 +164,7 @@ def _fetch(url: str, part: _Part) -> None:
 
 
 def _content_range(header: str) -> tuple[int, int | None]:
-    """Reads `bytes FIRST-LAST/TOTAL`; (-1, None) where it is no such header."""
+    """Returns FIRST and TOTAL of a header `bytes FIRST-LAST/TOTAL`; (-1, None) for any other header."""
     try:
         span, total = header.removeprefix("bytes ").split("/")
         return int(span.split("-")[0]), None if total == "*" else int(total)

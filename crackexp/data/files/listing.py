@@ -1,4 +1,4 @@
-"""The files below a folder: those that are images, and what the others are."""
+"""Lists the files below a folder: the images, and the reasons why the others are none."""
 
 import os
 import stat
@@ -68,31 +68,31 @@ class FoundImage:
 
 
 def is_file(path: Path) -> bool:
-    """Whether a path leads to a file; False, unlike in pathlib, where a folder above it cannot be looked into."""
+    """Returns whether a path is a file; unlike pathlib, False where a folder above it cannot be read."""
     return os.path.isfile(path)  # noqa: PTH113
 
 
 def is_folder(path: Path) -> bool:
-    """Whether a path leads to a folder; False where a folder above it cannot be looked into."""
+    """Returns whether a path is a folder; False where a folder above it cannot be read."""
     return os.path.isdir(path)  # noqa: PTH112
 
 
 def is_link(path: Path) -> bool:
-    """Whether a path is a symbolic link; False where a folder above it cannot be looked into."""
+    """Returns whether a path is a symbolic link; False where a folder above it cannot be read."""
     return os.path.islink(path)  # noqa: PTH114
 
 
 def is_litter(name: str) -> bool:
-    """Whether a file or folder of this name is hidden or is left by an operating system."""
+    """Returns whether a file or folder is, by its name, hidden or left by an operating system."""
     return name.startswith(".") or name in _LITTER
 
 
 def is_image(path: Path, account: Account, beside: Collection[str] = ()) -> bool:
-    """Whether a file that was found, and not named by the user, is read as an image; if not, it is noted.
+    """Returns whether a file that was found, not named by the user, is read as an image, and notes it where it is not.
 
     Args:
         path: The file.
-        account: Where a file that is not read is noted.
+        account: The account in which a file that is not read is noted.
         beside: The names without suffixes of the files in the same folder.
     """
     suffix = path.suffix.lower()
@@ -134,7 +134,7 @@ def list_images(folder: Path, account: Account, inside: Collection[str] = ()) ->
 
     Args:
         folder: The folder.
-        account: Where the other files are noted, by their paths.
+        account: The account in which the other files are noted, by their paths.
         inside: Real paths of folders that are listed anyway; a link to a folder in one of them, or above one, is not
             followed. `folder` is always among them.
 
@@ -182,12 +182,12 @@ def list_images(folder: Path, account: Account, inside: Collection[str] = ()) ->
 def without_links(found: Mapping[str, Sequence[FoundImage]], account: Account) -> dict[str, list[FoundImage]]:
     """Leaves out links to files that are listed anyway, so that each file is listed once, and has one label.
 
-    Of several paths to one file the one that is no link is kept. Where there is none, the first is, unless the paths
-    stand in several classes: then none is, since nobody knows which class is meant, and the image is missed.
+    Where several paths lead to one file, the one that is no link is kept. Where all are links, the first one is kept,
+    unless the paths are in several classes: then none is, because the class of the image is not known.
 
     Args:
         found: The images of each class.
-        account: Where the links that are left out are noted.
+        account: The account in which the links that are left out are noted.
     """
     paths: dict[str, list[tuple[str, FoundImage]]] = {}
     for name, images in found.items():
@@ -213,7 +213,7 @@ def without_links(found: Mapping[str, Sequence[FoundImage]], account: Account) -
 def subfolders(folder: Path) -> list[Path]:
     """Returns the folders in a folder, sorted, without those that are hidden or left by an operating system.
 
-    Of a folder that is not there or cannot be read there are none: where its images are listed, the reason is told.
+    A folder that does not exist or cannot be read has none; the listing of its images tells the reason.
     """
     try:
         children = sorted(folder.iterdir())
@@ -223,7 +223,7 @@ def subfolders(folder: Path) -> list[Path]:
 
 
 def nested_folders(folder: Path) -> Iterator[Path]:
-    """Yields a folder, the folders in it and those in them: archives often wrap what they hold."""
+    """Yields a folder and its folders down to two levels, because archives often wrap their content in folders."""
     yield folder
     for pattern in ("*/", "*/*/"):
         yield from (child for child in sorted(folder.glob(pattern)) if not is_litter(child.name))
@@ -254,7 +254,7 @@ def _kind(path: Path) -> str | None:
 
 
 def _masked(stem: str, beside: Collection[str]) -> str | None:
-    """Returns the name of the image that a file called `stem` is the mask of by its name, where it lies beside it."""
+    """Returns the name of the image beside a file whose mask the file is by its own name `stem`; else None."""
     lower = stem.lower()
     for ending in _MASK_ENDINGS:
         image = stem[: -len(ending)].rstrip("_-. ")

@@ -1,4 +1,4 @@
-"""Reads an image file into upright 8-bit RGB, and says why where it cannot."""
+"""Reads an image file as upright 8-bit RGB, or says why it cannot be read."""
 
 import hashlib
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from crackexp.data.images.pixels import MAX_PIXELS, DecodedImage, TooManyPixelsE
 from crackexp.errors import DataError
 
 PIXELS_VERSION = 3
-"""Raised by one whenever decoding or resizing begins to give other pixels: stored embeddings carry it in their key."""
+"""A version that is raised whenever decoding or resizing gives other pixels; it is part of the key of embeddings."""
 
 
 class ImageError(DataError):
     """A file cannot be used as an image.
 
     Attributes:
-        reason: why, in a few words.
+        reason: Why it cannot be used, in a few words.
     """
 
     def __init__(self, reason: str, path: Path) -> None:
@@ -32,7 +32,7 @@ class ImageTooLargeError(ImageError):
 
 @dataclass(frozen=True)
 class CheckedFile:
-    """What one look at a file says of it.
+    """The result of checking a file.
 
     Attributes:
         digest: The blake2b-128 digest of the file's bytes, 32 hex digits; "" where they cannot be read.
@@ -49,7 +49,7 @@ def load_image(path: Path, page: int = 0, digest: str | None = None) -> np.ndarr
     """Returns the pixels of `read_image`, a uint8 array (height, width, 3).
 
     Raises:
-        ImageError: The file cannot be read or decoded, or is not the one that is meant.
+        ImageError: The file cannot be read or decoded, or its digest is not `digest`.
     """
     return read_image(path, page, digest).pixels
 
@@ -60,15 +60,14 @@ def read_image(path: Path, page: int = 0, digest: str | None = None, max_pixels:
     Args:
         path: An image file.
         page: The number of the page, from 0.
-        digest: The digest that the file had when its dataset was listed, see `CheckedFile`. What is computed of an
-            image is kept under its digest, so a file that was changed meanwhile must not be read. None: any file will
-            do.
-        max_pixels: A larger image is refused before it is decoded. A file of more bytes than that is not even read
-            before its header has told its size.
+        digest: The digest of the file when its dataset was listed, see `CheckedFile`. Results are stored by the digest
+            of an image, so a file that has changed since must not be read. None to read the file as it is.
+        max_pixels: The largest number of pixels; a larger image is refused before it is decoded. Of a file with more
+            bytes than that, only the header is read first.
 
     Raises:
         ImageTooLargeError: The image is larger.
-        ImageError: The file cannot be read or decoded, or its digest is another.
+        ImageError: The file cannot be read or decoded, or its digest is not `digest`.
     """
     try:
         if Path(path).stat().st_size > max_pixels:
@@ -88,7 +87,7 @@ def read_image(path: Path, page: int = 0, digest: str | None = None, max_pixels:
 
 
 def check_file(path: Path) -> CheckedFile:
-    """Reads a file once, for its digest, its fitness as an image of a dataset, and what is in doubt about it."""
+    """Reads a file once, and returns its digest, whether it can be used as an image, and doubts about it."""
     try:
         data = Path(path).read_bytes()
     except OSError as error:

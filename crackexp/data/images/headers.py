@@ -1,4 +1,4 @@
-"""Reads the headers of image files of any size: how large an image is, how many pages a file has, what EXIF says."""
+"""Reads the headers of image files of any size: the size of the image, the number of pages, and EXIF."""
 
 import warnings
 from contextlib import suppress
@@ -42,7 +42,7 @@ def open_image(stream: BinaryIO) -> Image.Image:
 
 
 def check_size(stream: BinaryIO, max_pixels: int, page: int = 0) -> None:
-    """Raises what `decode` raises where a page of an image file is too large, or where there is none."""
+    """Raises the error of `decode` where a page of an image file is too large, or does not exist."""
     with reasons(max_pixels), open_image(stream) as image:
         turn_to(image, page)
         require_at_most(image, max_pixels)
@@ -54,7 +54,7 @@ def exif_of(image: Image.Image) -> Image.Exif:
 
 
 def count_pages(stream: BinaryIO) -> int:
-    """Returns how many pages or frames an image file has, without decoding them; 1 where it cannot be read.
+    """Returns the number of pages or frames of an image file, without decoding them; 1 where it cannot be read.
 
     Reduced copies and masks of a page, as TIFF files and phones carry them, are not counted.
     """

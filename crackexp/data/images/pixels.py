@@ -1,6 +1,6 @@
-"""From the bytes of an image file to upright 8-bit RGB pixels of a model's size.
+"""Decodes the bytes of an image file to upright 8-bit RGB pixels, and resizes them.
 
-This file is copied beside logged models, so that they read images as training does: it imports nothing of crackexp.
+This file is copied beside logged models, so that they read images as training does. So it imports nothing of crackexp.
 """
 
 import io
@@ -104,14 +104,15 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, page: int = 0) -> DecodedI
 def resize(image: np.ndarray, size: int) -> np.ndarray:
     """Scales an image to a square, whatever its shape.
 
-    Bilinear; by area averaging where a side shrinks to less than half, which bilinear would alias.
+    The interpolation is bilinear. Where a side shrinks to less than half, pixels are averaged over areas instead,
+    because bilinear interpolation would alias.
 
     Args:
-        image: uint8 array (height, width, 3).
-        size: side of the result in pixels, at least 1.
+        image: The image, (height, width, 3) uint8.
+        size: The side of the result in pixels, at least 1.
 
     Returns:
-        uint8 array (size, size, 3).
+        The resized image, (size, size, 3) uint8.
     """
     height, width = image.shape[:2]
     if (height, width) == (size, size):
@@ -143,7 +144,7 @@ def require_at_most(image: Image.Image, max_pixels: int) -> None:
 
 
 def _is_raw(image: Image.Image) -> bool:
-    """Whether a TIFF is a camera raw file, of which Pillow would read the thumbnail instead of the raw samples."""
+    """Returns whether a TIFF is a camera raw file, of which Pillow would read the thumbnail instead of the photo."""
     if not isinstance(image, TiffImagePlugin.TiffImageFile):
         return False
     thumbnail = _tag(image, _NEW_SUBFILE_TYPE, 0) & 1
@@ -152,7 +153,7 @@ def _is_raw(image: Image.Image) -> bool:
 
 @contextmanager
 def reasons(max_pixels: int) -> Iterator[None]:
-    """Turns whatever goes wrong in the block with an image into an UnusableImageError."""
+    """Raises an UnusableImageError for any error that an image causes in the `with` block."""
     try:
         yield
     except (UnusableImageError, MemoryError):
@@ -186,7 +187,7 @@ def pages_in(image: Image.Image) -> list[int]:
 
 
 def _is_plain_jpeg(image: Image.Image, data: bytes) -> bool:
-    """Whether OpenCV reads the very pixels that Pillow reads, in half of the time."""
+    """Returns whether OpenCV reads the same pixels as Pillow, which it does in half of the time."""
     return (
         image.format == "JPEG"
         and image.mode == "RGB"
@@ -196,7 +197,7 @@ def _is_plain_jpeg(image: Image.Image, data: bytes) -> bool:
 
 
 def _to_rgb(image: Image.Image, data: bytes, frame: int) -> tuple[np.ndarray, list[str]]:
-    """Returns the pixels, uint8 (height, width, 3), and what is in doubt about their depth."""
+    """Returns the pixels, (height, width, 3) uint8, and doubts about their depth."""
     if image.mode == "F":
         raise UnusableImageError(FLOAT)
     turned_already = isinstance(image, TiffImagePlugin.TiffImageFile)
@@ -249,7 +250,7 @@ def deep_rgb(samples: np.ndarray, black: int, white: int) -> np.ndarray:
 
 
 def white_is_zero(image: Image.Image) -> bool:
-    """Whether the samples of a deep gray TIFF are those of a negative, which Pillow gives as they are stored."""
+    """Returns whether the samples of a gray TIFF of more than 8 bits are those of a negative, which Pillow ignores."""
     return image.mode.startswith("I") and _tag(image, _PHOTOMETRIC, 1) == 0
 
 
@@ -261,7 +262,7 @@ def _tag(image: Image.Image, number: int, default: int) -> int:
 
 
 def declared_range(image: Image.Image, data: bytes) -> tuple[int, int | None, int | None]:
-    """Returns the smallest and the largest sample, and the bits, as far as the file declares them."""
+    """Returns the smallest and the largest sample, and the number of bits, as far as the file declares them."""
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         depth = _tag(image, _BITS_PER_SAMPLE, 16)
         high = _tag(image, _S_MAX, 0) or _tag(image, _MAX_SAMPLE_VALUE, 0) or None
@@ -301,7 +302,7 @@ def depth_range(
 
 
 def _is_deep_colour(image: Image.Image, data: bytes) -> bool:
-    """Whether Pillow would cut colour samples of 16 bits to their upper 8."""
+    """Returns whether the colour samples have 16 bits, of which Pillow would keep the upper 8 only."""
     if isinstance(image, PngImagePlugin.PngImageFile):
         return data[24] == 16 and data[25] in _PNG_COLOUR_TYPES
     if isinstance(image, TiffImagePlugin.TiffImageFile):
@@ -325,15 +326,15 @@ def _deep_samples(data: bytes, frame: int) -> np.ndarray:
 
 
 def flatness_step(height: int, width: int) -> int:
-    """Returns how far apart the rows and the columns are that `flatness` looks at."""
+    """Returns the distance of the rows and columns that `flatness` is computed from."""
     return max(min(height, width) // 64, 1)
 
 
 def flatness(pixels: np.ndarray) -> list[str]:
-    """Returns the doubt about an image in which there is nothing to see, such as a lens cap.
+    """Returns a doubt about an image that shows nothing, such as a lens cap; else an empty list.
 
     Args:
-        pixels: uint8 (h, w, 3), every `flatness_step`-th row and column of the image.
+        pixels: Every `flatness_step`-th row and column of the image, (h, w, 3) uint8.
     """
     brightness = pixels.mean(axis=2, dtype=np.float32)
     first, last = np.quantile(brightness, (0.01, 0.99))

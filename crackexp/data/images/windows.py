@@ -1,4 +1,4 @@
-"""Reads photos of any size for a look from the top to the bottom: small ones whole, large ones a band at a time."""
+"""Reads photos of any size from the top to the bottom: small ones whole, large ones a band of rows at a time."""
 
 import logging
 import math
@@ -30,14 +30,14 @@ from crackexp.data.images.pixels import (
 )
 
 PICTURE_SIDE = 8192
-"""The longer side of the picture that is kept of a large photo has at most so many pixels."""
+"""The largest length in pixels of the longer side of the reduced picture of a large photo."""
 
 _TYPES = {"uchar": np.uint8, "ushort": np.uint16, "short": np.int16, "int": np.int32, "uint": np.uint32}
 _HEADER_BYTES = 2**20
 
 
 class PhotoSource(Protocol):
-    """A photo whose rows are read in turn."""
+    """A photo whose rows are read from the top to the bottom."""
 
     @property
     def height(self) -> int:
@@ -55,12 +55,12 @@ class PhotoSource(Protocol):
     def picture(self) -> np.ndarray:
         """The photo, reduced by averaging, (ceil(height / reduction), ceil(width / reduction), 3) uint8 RGB.
 
-        It is complete once the last row was read.
+        It is complete after the last row was read.
         """
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """What is odd about the photo, a few words each, once the last row was read."""
+        """What is odd about the photo, in a few words each; known after the last row was read."""
 
     def rows(self, top: int, bottom: int) -> np.ndarray:
         """Returns the pixels of some rows, (bottom - top, width, 3) uint8 RGB.
@@ -198,7 +198,7 @@ def open_photo(file: Path, page: int = 0, max_pixels: int = MAX_PIXELS) -> Photo
 
 
 class _Samples:
-    """The samples of a page of a file, and what they mean.
+    """The samples of a page of a file, with their conversion to RGB.
 
     Args:
         file: A TIFF, PNG or JPEG file.
@@ -287,7 +287,7 @@ class _Samples:
 
 
 def _reason(error: Any, turned: bool = False) -> str:
-    """Returns the last line of what libvips says, which is about this error; the ones before may be old."""
+    """Returns the last line of the message of libvips; the lines before it may be about earlier errors."""
     if isinstance(error, UnusableImageError):
         return str(error)
     lines = str(error.detail).strip().splitlines() or [str(error.message)]

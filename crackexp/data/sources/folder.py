@@ -1,4 +1,4 @@
-"""The places of datasets: whether they are there, and the class folders in them."""
+"""Folders of datasets: checks that they exist, and the class folders in them."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,16 +29,16 @@ def class_members(
 ) -> list[tuple[str, str]]:
     """Lists the images below the class folders of `root`.
 
-    No image is listed twice: of several links to one file in a class one is used, and a file that links in two classes
-    lead to is left out.
+    No image is listed twice: where several links in a class lead to one file, one of them is used, and a file that
+    links in two classes lead to is left out.
 
     Args:
         root: The folder of the class folders.
-        account: Where the files that are not listed are noted, by their paths relative to `root`.
-        classes: The folders that are classes; None: all that hold images.
+        account: The account of files that are not listed, by their paths relative to `root`; None to drop it.
+        classes: The names of the folders that are classes; None to take all that hold images.
 
     Returns:
-        (POSIX path relative to `root`, class name) of each image, sorted.
+        The (POSIX path relative to `root`, class name) of each image, sorted.
 
     Raises:
         DataError: `root` is no folder, holds images beside the class folders, or holds no class; or one of `classes` is
@@ -74,15 +74,15 @@ def class_members(
 
 
 def _of_its_own(*listed: Sequence[FoundImage]) -> str:
-    """Returns how a folder that is left without images goes on in a message: all it had were links to others."""
+    """Returns the end of a message on a folder without images, where it holds links to files of other folders."""
     return " but links to files that stand elsewhere too" if any(listed) else ""
 
 
 def _class_folders(root: Path, classes: Sequence[str] | None, account: Account) -> list[str]:
-    """Returns the names of the class folders in `root`, and notes what else stands there.
+    """Returns the names of the class folders in `root`, and notes the other files there.
 
     Raises:
-        DataError: Images stand in `root` itself, no folders do, or one of `classes` is not there.
+        DataError: `root` holds images itself, it holds no folders, or one of `classes` is missing.
     """
     folders, loose = [], []
     children = sorted(root.iterdir())
@@ -130,7 +130,7 @@ def _class_folders(root: Path, classes: Sequence[str] | None, account: Account) 
 
 
 def _table_hint(root: Path) -> str:
-    """Returns what to type where a table beside the images may hold their labels."""
+    """Returns the end of a message that names a table beside the images, which may hold their labels."""
     table = next((child for child in sorted(root.iterdir()) if is_table(child)), None)
     return f", or type {as_typed('dataset.path', str(table))} if that table holds the labels" if table else ""
 
@@ -160,11 +160,11 @@ def require_folder(path: Path) -> None:
 
 
 def require_places(options: Iterable[Mapping[str, Any]], where: str) -> None:
-    """Raises DataError where a dataset of a list of options names a folder or a table that is not there.
+    """Raises DataError where an item of a list of datasets names a folder or a table that does not exist.
 
     Args:
-        options: items of a checked list of datasets, option to keys.
-        where: the list, such as "mix".
+        options: The items of the checked list, each a mapping of an option to its keys.
+        where: The name of the list, such as "mix".
     """
     for node in (node for item in options for node in item.values() if node.get("path")):
         place = Path(node["path"]).expanduser()

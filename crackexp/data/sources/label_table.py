@@ -1,4 +1,4 @@
-"""Labels that stand in a table beside the images: ``file,label[,split][,group]``, or a column for each class."""
+"""Tables of labels: ``file,label[,split][,group]``, or a column for each class."""
 
 import codecs
 import csv
@@ -51,10 +51,10 @@ def read_labels(table: Path, files_must_exist: bool) -> list[Labelled]:
 
     Args:
         table: The file.
-        files_must_exist: Whether a row whose file is not there is refused.
+        files_must_exist: Whether a row whose file does not exist is refused.
 
     Returns:
-        The rows in their order; of rows that say the same of one image, the first.
+        The rows in their order; of equal rows for one image, the first.
 
     Raises:
         DataError: The table cannot be read, or rows are wrong; each is named by its line.
@@ -128,7 +128,7 @@ def _text(table: Path) -> str:
 
 
 def _columns(table: Path, header: Sequence[str]) -> dict[str, int]:
-    """Returns the place of each column that is known by its name."""
+    """Returns the number of each column that is known by its name."""
     columns: dict[str, int] = {}
     for role, names in _COLUMNS.items():
         places = [place for place, cell in enumerate(header) if _letters(cell) in names]
@@ -147,7 +147,7 @@ def _columns(table: Path, header: Sequence[str]) -> dict[str, int]:
 
 
 def _row(table: Path, header: Sequence[str], columns: dict[str, int], line: int, cells: Sequence[str]) -> Labelled:
-    """Reads one row; raises ValueError with a clause that says what is wrong with it."""
+    """Reads one row; raises ValueError that says what is wrong with it."""
     if len(cells) != len(header):
         raise ValueError(f"{len(cells)} cells instead of {len(header)}")
     if not cells[columns["file"]]:
@@ -182,7 +182,7 @@ def _marked(header: Sequence[str], columns: dict[str, int], cells: Sequence[str]
 
 
 def _place(folder: Path, text: str) -> Path:
-    """Returns the absolute path that a cell means; with backslashes, as Windows writes it, where it is there so."""
+    """Returns the absolute path in a cell, also where it is written with the backslashes of Windows."""
     path = folder / Path(text).expanduser()
     if "\\" in text and not is_file(path):
         path = folder / text.replace("\\", "/")

@@ -1,4 +1,4 @@
-"""How labelled images lie: in class folders, in the parts of a given split, or as a table says."""
+"""Layouts of labelled images: class folders, the folders of a split, and tables of labels."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -15,18 +15,18 @@ from crackexp.data.sources.sdnet_layout import class_folders
 from crackexp.errors import DataError
 
 ROBOFLOW_TABLE = "_classes.csv"
-"""The table of labels that stands in each part of a multi-class export of Roboflow."""
+"""The table of labels in each folder of a multi-class export of Roboflow."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The images of a dataset before any is read.
+    """The images of a dataset before any of them is read.
 
     Attributes:
         root: The folder that the files are relative to.
-        members: (POSIX path relative to `root`, class name) of each image.
-        account: The files that are no members, by their paths relative to `root`.
-        parts: The part of a given split that each member stands in; None where there is no split.
+        members: The (POSIX path relative to `root`, class name) of each image.
+        account: The account of the other files, by their paths relative to `root`.
+        parts: The part that each member comes in, "train", "val" or "test"; None where there is no split.
         groups: The photo that each member was cut from; None where photos are not known.
     """
 
@@ -43,11 +43,11 @@ def list_labelled(path: Path, classes: Sequence[str] | None, files_must_exist: b
     Args:
         path: A table of labels, or a folder: of class folders, of the parts of a given split (in it or in the only
             folder in it), each with its class folders, or of class folders with the parts in each.
-        classes: The classes to use; None: all.
+        classes: The classes to use; None to use all.
         files_must_exist: Whether a row of a table whose file is not there is refused.
 
     Raises:
-        DataError: There are no such images, or they lie in another way.
+        DataError: There are no such images, or they are laid out in another way.
     """
     if is_table(path):
         listing = _from_table(path, classes, files_must_exist)
@@ -97,7 +97,7 @@ def _from_table(table: Path, classes: Sequence[str] | None, files_must_exist: bo
 
 
 def _note_unnamed(table: Path, listing: Listing) -> None:
-    """Notes what lies beside the images that a table of labels names, and is not named: nobody means it as one."""
+    """Notes the files beside the images of a table of labels that the table does not name."""
     left_out = [one.file for one in listing.account.left_out]
     named = [listing.root / file for file in (*(file for file, _ in listing.members), *left_out)]
     known, noted = {*named, *map(os.path.realpath, named)}, Account()
@@ -183,7 +183,7 @@ def _from_roboflow(
 
 
 def _refuse_sdnet2018(root: Path) -> None:
-    """Raises DataError where the folders in `root` are the surfaces of SDNET2018, which are no classes."""
+    """Raises DataError where the folders in `root` are the surfaces of SDNET2018, which are not classes."""
     surfaces = {child.parent for _, _, child in class_folders(root)}
     if len(surfaces) > 1 and surfaces == set(subfolders(root)):
         raise DataError(

@@ -1,4 +1,4 @@
-"""The parts of a split that is given with the images: what folders and tables call them, and where they lie."""
+"""The folders of a split that a dataset comes with: what they are called, and where they are."""
 
 import re
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _WRAPPINGS = 2
 
 
 def part_of(name: str) -> str | None:
-    """Returns the part of a split that a name means: train, val or test; None: no part.
+    """Returns the part of a split that a name means: "train", "val" or "test"; None where it means none.
 
     Case and separators make no difference, and "set", "data" or "images" may follow, as in ``Training_Set``.
     """
@@ -27,18 +27,18 @@ def part_of(name: str) -> str | None:
 
 
 def part_folders(root: Path, classes: Sequence[str] | None = None) -> tuple[Path, dict[str, str]] | None:
-    """Looks for a folder for each part of a given split, in `root` or in the only folder in it, up to two levels down.
+    """Finds the folder of each part of a split, in `root` or in the only folder in it, up to two levels down.
 
     Args:
         root: The folder of a dataset.
-        classes: The folders that the user called classes, if any: where all of them are there, none is a part.
+        classes: The folders that the user called classes, if any: where all of them exist, none is a part.
 
     Returns:
-        The folder that holds the parts, and the name of the folder of each part that is there; None where no folder is
-        called as a part is.
+        The folder that holds the parts, and the name of the folder of each part; None where no folder has the name of
+        a part.
 
     Raises:
-        DataError: Two folders are one part, or folders that are no parts hold images too.
+        DataError: Two folders are the same part, or folders that are no parts hold images too.
     """
     for _ in range(1 + _WRAPPINGS):
         names = [child.name for child in subfolders(root)]
@@ -53,7 +53,7 @@ def part_folders(root: Path, classes: Sequence[str] | None = None) -> tuple[Path
 
 
 def parts_in_classes(root: Path, classes: Sequence[str]) -> bool:
-    """Whether each class folder in `root` holds the folders of a given split, ``train`` among them, and no others."""
+    """Returns whether each class folder in `root` holds the folders of a split, with ``train``, and no others."""
     for name in classes:
         found = {part_of(child.name) for child in subfolders(root / name)}
         if "train" not in found or None in found:
@@ -62,6 +62,7 @@ def parts_in_classes(root: Path, classes: Sequence[str]) -> bool:
 
 
 def _named(root: Path, names: Sequence[str]) -> dict[str, str]:
+    """Returns the name of the folder of each part among the folders `names` in `root`."""
     found: dict[str, str] = {}
     for name in names:
         part = part_of(name)

@@ -1,4 +1,4 @@
-"""The folders of SDNET2018: one for each surface, and in it one for each class."""
+"""The layout of SDNET2018: a folder for each surface, and in it a folder for each class."""
 
 import re
 from collections.abc import Iterator
@@ -25,4 +25,5 @@ def class_folders(root: Path) -> Iterator[tuple[str, str, Path]]:
 
 
 def _letters(name: str) -> str:
+    """Returns the lower-case letters of a name."""
     return re.sub("[^a-z]", "", name.lower())

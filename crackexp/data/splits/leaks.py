@@ -1,4 +1,4 @@
-"""Test images that training has seen: as a copy, or on another patch of the same photo."""
+"""Leaks of a split: test images that train holds as a copy, or on another patch of the same photo."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -13,14 +13,15 @@ PHOTO = "same photo"
 
 @dataclass(frozen=True)
 class Leaks:
-    """What a split lets through from train to test.
+    """The leaks of a split from train to test.
 
     Attributes:
-        tested: number of test images.
-        copies: number of test images that have a copy in train.
-        photos: number of test images whose source photo is in train too; None where photos are unknown.
-        rows: (file of the test image, file of its mate in train, kind, similarity) for each test image with a copy, the
-            most similar one; after them those whose photo alone is in train, with the kind "same photo" and nan.
+        tested: The number of test images.
+        copies: The number of test images that have a copy in train.
+        photos: The number of test images whose photo is in train too; None where photos are not known.
+        rows: The (file of the test image, file of the training image, kind, similarity) of each leak: first the most
+            similar copy of each test image that has one, then the test images of which only the photo is in train, with
+            the kind "same photo" and the similarity nan.
     """
 
     tested: int
@@ -30,12 +31,12 @@ class Leaks:
 
 
 def find_leaks(index: ImageIndex, parts: np.ndarray, found: Duplicates) -> Leaks:
-    """Looks for the test images of a split in its training images.
+    """Finds the test images of a split that train holds too.
 
     Args:
-        index: n images.
-        parts: (n,) int: 0 train, 1 val, 2 test.
-        found: the copies among the images.
+        index: The n images.
+        parts: The part of each image, (n,) int: 0 for train, 1 for val, 2 for test.
+        found: The copies among the images.
     """
     rows = _copies(index, parts, found)
     copied = {row[0] for row in rows}
@@ -55,6 +56,7 @@ def find_leaks(index: ImageIndex, parts: np.ndarray, found: Duplicates) -> Leaks
 
 
 def _copies(index: ImageIndex, parts: np.ndarray, found: Duplicates) -> list[tuple[str, str, str, float]]:
+    """Returns the rows of `Leaks` for the test images that have a copy in train."""
     _, picture = np.unique(index.digests, return_inverse=True)
     trained = dict(zip(picture[parts == 0].tolist(), index.files[parts == 0].tolist(), strict=True))
     near: defaultdict[int, list[tuple[float, str, int]]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""The folder of a split in the cache: links to the images of each part, and a manifest that must agree with them."""
+"""The folder of a split in the cache: links to the images of each part, and a manifest that must match them."""
 
 import hashlib
 import logging
@@ -23,21 +23,23 @@ from crackexp.sources import source_digest
 
 _log = logging.getLogger(__name__)
 _STEM_BYTES = 200
-"""Bytes of a file's stem that stand in the name of its link: file systems take 255 for the whole."""
+"""The number of bytes of a file's stem that its link is named by; file systems take 255 for a whole name."""
 
 
 @dataclass(frozen=True)
 class SplitDataset:
-    """A dataset in three parts that share no image.
+    """A dataset that is divided into train, val and test, which share no file.
 
     Attributes:
-        train, val, test: the parts.
-        folder: holds `train/CLASS`, `val/CLASS`, `test/CLASS` with symbolic links to the images.
-        manifest: csv in `folder` with the columns split, class, file, digest; see `csv_text` for how texts stand in it.
-        name: readable, such as `ratio-0.7-0.2-0.1-seed-1337`.
-        key: 16 hex digits over the dataset's fingerprint and what made the split; the same on
-            every machine.
-        leaks: test images that train has seen; None where nobody looked.
+        train: The index of the training images.
+        val: The index of the validation images.
+        test: The index of the test images.
+        folder: The folder that holds `train/CLASS`, `val/CLASS` and `test/CLASS` with symbolic links to the images.
+        manifest: The CSV file in `folder` with the columns split, class, file and digest, written by `csv_text`.
+        name: The readable name of the split, such as `ratio-0.7-0.2-0.1-seed-1337`.
+        key: A digest of the dataset's fingerprint and of what made the split, 16 hex digits; it is the same on every
+            machine.
+        leaks: The test images that train holds too; None where they were not looked for.
     """
 
     train: ImageIndex
@@ -51,22 +53,24 @@ class SplitDataset:
 
 
 Build = Callable[[Path, ImageIndex, list[str]], None]
+"""A function that fills a folder with ``train/CLASS``, ``val/CLASS`` and ``test/CLASS``.
+
+It takes the folder, the index and the link ``CLASS/FILE`` of each image."""
 
 
 def kept(index: ImageIndex, cache: Path, name: str, text: str, build: Build, check_leaks: bool) -> SplitDataset:
-    """Returns the split that stands in the cache, or builds it there.
+    """Reads a split from the cache, or builds it there.
 
     Args:
-        index: of the dataset.
-        cache: folder; the split lands below its `splits`.
-        name: readable, of the split.
-        text: all that the split depends on, besides the source of a `build` that is not crackexp's.
-        build: fills a folder with `train/CLASS`, `val/CLASS` and `test/CLASS`; takes the folder, the index and the
-            link `CLASS/FILE` of each image.
-        check_leaks: whether to look for test images that train has seen.
+        index: The index of the dataset.
+        cache: The folder that the split is kept in, below `splits`.
+        name: The readable name of the split.
+        text: A text of everything that the split depends on. The source code of a `build` of your own is added to it.
+        build: The function that fills the folder of the split, see `Build`.
+        check_leaks: Whether to look for test images that train holds too.
 
     Raises:
-        DataError: the folder cannot be built whole.
+        DataError: The folder that `build` filled does not hold every image once.
     """
     text = "\n".join([text, *filter(None, [source_digest(build)])])
     key = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
@@ -106,10 +110,10 @@ def kept(index: ImageIndex, cache: Path, name: str, text: str, build: Build, che
 
 
 def link_parts(parts: np.ndarray) -> Build:
-    """Returns what builds the folder of a split whose parts are known, see `kept`.
+    """Returns a function that builds the folder of a split whose parts are known, see `kept`.
 
     Args:
-        parts: (n,) int, the part of each image: 0 train, 1 val, 2 test.
+        parts: The part of each image, (n,) int: 0 for train, 1 for val, 2 for test.
     """
 
     def build(folder: Path, index: ImageIndex, links: list[str]) -> None:
@@ -123,7 +127,7 @@ def link_parts(parts: np.ndarray) -> Build:
 
 
 def _link_names(index: ImageIndex) -> list[str]:
-    """Returns `CLASS/FILE` of each image: its own path in a flat tree, else one of its kind."""
+    """Returns the link `CLASS/FILE` of each image: its own path in a flat tree, else a path that is unique."""
     classes = [index.class_names[label] for label in index.labels]
     files = [str(file) for file in index.files]
     if all(file == f"{name}/{Path(file).name}" for file, name in zip(files, classes, strict=True)):
@@ -138,7 +142,7 @@ def _link_names(index: ImageIndex) -> list[str]:
 
 
 def _placed(folder: Path, index: ImageIndex) -> dict[str, str]:
-    """Returns the part of every link that stands in `folder`; a link in two parts has none."""
+    """Returns the part of every link in the folder of a split; the part of a link in two parts is empty."""
     part_of: dict[str, str] = {}
     for part in PARTS:
         for name in index.class_names:
@@ -165,14 +169,15 @@ def _manifest(index: ImageIndex, parts: Sequence[str]) -> str:
 
 
 def _write_manifest(folder: Path, index: ImageIndex, links: list[str]) -> None:
+    """Writes ``manifest.csv`` for the links in `folder`."""
     part_of = _placed(folder, index)
     write_text(folder / "manifest.csv", _manifest(index, [part_of[link] for link in links]))
 
 
 def _read_parts(folder: Path, index: ImageIndex, links: list[str]) -> np.ndarray | None:
-    """Returns the part of each image, (n,) int; None where the split is not there or not whole.
+    """Returns the part of each image, (n,) int; None where the split is missing or incomplete.
 
-    The links say which part an image stands in, and the manifest must say the same, to the byte.
+    The links say which part an image is in, and the manifest must say the same, byte for byte.
     """
     manifest = folder / "manifest.csv"
     if not manifest.is_file():

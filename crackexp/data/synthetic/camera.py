@@ -1,4 +1,4 @@
-"""The camera of the drawn dataset: light and shadow on a surface, lens, sensor, JPEG."""
+"""The camera that photographs drawn surfaces: light and shadow, lens, sensor and JPEG compression."""
 
 import math
 
@@ -9,7 +9,7 @@ from crackexp.data.synthetic.texture import Surface, blurred, noise, smoothstep
 
 
 def photograph(surface: Surface, rng: np.random.Generator) -> np.ndarray:
-    """Returns the patch that a camera sees, (size, size, 3) uint8 RGB."""
+    """Returns a photo of a surface, (size, size, 3) uint8 of RGB."""
     image = surface.colour * _light(surface, rng)
     image = _lens(image, rng, surface.scale)
     pixels = cv2.merge(list(_sensor(image, rng)[::-1]))
@@ -19,7 +19,7 @@ def photograph(surface: Surface, rng: np.random.Generator) -> np.ndarray:
 
 
 def _light(surface: Surface, rng: np.random.Generator) -> np.ndarray:
-    """Brightness of every pixel: slope towards the light, uneven lamp, shadows."""
+    """Returns the brightness of each pixel, (size, size) float32: slopes in the light, uneven light and shadows."""
     size = surface.size
     light = shading(surface.height, surface.light, 0.45 * math.exp(rng.normal(0, 0.5)))
     ramp = np.linspace(-0.5, 0.5, size, dtype=np.float32)
@@ -39,7 +39,7 @@ def _light(surface: Surface, rng: np.random.Generator) -> np.ndarray:
 
 
 def shading(height: np.ndarray, light: float, steepness: float) -> np.ndarray:
-    """Returns the brightness of a relief in light from the direction `light`, radians; 1 where it is flat."""
+    """Returns the brightness of a relief in light from the direction `light` in radians; it is 1 where it is flat."""
     cosine, sine = math.cos(light), math.sin(light)
     slope_x = np.array([[0, 0, 0], [-0.5, 0, 0.5], [0, 0, 0]], np.float32)
     slope = cv2.filter2D(height, -1, cosine * slope_x + sine * slope_x.T)
@@ -47,7 +47,7 @@ def shading(height: np.ndarray, light: float, steepness: float) -> np.ndarray:
 
 
 def _lens(image: np.ndarray, rng: np.random.Generator, scale: float) -> np.ndarray:
-    """Blur of focus and of motion, and the sharpening that phones add, on (3, size, size)."""
+    """Blurs an image (3, size, size) by focus and motion, and sharpens some as phones do."""
     image = _blur_planes(image, min(0.65 * math.exp(rng.normal(0, 0.6)), 3.0) * scale)
     if rng.random() < 0.06:
         kernel = _streak(int(rng.integers(3, 8)), rng.uniform(0, math.pi))
@@ -62,7 +62,7 @@ def _blur_planes(image: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def _streak(length: int, angle: float) -> np.ndarray:
-    """The kernel of a movement of `length` pixels, (length, length) float32, sum 1."""
+    """Returns the kernel of a motion blur of `length` pixels, (length, length) float32, which sums to 1."""
     kernel = np.zeros((length, length), np.float32)
     middle = (length - 1) / 2
     steps = np.linspace(-middle, middle, 4 * length)
@@ -73,7 +73,7 @@ def _streak(length: int, angle: float) -> np.ndarray:
 
 
 def _sensor(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Exposure, contrast, grain; (3, size, size) float32 to uint8."""
+    """Applies exposure, contrast and noise to an image (3, size, size) float32, and returns it as uint8."""
     size = image.shape[1]
     exposure, contrast = math.exp(rng.normal(0, 0.08)), rng.uniform(0.85, 1.15)
     middle = float(image.mean())

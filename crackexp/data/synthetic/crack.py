@@ -1,4 +1,4 @@
-"""Cracks of the drawn dataset: branching random paths, and how they cut into a surface."""
+"""Draws cracks: branching random paths that are cut into a surface."""
 
 import math
 from collections.abc import Callable
@@ -22,14 +22,14 @@ def draw_crack(surface: Surface, rng: np.random.Generator, cracks: Cracks = "pla
     """Cuts one to three cracks, with their branches, into `surface`.
 
     Args:
-        surface: that they cut.
-        rng: of all draws.
-        cracks: "plain": as on patches photographed from near, such as those of the Mendeley set. "thin": mostly
-            hairlines, some of which only cross a corner, as where photos of whole walls were cut into patches, such as
-            those of SDNET2018.
+        surface: The surface, which is changed in place.
+        rng: The generator of all random numbers.
+        cracks: How cracks look. "plain" are cracks as on patches that were photographed from near, such as those of the
+            Mendeley set. "thin" are mostly hairlines, some of which only cross a corner, as on patches that were cut
+            from photos of whole walls, such as those of SDNET2018.
 
     Returns:
-        (size, size) float32 in [0, 1], how much of each pixel is open crack.
+        The share of each pixel that is open crack, (size, size) float32 in [0, 1].
     """
     style = STYLES[cracks]
     total = np.zeros((surface.size, surface.size), np.float32)
@@ -46,19 +46,19 @@ def draw_crack(surface: Surface, rng: np.random.Generator, cracks: Cracks = "pla
 
 
 def _plain_width(rng: np.random.Generator) -> float:
-    """Width of a crack in pixels of a 227 px patch: some hairlines, mostly 4 to 20, some gaping."""
+    """Draws the width of a crack in pixels of a 227 px patch: mostly 4 to 20, some hairlines, some wide."""
     if rng.random() < 0.30:
         return rng.uniform(0.9, 3.0)
     return float(np.clip(8.5 * math.exp(rng.normal(0, 0.65)), 2.0, 45.0))
 
 
 def _thin_width(rng: np.random.Generator) -> float:
-    """Width of a crack in pixels of a 227 px patch: two of three are hairlines, none gapes."""
+    """Draws the width of a crack in pixels of a 227 px patch: two of three are hairlines, and none is wide."""
     return rng.uniform(0.8, 3.0) if rng.random() < 0.65 else rng.uniform(2.5, 9.0)
 
 
 class _Style(NamedTuple):
-    """How cracks are drawn: the width of the widest, and how much of its length a patch shows at least, in sides."""
+    """A style of cracks: the width of the widest one, and the least length that a patch shows of it, in sides."""
 
     width: Callable[[np.random.Generator], float]
     seen: float
@@ -68,7 +68,7 @@ STYLES: dict[Cracks, _Style] = {"plain": _Style(_plain_width, 0.35), "thin": _St
 
 
 def _wander(rng: np.random.Generator, start: np.ndarray, end: np.ndarray, rough: float) -> np.ndarray:
-    """A path by midpoint displacement (Fournier, Fussell and Carpenter 1982), (129, 2) float64."""
+    """Draws a path by midpoint displacement (Fournier, Fussell and Carpenter 1982), (129, 2) float64."""
     points = np.stack([start, end])
     for level in range(_LEVELS):
         step = np.diff(points, axis=0)
@@ -82,12 +82,13 @@ def _wander(rng: np.random.Generator, start: np.ndarray, end: np.ndarray, rough:
 
 
 def _on_border(rng: np.random.Generator, side: int, size: int) -> np.ndarray:
+    """Draws a point (x, y) just outside of one of the four sides of a patch."""
     along, out = rng.uniform(0.0, 1.0) * size, 0.06 * size
     return np.array([(along, -out), (size + out, along), (along, size + out), (-out, along)][side])
 
 
 def _main_path(rng: np.random.Generator, size: int, roughest: float, least: float) -> tuple[np.ndarray, bool]:
-    """The path of a crack of which the patch shows `least` sides, and whether its end lies inside the patch."""
+    """Draws the path of a crack of which the patch shows `least` sides, and returns whether it ends in the patch."""
     while True:
         side = int(rng.integers(4))
         start = _on_border(rng, side, size)
@@ -105,7 +106,7 @@ def _main_path(rng: np.random.Generator, size: int, roughest: float, least: floa
 
 
 def _widths(rng: np.random.Generator, width: float, ragged: float, taper: bool) -> np.ndarray:
-    """Half widths to the left and right along a path, (129, 2) float64, pixels."""
+    """Draws the half widths to the left and right along a path in pixels, (129, 2) float64."""
     count = 2**_LEVELS + 1
     place = np.linspace(0, 1, count)
     swing = np.interp(place, np.linspace(0, 1, 7), rng.normal(0, 0.35, 7))
@@ -133,6 +134,7 @@ def _fill(canvas: np.ndarray, points: np.ndarray, sides: np.ndarray) -> None:
 
 
 def _crack_mask(surface: Surface, rng: np.random.Generator, width: float, least: float) -> np.ndarray:
+    """Draws a crack with its branches, and returns the share of each pixel that is open, (size, size) float32."""
     size = surface.size
     canvas = np.zeros((size * _FINE, size * _FINE), np.uint8)
     wide = width > 6 * surface.scale
@@ -161,7 +163,7 @@ def _crack_mask(surface: Surface, rng: np.random.Generator, width: float, least:
 
 
 def _engrave(surface: Surface, rng: np.random.Generator, mask: np.ndarray, width: float) -> None:
-    """Darkens and deepens the surface where `mask` is open; `width` in pixels."""
+    """Darkens and deepens the surface where the crack `mask` of a `width` in pixels is open."""
     size, scale = surface.size, surface.scale
     if rng.random() < 0.40:
         _spall(surface, rng, mask, width)
@@ -183,7 +185,7 @@ def _engrave(surface: Surface, rng: np.random.Generator, mask: np.ndarray, width
 
 
 def _depths(surface: Surface, rng: np.random.Generator, mask: np.ndarray, width: float) -> np.ndarray:
-    """Brightness inside a wide crack, a share of the surface's: a lit wall, then the dark."""
+    """Returns the brightness inside a wide crack as a share of the surface's: a lit wall, and the dark beside it."""
     reach = rng.uniform(0.0, 0.6) * width
     deep = shifted(mask, -reach * math.cos(surface.light), -reach * math.sin(surface.light))
     deep = blurred(deep, rng.uniform(0.1, 0.35) * width)
@@ -192,7 +194,7 @@ def _depths(surface: Surface, rng: np.random.Generator, mask: np.ndarray, width:
 
 
 def _bright_rim(surface: Surface, rng: np.random.Generator, mask: np.ndarray) -> None:
-    """The broken edge that catches the light, on one side of the crack."""
+    """Brightens the broken edge of the crack on the side that faces the light."""
     reach = rng.uniform(1.0, 6.0) * surface.scale
     turn = surface.light + rng.normal(0, 0.4)
     beside = shifted(mask, -reach * math.cos(turn), -reach * math.sin(turn))
@@ -202,7 +204,7 @@ def _bright_rim(surface: Surface, rng: np.random.Generator, mask: np.ndarray) ->
 
 
 def _rounding(surface: Surface, rng: np.random.Generator, mask: np.ndarray, width: float) -> None:
-    """Darkens (or pales) the skin towards the crack, more on one side than on the other."""
+    """Darkens or brightens the surface near the crack, more on one side than on the other."""
     reach = rng.uniform(1.5, 4) * surface.scale + rng.uniform(0.2, 0.6) * width
     turn = rng.uniform(0, 2 * math.pi)
     lean = rng.uniform(0, 1.3) * reach
@@ -211,7 +213,7 @@ def _rounding(surface: Surface, rng: np.random.Generator, mask: np.ndarray, widt
 
 
 def _spall(surface: Surface, rng: np.random.Generator, mask: np.ndarray, width: float) -> None:
-    """Breaks flakes off beside the crack: paler, rougher and lower than the skin."""
+    """Breaks flakes off beside the crack, where the surface becomes paler, rougher and lower."""
     size, scale = surface.size, surface.scale
     near = blurred(mask, 2.0 * scale + rng.uniform(0.5, 1.2) * width)
     near /= max(float(near.max()), 1e-3)

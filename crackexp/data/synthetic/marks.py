@@ -1,6 +1,6 @@
-"""What concrete carries besides cracks: pores, stains, scratches, lines, paint.
+"""Draws marks of concrete other than cracks: pores, stains, scratches, lines and paint.
 
-They stand on cracked and whole surfaces alike, so that none of them tells the class.
+Surfaces with and without cracks get the same marks, so that no mark tells the class.
 """
 
 import math
@@ -21,7 +21,7 @@ def draw_marks(surface: Surface, rng: np.random.Generator) -> None:
 def _blob_mask(
     surface: Surface, rng: np.random.Generator, count: int, radius: tuple[float, float], skew: float
 ) -> np.ndarray:
-    """Irregular filled blobs, (size, size) float32 in [0, 1]; higher `skew`, smaller blobs."""
+    """Draws irregular filled blobs, (size, size) float32 in [0, 1]; a higher `skew` makes them smaller."""
     size, scale = surface.size, surface.scale
     canvas = np.zeros((size, size), np.uint8)
     turns = np.linspace(0, 2 * math.pi, 10, endpoint=False)
@@ -74,7 +74,7 @@ def _aggregate(surface: Surface, rng: np.random.Generator) -> None:
 
 
 def _grime(surface: Surface, rng: np.random.Generator) -> None:
-    """A ragged dark patch: lichen, soot, tar, a broken spot."""
+    """Draws a ragged dark spot, such as lichen, soot, tar or a broken place."""
     size, scale = surface.size, surface.scale
     field = noise(rng, size, rng.uniform(25, 90) * scale)
     field += rng.uniform(0.3, 1.0) * noise(rng, size, rng.uniform(3, 8) * scale)
@@ -100,7 +100,7 @@ def _stain(surface: Surface, rng: np.random.Generator) -> None:
 
 
 def line_field(size: int, rng: np.random.Generator, bend: float = 0.0) -> np.ndarray:
-    """Returns the signed distance in pixels to a random, slightly bent line, (size, size) float32."""
+    """Draws a slightly bent line, and returns the signed distance to it in pixels, (size, size) float32."""
     angle = rng.uniform(0, 2 * math.pi)
     y, x = np.mgrid[0:size, 0:size].astype(np.float32) - np.float32(size / 2)
     across = x * math.cos(angle) + y * math.sin(angle)
@@ -155,7 +155,7 @@ def groove(distance: np.ndarray, width: float, rim: float) -> np.ndarray:
 
 
 def _paint(surface: Surface, rng: np.random.Generator) -> None:
-    """A painted stroke with a worn border, of any colour."""
+    """Draws a painted stroke of any colour with a worn border."""
     distance = line_field(surface.size, rng, rng.normal(0, 0.3))
     distance += rng.uniform(1, 5) * noise(rng, surface.size, 6 * surface.scale) * surface.scale
     width = rng.uniform(2, 25) * surface.scale
@@ -164,7 +164,7 @@ def _paint(surface: Surface, rng: np.random.Generator) -> None:
 
 
 def _edge(surface: Surface, rng: np.random.Generator) -> None:
-    """Another material or level beyond a straight edge that cuts the patch."""
+    """Draws another material or level beyond a straight edge."""
     distance = line_field(surface.size, rng, rng.normal(0, 0.03))
     offset = rng.uniform(0.15, 0.4) * surface.size
     beyond = smoothstep(distance - offset, -1.0, rng.uniform(0.5, 4.0))

@@ -1,4 +1,4 @@
-"""The drawn dataset: concrete-like patches with and without cracks, made from a seed."""
+"""Draws patches that look like concrete, with and without cracks, from a seed."""
 
 import os
 import shutil
@@ -28,20 +28,26 @@ _CHUNK = 100
 
 
 def draw_patch(seed: int, index: int, cracked: bool, size: int = DEFAULT_SIZE, cracks: Cracks = "plain") -> np.ndarray:
-    """Draws one patch of concrete; equal arguments give equal pixels (same NumPy and OpenCV).
+    """Draws one patch of concrete. Equal arguments give equal pixels with the same versions of NumPy and OpenCV.
 
     Args:
-        seed: the seed of the dataset.
-        index: which patch, from 0.
-        cracked: whether it shows a crack.
-        size: side in pixels; drawn details scale with it.
-        cracks: see `draw_crack`; a sound patch is the same whatever they are.
+        seed: The seed of the dataset.
+        index: The number of the patch, which counts from 0.
+        cracked: Whether the patch shows a crack.
+        size: The side of the patch in pixels, to which the drawn details are scaled.
+        cracks: How cracks look, see `draw_crack`; it does not change a patch without a crack.
 
     Returns:
-        (size, size, 3) uint8 RGB.
+        The patch, (size, size, 3) uint8 of RGB.
 
     Raises:
-        ConfigError: `size` is below 32, or there are no such `cracks`.
+        ConfigError: `size` is below 32, or `cracks` is unknown.
+
+    Example:
+
+    >>> patch = draw_patch(seed=0, index=0, cracked=True, size=64)
+    >>> patch.shape, patch.dtype
+    ((64, 64, 3), dtype('uint8'))
     """
     _check(size, cracks)
     rng = generator(seed, "synthetic", "cracked" if cracked else "plain", int(index))
@@ -60,24 +66,30 @@ def draw_dataset(
     progress: Callable[[int], None] | None = None,
     cracks: Cracks = "plain",
 ) -> None:
-    """Writes `count` patches as ``Positive/00001.jpg``... and ``Negative/00001.jpg``...
+    """Writes patches as JPEG files ``Positive/00001.jpg``... and ``Negative/00001.jpg``...
 
-    Half are cracked (of an odd count one fewer). A file depends on `seed`, `size`, `cracks`, its class and
-    its number alone, so a larger set begins with the images of a smaller one. The folder appears
-    whole or not at all: it is built beside its place and renamed. Sets of 1,000 and more are drawn
-    by one process a core.
+    Half of the patches are cracked, one fewer where `count` is odd. A file depends on `seed`, `size`, `cracks`, its
+    class and its number alone, so a larger set holds the images of a smaller one. The folder is written under a
+    temporary name and renamed, so that it is never incomplete. 1,000 patches and more are drawn by one process on each
+    core.
 
     Args:
-        folder: where to; it must not exist, or be empty.
-        count: number of images, at least 2.
-        seed: the seed of the dataset.
-        size: side in pixels.
-        progress: called with the number of images written so far.
-        cracks: see `draw_crack`.
+        folder: The folder to write, which must not exist or be empty.
+        count: The number of patches, at least 2.
+        seed: The seed of the dataset.
+        size: The side of the patches in pixels.
+        progress: A function that is called with the number of patches written so far; None for no calls.
+        cracks: How cracks look, see `draw_crack`.
 
     Raises:
-        ConfigError: `count` or `size` is too small, or there are no such `cracks`.
-        DataError: `folder` has something in it.
+        ConfigError: `count` or `size` is too small, or `cracks` is unknown.
+        DataError: `folder` is not empty.
+
+    Example:
+
+    >>> draw_dataset(Path("patches"), count=4, seed=0, size=32)
+    >>> sorted(file.as_posix() for file in Path("patches").rglob("*.jpg"))[0]
+    'patches/Negative/00001.jpg'
     """
     _check(size, cracks)
     if count < 2:
@@ -107,6 +119,7 @@ def draw_dataset(
 
 
 def _check(size: int, cracks: Cracks) -> None:
+    """Raises ConfigError where a patch cannot be drawn so."""
     if size < MINIMUM_SIZE:
         raise ConfigError(
             f"A patch of fewer than {MINIMUM_SIZE} pixels has no room for a crack: give a size of "
@@ -117,7 +130,7 @@ def _check(size: int, cracks: Cracks) -> None:
 
 
 def _draw_all(folder: Path, count: int, seed: int, size: int, cracks: Cracks) -> Generator[int, None, None]:
-    """Draws every image and yields how many each finished chunk held."""
+    """Draws all patches, and yields the number of patches of each finished chunk."""
     chunks = [(start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK)]
     if count < _PARALLEL_FROM:
         threads = cv2.getNumThreads()
@@ -138,12 +151,13 @@ def _draw_all(folder: Path, count: int, seed: int, size: int, cracks: Cracks) ->
 
 
 def _start_worker() -> None:
-    """One thread a process, and Ctrl-C is the parent's to handle."""
+    """Limits a process to one thread, and leaves Ctrl-C to its parent."""
     cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _draw_chunk(folder: Path, first: int, last: int, seed: int, size: int, cracks: Cracks) -> int:
+    """Writes the patches from `first` to `last` - 1, of which every second one is cracked, and returns their number."""
     for number in range(first, last):
         cracked = number % 2 == 1
         image = draw_patch(seed, number // 2, cracked, size, cracks)

@@ -1,8 +1,8 @@
-"""Surfaces of drawn concrete: colour, relief, and the noise that both are made of.
+"""Draws surfaces of concrete: their colour, their relief, and the noise that both are made of.
 
-Lengths are in pixels of a 227 px patch and scaled by ``size / 227``. The ranges span what patches
-of real walls, decks and pavements show (colour, brightness, contrast by scale), read off by eye and
-by band statistics.
+Lengths are in pixels of a patch of 227 pixels, and are scaled by ``size / 227``. The ranges of colour, brightness and
+contrast at each scale cover those of patches of real walls, decks and pavements, compared by eye and by statistics of
+frequency bands.
 """
 
 import math
@@ -19,9 +19,9 @@ class Surface:
     """A piece of concrete before light falls on it; drawing on it changes the arrays in place.
 
     Attributes:
-        colour: (3, size, size) float32 RGB reflectance, about [0, 1].
-        height: (size, size) float32 relief, positive towards the viewer; shading reads its slope.
-        light: direction that the light comes from, radians.
+        colour: The reflectance in red, green and blue, (3, size, size) float32, about [0, 1].
+        height: The relief in pixels, (size, size) float32, positive towards the viewer.
+        light: The direction that the light comes from, in radians.
     """
 
     colour: np.ndarray
@@ -30,16 +30,16 @@ class Surface:
 
     @property
     def size(self) -> int:
-        """Side in pixels."""
+        """The side of the surface in pixels."""
         return self.height.shape[0]
 
     @property
     def scale(self) -> float:
-        """Pixels of this surface for a pixel of a 227 px patch."""
+        """The number of pixels of this surface for a pixel of a 227 px patch."""
         return self.size / BASE_SIZE
 
     def blend(self, mask: np.ndarray, colour: np.ndarray | float) -> None:
-        """Mixes `colour` (RGB or gray) in by `mask`, (size, size) float32 in [0, 1]."""
+        """Blends the surface with `colour`, RGB or gray, by the shares `mask`, (size, size) float32 in [0, 1]."""
         target = np.broadcast_to(np.asarray(colour, np.float32), 3)
         for plane, value in zip(self.colour, target, strict=True):
             plane += mask * (value - plane)
@@ -53,10 +53,14 @@ def noise(rng: np.random.Generator, size: int, cell: float, stretch: float = 1.0
     """Returns smooth noise of about unit deviation whose features are `cell` pixels wide.
 
     Args:
-        stretch: how many times longer the features are along `angle` (radians) than across it.
+        rng: The generator of all random numbers.
+        size: The side of the result in pixels.
+        cell: The width of the features in pixels.
+        stretch: How many times longer the features are along `angle` than across it.
+        angle: The direction of the features in radians.
 
     Returns:
-        (size, size) float32.
+        The noise, (size, size) float32.
     """
     if cell < 1.5 and stretch < 1.5:
         return _white(rng, size, size)
@@ -81,7 +85,7 @@ def noise(rng: np.random.Generator, size: int, cell: float, stretch: float = 1.0
 
 
 def _white(rng: np.random.Generator, rows: int, columns: int) -> np.ndarray:
-    """Independent uniform values of mean 0 and deviation 1."""
+    """Draws independent uniform values with mean 0 and standard deviation 1, (rows, columns) float32."""
     field = rng.random((rows, columns), np.float32)
     field -= 0.5
     field *= math.sqrt(12.0)
@@ -95,20 +99,20 @@ def smoothstep(field: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def shifted(field: np.ndarray, dx: float, dy: float) -> np.ndarray:
-    """Returns `field` moved by (dx, dy) pixels, borders repeated."""
+    """Returns `field` shifted by (dx, dy) pixels; its borders are repeated."""
     matrix = np.array([[1.0, 0.0, dx], [0.0, 1.0, dy]])
     return cv2.warpAffine(field, matrix, field.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
 
 
 def blurred(field: np.ndarray, sigma: float) -> np.ndarray:
-    """Returns `field` after a Gaussian blur of `sigma` pixels (unchanged below 0.2)."""
+    """Returns `field` after a Gaussian blur of `sigma` pixels; it is not changed where `sigma` is below 0.2."""
     if sigma < 0.2:
         return field
     return cv2.GaussianBlur(field, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
 
 
 def draw_surface(rng: np.random.Generator, size: int) -> Surface:
-    """Draws bare concrete: tone, colour and relief, no marks and no crack."""
+    """Draws bare concrete: its colour and its relief, without marks or cracks."""
     surface = Surface(
         colour=np.empty((3, size, size), np.float32),
         height=np.zeros((size, size), np.float32),
@@ -121,7 +125,7 @@ def draw_surface(rng: np.random.Generator, size: int) -> Surface:
 
 
 def base_colour(rng: np.random.Generator) -> np.ndarray:
-    """Returns a colour of concrete, (3,) float32 RGB: mostly gray to beige, or bluish, or brown."""
+    """Draws a colour of concrete, (3,) float32 of RGB: mostly gray to beige, sometimes bluish or brown."""
     green = np.clip(rng.normal(0.70, 0.10), 0.30, 0.90)
     kind = rng.random()
     if kind < 0.72:
@@ -136,6 +140,7 @@ def base_colour(rng: np.random.Generator) -> np.ndarray:
 
 
 def _mottle(surface: Surface, rng: np.random.Generator) -> None:
+    """Varies the brightness of a surface at several scales, and its tint."""
     size, scale = surface.size, surface.scale
     level = 0.012 * math.exp(rng.normal(0, 0.5))
     tone = np.zeros((size, size), np.float32)
@@ -148,6 +153,7 @@ def _mottle(surface: Surface, rng: np.random.Generator) -> None:
 
 
 def _relief(surface: Surface, rng: np.random.Generator) -> None:
+    """Draws the relief of a surface: smooth, grainy or rough, sometimes with a direction, sometimes with pits."""
     size, scale = surface.size, surface.scale
     cells: tuple[float, ...]
     kind = rng.random()
