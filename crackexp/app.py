@@ -7,11 +7,11 @@ from typing import Annotated, ClassVar
 from omegaconf import DictConfig
 from pydantic import Field
 
-from crackexp.cli import run
+from crackexp.cli.main import run
 from crackexp.config.checking import check
 from crackexp.config.settings import CommandConfig, Tile
 from crackexp.config.types import BatchSize, MmPerPx, PhotoThreshold, Strict, Text
-from crackexp.extras import require_extra
+from crackexp.utils.extras import require_extra
 
 
 class AppLimits(Strict):
@@ -65,7 +65,7 @@ def app(composed: DictConfig) -> None:
 
     address = claim(cfg.host, cfg.port)
 
-    from crackexp.opening import open_model
+    from crackexp.predicting.loading import open_model
     from crackexp.reporting.terminal import print_report
     from crackexp.surveying.surveyor import Surveyor
     from crackexp.surveying.tiles import Tiling

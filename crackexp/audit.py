@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 from omegaconf import DictConfig
 from pydantic import Field
 
-from crackexp.cli import leave, run
+from crackexp.cli.main import leave, run
 from crackexp.config.checking import check, instantiate
 from crackexp.config.settings import JobConfig
 from crackexp.config.types import Gigabytes, ImageSize, Text
@@ -74,7 +74,7 @@ def audit(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     from crackexp.inference.compilation import keep_programs, set_precision
     from crackexp.inference.engine import fastest_batch
     from crackexp.reporting import artifacts
-    from crackexp.sources import source_digest
+    from crackexp.utils.source_code import source_digest
 
     set_precision("float32")
     keep_programs(cache)

@@ -12,14 +12,14 @@ from typing import ClassVar
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig
 
-from crackexp.cli import run
-from crackexp.commands import next_command
+from crackexp.cli.main import run
 from crackexp.config.checking import check
+from crackexp.config.commands import next_command
 from crackexp.config.settings import JobConfig
 from crackexp.config.types import Text
-from crackexp.errors import ConfigError, DataError
 from crackexp.reporting import Column, Report, Section, Table
 from crackexp.reporting.terminal import print_report
+from crackexp.utils.errors import ConfigError, DataError
 
 FOLDERS = {
     "programs": ("programs", "compiled by XLA"),

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from omegaconf import DictConfig
 
-from crackexp.cli import leave, run
+from crackexp.cli.main import leave, run
 from crackexp.config.checking import check, instantiate
 from crackexp.config.settings import ModelConfig
 from crackexp.config.types import Seed
@@ -50,7 +50,7 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
     from crackexp.judging import doubt_tags
     from crackexp.metrics.predictions import Predictions
     from crackexp.models.calibrated import calibrated, check_calibratable
-    from crackexp.opening import open_model
+    from crackexp.predicting.loading import open_model
     from crackexp.reporting import Report
     from crackexp.reporting.markdown import markdown
     from crackexp.reporting.terminal import print_plain, print_report

@@ -7,13 +7,13 @@ from typing import Annotated, ClassVar
 from omegaconf import DictConfig
 from pydantic import Field
 
-from crackexp.cli import overrides, run
-from crackexp.commands import this_command
+from crackexp.cli.main import overrides, run
 from crackexp.config.checking import check, instantiate
+from crackexp.config.commands import this_command
 from crackexp.config.settings import JobConfig
 from crackexp.config.types import Level, Seed, Text
-from crackexp.files import write_text
 from crackexp.tracking.logger import require_store
+from crackexp.utils.files import write_text
 
 
 class CompareConfig(JobConfig):
@@ -52,9 +52,9 @@ def compare(composed: DictConfig) -> None:
     tracking = instantiate(cfg.tracking)
     require_store(tracking, "Without a store there are no runs to compare")
 
-    from crackexp.evaluation import comparison
-    from crackexp.evaluation.figures.sweep import sweep_figures
-    from crackexp.evaluation.sweep_report import comparison_report
+    from crackexp.comparison import comparison
+    from crackexp.comparison.figures import sweep_figures
+    from crackexp.comparison.report import comparison_report
     from crackexp.reporting.html import page
     from crackexp.reporting.terminal import print_plain, print_report
     from crackexp.tracking.selection import select

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from omegaconf import DictConfig
 
-from crackexp.budget import TimeBudget
-from crackexp.cli import leave, run
+from crackexp.cli.main import leave, run
 from crackexp.config.checking import check, instantiate
 from crackexp.config.settings import JobConfig
 from crackexp.config.types import BatchSize, Seed, Text
 from crackexp.data.accounting import Account
+from crackexp.utils.budget import TimeBudget
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,7 +73,7 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
         from crackexp.inference.engine import computing
         from crackexp.inference.explainer import Explainer
         from crackexp.judging import Judge, log_judgement
-        from crackexp.opening import open_model
+        from crackexp.predicting.loading import open_model
         from crackexp.reporting import Report
         from crackexp.tracking.runs import training_digests
 

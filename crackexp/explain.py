@@ -5,7 +5,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from crackexp.cli import leave, run
+from crackexp.cli.main import leave, run
 from crackexp.config.checking import check
 from crackexp.config.settings import ModelConfig
 from crackexp.config.types import Inputs, Probability, Text
@@ -47,8 +47,8 @@ def explain(composed: DictConfig) -> Account:
     inputs = named(cfg.input, sys.stdin, account)
 
     from crackexp.data.summary import account_report
-    from crackexp.opening import open_model
     from crackexp.predicting.explanations import Explanations
+    from crackexp.predicting.loading import open_model
     from crackexp.predicting.predictor import Predictor
     from crackexp.predicting.tables import counts_text, writing
     from crackexp.reporting import artifacts

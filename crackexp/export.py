@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from omegaconf import DictConfig
 from pydantic import Field
 
-from crackexp.cli import run
+from crackexp.cli.main import run
 from crackexp.config.checking import check, instantiate
 from crackexp.config.settings import JobConfig
 from crackexp.config.types import Distinct, Text
@@ -45,7 +45,7 @@ def export(composed: DictConfig) -> None:
 
     from crackexp import report
     from crackexp.inference.compilation import use_cpu
-    from crackexp.opening import open_model
+    from crackexp.predicting.loading import open_model
 
     use_cpu()
     model = open_model(cfg)

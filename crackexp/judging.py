@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 from omegaconf import DictConfig
 
 from crackexp import report
-from crackexp.csv_text import csv_text
 from crackexp.data.augmentation import View
 from crackexp.data.corruptions import corruptions
 from crackexp.data.images.decode import load_image
@@ -33,6 +32,7 @@ from crackexp.metrics.predictions import Bootstrap, Predictions
 from crackexp.reporting import Report
 from crackexp.reporting.markdown import markdown
 from crackexp.tracking.logger import Logger
+from crackexp.utils.csv_text import csv_text
 
 Predict = Callable[[ImageIndex, str, View | None], np.ndarray]
 """Returns the probabilities, (n, c) float32, of the images of an index, plain or as a view shows them."""

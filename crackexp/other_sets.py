@@ -7,11 +7,11 @@ from omegaconf import DictConfig
 
 from crackexp.config.checking import listed
 from crackexp.data.accounting import Account
+from crackexp.data.classes.decisions import Classes
 from crackexp.data.index import ImageIndex
 from crackexp.data.sources.folder import require_places
 from crackexp.data.splits.given_split import only_part
-from crackexp.decisions import Classes
-from crackexp.errors import DataError, about
+from crackexp.utils.errors import DataError, about
 
 ALSO = "evaluation.also"
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from omegaconf import DictConfig
 
-from crackexp.cli import leave, run
+from crackexp.cli.main import leave, run
 from crackexp.config.checking import check
 from crackexp.config.settings import ModelConfig
 from crackexp.config.types import Inputs, Probability, text_ending
@@ -44,7 +44,7 @@ def predict(composed: DictConfig) -> Account:
     inputs = named(cfg.input, sys.stdin, account)
 
     from crackexp.data.summary import account_report
-    from crackexp.opening import open_model
+    from crackexp.predicting.loading import open_model
     from crackexp.predicting.predictor import Predictor
     from crackexp.predicting.tables import counts_text, writing
     from crackexp.reporting.terminal import print_plain, print_report

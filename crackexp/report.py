@@ -12,9 +12,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from crackexp import __version__
-from crackexp.commands import next_command
+from crackexp.config.commands import next_command
 from crackexp.config.overrides import task_overrides
-from crackexp.csv_text import csv_text
 from crackexp.data.accounting import Account
 from crackexp.data.datamodule import DataModule
 from crackexp.data.images.decode import load_image
@@ -30,17 +29,18 @@ from crackexp.evaluation.report import (
     most_wrong,
     predictions_table,
 )
-from crackexp.files import write_text
 from crackexp.metrics.intervals import Interval
 from crackexp.models.calibrated import calibrated
-from crackexp.names import visible
 from crackexp.reporting import Column, Report, Section, Table, figures
-from crackexp.result import RESULT, RunResult
-from crackexp.seeds import generator
 from crackexp.tracking.environment import git_state, hardware, packages
 from crackexp.tracking.logger import Logger
+from crackexp.tracking.result import RESULT, RunResult
 from crackexp.training.history import TrainingHistory
 from crackexp.training.module import CrackModule
+from crackexp.utils.csv_text import csv_text
+from crackexp.utils.files import write_text
+from crackexp.utils.names import visible
+from crackexp.utils.seeds import generator
 
 if TYPE_CHECKING:
     from crackexp.judging import Judged

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from crackexp.cli import leave, run
+from crackexp.cli.main import leave, run
 from crackexp.config.checking import check, instantiate
 from crackexp.config.settings import ModelConfig, Tile
 from crackexp.config.types import Inputs, MmPerPx, PhotoThreshold, Text
@@ -51,13 +51,13 @@ def survey(composed: DictConfig) -> Account:
     from crackexp import report
     from crackexp.data.images.decode import ImageError
     from crackexp.data.summary import account_report
-    from crackexp.opening import open_model
-    from crackexp.progress import of_one, progress
+    from crackexp.predicting.loading import open_model
     from crackexp.reporting import artifacts
     from crackexp.reporting.terminal import print_plain, print_report
     from crackexp.surveying.survey_report import Survey
     from crackexp.surveying.surveyor import Surveyor
     from crackexp.surveying.tiles import Tiling
+    from crackexp.utils.progress import of_one, progress
 
     model = open_model(cfg)
     tiling = Tiling(round(cfg.tile.size * cfg.tile.scale), cfg.tile.overlap)

@@ -4,15 +4,15 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from crackexp.budget import TimeBudget
-from crackexp.cli import leave, run
+from crackexp.cli.main import leave, run
 from crackexp.config.checking import check, instantiate, listed
 from crackexp.data.accounting import Account
-from crackexp.resume import own_config, resumable
 from crackexp.sweep import cell
 from crackexp.sweep.callback import closing
 from crackexp.sweep.identity import cell_id
 from crackexp.training.config import TrainConfig
+from crackexp.training.resume import own_config, resumable
+from crackexp.utils.budget import TimeBudget
 from crackexp.utils.distributed import initialize_distributed, is_first_process, with_own_output
 
 

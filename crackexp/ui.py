@@ -7,12 +7,12 @@ from typing import Annotated, ClassVar
 from omegaconf import DictConfig
 from pydantic import Field
 
-from crackexp.cli import run
+from crackexp.cli.main import run
 from crackexp.config.checking import check, instantiate
 from crackexp.config.settings import CommandConfig
-from crackexp.errors import ConfigError
 from crackexp.tracking.logger import require_store
 from crackexp.tracking.uri import ui_words
+from crackexp.utils.errors import ConfigError
 
 
 class UiConfig(CommandConfig):

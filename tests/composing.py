@@ -1,4 +1,4 @@
-"""Command lines composed and checked in this process, as `crackexp.cli` does, without the command behind them."""
+"""Command lines composed and checked in this process, as `crackexp.cli.main` does, without the command behind them."""
 
 from importlib import import_module
 
@@ -11,8 +11,8 @@ from crackexp.config.checking import check
 from crackexp.config.options import conf_dir
 from crackexp.config.overrides import explain
 from crackexp.config.settings import CommandConfig
-from crackexp.errors import UserError
 from crackexp.training.parts import build_parts
+from crackexp.utils.errors import UserError
 
 NEEDS = {
     "evaluate": ["run=abc"],
@@ -50,7 +50,7 @@ def outcome(name: str, overrides: list[str]) -> DictConfig | str:
 def _checked(name: str, overrides: list[str]) -> DictConfig | str:
     try:
         cfg = compose(name, overrides, return_hydra_config=True)
-    except Exception as error:  # of whatever kind, as in crackexp.cli
+    except Exception as error:  # of whatever kind, as in crackexp.cli.main
         return explain(error)
     if "hydra" not in cfg or cfg.hydra is None:
         return "Hydra itself is gone."

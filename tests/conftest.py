@@ -23,7 +23,7 @@ from omegaconf import DictConfig, open_dict
 
 from crackexp.config.options import conf_dir
 from crackexp.data.synthetic import draw_patch
-from crackexp.signals import STOPS
+from crackexp.utils.signals import STOPS
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 TINY = [

@@ -7,9 +7,9 @@ import pandas as pd
 from crackexp.auditing.findings import Audit, Finding
 from crackexp.data.images.decode import load_image
 from crackexp.data.index import ImageIndex
-from crackexp.names import visible
 from crackexp.reporting import Card, Column, Gallery, Picture, Report, Section, Table
 from crackexp.reporting.artifacts import SIDE
+from crackexp.utils.names import visible
 from crackexp.utils.pictures import shrink
 
 EXTREMES = 4

@@ -13,7 +13,7 @@ from crackexp.data.splits.grouped_split import together
 from crackexp.data.splits.ratio_split import apart
 from crackexp.data.splits.split_folder import SplitDataset
 from crackexp.data.thumbnails import Thumbnails
-from crackexp.names import visible
+from crackexp.utils.names import visible
 
 RARE = 0.2
 """Share of the images of a class, relative to the largest, from which down it is called rare."""

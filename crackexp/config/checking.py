@@ -20,7 +20,7 @@ from crackexp.config.schema import schema_of
 from crackexp.config.settings import LISTED, SETTINGS, CommandConfig
 from crackexp.config.signature import signature_of
 from crackexp.config.types import Strict
-from crackexp.errors import ConfigError, UserError, about
+from crackexp.utils.errors import ConfigError, UserError, about
 
 
 def check(cfg: DictConfig, root: type[CommandConfig]) -> DictConfig:

@@ -15,7 +15,7 @@ import hydra.utils
 from omegaconf import DictConfig, OmegaConf
 
 from crackexp.config.types import FileName
-from crackexp.errors import ConfigError
+from crackexp.utils.errors import ConfigError
 
 
 @dataclass(frozen=True)

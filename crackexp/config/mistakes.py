@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from crackexp.config.options import suggest, typed
 from crackexp.config.overrides import as_text, hydra_overrides, shown, task_overrides
 from crackexp.config.types import Strict
-from crackexp.names import visible
+from crackexp.utils.names import visible
 
 
 def validate(

@@ -11,7 +11,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from crackexp.config.settings import LISTED
-from crackexp.errors import ConfigError
+from crackexp.utils.errors import ConfigError
 
 GROUP = "dataset"
 """The config group whose options stand in the lists of `settings.LISTED`."""

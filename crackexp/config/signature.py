@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import griffe
 
-from crackexp.sources import find_module
+from crackexp.utils.source_code import find_module
 
 REQUIRED: Any = object()
 """Stands where an argument has no default."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-from crackexp.names import on_one_line, visible
+from crackexp.utils.names import on_one_line, visible
 
 INCOMPLETE = 3
 """The exit status of a command that left out a file which may be an image."""

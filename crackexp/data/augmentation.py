@@ -11,9 +11,9 @@ import numpy as np
 
 from crackexp.config.types import Positive
 from crackexp.data.transforms import Transform
-from crackexp.errors import ConfigError
-from crackexp.seeds import generator
-from crackexp.sources import source_digest
+from crackexp.utils.errors import ConfigError
+from crackexp.utils.seeds import generator
+from crackexp.utils.source_code import source_digest
 
 
 class Augmentation:

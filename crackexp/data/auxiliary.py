@@ -8,7 +8,7 @@ import numpy as np
 from crackexp.data.index import ImageIndex
 from crackexp.data.sources.base import Dataset
 from crackexp.data.splits.given_split import only_part
-from crackexp.errors import DataError, about
+from crackexp.utils.errors import DataError, about
 
 _log = logging.getLogger(__name__)
 

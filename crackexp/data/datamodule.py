@@ -13,8 +13,8 @@ from crackexp.data.index import ImageIndex
 from crackexp.data.pipeline import image_batches, training_batches
 from crackexp.data.sources.base import Dataset
 from crackexp.data.splits.base import Split, check_split
-from crackexp.errors import DataError
-from crackexp.seeds import generator
+from crackexp.utils.errors import DataError
+from crackexp.utils.seeds import generator
 
 
 class DataModule:

@@ -22,8 +22,8 @@ from scipy.sparse.csgraph import connected_components
 from crackexp.data.index import ImageIndex
 from crackexp.data.neighbours import nearest
 from crackexp.data.thumbnails import SIDE, thumbnails
-from crackexp.progress import progress
 from crackexp.utils.arrays import ArrayCache
+from crackexp.utils.progress import progress
 
 SIMILAR = 0.77
 """The smallest correlation of two textures that are taken for copies of one image."""

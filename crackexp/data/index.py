@@ -12,16 +12,16 @@ from typing import Literal
 
 import numpy as np
 
-from crackexp.csv_text import csv_text
 from crackexp.data.accounting import Account
+from crackexp.data.classes.decisions import Classes, positives_of
 from crackexp.data.contradictions import contradictions, links_across_classes
 from crackexp.data.digests import DigestCache, root_key
 from crackexp.data.images.decode import CheckedFile, check_file
-from crackexp.decisions import Classes, positives_of
-from crackexp.errors import ConfigError, DataError
-from crackexp.files import write_text
-from crackexp.names import on_one_line, visible
-from crackexp.progress import progress
+from crackexp.utils.csv_text import csv_text
+from crackexp.utils.errors import ConfigError, DataError
+from crackexp.utils.files import write_text
+from crackexp.utils.names import on_one_line, visible
+from crackexp.utils.progress import progress
 
 PARTS = ("train", "val", "test")
 """The names of the parts of a split, in their order."""

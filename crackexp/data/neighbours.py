@@ -5,7 +5,7 @@ import logging
 import joblib
 import numpy as np
 
-from crackexp.progress import progress
+from crackexp.utils.progress import progress
 
 _CHUNK = 4096
 

@@ -11,8 +11,8 @@ import numpy as np
 from crackexp.data.digests import root_key
 from crackexp.data.images.decode import PIXELS_VERSION, load_image
 from crackexp.data.index import ImageIndex
-from crackexp.progress import progress
 from crackexp.utils.arrays import ArrayCache
+from crackexp.utils.progress import progress
 
 SIDE = 64
 """The side of a thumbnail in pixels."""

@@ -16,12 +16,12 @@ import numpy as np
 from crackexp.data.images.decode import PIXELS_VERSION
 from crackexp.data.index import ImageIndex
 from crackexp.embeddings.store import EmbeddingStore, EmbeddingTable, partition_of
-from crackexp.errors import DataError
 from crackexp.inference.engine import Inference, computing
 from crackexp.models.classifier import embedding_model
 from crackexp.models.weights import weights_digest
-from crackexp.progress import progress
-from crackexp.sources import source_digest
+from crackexp.utils.errors import DataError
+from crackexp.utils.progress import progress
+from crackexp.utils.source_code import source_digest
 
 SHARD_ROWS = 8192
 # Smaller partitions of a table are joined until so many images, or batches, can be computed in one go: reading overlaps

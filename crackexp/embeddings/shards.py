@@ -16,7 +16,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from crackexp.files import replacing, write_text
+from crackexp.utils.files import replacing, write_text
 
 KEY = "S32"
 ABANDONED_SECONDS = 86_400

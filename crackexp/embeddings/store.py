@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from crackexp.embeddings.leases import Leases
 from crackexp.embeddings.shards import Shard, keys_of, modified, read_shards, remove_abandoned, write_shard
-from crackexp.files import write_text
+from crackexp.utils.files import write_text
 
 PARTITIONS = 4
 """How many processes can compute one table at the same time."""

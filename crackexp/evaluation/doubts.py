@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from crackexp.decisions import Classes
+from crackexp.data.classes.decisions import Classes
 from crackexp.evaluation.calibration import MOST, Calibration
 from crackexp.metrics.intervals import mean_of, wilson
 from crackexp.reporting.report import EVERYWHERE, Medium, Section

@@ -7,11 +7,11 @@ import numpy as np
 from scipy.stats import binom
 
 from crackexp.config.types import Share
-from crackexp.decisions import SOUND, UNSURE, Classes, Defect, Thresholds
-from crackexp.errors import DataError
+from crackexp.data.classes.decisions import SOUND, UNSURE, Classes, Defect, Thresholds
 from crackexp.evaluation.calibration import Calibration, fit_site, fit_temperature
 from crackexp.metrics.intervals import Interval, covering, grouped_interval, wilson
 from crackexp.metrics.predictions import Bootstrap
+from crackexp.utils.errors import DataError
 
 
 @dataclass(frozen=True)

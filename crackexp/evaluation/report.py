@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import classification_report
 
-from crackexp.decisions import SOUND, UNSURE, Classes, Defect
+from crackexp.data.classes.decisions import SOUND, UNSURE, Classes, Defect
 from crackexp.metrics.intervals import Interval
-from crackexp.names import visible
+from crackexp.utils.names import visible
 
 
 def predictions_table(

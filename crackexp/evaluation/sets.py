@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from crackexp.decisions import Classes
+from crackexp.data.classes.decisions import Classes
 from crackexp.metrics.evaluation import evaluate_predictions
 from crackexp.metrics.intervals import Interval
 from crackexp.metrics.metric import Metric, shown

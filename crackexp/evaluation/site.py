@@ -8,11 +8,11 @@ import numpy as np
 from sklearn.metrics import f1_score, log_loss, roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from crackexp.decisions import CRACK, SOUND, Classes, Thresholds
-from crackexp.errors import ConfigError, DataError
+from crackexp.data.classes.decisions import CRACK, SOUND, Classes, Thresholds
 from crackexp.evaluation.doubts import calibration_doubt, doubts_of
 from crackexp.evaluation.policy import FittedPolicy, Policy
 from crackexp.metrics.predictions import Predictions
+from crackexp.utils.errors import ConfigError, DataError
 
 FOLDS = 5
 LEAST = 5

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from crackexp import __version__
-from crackexp.decisions import Classes
+from crackexp.data.classes.decisions import Classes
 from crackexp.exporting.formats import FORMATS
-from crackexp.files import write_text
 from crackexp.models.weights import weights_digest
 from crackexp.tracking.models import LoggedModel
+from crackexp.utils.files import write_text
 
 CARD = "model.json"
 

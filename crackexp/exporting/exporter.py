@@ -13,10 +13,10 @@ from crackexp.exporting.card import clear_others, facts_of, write_card
 from crackexp.exporting.checking import largest_differences
 from crackexp.exporting.formats import FORMATS, refusal
 from crackexp.exporting.stablehlo_file import write_stablehlo
-from crackexp.progress import progress
-from crackexp.quiet import quiet
 from crackexp.reporting import Column, Report, Section, Table
 from crackexp.tracking.models import LoggedModel
+from crackexp.utils.progress import progress
+from crackexp.utils.quiet import quiet
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crackexp.errors import ConfigError, UserError
-from crackexp.extras import require_extra
+from crackexp.utils.errors import ConfigError, UserError
+from crackexp.utils.extras import require_extra
 
 if TYPE_CHECKING:
     import keras

@@ -14,7 +14,7 @@ import numpy as np
 
 from crackexp.inference.compilation import trace_once
 from crackexp.models.cpu_conv import for_cpu
-from crackexp.progress import progress
+from crackexp.utils.progress import progress
 
 BLOCK_PIXELS = 51_200
 """How many pixels a batch has on CPU, so that its feature maps stay in the cache of a core.

@@ -6,9 +6,9 @@ from omegaconf import DictConfig
 
 from crackexp.config.checking import instantiate
 from crackexp.config.mistakes import source
-from crackexp.errors import ConfigError
 from crackexp.metrics.metric import Metric, named
 from crackexp.metrics.standard import Accuracy
+from crackexp.utils.errors import ConfigError
 
 
 def build_metrics(table: DictConfig) -> dict[str, Metric]:

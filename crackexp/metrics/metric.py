@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from crackexp.errors import ConfigError
 from crackexp.metrics.intervals import Interval, covering, grouped_interval, percentile_interval, student, wilson
 from crackexp.metrics.predictions import Predictions
 from crackexp.metrics.scorer import Weighted
+from crackexp.utils.errors import ConfigError
 
 Place = Literal["summary", "subsets", "corruptions", "sweep"]
 """Where a metric is shown besides ``metrics.csv`` and the description of a run: in the table on the terminal, in the

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from crackexp.metrics.intervals import resampled_counts
-from crackexp.seeds import generator
+from crackexp.utils.seeds import generator
 
 SUM_TOLERANCE = 1e-3
 ROUNDING = 1e-5

@@ -12,11 +12,11 @@ from keras import layers
 from pydantic import Field
 
 from crackexp.config.types import Text
-from crackexp.errors import ConfigError
 from crackexp.models.base import Backbone
 from crackexp.models.initializers import start_from, start_random
 from crackexp.models.weights import bundled_weights, download, load_weights, weights_file
-from crackexp.seeds import keras_seed
+from crackexp.utils.errors import ConfigError
+from crackexp.utils.seeds import keras_seed
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from crackexp.errors import ConfigError
 from crackexp.models.initializers import start_from
+from crackexp.utils.errors import ConfigError
 
 
 def check_calibratable(classifier: keras.Model, received: str) -> None:

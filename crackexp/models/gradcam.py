@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-from crackexp.errors import ConfigError
 from crackexp.models.backbone import check_layer
 from crackexp.models.initializers import start_from
 from crackexp.models.receptive import Grid, Spacing, through
+from crackexp.utils.errors import ConfigError
 
 
 class GradCam:

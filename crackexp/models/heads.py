@@ -13,7 +13,7 @@ from crackexp.config.types import Fraction
 from crackexp.models.base import Head, MapShape
 from crackexp.models.classifier import CALIBRATION, embedding_model, flat_embedding
 from crackexp.models.initializers import start_random
-from crackexp.seeds import keras_seed
+from crackexp.utils.seeds import keras_seed
 
 STANDARDISE = "standardise"
 """The name of the layer that `fit_statistics` sets."""

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from crackexp.seeds import generator
+from crackexp.utils.seeds import generator
 
 TRUNCATED_STD = 0.87962566103423978
 """Standard deviation of a unit normal that is cut at two standard deviations."""

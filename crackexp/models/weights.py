@@ -11,7 +11,7 @@ import h5py
 import keras
 import numpy as np
 
-from crackexp.errors import ConfigError, DataError
+from crackexp.utils.errors import ConfigError, DataError
 
 BUNDLED_FILE = "embedder/weights/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224.h5"
 BUNDLED_SHA256 = "3e195a2857356cfc092cbbb460beb2a5bce279015d7792598b8d3d9e451902e3"

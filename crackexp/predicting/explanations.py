@@ -8,17 +8,17 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from crackexp.data.classes.decisions import Defect
 from crackexp.data.images.decode import load_image
-from crackexp.decisions import Defect
-from crackexp.files import replacing
-from crackexp.names import file_stem
 from crackexp.predicting.inputs import InputFile
 from crackexp.predicting.predictor import UNREAD
 from crackexp.predicting.tables import decision_label
-from crackexp.progress import progress
 from crackexp.reporting import Card, Gallery, Label, Picture, Report, Section
 from crackexp.reporting.figures.evidence import evidence
+from crackexp.utils.files import replacing
+from crackexp.utils.names import file_stem
 from crackexp.utils.pictures import encode_jpeg
+from crackexp.utils.progress import progress
 
 SIDE = 480
 """The longer side of an image in its picture, in pixels."""

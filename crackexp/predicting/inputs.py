@@ -13,7 +13,7 @@ from crackexp.data.accounting import Account
 from crackexp.data.files.listing import is_folder, is_image, list_images, without_links
 from crackexp.data.images.decode import describe
 from crackexp.data.images.headers import pages_of
-from crackexp.errors import DataError
+from crackexp.utils.errors import DataError
 
 STANDARD_INPUT = "-"
 

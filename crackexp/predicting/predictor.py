@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 
 from crackexp.data.accounting import Account
+from crackexp.data.classes.decisions import SOUND, UNSURE
 from crackexp.data.pipeline import ReadResult, readable_batches
-from crackexp.decisions import SOUND, UNSURE
-from crackexp.errors import ConfigError
 from crackexp.inference.engine import computing
 from crackexp.inference.explainer import Explainer
-from crackexp.names import visible
 from crackexp.predicting.inputs import InputFile
-from crackexp.progress import progress
 from crackexp.tracking.models import LoggedModel
+from crackexp.utils.errors import ConfigError
+from crackexp.utils.names import visible
+from crackexp.utils.progress import progress
 
 MIN_SIDE = 16
 """The least side of an image in pixels; a smaller one shows nothing that could be a crack."""

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from crackexp.csv_text import csv_text
-from crackexp.decisions import CRACK, DAMAGE, UNSURE
-from crackexp.files import replacing
-from crackexp.names import visible
+from crackexp.data.classes.decisions import CRACK, DAMAGE, UNSURE
 from crackexp.reporting.report import Label, Tone
+from crackexp.utils.csv_text import csv_text
+from crackexp.utils.files import replacing
+from crackexp.utils.names import visible
 
 TONES: dict[str, Tone] = {CRACK: "danger", DAMAGE: "danger", UNSURE: "warning"}
 """How a decision stands out in a report."""

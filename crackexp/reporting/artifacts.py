@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Protocol
 import cv2
 import numpy as np
 
-from crackexp.csv_text import csv_text
-from crackexp.files import write_text
 from crackexp.reporting.figures import gallery
 from crackexp.reporting.report import Gallery, Picture, Report
+from crackexp.utils.csv_text import csv_text
+from crackexp.utils.files import write_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing

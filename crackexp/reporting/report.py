@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from crackexp.names import visible
+from crackexp.utils.names import visible
 
 if TYPE_CHECKING:
     import pandas as pd

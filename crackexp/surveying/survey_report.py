@@ -7,18 +7,18 @@ from typing import Any
 
 import pandas as pd
 
-from crackexp.csv_text import csv_text
 from crackexp.data.accounting import Account, Remark
+from crackexp.data.classes.decisions import CRACK, Defect
 from crackexp.data.images.windows import PhotoSource
-from crackexp.decisions import CRACK, Defect
-from crackexp.files import replacing
-from crackexp.names import file_stem, on_one_line, visible
 from crackexp.predicting.inputs import InputFile
 from crackexp.predicting.tables import decision_label
 from crackexp.reporting import Card, Column, Gallery, Overlay, Picture, Report, Section, Table
 from crackexp.surveying.exif_gps import gps
 from crackexp.surveying.overlay import heat_layer, overlay
 from crackexp.surveying.surveyor import PhotoResult
+from crackexp.utils.csv_text import csv_text
+from crackexp.utils.files import replacing
+from crackexp.utils.names import file_stem, on_one_line, visible
 from crackexp.utils.pictures import encode_jpeg, shrink
 
 SIDE = 1600

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from crackexp.data.classes.decisions import SOUND, UNSURE, Thresholds
 from crackexp.data.images.decode import ImageError
 from crackexp.data.images.pixels import MAX_PIXELS, UnusableImageError, resize
 from crackexp.data.images.windows import PhotoSource, open_photo
-from crackexp.decisions import SOUND, UNSURE, Thresholds
 from crackexp.inference.engine import computing
 from crackexp.inference.explainer import Explainer
 from crackexp.predicting.predictor import MIN_SIDE, too_small

@@ -15,17 +15,17 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from crackexp.commands import this_command
 from crackexp.config.checking import check_part, instantiate
+from crackexp.config.commands import this_command
 from crackexp.config.overrides import explain, task_overrides
 from crackexp.data.accounting import INCOMPLETE
-from crackexp.errors import ConfigError, UserError, refuse
-from crackexp.signals import stops
 from crackexp.sweep import grid
 from crackexp.sweep.checks import check_sweep
 from crackexp.sweep.identity import code_digest, digest
 from crackexp.sweep.plugins import check_plugins
 from crackexp.training.config import TrainConfig
+from crackexp.utils.errors import ConfigError, UserError, refuse
+from crackexp.utils.signals import stops
 
 PACE = ("n_trials", "n_jobs", "storage", "max_failure_rate", "max_batch_size")
 """Options of sweepers that change how far and how fast a sweep goes, not what it asks."""

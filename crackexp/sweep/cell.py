@@ -20,11 +20,11 @@ from pydantic import BaseModel
 from crackexp.config.checking import instantiate
 from crackexp.config.overrides import task_overrides
 from crackexp.data.accounting import Account
-from crackexp.files import write_text
-from crackexp.result import RESULT, RunResult, read_result
-from crackexp.signals import heed
 from crackexp.sweep import grid
 from crackexp.sweep.resources import share_machine
+from crackexp.tracking.result import RESULT, RunResult, read_result
+from crackexp.utils.files import write_text
+from crackexp.utils.signals import heed
 
 if TYPE_CHECKING:
     from crackexp.tracking.sweeps import SweepStore

@@ -9,10 +9,10 @@ from omegaconf import DictConfig, open_dict
 from crackexp.config.checking import check
 from crackexp.config.options import suggest
 from crackexp.config.overrides import shown
-from crackexp.errors import ConfigError
-from crackexp.resume import require_alone
 from crackexp.sweep import grid
 from crackexp.training.config import TrainConfig
+from crackexp.training.resume import require_alone
+from crackexp.utils.errors import ConfigError
 
 SHARED = ("paths", "metrics", "tracking", "sweep", "register", "resume", "task_name")
 """Keys and groups at the top of the config that belong to the sweep as a whole, and not to its cells."""

@@ -75,7 +75,7 @@ def settings(keys: Sequence[str], typed: Sequence[str]) -> dict[str, Any]:
 
 def name(values: Mapping[str, Any]) -> str:
     """Returns a name such as ``ratio=0.7/0.2/0.1, image_size=160, dropout=0.3``."""
-    from crackexp.evaluation.layout import level_text, short_names
+    from crackexp.comparison.design import level_text, short_names
 
     short = short_names(list(values))
     return ", ".join(f"{short[key]}={level_text(value)}" for key, value in values.items())

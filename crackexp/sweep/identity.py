@@ -14,24 +14,25 @@ from omegaconf import DictConfig, OmegaConf
 
 from crackexp.config.contracts import CONTRACTS
 from crackexp.config.options import packaged_targets
-from crackexp.files import file_digest
-from crackexp.sources import PACKAGE, digest_of, find_module
+from crackexp.utils.files import file_digest
+from crackexp.utils.source_code import PACKAGE, digest_of, find_module
 
 UNRELATED = ("paths", "tracking", "task_name", "tags", "register", "optimized_metric", "profile", "resume", "sweep")
 """Keys of the root config that no result depends on."""
 NO_NUMBERS = (
     "cli",
-    "commands",
-    "console",
+    "config.commands",
     "config.contracts",
-    "evaluation.figures",
+    "config.help",
     "config.mistakes",
     "config.overrides",
-    "progress",
-    "quiet",
+    "console",
+    "evaluation.figures",
     "reporting",
     "sweep",
     "tracking",
+    "utils.progress",
+    "utils.quiet",
 )
 """What a training imports of crackexp and no number depends on: it prints, draws, logs, or frames a sweep."""
 LIBRARIES = (

@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 
 from omegaconf import DictConfig
 
-from crackexp.commands import next_command
-from crackexp.errors import DataError
-from crackexp.evaluation.comparison import compare
-from crackexp.evaluation.figures.sweep import sweep_figures
-from crackexp.evaluation.sweep_report import comparison_report, failures_section
+from crackexp.comparison.comparison import compare
+from crackexp.comparison.figures import sweep_figures
+from crackexp.comparison.report import comparison_report, failures_section
+from crackexp.config.commands import next_command
 from crackexp.metrics.metric import MeanMetric, Metric, shown
 from crackexp.reporting import Report, artifacts
 from crackexp.reporting.html import page
@@ -18,6 +17,7 @@ from crackexp.reporting.terminal import print_plain, print_report
 from crackexp.tracking.registry import VERDICT_TAG, Registry
 from crackexp.tracking.sweeps import SweepStore
 from crackexp.tracking.view import sweep_view
+from crackexp.utils.errors import DataError
 
 MEASURES = ("time/total_seconds", "val/loss")
 """What the runs table of a sweep shows beside the swept values, the score that cells are compared by, and metrics."""

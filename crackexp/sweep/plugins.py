@@ -8,8 +8,8 @@ from pydantic import Field
 
 from crackexp.config.mistakes import validate
 from crackexp.config.types import OpenNode, Positive, Probability, Seed, Text
-from crackexp.errors import ConfigError
-from crackexp.extras import require_extra
+from crackexp.utils.errors import ConfigError
+from crackexp.utils.extras import require_extra
 
 
 class BasicSweeper(OpenNode):

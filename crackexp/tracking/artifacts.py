@@ -10,8 +10,8 @@ import mlflow
 from mlflow.entities import Run
 from sqlalchemy.exc import SQLAlchemyError
 
-from crackexp.errors import DamagedFileError, UserError
-from crackexp.result import RESULT
+from crackexp.tracking.result import RESULT
+from crackexp.utils.errors import DamagedFileError, UserError
 
 READ_AGAIN = ("config/config.yaml", "data/manifest.csv", "data/mixed/", "test/predictions.csv", RESULT)
 """Artifact paths of such files, or of folders of them."""

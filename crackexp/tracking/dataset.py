@@ -8,7 +8,7 @@ from typing import Any
 from mlflow.data.dataset_source_registry import get_dataset_source_from_json
 from mlflow.data.meta_dataset import MetaDataset
 
-from crackexp.names import visible
+from crackexp.utils.names import visible
 
 
 class ImageDataset(MetaDataset):

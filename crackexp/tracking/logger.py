@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crackexp.errors import ConfigError
+from crackexp.utils.errors import ConfigError
 
 if TYPE_CHECKING:
     import keras

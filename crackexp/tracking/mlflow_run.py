@@ -20,9 +20,6 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from sqlalchemy.exc import SQLAlchemyError
 
 from crackexp.data.images import pixels
-from crackexp.names import visible
-from crackexp.quiet import quiet
-from crackexp.signals import answer, heed, uninterrupted
 from crackexp.tracking import model_facts
 from crackexp.tracking.alive import Alive
 from crackexp.tracking.artifacts import log_digest
@@ -30,6 +27,9 @@ from crackexp.tracking.dataset import ImageDataset
 from crackexp.tracking.logger import Logger, require_store
 from crackexp.tracking.model_facts import ModelFacts
 from crackexp.tracking.store import answering, open_experiment
+from crackexp.utils.names import visible
+from crackexp.utils.quiet import quiet
+from crackexp.utils.signals import answer, heed, uninterrupted
 
 MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
 MODEL_PACKAGES = (

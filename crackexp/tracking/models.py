@@ -12,12 +12,12 @@ from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
 from mlflow.models import Model
 from sqlalchemy.exc import SQLAlchemyError
 
+from crackexp.data.classes.decisions import Classes, Thresholds
 from crackexp.data.classes.names import proposal
-from crackexp.decisions import Classes, Thresholds
-from crackexp.errors import DamagedFileError, UserError
 from crackexp.tracking.artifacts import reaching
 from crackexp.tracking.model_facts import ModelFacts
 from crackexp.tracking.store import NoStoreError, connect, unusable
+from crackexp.utils.errors import DamagedFileError, UserError
 
 RUN_ID = re.compile("[0-9a-f]{32}")
 

@@ -15,7 +15,7 @@ from urllib.request import url2pathname
 
 from filelock import FileLock
 
-from crackexp.errors import UserError
+from crackexp.utils.errors import UserError
 
 TABLE = "crackexp_place"
 PLACES = (

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 import mlflow
 from mlflow.entities import Run
 
-from crackexp.decisions import Classes
-from crackexp.errors import DataError
-from crackexp.evaluation.contest import Contender, IncomparableError, best_of, contest
+from crackexp.comparison.promotion import Contender, IncomparableError, best_of, contest
+from crackexp.data.classes.decisions import Classes
 from crackexp.metrics.metric import MeanMetric
-from crackexp.signals import uninterrupted
 from crackexp.tracking.logger import Logger
 from crackexp.tracking.models import read_facts, read_model
 from crackexp.tracking.sweeps import SweepStore
+from crackexp.utils.errors import DataError
+from crackexp.utils.signals import uninterrupted
 
 CHAMPION = "champion"
 """The alias: models:/NAME@champion."""

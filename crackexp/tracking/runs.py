@@ -9,9 +9,9 @@ from mlflow.entities import Run
 from sqlalchemy.exc import SQLAlchemyError
 
 from crackexp.data.index import PARTS
-from crackexp.errors import UserError
 from crackexp.tracking.artifacts import damaged, reaching, read_again
 from crackexp.tracking.store import NoStoreError, connect, unusable
+from crackexp.utils.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ import mlflow
 import yaml
 from mlflow.entities import Run
 
-from crackexp.errors import DataError
-from crackexp.evaluation.comparison import Cell
+from crackexp.comparison.comparison import Cell
 from crackexp.sweep import grid
 from crackexp.sweep.identity import UNRELATED
 from crackexp.tracking.sweeps import Failure, SweepStore
+from crackexp.utils.errors import DataError
 
 MEASURED = ("data", "network", "metrics")
 """First parts of params that a run finds out rather than is told, or that say what is measured of it."""

@@ -18,11 +18,11 @@ from filelock import FileLock
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from sqlalchemy.exc import SQLAlchemyError
 
-from crackexp.errors import UserError
-from crackexp.files import remove_leftovers, replacing
 from crackexp.tracking.logger import Logger, require_store
 from crackexp.tracking.moved_store import follow
 from crackexp.tracking.uri import SQLITE, database_file, uri_problem
+from crackexp.utils.errors import UserError
+from crackexp.utils.files import remove_leftovers, replacing
 
 ARTIFACTS = "artifacts"
 """The folder beside the database for experiments that are made without a folder of their own."""

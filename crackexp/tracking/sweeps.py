@@ -18,20 +18,20 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 from mlflow.utils.time import get_current_time_millis
 from pydantic import TypeAdapter, ValidationError
 
-from crackexp.errors import DamagedFileError, DataError
-from crackexp.evaluation.comparison import Cell
+from crackexp.comparison.comparison import Cell
+from crackexp.comparison.items import read_predictions
 from crackexp.evaluation.doubts import WARNING_TAG
-from crackexp.evaluation.items import read_predictions
-from crackexp.names import visible
-from crackexp.result import RESULT, RunResult
 from crackexp.tracking.alive import Alive, mark_killed
 from crackexp.tracking.artifacts import damaged, read_again
 from crackexp.tracking.logger import Logger, require_store
 from crackexp.tracking.mlflow_run import PNG
+from crackexp.tracking.result import RESULT, RunResult
 from crackexp.tracking.runs import read_split
 from crackexp.tracking.store import open_experiment, store_lock
 from crackexp.tracking.uri import ui_words
 from crackexp.tracking.view import View
+from crackexp.utils.errors import DamagedFileError, DataError
+from crackexp.utils.names import visible
 
 REUSED_TAG = "sweep.reused_from"
 SAID = {"cell.id", WARNING_TAG, MLFLOW_RUN_NOTE}

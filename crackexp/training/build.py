@@ -6,10 +6,10 @@ from typing import Any
 from omegaconf import DictConfig
 
 from crackexp.config.checking import instantiate
-from crackexp.decisions import Classes
-from crackexp.sources import source_digest
+from crackexp.data.classes.decisions import Classes
 from crackexp.training.module import CrackModule
 from crackexp.training.parts import Parts
+from crackexp.utils.source_code import source_digest
 
 
 def build_module(parts: Parts, cfg: DictConfig, classes: Classes) -> CrackModule:

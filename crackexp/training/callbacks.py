@@ -8,8 +8,8 @@ import keras
 import numpy as np
 
 from crackexp.config.types import Text
-from crackexp.errors import ConfigError, UserError
 from crackexp.training.module import CrackModule
+from crackexp.utils.errors import ConfigError, UserError
 
 
 class Validate(keras.callbacks.Callback):
@@ -99,7 +99,7 @@ class NanGuard(keras.callbacks.Callback):
         >>> NanGuard().on_epoch_end(0, {"loss": 0.7})
         >>> NanGuard().on_epoch_end(0, {"loss": float("nan")})
         Traceback (most recent call last):
-        crackexp.errors.UserError: Training diverged in epoch 1: loss is no number. ...
+        crackexp.utils.errors.UserError: Training diverged in epoch 1: loss is no number. ...
     """
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:

@@ -13,9 +13,9 @@ import numpy as np
 from filelock import FileLock, Timeout
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from crackexp.errors import DamagedFileError, DataError
 from crackexp.training.history import TrainingHistory
 from crackexp.utils.distributed import is_first_process
+from crackexp.utils.errors import DamagedFileError, DataError
 from crackexp.utils.pytree import is_pytree, load_pytree, save_pytree
 
 

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 from jax.experimental import multihost_utils
 
-from crackexp.errors import ConfigError
 from crackexp.inference.engine import pad_rows
+from crackexp.utils.errors import ConfigError
 
 _log = logging.getLogger(__name__)
 

@@ -7,7 +7,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from crackexp.budget import TimeBudget
 from crackexp.data.augmentation import View
 from crackexp.data.datamodule import DataModule
 from crackexp.data.index import ImageIndex
@@ -22,6 +21,7 @@ from crackexp.training.devices import Devices
 from crackexp.training.fit_loop import FitLoop, verbosity
 from crackexp.training.module import CrackModule
 from crackexp.training.scan import ScannedModel
+from crackexp.utils.budget import TimeBudget
 
 HEAD_BATCH = 512
 

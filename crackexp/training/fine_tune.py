@@ -7,12 +7,10 @@ import keras
 import numpy as np
 from pydantic import Field
 
-from crackexp.budget import TimeBudget
 from crackexp.config.types import BatchSize, Epochs, Gigabytes, LearningRate, Precision, Seed, Text
 from crackexp.data.augmentation import View
 from crackexp.data.datamodule import DataModule
 from crackexp.data.index import ImageIndex
-from crackexp.errors import ConfigError
 from crackexp.inference.compilation import compile_once
 from crackexp.inference.engine import Inference, computing
 from crackexp.models.classifier import unfreeze
@@ -22,6 +20,8 @@ from crackexp.training.fit_loop import FitLoop, Log, verbosity
 from crackexp.training.history import TrainingHistory
 from crackexp.training.module import CrackModule
 from crackexp.training.trainer import Trainer
+from crackexp.utils.budget import TimeBudget
+from crackexp.utils.errors import ConfigError
 
 
 class FineTuneTrainer(Trainer):

@@ -9,11 +9,11 @@ from typing import Any
 
 import keras
 
-from crackexp.budget import TimeBudget
-from crackexp.signals import heed
 from crackexp.training.callbacks import epoch_metrics
 from crackexp.training.checkpoint import Checkpoint, Checkpointer, callback_state, values_of
 from crackexp.training.history import TrainingHistory
+from crackexp.utils.budget import TimeBudget
+from crackexp.utils.signals import heed
 
 Log = Callable[[dict[str, float], int], None]
 SAVE_SECONDS = 300.0

@@ -7,7 +7,6 @@ import keras
 import numpy as np
 from pydantic import Field
 
-from crackexp.budget import TimeBudget
 from crackexp.config.types import BatchSize, Epochs, Gigabytes, Precision, Seed, Text
 from crackexp.data.augmentation import View
 from crackexp.data.datamodule import DataModule
@@ -20,6 +19,7 @@ from crackexp.training.fit_loop import Log
 from crackexp.training.history import TrainingHistory
 from crackexp.training.module import CrackModule
 from crackexp.training.trainer import Trainer
+from crackexp.utils.budget import TimeBudget
 
 
 class FrozenTrainer(Trainer):

@@ -6,7 +6,7 @@ import jax
 import keras
 import numpy as np
 
-from crackexp.errors import ConfigError
+from crackexp.utils.errors import ConfigError
 
 TargetFormat = Literal["integer", "one_hot"]
 

@@ -15,13 +15,13 @@ from crackexp.data.augmentation import Augmentation
 from crackexp.data.sources import Dataset
 from crackexp.data.splits import Split
 from crackexp.data.splits.base import check_split
-from crackexp.errors import ConfigError, UserError
 from crackexp.evaluation.policy import Policy
 from crackexp.metrics.build import build_metrics
 from crackexp.metrics.metric import MeanMetric, Metric, comparable
 from crackexp.models.base import Backbone, Head
 from crackexp.tracking.logger import Logger
 from crackexp.training.trainer import Trainer
+from crackexp.utils.errors import ConfigError, UserError
 
 GROUPS = ("dataset", "split", "augmentation", "backbone", "head", "loss", "trainer", "policy", "tracking")
 

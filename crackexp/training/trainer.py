@@ -10,22 +10,22 @@ import keras
 import numpy as np
 from pydantic import Field
 
-from crackexp.budget import TimeBudget
 from crackexp.config.types import BatchSize, Precision, Seed, Text
 from crackexp.data.augmentation import View
 from crackexp.data.datamodule import DataModule
 from crackexp.data.index import ImageIndex
-from crackexp.errors import ConfigError
 from crackexp.inference.compilation import keep_programs, set_precision
 from crackexp.inference.engine import Inference, computing
 from crackexp.inference.explainer import Explainer
-from crackexp.seeds import keras_seed
 from crackexp.training.callbacks import AveragedWeights, Validate
 from crackexp.training.checkpoint import Checkpointer
 from crackexp.training.devices import Devices
 from crackexp.training.fit_loop import FitLoop, Log
 from crackexp.training.history import TrainingHistory
 from crackexp.training.module import CrackModule
+from crackexp.utils.budget import TimeBudget
+from crackexp.utils.errors import ConfigError
+from crackexp.utils.seeds import keras_seed
 
 
 class Trainer(ABC):

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from crackexp.errors import DamagedFileError
-from crackexp.files import replacing
+from crackexp.utils.errors import DamagedFileError
+from crackexp.utils.files import replacing
 
 _VERSION, _NAME = "rules", "name"
 _UNREADABLE = (

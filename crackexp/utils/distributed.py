@@ -10,7 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from crackexp.errors import ConfigError
+from crackexp.utils.errors import ConfigError
 
 ENVIRONMENT = "KERAS_DISTRIBUTION_"
 """The prefix of the environment variables that `keras.distribution.initialize` reads."""

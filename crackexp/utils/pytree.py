@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from crackexp.errors import DamagedFileError
 from crackexp.utils.arrays import load_arrays, save_arrays
+from crackexp.utils.errors import DamagedFileError
 
 _ARRAY = "__array__"
 

@@ -17,7 +17,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from crackexp.names import on_one_line
+from crackexp.utils.names import on_one_line
 
 HEAD_SECONDS = 20
 """The seconds in which the head of a request must have arrived."""

@@ -17,13 +17,13 @@ from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
 
-from crackexp.csv_text import csv_text
 from crackexp.data.images.headers import count_pages
 from crackexp.data.images.pixels import UnusableImageError
 from crackexp.data.images.windows import WholePhoto
 from crackexp.predicting.inputs import page_name
 from crackexp.predicting.predictor import MIN_SIDE
 from crackexp.surveying.surveyor import Surveyor
+from crackexp.utils.csv_text import csv_text
 from crackexp.web.guard import (
     BODY_RATE,
     BODY_WINDOW,

@@ -5,8 +5,8 @@ import ipaddress
 import socket
 from dataclasses import dataclass
 
-from crackexp.errors import UserError
 from crackexp.reporting import Report, Section
+from crackexp.utils.errors import UserError
 
 
 @dataclass(frozen=True)

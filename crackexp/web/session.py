@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 
 from crackexp.data.accounting import Remark
+from crackexp.data.classes.decisions import Thresholds
 from crackexp.data.images.pixels import decode
 from crackexp.data.images.windows import WholePhoto
-from crackexp.decisions import Thresholds
 from crackexp.surveying.overlay import heat_layer
 from crackexp.surveying.survey_report import SEVERITY, by_severity
 from crackexp.surveying.surveyor import PhotoResult, Surveyor

@@ -9,9 +9,9 @@ from nicegui.element import Element
 from nicegui.events import GenericEventArguments
 
 from crackexp import __version__
+from crackexp.data.classes.decisions import CRACK, SOUND, UNSURE
 from crackexp.data.files.listing import IMAGE_SUFFIXES
 from crackexp.data.images.pixels import FORMATS
-from crackexp.decisions import CRACK, SOUND, UNSURE
 from crackexp.surveying.overlay import OPACITY
 from crackexp.web.session import Limits, Photo, Session, apply_thresholds
 

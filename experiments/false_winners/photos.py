@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from crackexp.evaluation.comparison import Cell, compare
+from crackexp.comparison.comparison import Cell, compare
 from crackexp.evaluation.report import predictions_table
 
 NAMES = ["sound", "cracked"]

@@ -14,14 +14,14 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import expit, roots_hermitenorm
 
-from crackexp.evaluation.comparison import Cell
-from crackexp.evaluation.differences import mcnemar
-from crackexp.evaluation.effects import level_means
-from crackexp.evaluation.items import share_items
-from crackexp.evaluation.layout import Layout, read_layout
-from crackexp.evaluation.noise import training_noise
-from crackexp.evaluation.verdicts import judge
-from crackexp.seeds import generator
+from crackexp.comparison.comparison import Cell
+from crackexp.comparison.design import Layout, read_layout
+from crackexp.comparison.differences import mcnemar
+from crackexp.comparison.effects import level_means
+from crackexp.comparison.items import share_items
+from crackexp.comparison.noise import training_noise
+from crackexp.comparison.verdicts import judge
+from crackexp.utils.seeds import generator
 
 LEVEL = 0.95
 RESAMPLES = 1000

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import f1_score, log_loss
 
+from crackexp.data.classes.decisions import Thresholds
 from crackexp.data.pipeline import image_batches
 from crackexp.data.sources import ImageFolder, Sdnet2018
-from crackexp.decisions import Thresholds
 from crackexp.evaluation.policy import Policy, threshold_for_recall
 from crackexp.inference.engine import Inference, computing
 from crackexp.tracking.models import load

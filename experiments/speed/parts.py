@@ -23,7 +23,6 @@ import limits
 import numpy as np
 from hydra import compose, initialize_config_dir
 
-from crackexp.budget import TimeBudget
 from crackexp.config.checking import check, instantiate
 from crackexp.config.options import conf_dir
 from crackexp.data.datamodule import DataModule
@@ -38,6 +37,7 @@ from crackexp.training.build import build_module
 from crackexp.training.checkpoint import Checkpointer
 from crackexp.training.config import TrainConfig
 from crackexp.training.parts import build_parts
+from crackexp.utils.budget import TimeBudget
 
 SAMPLE = 512
 IMAGES = 1024

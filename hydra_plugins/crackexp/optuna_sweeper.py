@@ -19,8 +19,8 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from crackexp.errors import ConfigError
 from crackexp.tracking.uri import database_file, path_problem
+from crackexp.utils.errors import ConfigError
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -109,8 +109,8 @@ class OptunaSweeper(Sweeper):
         from optuna.distributions import distribution_to_json
         from optuna.trial import TrialState
 
-        from crackexp.seeds import derive
         from crackexp.sweep.identity import code_digest, digest
+        from crackexp.utils.seeds import derive
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         if file := database_file(self.storage or ""):

@@ -17,7 +17,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from crackexp.errors import ConfigError
+from crackexp.utils.errors import ConfigError
 
 PASSED_ON = ("CRACKEXP_", "JAX_", "KERAS_", "MLFLOW_", "XLA_")
 """Starts of the names of environment variables that a job takes from the launching process."""

@@ -9,14 +9,14 @@ import pytest
 
 from crackexp.auditing.audit_report import audit_report
 from crackexp.auditing.findings import audit_images
+from crackexp.comparison.comparison import compare
+from crackexp.comparison.figures import sweep_figures
+from crackexp.comparison.report import comparison_report
 from crackexp.data.accounting import Account
+from crackexp.data.classes.decisions import CRACK, Classes, Thresholds
 from crackexp.data.duplicates import find_duplicates
 from crackexp.data.sources import ImageFolder
 from crackexp.data.thumbnails import thumbnails
-from crackexp.decisions import CRACK, Classes, Thresholds
-from crackexp.evaluation.comparison import compare
-from crackexp.evaluation.figures.sweep import sweep_figures
-from crackexp.evaluation.sweep_report import comparison_report
 from crackexp.predicting.explanations import Explanations
 from crackexp.predicting.inputs import InputFile
 from crackexp.predicting.predictor import Predictor
@@ -26,7 +26,7 @@ from crackexp.surveying.surveyor import Surveyor
 from crackexp.surveying.tiles import Tiling
 from crackexp.tracking.models import LoggedModel
 from tests.browser.conftest import Page
-from tests.evaluation.cells import drawn_cells, grid
+from tests.comparison.cells import drawn_cells, grid
 from tests.odd_names import ODD, SCRIPT, draw_oddly_named
 from tests.web.running import served
 

@@ -10,8 +10,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.select import Select
 
 from crackexp.data.accounting import Account
+from crackexp.data.classes.decisions import CRACK, Thresholds
 from crackexp.data.images.windows import WholePhoto
-from crackexp.decisions import CRACK, Thresholds
 from crackexp.predicting.inputs import InputFile
 from crackexp.reporting import artifacts
 from crackexp.surveying.survey_report import Survey

@@ -11,8 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from crackexp.config.checking import check, instantiate
 from crackexp.config.contracts import CONTRACTS, require_all_kept, require_trusted
-from crackexp.errors import ConfigError
 from crackexp.training.config import TrainConfig
+from crackexp.utils.errors import ConfigError
 from tests.conftest import TINY, Command
 
 Compose = Callable[..., DictConfig]
@@ -43,7 +43,7 @@ class Stops(keras.callbacks.Callback):
 """
 HOSTILE = (
     *("mine.touch", "mine.Touch", "os.system", "subprocess.Popen", "builtins.eval", "pathlib.Path.unlink"),
-    *("crackexp.files.write_text", "crackexp.cli.os.system", "keras.saving.load_model"),
+    *("crackexp.utils.files.write_text", "crackexp.cli.main.os.system", "keras.saving.load_model"),
 )
 KEYS = {
     "callbacks": "+callbacks.mine",

@@ -9,8 +9,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from crackexp.config.checking import check, listed
 from crackexp.config.options import compose_listed, conf_dir
-from crackexp.errors import ConfigError
 from crackexp.training.config import TrainConfig
+from crackexp.utils.errors import ConfigError
 
 Compose = Callable[..., DictConfig]
 

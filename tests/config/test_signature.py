@@ -99,7 +99,9 @@ def test_nothing_of_a_module_runs(module: Write) -> None:
     assert list(signature.arguments) == ["a"]
 
 
-@pytest.mark.parametrize("target", ["os.system", "no_such_module.Part", "crackexp.seeds.Nothing", "Part", "", "."])
+@pytest.mark.parametrize(
+    "target", ["os.system", "no_such_module.Part", "crackexp.utils.seeds.Nothing", "Part", "", "."]
+)
 def test_what_is_no_class_has_no_signature(target: str) -> None:
     assert signature_of(target) is None
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crackexp.seeds import generator
+from crackexp.utils.seeds import generator
 
 
 @pytest.fixture

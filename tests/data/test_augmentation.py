@@ -5,8 +5,8 @@ import pytest
 
 from crackexp.data.augmentation import Augmentation
 from crackexp.data.transforms import RandomBrightness, RandomFlip, RandomRotation
-from crackexp.errors import ConfigError
-from crackexp.seeds import generator
+from crackexp.utils.errors import ConfigError
+from crackexp.utils.seeds import generator
 
 IMAGE = generator(0, "image").integers(0, 256, (24, 24, 3)).astype(np.uint8)
 

@@ -13,7 +13,7 @@ from crackexp.data.auxiliary import AuxiliaryDataset
 from crackexp.data.datamodule import DataModule
 from crackexp.data.sources import ImageFolder
 from crackexp.data.splits.ratio_split import RatioSplit
-from crackexp.errors import DataError
+from crackexp.utils.errors import DataError
 
 MakeData = Callable[..., DataModule]
 

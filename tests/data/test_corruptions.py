@@ -8,7 +8,7 @@ import pytest
 from crackexp.config.settings import Evaluation
 from crackexp.data.corruptions import SUITE, CastShadow, Exposure, FormworkJoint, corruptions
 from crackexp.data.synthetic import draw_patch
-from crackexp.errors import ConfigError
+from crackexp.utils.errors import ConfigError
 
 PATCH = draw_patch(0, 0, cracked=True, size=160)
 GRAY = np.full((100, 100, 3), 120, np.uint8)

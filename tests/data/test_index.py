@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from crackexp.data import index as index_module
+from crackexp.data.classes.decisions import Classes
 from crackexp.data.images.decode import CheckedFile
 from crackexp.data.index import ImageIndex, build_index
 from crackexp.data.sources.folder import class_members
-from crackexp.decisions import Classes
-from crackexp.errors import ConfigError, DataError
+from crackexp.utils.errors import ConfigError, DataError
 
 DrawTree = Callable[..., Path]
 

@@ -11,7 +11,7 @@ from crackexp.data.images.pixels import resize
 from crackexp.data.index import ImageIndex
 from crackexp.data.pipeline import image_batches, training_batches
 from crackexp.data.sources import ImageFolder
-from crackexp.seeds import generator
+from crackexp.utils.seeds import generator
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from crackexp.data import transforms
-from crackexp.errors import ConfigError
-from crackexp.seeds import generator
+from crackexp.utils.errors import ConfigError
+from crackexp.utils.seeds import generator
 
 ROUNDING = 0.51  # ours are whole grey levels, Keras' are floats
 

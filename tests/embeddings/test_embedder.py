@@ -16,7 +16,7 @@ import pytest
 from crackexp.data.index import ImageIndex
 from crackexp.embeddings import shards
 from crackexp.embeddings.embedder import Embedder
-from crackexp.errors import DataError
+from crackexp.utils.errors import DataError
 from tests.training.conftest import MakeData, MakeModule
 
 GB = 1e9

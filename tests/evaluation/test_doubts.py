@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 
-from crackexp.decisions import Classes, Thresholds
+from crackexp.comparison.comparison import compare
+from crackexp.comparison.report import comparison_report
+from crackexp.comparison.sentences import answer, notes
+from crackexp.data.classes.decisions import Classes, Thresholds
 from crackexp.evaluation.calibration import Calibration, fit_temperature
-from crackexp.evaluation.comparison import compare
 from crackexp.evaluation.doubts import calibration_doubt, chance_doubt, doubts_of, training_doubt
 from crackexp.evaluation.policy import Policy
 from crackexp.evaluation.site import fit_to_site
-from crackexp.evaluation.sweep_report import comparison_report
-from crackexp.evaluation.wording import answer, notes
 from crackexp.metrics import Predictions
 from crackexp.reporting.markdown import markdown
-from tests.evaluation.cells import cell, errors
+from tests.comparison.cells import cell, errors
 
 NAMES = ("Negative", "Positive")
 CLASSES = Classes(NAMES, ("Positive",))

@@ -8,8 +8,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 
-from crackexp.decisions import CRACK, Classes, Thresholds
-from crackexp.errors import DataError
+from crackexp.data.classes.decisions import CRACK, Classes, Thresholds
 from crackexp.evaluation.calibration import Calibration, fit_site, fit_temperature
 from crackexp.evaluation.policy import (
     Policy,
@@ -23,6 +22,7 @@ from crackexp.evaluation.policy import (
 )
 from crackexp.metrics import Bootstrap
 from crackexp.metrics.intervals import wilson
+from crackexp.utils.errors import DataError
 
 CLASSES = Classes(("sound", "crack"), ("crack",))
 

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import precision_recall_fscore_support
 
-from crackexp.decisions import Classes
-from crackexp.evaluation.items import read_predictions
+from crackexp.comparison.items import read_predictions
+from crackexp.data.classes.decisions import Classes
 from crackexp.evaluation.report import (
     classification_report_text,
     metrics_markdown,

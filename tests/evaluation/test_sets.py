@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics as sk
 
-from crackexp.decisions import Classes
+from crackexp.data.classes.decisions import Classes
 from crackexp.evaluation import figures
 from crackexp.evaluation.robustness import judge_corrupted
 from crackexp.evaluation.sets import judge_groups, judge_part, notes, parts_markdown, parts_table

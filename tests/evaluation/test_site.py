@@ -5,11 +5,11 @@ import pytest
 from scipy.special import expit
 from sklearn.metrics import f1_score
 
-from crackexp.decisions import Classes, Thresholds
-from crackexp.errors import ConfigError, DataError
+from crackexp.data.classes.decisions import Classes, Thresholds
 from crackexp.evaluation.policy import Policy
 from crackexp.evaluation.site import fit_to_site
 from crackexp.metrics import Predictions
+from crackexp.utils.errors import ConfigError, DataError
 
 CLASSES = Classes(("sound", "crack"), ("crack",))
 

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from keras import layers
 
+from crackexp.data.classes.decisions import Classes, Thresholds
 from crackexp.data.synthetic import draw_patch
-from crackexp.decisions import Classes, Thresholds
-from crackexp.errors import UserError
 from crackexp.exporting import exporter
 from crackexp.exporting.exporter import export_model
 from crackexp.exporting.formats import FORMATS, check_exportable
@@ -20,6 +19,7 @@ from crackexp.models.backbone import APPLICATIONS, Application, SmallCNN
 from crackexp.models.classifier import build_classifier, embedding_model
 from crackexp.models.heads import build_head
 from crackexp.tracking.models import LoggedModel
+from crackexp.utils.errors import UserError
 
 
 def logged(classifier: keras.Model, threshold: float = 0.5) -> LoggedModel:

@@ -10,14 +10,14 @@ import mlflow
 import numpy as np
 import pytest
 
-from crackexp.decisions import Classes
-from crackexp.errors import DataError, UserError
+from crackexp.data.classes.decisions import Classes
 from crackexp.evaluation.report import predictions_table
 from crackexp.tracking.models import load
 from crackexp.tracking.registry import Registry
 from crackexp.tracking.runs import find_run
 from crackexp.tracking.selection import select
 from crackexp.tracking.sweeps import SweepStore
+from crackexp.utils.errors import DataError, UserError
 from tests.conftest import Command
 from tests.tracking.test_logger import make_logger
 

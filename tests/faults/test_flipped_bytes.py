@@ -15,28 +15,28 @@ import mlflow
 import numpy as np
 import pytest
 
+from crackexp.data.classes.decisions import Classes
 from crackexp.data.duplicates import find_duplicates
 from crackexp.data.files.archive import unpack
 from crackexp.data.files.download import _Part
 from crackexp.data.index import ImageIndex, build_index
 from crackexp.data.splits.ratio_split import RatioSplit
 from crackexp.data.thumbnails import thumbnails
-from crackexp.decisions import Classes
 from crackexp.embeddings import shards
 from crackexp.embeddings.leases import Leases
 from crackexp.embeddings.store import EmbeddingStore
-from crackexp.errors import UserError
 from crackexp.evaluation.report import predictions_table
 from crackexp.models.backbone import SmallCNN
 from crackexp.models.classifier import build_classifier
 from crackexp.models.heads import build_head
-from crackexp.seeds import generator
 from crackexp.sweep.watch import Watch
 from crackexp.tracking.models import load
 from crackexp.tracking.runs import find_run, training_digests
 from crackexp.tracking.sweeps import SweepStore
 from crackexp.training.checkpoint import Checkpoint, Checkpointer
 from crackexp.training.history import TrainingHistory
+from crackexp.utils.errors import UserError
+from crackexp.utils.seeds import generator
 from tests.conftest import write_patches
 from tests.tracking.test_logger import make_logger
 

@@ -11,7 +11,7 @@ import mlflow
 import pytest
 from mlflow.entities import Run
 
-from crackexp.seeds import generator
+from crackexp.utils.seeds import generator
 from tests.conftest import TINY
 from tests.faults.conftest import TRIES, Start, Tally, finished
 

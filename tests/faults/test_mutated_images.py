@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from crackexp.data.accounting import Account
+from crackexp.data.classes.decisions import Classes, Thresholds
 from crackexp.data.synthetic import draw_patch
-from crackexp.decisions import Classes, Thresholds
 from crackexp.predicting.inputs import find
 from crackexp.predicting.predictor import Predictor
 from crackexp.tracking.models import LoggedModel

@@ -14,8 +14,8 @@ from crackexp.config.options import conf_dir, packaged_targets
 from crackexp.config.schema import schema_of
 from crackexp.config.settings import SETTINGS, CommandConfig
 from crackexp.config.types import Strict
-from crackexp.seeds import generator
 from crackexp.training.config import TrainConfig
+from crackexp.utils.seeds import generator
 from tests.composing import NEEDS, ROOTS, outcome
 
 OPTIONS = {group: sorted(file.stem for file in (conf_dir() / group).glob("*.yaml")) for group in TrainConfig.groups}

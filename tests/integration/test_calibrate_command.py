@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from crackexp.data.classes.decisions import Thresholds
 from crackexp.data.images.decode import load_image
-from crackexp.decisions import Thresholds
 from tests.conftest import TINY, Command, write_patches
 from tests.integration.test_train_command import last_result, store_of, train
 

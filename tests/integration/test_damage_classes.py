@@ -17,17 +17,17 @@ from mlflow.models import Model
 from omegaconf import open_dict
 
 from crackexp.calibrate import calibrate
+from crackexp.comparison.items import read_predictions
 from crackexp.config.options import conf_dir
 from crackexp.data.images.decode import load_image
 from crackexp.data.synthetic import draw_patch
-from crackexp.errors import ConfigError, DataError, UserError
 from crackexp.evaluate import evaluate
-from crackexp.evaluation.items import read_predictions
 from crackexp.explain import explain
 from crackexp.export import export
 from crackexp.predict import predict
 from crackexp.survey import survey
 from crackexp.train import train
+from crackexp.utils.errors import ConfigError, DataError, UserError
 from tests.conftest import TINY, write_patches
 
 pytestmark = pytest.mark.slow

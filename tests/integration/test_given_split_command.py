@@ -13,10 +13,10 @@ from crackexp.audit import audit
 from crackexp.calibrate import calibrate
 from crackexp.config.checking import check
 from crackexp.data.sources.image_folder import ImageFolder
-from crackexp.errors import ConfigError, DataError
 from crackexp.evaluate import evaluate
 from crackexp.train import train
 from crackexp.training.config import TrainConfig
+from crackexp.utils.errors import ConfigError, DataError
 from tests.conftest import TINY, write_patches
 
 Compose = Callable[..., DictConfig]

@@ -13,12 +13,12 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from crackexp.config.checking import check
+from crackexp.data.classes.decisions import Classes
 from crackexp.data.synthetic import draw_patch
-from crackexp.decisions import Classes
-from crackexp.errors import DataError
 from crackexp.other_sets import OtherSets
 from crackexp.sweep.identity import cell_id
 from crackexp.training.config import TrainConfig
+from crackexp.utils.errors import DataError
 from tests.conftest import TINY, Command
 from tests.integration.test_train_command import artifacts, last_result, store_of, train
 

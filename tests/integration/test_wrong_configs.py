@@ -49,7 +49,7 @@ WRONG = [
     ),
     ("head=mill", ["mill", "mil"]),
     ("head=mil head.hidden=0", ["head.hidden", "greater than 0"]),
-    ("head=cells trainer=scratch backbone=small_cnn", ["head=cells", "trainer=frozen", "trainer.head_epochs=0"]),
+    ("head=cells trainer=scratch backbone=small_cnn", ["head=cells", "trainer=frozen", "trainer=scratch"]),
     ("backbone._target_=crackexp.models.backbone.Aplication", ["Aplication", "Application"]),
     ("dataset=mendelei", ["mendelei", "mendeley"]),
     ("dataset=folder", ["dataset.path", "dataset.path=VALUE"]),
@@ -291,7 +291,7 @@ def test_a_refusal_comes_before_anything_heavy_is_imported(tmp_path: Path) -> No
     script = (
         "import sys; sys.argv = ['train', 'dropout=2']\n"
         "import crackexp.train as t\n"
-        "try: t.run(t.main, 'train')\n"
+        "try: t.run(t.main, 'train', t.TrainConfig)\n"
         "except SystemExit as e: code = e.code\n"
         "heavy = {'keras', 'jax', 'mlflow', 'grain', 'cv2', 'matplotlib'} & sys.modules.keys()\n"
         "print(code, sorted(heavy))"

@@ -13,7 +13,7 @@ from crackexp.metrics.intervals import Interval, resampled_counts, wilson
 from crackexp.metrics.predictions import Bootstrap, Predictions
 from crackexp.metrics.scorer import calibration_bins
 from crackexp.metrics.standard import STANDARD, CurveMetric
-from crackexp.seeds import generator
+from crackexp.utils.seeds import generator
 from tests.metrics.scoring import curve_intervals, scores_of
 
 NAMES = list(STANDARD)

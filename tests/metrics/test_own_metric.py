@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from crackexp.config.checking import check
-from crackexp.errors import ConfigError
 from crackexp.metrics import STANDARD, Bootstrap, MeanMetric, Metric, Predictions, evaluate_predictions
 from crackexp.metrics.build import build_metrics
 from crackexp.training.config import TrainConfig
+from crackexp.utils.errors import ConfigError
 from tests.conftest import TINY, Command
 
 MODULE = """

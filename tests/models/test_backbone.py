@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from keras import layers
 
-from crackexp.errors import ConfigError, DataError
 from crackexp.models.backbone import APPLICATIONS, Application, SmallCNN
 from crackexp.models.initializers import start_from
 from crackexp.models.weights import bundled_weights, weights_digest
+from crackexp.utils.errors import ConfigError, DataError
 
 PREPROCESSING = {
     "mobilenet_v2": ("Conv1", keras.applications.mobilenet_v2.preprocess_input),

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from keras import layers
 
-from crackexp.errors import ConfigError
 from crackexp.evaluation.calibration import Calibration
 from crackexp.models.backbone import SmallCNN
 from crackexp.models.calibrated import calibrated, check_calibratable
@@ -15,6 +14,7 @@ from crackexp.models.classifier import build_classifier
 from crackexp.models.cpu_conv import for_cpu
 from crackexp.models.gradcam import GradCam
 from crackexp.models.heads import MultipleInstanceHead, PooledHead, fit_statistics
+from crackexp.utils.errors import ConfigError
 
 CALIBRATION = Calibration(0.4, 1.3)
 

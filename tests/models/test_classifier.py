@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from keras import layers
 
-from crackexp.errors import ConfigError
 from crackexp.models.backbone import Application, SmallCNN
 from crackexp.models.classifier import build_classifier, embedding_model, unfreeze
 from crackexp.models.heads import build_head
 from crackexp.models.weights import weights_digest
+from crackexp.utils.errors import ConfigError
 
 CLASSIFIERS = {
     "mobilenet_v2": lambda: Application("mobilenet_v2", alpha=0.35),

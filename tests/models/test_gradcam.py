@@ -11,7 +11,6 @@ from scipy.stats import spearmanr
 from sklearn.linear_model import LogisticRegression
 
 from crackexp.data.synthetic import draw_patch
-from crackexp.errors import ConfigError
 from crackexp.inference.engine import Inference, padded_batches
 from crackexp.inference.explainer import Explainer
 from crackexp.models.backbone import Application, SmallCNN
@@ -19,6 +18,7 @@ from crackexp.models.classifier import build_classifier, embedding_model
 from crackexp.models.cpu_conv import for_cpu
 from crackexp.models.gradcam import GradCam
 from crackexp.models.heads import MultipleInstanceHead, build_head
+from crackexp.utils.errors import ConfigError
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (3, 32, 32, 3), np.uint8)

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from keras import layers
 
-from crackexp.errors import ConfigError, DataError
 from crackexp.models import weights as weights_module
 from crackexp.models.weights import (
     BUNDLED_SHA256,
@@ -22,6 +21,7 @@ from crackexp.models.weights import (
     weights_digest,
     weights_file,
 )
+from crackexp.utils.errors import ConfigError, DataError
 
 
 def network(width: int = 4, seed: int = 0, head: int = 0) -> keras.Model:

@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from crackexp.csv_text import unescaped
-from crackexp.decisions import Classes, Thresholds
-from crackexp.names import visible
+from crackexp.data.classes.decisions import Classes, Thresholds
 from crackexp.predicting.explanations import Explanations
 from crackexp.predicting.inputs import InputFile
 from crackexp.predicting.predictor import Predictor
 from crackexp.predicting.tables import writing
 from crackexp.reporting import artifacts
 from crackexp.tracking.models import LoggedModel
+from crackexp.utils.csv_text import unescaped
+from crackexp.utils.names import visible
 from tests.conftest import Command
 from tests.odd_names import SCRIPT, draw_oddly_named
 

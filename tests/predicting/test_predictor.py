@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from crackexp.data.classes.decisions import Classes, Thresholds
 from crackexp.data.images.decode import load_image
 from crackexp.data.images.pixels import resize
-from crackexp.decisions import Classes, Thresholds
 from crackexp.predicting import predictor
 from crackexp.predicting.inputs import InputFile
 from crackexp.predicting.predictor import Predictor

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from crackexp.decisions import Classes
+from crackexp.data.classes.decisions import Classes
 from crackexp.evaluation.report import predictions_table
 from crackexp.reporting import figures
 from crackexp.reporting.figures.style import INK, RED

@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from crackexp.csv_text import unescaped
 from crackexp.reporting import (
     Card,
     Column,
@@ -28,6 +27,7 @@ from crackexp.reporting import (
     terminal,
 )
 from crackexp.reporting.figures.style import new_figure
+from crackexp.utils.csv_text import unescaped
 from tests.odd_names import ODD, SCRIPT
 
 QUOTED = "'\"><svg onload=document.title='pwned'>"

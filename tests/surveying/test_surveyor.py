@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 
 from crackexp.data.accounting import Account
+from crackexp.data.classes.decisions import CRACK, Classes, Thresholds
 from crackexp.data.images.decode import ImageError, load_image
 from crackexp.data.images.pixels import resize
 from crackexp.data.images.windows import WholePhoto, WindowedPhoto
 from crackexp.data.synthetic import draw_patch
-from crackexp.decisions import CRACK, Classes, Thresholds
 from crackexp.predicting.inputs import InputFile
 from crackexp.reporting import artifacts
 from crackexp.surveying.exif_gps import gps

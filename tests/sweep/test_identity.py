@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from crackexp import sources
 from crackexp.config.checking import check
 from crackexp.sweep.identity import cell_id, code_digest
 from crackexp.training.config import TrainConfig
+from crackexp.utils import source_code
 
 Compose = Callable[..., DictConfig]
 
@@ -89,24 +89,24 @@ def test_what_an_own_class_imports_counts_and_its_comments_do_not(
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of crackexp. Its files are parsed once, since each test puts back what it edits."""
     place = tmp_path_factory.mktemp("copy") / "crackexp"
-    return shutil.copytree(sources.PACKAGE, place, ignore=shutil.ignore_patterns("__pycache__", "conf"))
+    return shutil.copytree(source_code.PACKAGE, place, ignore=shutil.ignore_patterns("__pycache__", "conf"))
 
 
 @pytest.fixture
 def edited(copy: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str, str], str]]:
     """Returns the digest of the code of a copy of crackexp, of which a text in a file was replaced."""
     originals: dict[Path, str] = {}
-    find = sources.find_module
+    find = source_code.find_module
 
     def find_in_copy(name: str) -> Path | None:
         file = find(name)
         inside = file and file.resolve().is_relative_to(package)
         return copy / file.resolve().relative_to(package) if file and inside else file
 
-    package = sources.PACKAGE
+    package = source_code.PACKAGE
     code_digest()  # that of the package itself is kept from here on
-    monkeypatch.setattr(sources, "PACKAGE", copy)
-    monkeypatch.setattr(sources, "find_module", find_in_copy)
+    monkeypatch.setattr(source_code, "PACKAGE", copy)
+    monkeypatch.setattr(source_code, "find_module", find_in_copy)
 
     def edit(name: str, old: str, new: str) -> str:
         file = copy / name
@@ -140,7 +140,7 @@ CHANGES = [
     ("models/heads.py", "class PooledHead", "LATER = 1\n\n\nclass PooledHead"),
     ("metrics/standard.py", "import numpy", "import abc\nimport numpy"),
     ("evaluation/policy.py", "import numpy", "import abc\nimport numpy"),
-    ("seeds.py", "digest_size=8", "digest_size=7"),
+    ("utils/seeds.py", "digest_size=8", "digest_size=7"),
     ("train.py", "budget = TimeBudget()", "budget = TimeBudget()\n    budget = budget"),
 ]
 

@@ -5,8 +5,8 @@ import importlib.util
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from crackexp.errors import ConfigError
 from crackexp.sweep.plugins import NEEDS, check_plugins
+from crackexp.utils.errors import ConfigError
 
 
 def hydra_node(part: str, target: str) -> DictConfig:

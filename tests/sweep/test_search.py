@@ -18,7 +18,7 @@ import json, os
 from pathlib import Path
 import hydra
 from omegaconf import OmegaConf
-from crackexp.errors import UserError, refuse
+from crackexp.utils.errors import UserError, refuse
 os.environ["HYDRA_FULL_ERROR"] = "1"
 
 @hydra.main(version_base="1.3", config_path=".", config_name="config")

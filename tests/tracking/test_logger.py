@@ -13,7 +13,6 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from crackexp.errors import UserError
 from crackexp.models.backbone import SmallCNN
 from crackexp.models.classifier import build_classifier
 from crackexp.models.heads import build_head
@@ -21,6 +20,7 @@ from crackexp.tracking.logger import NoLogger
 from crackexp.tracking.mlflow_logger import MlflowLogger
 from crackexp.tracking.models import load
 from crackexp.tracking.store import open_experiment
+from crackexp.utils.errors import UserError
 
 
 def make_logger(folder: Path, experiment: str = "test", uri: str | None = None) -> MlflowLogger:

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import yaml
 
-from crackexp.decisions import Classes
-from crackexp.errors import UserError
+from crackexp.data.classes.decisions import Classes
 from crackexp.models.backbone import SmallCNN
 from crackexp.models.classifier import build_classifier
 from crackexp.models.heads import build_head
 from crackexp.tracking.model_facts import ModelFacts
 from crackexp.tracking.models import LoggedModel, load
+from crackexp.utils.errors import UserError
 from tests.tracking.test_logger import make_logger
 
 FACTS = {"class_names": ["Negative", "Positive"], "positive": "Positive", "threshold": 0.5, "unsure_from": 0.25}

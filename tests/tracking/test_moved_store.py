@@ -11,10 +11,10 @@ import mlflow
 import pytest
 from mlflow.tracking._tracking_service import utils
 
-from crackexp.errors import UserError
 from crackexp.tracking.runs import find_run, training_digests
 from crackexp.tracking.store import open_experiment
 from crackexp.tracking.sweeps import SweepStore
+from crackexp.utils.errors import UserError
 from tests.tracking.conftest import Store
 from tests.tracking.test_logger import make_logger
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from crackexp.decisions import Classes
+from crackexp.data.classes.decisions import Classes
 from crackexp.evaluation.report import predictions_table
 from crackexp.metrics import STANDARD
 from crackexp.models.backbone import SmallCNN

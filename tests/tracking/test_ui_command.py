@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 from omegaconf import DictConfig
 
-from crackexp.errors import UserError
 from crackexp.ui import ui
+from crackexp.utils.errors import UserError
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from crackexp.errors import UserError
 from crackexp.tracking.models import load
 from crackexp.tracking.store import open_experiment
+from crackexp.utils.errors import UserError
 from tests.tracking.conftest import Store
 from tests.tracking.test_logger import make_logger
 

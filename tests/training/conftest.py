@@ -8,7 +8,6 @@ from pathlib import Path
 import keras
 import pytest
 
-from crackexp.budget import TimeBudget
 from crackexp.data.augmentation import Augmentation
 from crackexp.data.datamodule import DataModule
 from crackexp.data.sources import ImageFolder
@@ -17,6 +16,7 @@ from crackexp.data.transforms import RandomFlip
 from crackexp.models.backbone import Application
 from crackexp.models.heads import build_head
 from crackexp.training.module import CrackModule
+from crackexp.utils.budget import TimeBudget
 
 MakeData = Callable[..., DataModule]
 MakeModule = Callable[..., CrackModule]

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from crackexp.errors import ConfigError
+from crackexp.utils.errors import ConfigError
 from tests.conftest import TINY, Command
 from tests.training.conftest import MakeModule
 

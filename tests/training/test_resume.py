@@ -10,8 +10,6 @@ import keras
 import numpy as np
 import pytest
 
-from crackexp.budget import TimeBudget
-from crackexp.errors import DataError
 from crackexp.training import fit_loop
 from crackexp.training.callbacks import EpochSchedule, TensorBoard
 from crackexp.training.checkpoint import Checkpointer, callback_state, values_of
@@ -19,6 +17,8 @@ from crackexp.training.fine_tune import FineTuneTrainer
 from crackexp.training.fit_loop import RemainingBatches
 from crackexp.training.frozen import FrozenTrainer
 from crackexp.training.trainer import Trainer
+from crackexp.utils.budget import TimeBudget
+from crackexp.utils.errors import DataError
 from crackexp.utils.pytree import load_pytree, save_pytree
 from tests.training.conftest import MakeData, MakeModule
 

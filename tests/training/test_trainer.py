@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, log_loss
 
-from crackexp.budget import TimeBudget
 from crackexp.data.pipeline import image_batches
-from crackexp.errors import UserError
 from crackexp.models.gradcam import GradCam
 from crackexp.training.callbacks import NanGuard
 from crackexp.training.checkpoint import Checkpointer
@@ -19,6 +17,8 @@ from crackexp.training.fine_tune import FineTuneTrainer
 from crackexp.training.frozen import FrozenTrainer
 from crackexp.training.history import TrainingHistory
 from crackexp.training.trainer import Trainer
+from crackexp.utils.budget import TimeBudget
+from crackexp.utils.errors import UserError
 from tests.training.conftest import MakeData, MakeModule
 
 Logged = list[tuple[dict[str, float], int]]

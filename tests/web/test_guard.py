@@ -17,7 +17,7 @@ import wsproto
 from fastapi import FastAPI, HTTPException, Request
 from PIL import Image
 
-from crackexp.decisions import Thresholds
+from crackexp.data.classes.decisions import Thresholds
 from crackexp.web import guard, server
 from crackexp.web.guard import RequestProtocol, SameOriginMiddleware, SlowBodyMiddleware
 from crackexp.web.server import PhotoService

@@ -12,9 +12,9 @@ from fastapi import HTTPException
 from nicegui import Client, ui
 from PIL import Image
 
+from crackexp.data.classes.decisions import Classes, Thresholds
 from crackexp.data.images.pixels import UnusableImageError, decode
 from crackexp.data.images.windows import WholePhoto
-from crackexp.decisions import Classes, Thresholds
 from crackexp.surveying.surveyor import PhotoResult, Surveyor
 from crackexp.surveying.tiles import Tiling
 from crackexp.tracking.models import LoggedModel

@@ -12,10 +12,10 @@ from typing import Literal
 
 from crackexp.config.overrides import as_typed
 from crackexp.data.classes import words
+from crackexp.data.classes.decisions import positives_of
 from crackexp.data.classes.single import only_one_class
 from crackexp.data.files.listing import subfolders
-from crackexp.decisions import positives_of
-from crackexp.errors import DataError
+from crackexp.utils.errors import DataError
 
 _log = logging.getLogger(__name__)
 

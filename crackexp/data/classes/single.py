@@ -6,7 +6,7 @@ import numpy as np
 
 from crackexp.data.files.listing import subfolders
 from crackexp.data.index import ImageIndex
-from crackexp.errors import DataError
+from crackexp.utils.errors import DataError
 
 
 def require_two_classes(index: ImageIndex) -> None:

@@ -18,9 +18,9 @@ from pathlib import Path
 from filelock import FileLock
 
 from crackexp.data.files.archive_members import BY_HAND, Member, check_members, encrypted
-from crackexp.errors import DataError
-from crackexp.names import file_stem, on_one_line
-from crackexp.progress import progress
+from crackexp.utils.errors import DataError
+from crackexp.utils.names import file_stem, on_one_line
+from crackexp.utils.progress import progress
 
 _RAR_MAGIC = b"Rar!\x1a\x07"
 _SPARE = 256 * 2**20

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from crackexp.errors import DataError
-from crackexp.names import on_one_line
+from crackexp.utils.errors import DataError
+from crackexp.utils.names import on_one_line
 
 MOST_MEMBERS = 2_000_000
 DEEPEST = 64

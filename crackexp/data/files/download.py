@@ -8,8 +8,8 @@ from pathlib import Path
 
 import requests
 
-from crackexp.errors import DataError
-from crackexp.progress import progress
+from crackexp.utils.errors import DataError
+from crackexp.utils.progress import progress
 
 _BLOCK = 1 << 20
 _TIMEOUTS = (10, 60)

@@ -8,7 +8,7 @@ import numpy as np
 
 from crackexp.data.images.headers import check_size
 from crackexp.data.images.pixels import MAX_PIXELS, DecodedImage, TooManyPixelsError, UnusableImageError, decode
-from crackexp.errors import DataError
+from crackexp.utils.errors import DataError
 
 PIXELS_VERSION = 3
 """A version that is raised whenever decoding or resizing gives other pixels; it is part of the key of embeddings."""

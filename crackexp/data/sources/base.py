@@ -10,7 +10,7 @@ from crackexp.config.types import Distinct, FileName, Text
 from crackexp.data.files.archive import unpack_once
 from crackexp.data.index import ImageIndex
 from crackexp.data.sources.folder import require_folder
-from crackexp.errors import ConfigError
+from crackexp.utils.errors import ConfigError
 
 
 class Dataset(ABC):

@@ -17,8 +17,8 @@ from crackexp.data.files.listing import (
     list_images,
     without_links,
 )
-from crackexp.errors import DataError, about
-from crackexp.names import visible
+from crackexp.utils.errors import DataError, about
+from crackexp.utils.names import visible
 
 TABLE_SUFFIXES = frozenset({".csv", ".tsv"})
 """Lower-case suffixes of the files that are read as tables of labels."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from crackexp.data.files.listing import is_file
 from crackexp.data.sources.part_folders import part_of
-from crackexp.errors import DataError
+from crackexp.utils.errors import DataError
 
 _COLUMNS = {
     "file": ("file", "filename", "filepath", "path", "image", "imagefile", "imagename", "imagepath", "img"),

@@ -12,7 +12,7 @@ from crackexp.data.sources.folder import TABLE_SUFFIXES, class_members, is_table
 from crackexp.data.sources.label_table import read_labels
 from crackexp.data.sources.part_folders import part_folders, part_of, parts_in_classes
 from crackexp.data.sources.sdnet_layout import class_folders
-from crackexp.errors import DataError
+from crackexp.utils.errors import DataError
 
 ROBOFLOW_TABLE = "_classes.csv"
 """The table of labels in each folder of a multi-class export of Roboflow."""

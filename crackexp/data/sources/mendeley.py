@@ -12,7 +12,7 @@ from crackexp.data.files.listing import nested_folders
 from crackexp.data.index import ImageIndex
 from crackexp.data.sources.base import PublishedDataset
 from crackexp.data.sources.image_folder import ImageFolder
-from crackexp.errors import DataError
+from crackexp.utils.errors import DataError
 
 _CLASSES = ["Positive", "Negative"]
 _BY_HAND = (

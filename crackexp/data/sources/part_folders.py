@@ -7,7 +7,7 @@ from pathlib import Path
 from crackexp.data.accounting import Account
 from crackexp.data.files.listing import list_images, subfolders
 from crackexp.data.index import PARTS
-from crackexp.errors import DataError
+from crackexp.utils.errors import DataError
 
 _PART_OF = {
     **dict.fromkeys(("train", "training"), "train"),

@@ -15,7 +15,7 @@ from crackexp.data.files.listing import list_images, nested_folders
 from crackexp.data.index import ImageIndex, build_index
 from crackexp.data.sources.base import PublishedDataset
 from crackexp.data.sources.sdnet_layout import SURFACES, class_folders
-from crackexp.errors import ConfigError, DataError
+from crackexp.utils.errors import ConfigError, DataError
 
 _CLASSES = ["cracked", "uncracked"]
 

@@ -12,7 +12,7 @@ from crackexp.data.index import ImageIndex
 from crackexp.data.sources.base import FileDataset
 from crackexp.data.sources.image_folder import ImageFolder
 from crackexp.data.synthetic import draw_dataset, draw_patch
-from crackexp.progress import progress
+from crackexp.utils.progress import progress
 
 
 class Synthetic(FileDataset):

@@ -7,7 +7,7 @@ from pathlib import Path
 from crackexp.data.index import PARTS, ImageIndex
 from crackexp.data.sources.base import Dataset
 from crackexp.data.splits.split_folder import SplitDataset
-from crackexp.errors import DataError
+from crackexp.utils.errors import DataError
 
 
 class Split(ABC):

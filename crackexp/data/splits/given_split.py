@@ -11,7 +11,7 @@ from crackexp.data.index import PARTS, ImageIndex
 from crackexp.data.splits.base import Split, no_split
 from crackexp.data.splits.grouped_split import cut_groups, together
 from crackexp.data.splits.split_folder import SplitDataset, kept, link_parts
-from crackexp.errors import ConfigError, DataError
+from crackexp.utils.errors import ConfigError, DataError
 
 _log = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from crackexp.data.index import PARTS, ImageIndex
 from crackexp.data.splits.base import Split, require_unsplit
 from crackexp.data.splits.ratio_split import ratio_name
 from crackexp.data.splits.split_folder import SplitDataset, kept, link_parts
-from crackexp.errors import DataError
-from crackexp.seeds import generator
+from crackexp.utils.errors import DataError
+from crackexp.utils.seeds import generator
 
 _DRAWS = 100
 _BALANCED = 0.005

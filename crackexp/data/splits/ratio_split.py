@@ -12,7 +12,7 @@ from crackexp.config.types import Ratio, Seed, Text
 from crackexp.data.index import ImageIndex
 from crackexp.data.splits.base import Split, require_unsplit
 from crackexp.data.splits.split_folder import SplitDataset, kept
-from crackexp.errors import DataError
+from crackexp.utils.errors import DataError
 
 
 class RatioSplit(Split):

@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
-from crackexp.csv_text import csv_text
 from crackexp.data.duplicates import find_duplicates
 from crackexp.data.index import PARTS, ImageIndex
 from crackexp.data.splits.leaks import Leaks, find_leaks
-from crackexp.errors import DataError
-from crackexp.files import write_text
-from crackexp.names import visible
-from crackexp.sources import source_digest
+from crackexp.utils.csv_text import csv_text
+from crackexp.utils.errors import DataError
+from crackexp.utils.files import write_text
+from crackexp.utils.names import visible
+from crackexp.utils.source_code import source_digest
 
 _log = logging.getLogger(__name__)
 _STEM_BYTES = 200

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from crackexp.errors import ConfigError
-from crackexp.files import file_digest
-from crackexp.sources import source_digest
+from crackexp.utils.errors import ConfigError
+from crackexp.utils.files import file_digest
+from crackexp.utils.source_code import source_digest
 
 Range = tuple[float, float]
 """The bounds (lower, upper) that a number is drawn between."""

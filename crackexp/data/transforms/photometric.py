@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from crackexp.data.transforms.base import Transform, around_zero, from_zero, number, pair
-from crackexp.errors import ConfigError
+from crackexp.utils.errors import ConfigError
 
 LEVELS = np.arange(256, dtype=np.float64)
 TINY_SIGMA = 1e-6  # OpenCV reads a sigma of 0 as "choose one from the kernel size"

@@ -1,8 +1,7 @@
-"""Figures of an evaluated classifier and of a sweep, drawn from the objects of this room."""
+"""Figures of an evaluated classifier, drawn from the objects of this room."""
 
 from crackexp.evaluation.figures.calibration import reliability_diagram
 from crackexp.evaluation.figures.robustness import corruption_sheet, robustness_curves
 from crackexp.evaluation.figures.sets import part_scores
-from crackexp.evaluation.figures.sweep import sweep_figures
 
-__all__ = ["corruption_sheet", "part_scores", "reliability_diagram", "robustness_curves", "sweep_figures"]
+__all__ = ["corruption_sheet", "part_scores", "reliability_diagram", "robustness_curves"]

@@ -10,7 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from crackexp.config.overrides import as_typed
 from crackexp.data.classes.names import choose_positive, meaning, meanings
-from crackexp.errors import DataError
+from crackexp.utils.errors import DataError
 
 CRACK = """
     crack|cracks|Cracked|CRACKED|cracking|positive|Positive|pos|with_crack|withCrack|WithCracks|crack_images

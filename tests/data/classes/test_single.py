@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from crackexp.data.classes.decisions import Classes
 from crackexp.data.classes.single import require_two_classes
 from crackexp.data.index import ImageIndex
 from crackexp.data.sources import ImageFolder
-from crackexp.decisions import Classes
-from crackexp.errors import DataError
+from crackexp.utils.errors import DataError
 
 MODEL = Classes(("Negative", "Positive"), ("Positive",))
 KINDS = Classes(("crack", "intact", "spalling"), ("crack", "spalling"))

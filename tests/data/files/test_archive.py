@@ -12,7 +12,7 @@ import pytest
 
 from crackexp.data.files import archive as archive_module
 from crackexp.data.files.archive import unpack, unpack_once
-from crackexp.errors import DataError
+from crackexp.utils.errors import DataError
 
 WriteRar = Callable[[Path, Mapping[str, bytes]], Path]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from crackexp.data.files.download import download
-from crackexp.errors import DataError
+from crackexp.utils.errors import DataError
 
 CONTENT = bytes(range(256)) * 12_000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -13,7 +13,7 @@ from crackexp.data.files.listing import list_images
 from crackexp.data.index import ImageIndex, build_index
 from crackexp.data.sources.folder import class_members
 from crackexp.data.sources.image_folder import ImageFolder
-from crackexp.errors import DataError
+from crackexp.utils.errors import DataError
 
 DrawTree = Callable[..., Path]
 

@@ -10,8 +10,8 @@ from PIL import Image, ImageOps
 
 from crackexp.data.images.decode import check_file, load_image
 from crackexp.data.images.pixels import resize
-from crackexp.errors import DataError
-from crackexp.seeds import generator
+from crackexp.utils.errors import DataError
+from crackexp.utils.seeds import generator
 
 
 def _smooth(height: int = 24, width: int = 32) -> np.ndarray:

@@ -13,7 +13,7 @@ from PIL import Image, PngImagePlugin, TiffImagePlugin
 from crackexp.data.images.headers import count_pages
 from crackexp.data.images.pixels import UnusableImageError, decode
 from crackexp.data.synthetic import draw_patch
-from crackexp.seeds import generator
+from crackexp.utils.seeds import generator
 
 HEIC = Path(__file__).parents[1] / "fixtures" / "heic"
 

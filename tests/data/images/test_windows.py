@@ -13,7 +13,7 @@ from PIL import Image
 
 from crackexp.data.images.decode import ImageError, load_image, read_image
 from crackexp.data.images.windows import WholePhoto, WindowedPhoto, open_photo
-from crackexp.seeds import generator
+from crackexp.utils.seeds import generator
 from tests.odd_names import ODD, draw_oddly_named
 
 HEIGHT, WIDTH = 150, 217

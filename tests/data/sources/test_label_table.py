@@ -9,7 +9,7 @@ import pytest
 
 from crackexp.data.index import ImageIndex
 from crackexp.data.sources.image_folder import ImageFolder
-from crackexp.errors import DataError
+from crackexp.utils.errors import DataError
 
 DrawTree = Callable[..., Path]
 

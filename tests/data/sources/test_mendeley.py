@@ -7,7 +7,7 @@ import pytest
 
 from crackexp.data.sources import Mendeley
 from crackexp.data.sources import mendeley as mendeley_module
-from crackexp.errors import DataError
+from crackexp.utils.errors import DataError
 
 DrawTree = Callable[..., Path]
 WriteRar = Callable[[Path, Mapping[str, bytes]], Path]

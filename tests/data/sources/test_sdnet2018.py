@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from crackexp.data.sources import Sdnet2018
-from crackexp.errors import ConfigError, DataError
+from crackexp.utils.errors import ConfigError, DataError
 
 DrawTree = Callable[..., Path]
 PUBLISHED = {"D/CD": 2, "D/UD": 3, "P/CP": 1, "P/UP": 2, "W/CW": 1, "W/UW": 1}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from crackexp.data.sources import ImageFolder, Synthetic
-from crackexp.errors import DataError
+from crackexp.utils.errors import DataError
 
 DrawTree = Callable[..., Path]
 

@@ -15,7 +15,7 @@ from crackexp.data.splits.given_split import GivenSplit, only_part
 from crackexp.data.splits.grouped_split import GroupedSplit
 from crackexp.data.splits.ratio_split import RatioSplit
 from crackexp.data.splits.split_folder import SplitDataset
-from crackexp.errors import ConfigError, DataError
+from crackexp.utils.errors import ConfigError, DataError
 
 DrawTree = Callable[..., Path]
 CLASSES = ("crack", "sound")

@@ -15,7 +15,7 @@ from crackexp.data.sources.folder import class_members
 from crackexp.data.splits.grouped_split import GroupedSplit
 from crackexp.data.splits.ratio_split import RatioSplit
 from crackexp.data.splits.split_folder import SplitDataset
-from crackexp.errors import DataError
+from crackexp.utils.errors import DataError
 from tests.conftest import write_patches
 
 RECIPE = (0.7, 0.2, 0.1)

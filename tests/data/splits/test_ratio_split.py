@@ -13,7 +13,7 @@ from crackexp.data.index import ImageIndex, build_index
 from crackexp.data.sources.folder import class_members
 from crackexp.data.splits.ratio_split import RatioSplit
 from crackexp.data.splits.split_folder import SplitDataset
-from crackexp.errors import DataError
+from crackexp.utils.errors import DataError
 from tests.composing import outcome
 
 DrawTree = Callable[..., Path]

@@ -13,8 +13,8 @@ from crackexp.data.synthetic.camera import photograph
 from crackexp.data.synthetic.crack import STYLES, draw_crack
 from crackexp.data.synthetic.marks import draw_marks
 from crackexp.data.synthetic.texture import draw_surface, noise
-from crackexp.errors import ConfigError, DataError
-from crackexp.seeds import generator
+from crackexp.utils.errors import ConfigError, DataError
+from crackexp.utils.seeds import generator
 
 SIZE = 48
 

@@ -7,14 +7,14 @@ from html.parser import HTMLParser
 
 import pytest
 
-from crackexp.evaluation.comparison import compare
-from crackexp.evaluation.figures.sweep import sweep_figures
-from crackexp.evaluation.sweep_report import comparison_report, method, settings_columns
-from crackexp.evaluation.wording import answer
+from crackexp.comparison.comparison import compare
+from crackexp.comparison.figures import sweep_figures
+from crackexp.comparison.report import comparison_report, method, settings_columns
+from crackexp.comparison.sentences import answer
 from crackexp.reporting import artifacts
 from crackexp.reporting.html import page as page_of
 from crackexp.reporting.markdown import markdown
-from tests.evaluation.cells import cell, drawn_cells, errors, grid
+from tests.comparison.cells import cell, drawn_cells, errors, grid
 
 SETTINGS = grid(split__ratio=[[0.7, 0.2, 0.1], [0.8, 0.1, 0.1]], image_size=[96, 128, 160], dropout=[0.1, 0.3])
 

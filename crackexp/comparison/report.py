@@ -9,9 +9,9 @@ from types import MappingProxyType
 import pandas as pd
 from matplotlib.figure import Figure as Drawing
 
-from crackexp.evaluation.comparison import Comparison
-from crackexp.evaluation.layout import level_text
-from crackexp.evaluation.wording import answer, notes
+from crackexp.comparison.comparison import Comparison
+from crackexp.comparison.design import level_text
+from crackexp.comparison.sentences import answer, notes
 from crackexp.reporting import Column, Figure, Label, Report, Section, Table
 from crackexp.reporting.formatting import ends_text, number, p_text, seconds_text
 from crackexp.reporting.report import Tone

@@ -3,7 +3,7 @@
 import importlib.util
 from collections.abc import Iterable
 
-from crackexp.errors import ConfigError
+from crackexp.utils.errors import ConfigError
 
 
 def require_extra(user: str, modules: Iterable[str], extra: str, received: str) -> None:

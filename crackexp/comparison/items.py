@@ -8,10 +8,10 @@ from typing import IO
 import numpy as np
 import pandas as pd
 
-from crackexp.csv_text import unescaped
-from crackexp.errors import DataError
 from crackexp.metrics.metric import MeanMetric
 from crackexp.metrics.predictions import Predictions
+from crackexp.utils.csv_text import unescaped
+from crackexp.utils.errors import DataError
 
 COLUMNS = ("digest", "label", "prediction", "correct", "confidence")
 ROUNDED = 1 + 1e-5

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from crackexp.errors import DataError
+from crackexp.utils.errors import DataError
 
 UNSURE, SOUND = "unsure", "sound"
 

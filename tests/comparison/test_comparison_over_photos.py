@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_rel
 
-from crackexp.evaluation.comparison import Cell, compare
-from crackexp.evaluation.items import run_losses
-from crackexp.evaluation.sweep_report import comparison_report, method
-from crackexp.evaluation.wording import answer, notes
+from crackexp.comparison.comparison import Cell, compare
+from crackexp.comparison.items import run_losses
+from crackexp.comparison.report import comparison_report, method
+from crackexp.comparison.sentences import answer, notes
 from crackexp.metrics import STANDARD
 from crackexp.metrics.intervals import wilson
 from crackexp.reporting.markdown import markdown
-from tests.evaluation.cells import cell, errors
+from tests.comparison.cells import cell, errors
 from tests.metrics.scoring import scores_of
 
 

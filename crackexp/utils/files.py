@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from crackexp.names import visible
+from crackexp.utils.names import visible
 
 TEMPORARY = ".tmp"
 

@@ -12,13 +12,13 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from crackexp.commands import next_command, typed
 from crackexp.config.checking import check, check_part, instantiate
+from crackexp.config.commands import next_command, typed
 from crackexp.config.contracts import require_trusted
-from crackexp.errors import ConfigError, UserError
 from crackexp.tracking.logger import require_store
 from crackexp.tracking.uri import database_file
 from crackexp.training.config import TrainConfig
+from crackexp.utils.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
     from crackexp.tracking.logger import Logger

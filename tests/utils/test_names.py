@@ -8,8 +8,8 @@ import sys
 import pandas as pd
 import pytest
 
-from crackexp.csv_text import csv_text, escaped, unescaped
-from crackexp.names import file_stem, on_one_line, visible
+from crackexp.utils.csv_text import csv_text, escaped, unescaped
+from crackexp.utils.names import file_stem, on_one_line, visible
 from tests.odd_names import ODD
 
 
@@ -61,7 +61,7 @@ def test_what_is_no_text_is_no_formula_either() -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
 def test_any_name_can_be_printed_and_read_from_standard_input(encoding: str) -> None:
     code = (
-        "import sys; from crackexp.names import set_up_streams; set_up_streams()\n"
+        "import sys; from crackexp.utils.names import set_up_streams; set_up_streams()\n"
         "import os; name = sys.stdin.readline().strip(); print(name, '\\U0001f9f1', file=sys.stderr); print(name)"
     )
     done = subprocess.run(

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from scipy.stats import norm
 
-from crackexp.evaluation.differences import all_pairs, holm
-from crackexp.evaluation.layout import Layout, in_order
-from crackexp.evaluation.noise import main_effects_design
-from crackexp.evaluation.verdicts import Verdicts, against
+from crackexp.comparison.design import Layout, in_order
+from crackexp.comparison.differences import all_pairs, holm
+from crackexp.comparison.noise import main_effects_design
+from crackexp.comparison.verdicts import Verdicts, against
 
 
 @dataclass(frozen=True)

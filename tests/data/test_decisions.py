@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from crackexp.data.classes.decisions import CRACK, DAMAGE, Classes, Thresholds
 from crackexp.data.images.windows import WholePhoto
 from crackexp.data.index import ImageIndex
-from crackexp.decisions import CRACK, DAMAGE, Classes, Thresholds
-from crackexp.errors import DataError
 from crackexp.evaluation.policy import Policy
 from crackexp.evaluation.report import decisions_table, predictions_table
 from crackexp.models.backbone import SmallCNN
@@ -23,6 +22,7 @@ from crackexp.predicting.predictor import Predictor
 from crackexp.surveying.surveyor import Surveyor
 from crackexp.surveying.tiles import Tiling
 from crackexp.tracking.models import LoggedModel
+from crackexp.utils.errors import DataError
 from crackexp.web.session import Limits, Session, analyze, photo_table
 from tests.predicting.conftest import classifier
 

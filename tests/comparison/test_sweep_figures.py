@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from crackexp.evaluation.comparison import compare
-from crackexp.evaluation.figures.sweep import COLORS, sweep_figures
+from crackexp.comparison.comparison import compare
+from crackexp.comparison.figures import COLORS, sweep_figures
 from crackexp.metrics import STANDARD
 from crackexp.reporting.figures.style import INK
-from tests.evaluation.cells import cell, drawn_cells, errors, grid
+from tests.comparison.cells import cell, drawn_cells, errors, grid
 from tests.reporting.drawing import drawn, texts
 
 SWEEPS = {

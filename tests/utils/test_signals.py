@@ -10,7 +10,7 @@ from typing import Any
 import mlflow
 import pytest
 
-from crackexp.signals import STOPS, answer, heed, listen, uninterrupted
+from crackexp.utils.signals import STOPS, answer, heed, listen, uninterrupted
 from tests.conftest import TINY, Command
 
 SWALLOWS = """

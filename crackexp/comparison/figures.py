@@ -13,8 +13,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator, NullFormatter
 
-from crackexp.evaluation.comparison import Comparison, Effect
-from crackexp.evaluation.layout import in_order, level_text
+from crackexp.comparison.comparison import Comparison, Effect
+from crackexp.comparison.design import in_order, level_text
 from crackexp.reporting.figures.style import BLUE, INK, LINE, MUTED, RED, heading, new_figure, styled
 from crackexp.reporting.formatting import p_text, shortened
 

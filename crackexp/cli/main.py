@@ -22,17 +22,17 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from crackexp.cli.faults import explain_fault
 from crackexp.config.help import register_help
 from crackexp.config.mistakes import validate
 from crackexp.config.options import conf_dir
 from crackexp.config.overrides import explain
 from crackexp.config.settings import CommandConfig, JobConfig
 from crackexp.data.accounting import Account
-from crackexp.errors import ConfigError, UserError, refuse
-from crackexp.faults import explain_fault
-from crackexp.names import set_up_streams
-from crackexp.signals import answer, heed, listen, stops
 from crackexp.utils.distributed import abort_on_error
+from crackexp.utils.errors import ConfigError, UserError, refuse
+from crackexp.utils.names import set_up_streams
+from crackexp.utils.signals import answer, heed, listen, stops
 
 Task = Callable[[DictConfig], float | None]
 Multirun = Callable[[], AbstractContextManager[Callable[[], bool]]]

@@ -8,17 +8,17 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm, t
 
-from crackexp.errors import DataError
+from crackexp.comparison.design import Layout, read_layout
+from crackexp.comparison.effects import level_means
+from crackexp.comparison.items import SharedItems, run_losses, share_items
+from crackexp.comparison.noise import TrainingNoise, training_noise
+from crackexp.comparison.verdicts import Verdicts, judge
 from crackexp.evaluation.doubts import chance_doubt
-from crackexp.evaluation.effects import level_means
-from crackexp.evaluation.items import SharedItems, run_losses, share_items
-from crackexp.evaluation.layout import Layout, read_layout
-from crackexp.evaluation.noise import TrainingNoise, training_noise
-from crackexp.evaluation.verdicts import Verdicts, judge
 from crackexp.metrics.intervals import Interval, covering, on_odds, percentile_interval, wilson, without_point
 from crackexp.metrics.metric import MeanMetric
 from crackexp.metrics.standard import Accuracy
-from crackexp.seeds import generator
+from crackexp.utils.errors import DataError
+from crackexp.utils.seeds import generator
 
 ACCURACY = Accuracy()
 

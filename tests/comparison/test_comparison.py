@@ -10,21 +10,21 @@ import pytest
 from scipy.stats import binomtest, studentized_range
 from sklearn.metrics import brier_score_loss, log_loss
 
-from crackexp.decisions import Classes
-from crackexp.errors import ConfigError, DataError
-from crackexp.evaluation.comparison import compare
-from crackexp.evaluation.differences import all_pairs, holm, resampled_deviations
-from crackexp.evaluation.effects import level_means, marginal_weights
-from crackexp.evaluation.items import read_predictions
-from crackexp.evaluation.layout import read_layout
-from crackexp.evaluation.noise import noise_draws, training_noise
+from crackexp.comparison.comparison import compare
+from crackexp.comparison.design import read_layout
+from crackexp.comparison.differences import all_pairs, holm, resampled_deviations
+from crackexp.comparison.effects import level_means, marginal_weights
+from crackexp.comparison.items import read_predictions
+from crackexp.comparison.noise import noise_draws, training_noise
+from crackexp.comparison.sentences import answer, notes
+from crackexp.comparison.verdicts import judge
+from crackexp.data.classes.decisions import Classes
 from crackexp.evaluation.report import predictions_table
-from crackexp.evaluation.verdicts import judge
-from crackexp.evaluation.wording import answer, notes
 from crackexp.metrics import STANDARD
 from crackexp.metrics.intervals import wilson
 from crackexp.metrics.metric import comparable
-from tests.evaluation.cells import cell, drawn_cells, errors, grid
+from crackexp.utils.errors import ConfigError, DataError
+from tests.comparison.cells import cell, drawn_cells, errors, grid
 
 
 def told(found):

@@ -10,7 +10,7 @@ import csv
 import re
 from typing import TYPE_CHECKING, Any
 
-from crackexp.names import visible
+from crackexp.utils.names import visible
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-PACKAGE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parents[1]
 KNOWN = ("crackexp", "keras", "jax", "numpy", *sys.stdlib_module_names)
 """Packages that the class of a part may come from without being the user's own."""
 

@@ -15,8 +15,8 @@ from crackexp.data.augmentation import Augmentation
 from crackexp.data.transforms import RandomFlip
 from crackexp.embeddings.embedder import Embedder
 from crackexp.models.backbone import SmallCNN
-from crackexp.sources import digest_of, source_digest
 from crackexp.train import train
+from crackexp.utils.source_code import digest_of, source_digest
 from tests.conftest import TINY
 
 Write = Callable[[str, str], Any]

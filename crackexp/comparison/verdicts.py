@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crackexp.evaluation.differences import (
+from crackexp.comparison.design import Layout
+from crackexp.comparison.differences import (
     Pairs,
     all_pairs,
     mcnemar,
     resampled_deviations,
 )
-from crackexp.evaluation.layout import Layout
-from crackexp.evaluation.noise import TrainingNoise, noise_draws
+from crackexp.comparison.noise import TrainingNoise, noise_draws
 
 
 @dataclass(frozen=True)

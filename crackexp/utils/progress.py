@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from crackexp.signals import heed
+from crackexp.utils.signals import heed
 
 _PATIENCE = 1.0
 """Seconds before a bar appears."""

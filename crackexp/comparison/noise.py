@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import null_space
 
-from crackexp.evaluation.layout import Layout
+from crackexp.comparison.design import Layout
 
 FEWEST_DOF = 3
 """Degrees of freedom below which the spread of trainings is not known well enough to be used."""

@@ -4,8 +4,8 @@ import math
 
 import pandas as pd
 
-from crackexp.evaluation.comparison import Comparison, Effect
-from crackexp.evaluation.layout import level_text
+from crackexp.comparison.comparison import Comparison, Effect
+from crackexp.comparison.design import level_text
 from crackexp.evaluation.sets import over_photos
 from crackexp.reporting.formatting import ends_text, listed, number, p_text
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from crackexp.decisions import Classes
-from crackexp.errors import DataError
-from crackexp.evaluation.comparison import Cell, Comparison, compare
-from crackexp.evaluation.wording import errors_text
+from crackexp.comparison.comparison import Cell, Comparison, compare
+from crackexp.comparison.sentences import errors_text
+from crackexp.data.classes.decisions import Classes
 from crackexp.metrics.metric import MeanMetric
 from crackexp.reporting.formatting import number, p_text
+from crackexp.utils.errors import DataError
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from crackexp.decisions import Classes
-from crackexp.evaluation.comparison import Cell
-from crackexp.evaluation.layout import level_text
+from crackexp.comparison.comparison import Cell
+from crackexp.comparison.design import level_text
+from crackexp.data.classes.decisions import Classes
 from crackexp.evaluation.report import predictions_table
 
 NAMES = ["Negative", "Positive"]
