@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all ui lint format clean
+.PHONY: help install run test test-all ui lint format schemas clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,10 +34,14 @@ lint: install ## Check style, format, types, dependencies
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m mypy
 	$(BIN)/deptry .
+	$(BIN)/lint-imports
 
 format: install ## Mend style and format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+schemas: install ## Write JSON Schemas of the configs to .schemas, which .vscode/settings.json names
+	$(BIN)/python -m crackexp.config.json_schema .schemas
+
 clean: ## Remove what runs and tools left behind, but not mlruns
-	rm -rf outputs multirun build dist .pytest_cache .ruff_cache .mypy_cache .cache
+	rm -rf outputs multirun build dist .schemas .pytest_cache .ruff_cache .mypy_cache .cache

@@ -57,7 +57,7 @@ def compare(composed: DictConfig) -> None:
     from crackexp.comparison.report import comparison_report
     from crackexp.reporting.html import page
     from crackexp.reporting.terminal import print_plain, print_report
-    from crackexp.tracking.selection import select
+    from crackexp.sweep.selection import select
     from crackexp.tracking.sweeps import SweepStore
 
     title, cells, failures = select(SweepStore(tracking, make=False), cfg.runs)

@@ -11,8 +11,8 @@ from crackexp.cli.main import run
 from crackexp.config.checking import check, instantiate
 from crackexp.config.settings import CommandConfig
 from crackexp.tracking.logger import require_store
-from crackexp.tracking.uri import ui_words
 from crackexp.utils.errors import ConfigError
+from crackexp.utils.store_uri import ui_words
 
 
 class UiConfig(CommandConfig):

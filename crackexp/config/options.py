@@ -23,10 +23,10 @@ def conf_dir() -> Path:
     return package / "conf" if (package / "conf").is_dir() else package.parent / "conf"
 
 
-def packaged_targets(group: str) -> set[str]:
-    """Returns the classes that the packaged options of a config group name, at any depth."""
+def packaged_targets(group: str) -> list[str]:
+    """Returns the dotted names of the classes that the packaged options of a config group name, at any depth."""
     nodes = [OmegaConf.load(file) for file in sorted((conf_dir() / group).glob("*.yaml"))]
-    return {target for node in nodes for target in _targets(OmegaConf.to_container(node))}
+    return sorted({target for node in nodes for target in _targets(OmegaConf.to_container(node))})
 
 
 def _targets(node: Any) -> Iterator[str]:

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from crackexp.tracking.uri import uri_problem
+from crackexp.utils.store_uri import uri_problem
 
 
 class Strict(BaseModel):

@@ -13,7 +13,7 @@ from pathlib import Path
 import mlflow
 from filelock import FileLock, Timeout
 
-from crackexp.tracking.uri import database_file
+from crackexp.utils.store_uri import database_file
 
 LOCK_TAG = "process.lock"
 _STOPPED = "Stopped from outside before its end."

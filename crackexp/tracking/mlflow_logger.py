@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from crackexp.config.types import StoreUri, Text
 from crackexp.tracking.logger import Logger
-from crackexp.tracking.uri import ui_words
+from crackexp.utils.store_uri import ui_words
 
 if TYPE_CHECKING:
     import keras

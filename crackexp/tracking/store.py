@@ -20,9 +20,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from crackexp.tracking.logger import Logger, require_store
 from crackexp.tracking.moved_store import follow
-from crackexp.tracking.uri import SQLITE, database_file, uri_problem
 from crackexp.utils.errors import UserError
 from crackexp.utils.files import remove_leftovers, replacing
+from crackexp.utils.store_uri import SQLITE, database_file, uri_problem
 
 ARTIFACTS = "artifacts"
 """The folder beside the database for experiments that are made without a folder of their own."""
@@ -38,7 +38,7 @@ def connect(uri: str, make: bool = False) -> mlflow.MlflowClient:
     """Opens the store at `uri`, which MLflow's functions use from then on.
 
     Args:
-        uri: of the store; see `crackexp.tracking.uri`.
+        uri: of the store; see `crackexp.utils.store_uri`.
         make: makes a local store that is not there yet, and requires that it can be written.
 
     Raises:

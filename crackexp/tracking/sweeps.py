@@ -28,10 +28,10 @@ from crackexp.tracking.mlflow_run import PNG
 from crackexp.tracking.result import RESULT, RunResult
 from crackexp.tracking.runs import read_split
 from crackexp.tracking.store import open_experiment, store_lock
-from crackexp.tracking.uri import ui_words
 from crackexp.tracking.view import View
 from crackexp.utils.errors import DamagedFileError, DataError
 from crackexp.utils.names import visible
+from crackexp.utils.store_uri import ui_words
 
 REUSED_TAG = "sweep.reused_from"
 SAID = {"cell.id", WARNING_TAG, MLFLOW_RUN_NOTE}

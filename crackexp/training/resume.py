@@ -16,9 +16,9 @@ from crackexp.config.checking import check, check_part, instantiate
 from crackexp.config.commands import next_command, typed
 from crackexp.config.contracts import require_trusted
 from crackexp.tracking.logger import require_store
-from crackexp.tracking.uri import database_file
 from crackexp.training.config import TrainConfig
 from crackexp.utils.errors import ConfigError, UserError
+from crackexp.utils.store_uri import database_file
 
 if TYPE_CHECKING:
     from crackexp.tracking.logger import Logger

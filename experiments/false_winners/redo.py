@@ -162,7 +162,7 @@ def read_cells(sweep: str) -> list[Cell]:
 
     from crackexp.config.checking import instantiate
     from crackexp.config.options import conf_dir
-    from crackexp.tracking.selection import select
+    from crackexp.sweep.selection import select
     from crackexp.tracking.sweeps import SweepStore
 
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):

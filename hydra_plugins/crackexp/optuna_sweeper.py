@@ -19,8 +19,8 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from crackexp.tracking.uri import database_file, path_problem
 from crackexp.utils.errors import ConfigError
+from crackexp.utils.store_uri import database_file, path_problem
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

@@ -12,10 +12,10 @@ import pytest
 
 from crackexp.data.classes.decisions import Classes
 from crackexp.evaluation.report import predictions_table
+from crackexp.sweep.selection import select
 from crackexp.tracking.models import load
 from crackexp.tracking.registry import Registry
 from crackexp.tracking.runs import find_run
-from crackexp.tracking.selection import select
 from crackexp.tracking.sweeps import SweepStore
 from crackexp.utils.errors import DataError, UserError
 from tests.conftest import Command

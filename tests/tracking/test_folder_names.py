@@ -10,8 +10,8 @@ import pytest
 from crackexp.config.schema import schema_of
 from crackexp.tracking.store import open_experiment
 from crackexp.tracking.sweeps import SweepStore
-from crackexp.tracking.uri import uri_problem
 from crackexp.utils.errors import UserError
+from crackexp.utils.store_uri import uri_problem
 from tests.tracking.conftest import Store
 from tests.tracking.test_logger import make_logger
 
