@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -31,7 +30,7 @@ class Augmentation:
         views: The number of views that the epochs show in turn; null to draw new views in each epoch.
 
     Raises:
-        ConfigError: `views` is below 1, or one of `transforms` is no transform.
+        ConfigError: One of `transforms` is no transform.
 
     Example:
 
@@ -43,16 +42,6 @@ class Augmentation:
     """
 
     def __init__(self, transforms: Mapping[str, Transform | None], views: Positive | None = None) -> None:
-        if views is not None and (not isinstance(views, Integral) or isinstance(views, bool) or views < 1):
-            raise ConfigError(
-                "augmentation.views must be null (fresh views each epoch) or a whole number of at "
-                f"least 1. Received: views={views}"
-            )
-        if not isinstance(transforms, Mapping):
-            raise ConfigError(
-                "augmentation.transforms must be a table of named transforms; {} has none. "
-                f"Received: transforms={transforms}"
-            )
         self.views = views
         self.transforms: dict[str, Transform] = {}
         for name, transform in transforms.items():

@@ -68,10 +68,6 @@ class Application(Backbone):
         finetune_from: Text | None = None,
         output_layer: Text | None = None,
     ) -> None:
-        if name not in APPLICATIONS:
-            raise ConfigError(
-                f"There is no such backbone; choose from {', '.join(APPLICATIONS)}. Received: backbone.name={name}"
-            )
         if alpha != 1.0 and name not in ALPHAS:
             raise ConfigError(
                 "Only the MobileNets come in several widths; type backbone.alpha=1.0. "
@@ -144,9 +140,6 @@ class SmallCNN(Backbone):
         widths: The number of channels of each block.
         finetune_from: It is null, since all layers are trained.
 
-    Raises:
-        ConfigError: There is no block, or a block without a channel.
-
     Example:
 
     >>> SmallCNN([4, 8]).build(image_size=32, seed=0).output_shape
@@ -161,11 +154,6 @@ class SmallCNN(Backbone):
         widths: Annotated[list[Annotated[int, Field(gt=0, le=8192)]], Field(min_length=1, max_length=5)],
         finetune_from: Literal[None] = None,
     ) -> None:
-        if not widths or min(widths) < 1:
-            raise ConfigError(
-                "small_cnn needs at least one block, and at least one channel in each. "
-                f"Received: backbone.widths={list(widths)}"
-            )
         self.widths, self.finetune_from = tuple(widths), finetune_from
         self.min_size = 2 ** len(self.widths)
 

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from crackexp.config.mistakes import validate
+from crackexp.config.schema import schema_of
 from crackexp.data.augmentation import Augmentation
 from crackexp.data.transforms import RandomBrightness, RandomFlip, RandomRotation
 from crackexp.utils.errors import ConfigError
@@ -64,8 +66,9 @@ def test_nothing_to_do_is_the_plain_view() -> None:
 
 @pytest.mark.parametrize("views", [0, -1, 1.5, True])
 def test_wrong_views_are_refused(views: int) -> None:
-    with pytest.raises(ConfigError, match=r"Received: views="):
-        Augmentation({}, views)
+    node = {"_target_": "crackexp.data.augmentation.Augmentation", "transforms": {}, "views": views}
+    (problem,) = validate(schema_of(node["_target_"]), node, "augmentation")
+    assert f"Received: augmentation.views={views}" in problem
 
 
 def test_what_is_no_transform_is_refused() -> None:

@@ -196,7 +196,5 @@ def test_refusals():
         Application("mobilenet_v2", alpha=0.35).build(31, seed=0)
     with refusal("at least 16 pixels"):
         SmallCNN((4, 4, 4, 4)).build(15, seed=0)
-    with refusal("at least one block"):
-        SmallCNN(())
     with refusal("Did you mean block_13_expand"):
         Application("mobilenet_v2", 0.35, finetune_from="block_13_expnd").build(32, seed=0)
