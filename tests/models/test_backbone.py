@@ -182,8 +182,6 @@ def refusal(message: str):
 
 
 def test_refusals():
-    with refusal("choose from mobilenet_v2"):
-        Application("mobilenet")
     with refusal("Only the MobileNets"):
         Application("resnet50", alpha=0.5)
     with refusal("bundled weights are those of mobilenet_v2"):
