@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from crackexp.config.options import conf_dir, suggest
+from crackexp.config.signature import signature_of
 
 PLUS_GROUPS = ("experiment", "debug", "sweep")
 """Groups that the config of a training has not until one is added."""
@@ -232,6 +233,15 @@ def _explain_key(key: str, error: Exception) -> str:
     inner = key.removeprefix(f"{parent}.") if parent else key
     name = inner.partition(".")[0]
     known = [str(known) for known in node if not str(known).startswith("_") and known != "hydra"]
+    plain: Any = OmegaConf.to_container(node)
+    target = plain.get("_target_")
+    arguments = signature.arguments if isinstance(target, str) and (signature := signature_of(target)) else {}
+    if name in arguments:
+        return (
+            f"The chosen option leaves {parent}.{name} out, which its class takes. "
+            f"Type {shlex.quote('+' + _override(key).lstrip('+'))}. Received: {_override(key)}"
+        )
+    known += sorted(set(arguments) - set(known))
     if not parent and (conf_dir() / name).is_dir():
         return f"{name} is not chosen. {_choice(name)} Received: {_override(key)}"
     hint = suggest(name, known) if parent else suggest(name, _top_keys())

@@ -110,6 +110,8 @@ def test_a_range_asks_for_a_sweep(command_here: Command) -> None:
         ("train", "seed@a=1", ["seed is none", "Received: seed@a=1"]),
         ("train", "++mix.new=1", ["mix is a list, which has no key 'new'", "Received: ++mix.new=1"]),
         ("train", "+mix.new.key=1", ["mix is a list, which has no key 'new'"]),
+        ("train", "optimizer.weight_decay=0.1", ["Type +optimizer.weight_decay=0.1"]),
+        ("train", "optimizer.beta_3=0.1", ["Did you mean 'beta_2'"]),
         ("train", "~seed=5", ["'seed' is 0 and not 5", "'~seed=5'"]),
         ("train", f"nothing={'x' * 9000}", ["Received: nothing=xxx"]),
     ],
