@@ -10,6 +10,7 @@ from typing import Any
 
 from crackexp.config.contracts import CONTRACTS
 from crackexp.config.options import packaged_targets
+from crackexp.config.renamed import RENAMED
 from crackexp.config.schema import schema_of
 from crackexp.config.settings import SETTINGS
 from crackexp.config.types import Strict
@@ -31,14 +32,15 @@ def group_schema(group: str) -> dict[str, Any]:
 
     Example:
 
-    >>> schema = group_schema("head")
-    >>> schema["allOf"][1]["then"]["properties"]["dropout"]["description"]
-    'The share of the features that training sets to zero.'
+    >>> schema = group_schema("policy")["allOf"][0]["then"]
+    >>> schema["properties"]["recall"]["description"]
+    'The share of the cracks that are to be found, such as 0.99; null for any.'
     """
     if group in SETTINGS:
         schema = _table(SETTINGS[group])
     else:
-        node: dict[str, Any] = {"type": "object", "allOf": [_if_target(target) for target in packaged_targets(group)]}
+        targets = [target for target in packaged_targets(group) if target not in RENAMED]
+        node: dict[str, Any] = {"type": "object", "allOf": [_if_target(target) for target in targets]}
         named = {"type": "object", "additionalProperties": {"anyOf": [node, {"type": "null"}]}}
         schema = named if CONTRACTS[group].named else dict(node)
         if group == "augmentation":

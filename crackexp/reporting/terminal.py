@@ -18,8 +18,6 @@ STYLES: dict[Tone, str] = {
     "warning": "yellow",
     "muted": "dim",
 }
-console = Console(soft_wrap=False, markup=False, emoji=False)
-"""Names of files and classes go through it, so brackets and colons in a text are printed as they are."""
 
 
 def print_report(report: Report) -> None:
@@ -27,7 +25,7 @@ def print_report(report: Report) -> None:
     for section in report.shown("terminal"):
         title = section.title
         for table in section.tables:
-            console.print(_table(table, table.title or title))
+            _console().print(_table(table, table.title or title))
             title = ""
         if title:
             print_plain(f"\n{title}:", STYLES[section.tone] or "bold")
@@ -43,7 +41,7 @@ def print_report(report: Report) -> None:
 
 def print_plain(text: str, style: str | None = None) -> None:
     """Prints lines as they are, never wrapped."""
-    console.print(text, style=style, soft_wrap=True, highlight=False)
+    _console().print(text, style=style, soft_wrap=True, highlight=False)
 
 
 def print_config(cfg: DictConfig) -> None:
@@ -54,11 +52,16 @@ def print_config(cfg: DictConfig) -> None:
     tree.add(_yaml(OmegaConf.create(scalars)))
     for key, value in groups.items():
         tree.add(str(key)).add(_yaml(value))
-    console.print(tree)
+    _console().print(tree)
+
+
+def _console() -> Console:
+    """Returns the terminal at its present width. Brackets and colons in names of files mean nothing to it."""
+    return Console(soft_wrap=False, markup=False, emoji=False)
 
 
 def _table(table: Table, title: str) -> RichTable:
-    columns = table.fitting(1 if console.width >= WIDE else 0)
+    columns = table.fitting(1 if _console().width >= WIDE else 0)
     made = RichTable(title=title or None, title_justify="left", title_style="bold")
     for column in columns:
         whole = column.numeric and not any(" " in text.strip("<> ") for text in column.texts)

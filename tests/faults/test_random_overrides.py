@@ -90,7 +90,7 @@ def draw(rng: np.random.Generator) -> tuple[str, list[str]]:
     root = ROOTS[name]
     drawn = [f"{group}={rng.choice(OPTIONS[group])}" for group in root.groups if rng.random() < 0.5 / len(root.groups)]
     known = keys(root)
-    for _ in range(rng.integers(1, 3)):
+    for _ in range(rng.integers(0, 3)):
         values = SCALARS if rng.random() < 0.6 else NESTED
         form = FORMS[rng.integers(len(FORMS))]
         drawn.append(form.format(key=known[rng.integers(len(known))], value=values[rng.integers(len(values))]))

@@ -135,7 +135,7 @@ def test_a_sweep_registers_its_best_cell(registered: Path, cache: Path) -> None:
     ("words", "answer"),
     [
         (["register=tiny,other"], "All cells of a sweep share register."),
-        (["register=tiny", "dropout=0.1,0.2", "tracking=none"], "tracking=none has no registry"),
+        (["register=tiny", "dropout=0.1,0.2", "tracking=none"], "Received: register=tiny tracking=none"),
     ],
 )
 def test_a_sweep_that_cannot_register_is_refused_at_its_start(

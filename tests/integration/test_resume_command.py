@@ -167,7 +167,7 @@ def test_a_run_that_is_trained_by_another_process_is_refused(
     [
         ("resume=nothing", ["holds no such run", "Received: resume=nothing"]),
         ("resume=nothing dropout=0.1", ["Type python -m crackexp.train resume=nothing", "Received: dropout=0.1"]),
-        ("resume=nothing tracking=none", ["tracking=none", "Received: resume=nothing"]),
+        ("resume=nothing tracking=none", ["Type tracking=local", "Received: tracking=none"]),
         ("resume=nothing tracking=server tracking.uri=http://127.0.0.1:9", ["store cannot be used", "127.0.0.1:9"]),
     ],
 )

@@ -14,7 +14,7 @@ OPTUNA = "hydra/sweeper=optuna"
     [
         ("dropout=0.1,0.2 epochs=0", ["epochs: must be greater than 0", "Received: epochs=0 (override epochs=0)"]),
         ("epochs=0 -m dropout=0.1,0.2", ["epochs: must be greater than 0"]),
-        ("+sweep=seeds split.ratio=[0.5,0.2,0.2]", ["split.ratio must sum to 1"]),
+        ("+sweep=seeds split.ratio=[0.5,0.2,0.2]", ["split.ratio: must sum to 1"]),
         ("backbone=glob(mobile*) epochs=0", ["epochs: must be greater than 0"]),
         (f"{OPTUNA} dropout=interval(0,0.5) epochs=0", ["epochs: must be greater than 0"]),
         ("dropout=2", ["dropout: must be less than 1"]),
