@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class EvaluateConfig(JobConfig):
     """The config of ``python -m crackexp.evaluate``."""
 
-    groups: ClassVar = ("paths", "dataset", "metrics", "evaluation", "tracking")
+    groups: ClassVar = ("paths", "dataset", "metrics", "evaluation", "report", "tracking")
     run: Text
     """A run id, models:/NAME/VERSION, models:/NAME@ALIAS, or models:/m-...."""
     seed: Seed
@@ -57,6 +57,7 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
 
         print_config(cfg)
         metrics = build_metrics(cfg.metrics)
+        own = {str(name): instantiate(node) for name, node in cfg.report.items() if node}
         extra = ExtraDatasets(cfg)
         dataset = instantiate(cfg.dataset)
         index = only_part(dataset.prepare(), "test", dataset.name)
@@ -107,15 +108,16 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
             evaluator = Evaluator(cfg.evaluation, cfg.seed, model.image_size, predict, policy, metrics)
             result = evaluator.evaluate(dataset.name, index, extra.indexes)
         with budget.section("logging"):
-            report = evaluation_report(result, cfg.evaluation, model.image_size, network.explain, result.doubts)
-            log_evaluation(logger, result, report, result.doubts)
+            doubts = result.doubts
+            report = evaluation_report(result, cfg.evaluation, model.image_size, network.explain, doubts, own)
+            log_evaluation(logger, result, report, doubts)
         results = result.all_metrics()
         run_log.write_result(output, logger, None, results, budget.summary())
 
     print_report(report)
     print_report(run_log.time_report(budget.summary()))
     print_plain(run_log.where_text(logger, output, None))
-    print_report(Report("", doubts_section(result.doubts)))
+    print_report(Report("", doubts_section(doubts)))
     return results
 
 

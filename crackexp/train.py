@@ -120,7 +120,7 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
         with budget.section("logging"):
             training_log.log_training(logger, history)
             logger.log_metrics(deciding.metrics())
-            report = evaluation_report(result, cfg.evaluation, cfg.image_size, trainer.explain, doubts)
+            report = evaluation_report(result, cfg.evaluation, cfg.image_size, trainer.explain, doubts, parts.report)
             log_evaluation(logger, result, report, doubts)
             model_uri = training_log.log_model(logger, cfg, module, datamodule, deciding)
         times = trainer.timings() | {f"time/{k}_seconds": v for k, v in budget.summary().items()}

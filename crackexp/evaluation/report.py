@@ -1,6 +1,7 @@
 """What an evaluation found, as a report, and the logging of it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +20,7 @@ from crackexp.evaluation.sets import Part, notes, parts_table
 from crackexp.evaluation.tables import classification_report_text, decisions_table, metrics_table, most_wrong
 from crackexp.metrics.intervals import Interval
 from crackexp.metrics.metric import Metric, shown
-from crackexp.reporting import Column, Figure, Report, Section, Table, artifacts, figures
+from crackexp.reporting import Column, Figure, Report, ReportSection, Section, Table, artifacts, figures
 from crackexp.reporting.formatting import ends_text, number
 from crackexp.reporting.markdown import markdown
 from crackexp.utils.csv_text import csv_text
@@ -35,7 +36,12 @@ GRID = 9
 
 
 def evaluation_report(
-    result: EvaluationResult, settings: DictConfig, image_size: int, explain: Explain, doubts: Sequence[str] = ()
+    result: EvaluationResult,
+    settings: DictConfig,
+    image_size: int,
+    explain: Explain,
+    doubts: Sequence[str] = (),
+    own: Mapping[str, ReportSection[EvaluationResult]] = MappingProxyType({}),
 ) -> Report:
     """Returns what an evaluation found: scores, decisions, and all tables and figures as artifacts.
 
@@ -46,12 +52,14 @@ def evaluation_report(
         explain: Says what speaks for damage in the images of a figure.
         doubts: What speaks against relying on the classifier, a sentence each. They stand in the description of the run
             alone: a command prints them at its end, where they are not overlooked.
+        own: The sections that the config group `report` names, by their names.
     """
     sections = [*doubts_section(doubts, ["markdown"]), *_scores(result)]
     sections += [_artifacts(result, one, settings.gallery, image_size, explain) for one in result.sets]
     sections += [_side_by_side(result)] if len(result.rows) > 1 else []
     sections += [_corruptions(result.robustness, result, settings, image_size)] if result.robustness else []
-    return Report(result.test.name, [*sections, _decisions(result)])
+    added = [one.section(result).below(f"report/{name}") for name, one in own.items()]
+    return Report(result.test.name, [*sections, _decisions(result), *added])
 
 
 def log_evaluation(logger: "Logger", result: EvaluationResult, report: Report, doubts: Sequence[str]) -> None:
@@ -186,12 +194,11 @@ def _artifacts(result: EvaluationResult, one: SetResult, gallery: int, image_siz
         drawn["groups"] = part_scores(one.rows, title, result.level, result.metrics, photos)
     return Section(
         figures=[
-            Figure(drawing, f"{one.prefix}/{name}.png", f"{one.name}: {name.replace('_', ' ')}")
-            for name, drawing in drawn.items()
+            Figure(drawing, f"{name}.png", f"{one.name}: {name.replace('_', ' ')}") for name, drawing in drawn.items()
         ],
-        files={f"{one.prefix}/{name}": content for name, content in files.items()},
+        files=files,
         media=[],
-    )
+    ).below(one.prefix)
 
 
 def _text(score: Interval | None, between: str = " ") -> str:

@@ -21,7 +21,7 @@ from crackexp.evaluation.evaluator import EvaluationResult, Evaluator
 from crackexp.evaluation.policy import FittedPolicy
 from crackexp.evaluation.report import evaluation_report, log_evaluation
 from crackexp.metrics import STANDARD
-from crackexp.reporting import Report, terminal
+from crackexp.reporting import Column, Report, ReportSection, Section, Table, terminal
 from crackexp.reporting.markdown import markdown
 from crackexp.tracking.logger import Logger
 
@@ -156,3 +156,28 @@ def test_a_plain_evaluation_has_nothing_beside_its_test_images(
     text = printed(report, monkeypatch)
     assert "side by side" not in text
     assert "corruption" not in text + logger.tags["mlflow.note.content"]
+
+
+class Alarms(ReportSection[EvaluationResult]):
+    """Counts the sound images that are called cracked."""
+
+    def section(self, result: EvaluationResult) -> Section:
+        count = int(((result.test.index.labels == 0) & (result.test.predictions == 1)).sum())
+        table = Table([Column("alarms", [str(count)], [count], numeric=True)], path="counts.csv")
+        return Section("False alarms by count", ["Look at them."], [table], files={"note.txt": "none"})
+
+
+def test_a_section_of_ones_own_is_printed_described_and_logged_below_its_name(
+    index: ImageIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_of([])
+    result = evaluated(index, settings, {})
+    report = evaluation_report(result, settings, SIZE, nothing, own={"alarms": Alarms()})
+    logger = Memory()
+    log_evaluation(logger, result, report, [])
+    assert result.test.whole.scores["accuracy"].value == pytest.approx(57 / 60)
+    assert logger.files["report/alarms/counts.csv"] == "alarms\n3\n"
+    assert logger.files["report/alarms/note.txt"] == "none"
+    for text in (printed(report, monkeypatch), logger.tags["mlflow.note.content"]):
+        assert "False alarms by count" in " ".join(text.split())
+        assert "Look at them." in text
