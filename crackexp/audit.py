@@ -66,7 +66,6 @@ def audit(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     copies = find_duplicates(index, cache)
     looks = thumbnails(index, cache)
 
-    from crackexp import report
     from crackexp.auditing.audit_report import audit_report
     from crackexp.auditing.findings import audit_images
     from crackexp.data.pipeline import image_batches
@@ -74,6 +73,7 @@ def audit(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     from crackexp.inference.compilation import keep_programs, set_precision
     from crackexp.inference.engine import fastest_batch
     from crackexp.reporting import artifacts
+    from crackexp.tracking import run_log
     from crackexp.utils.source_code import source_digest
 
     set_precision("float32")
@@ -88,9 +88,9 @@ def audit(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     )
 
     with logger.run(f"audit-{dataset.name}", tags={}):
-        report.log_run(logger, cfg)
-        report.log_dataset(logger, dataset.name, index, "audit")
-        report.log_account(logger, account)
+        run_log.log_run(logger, cfg)
+        run_log.log_dataset(logger, dataset.name, index, "audit")
+        run_log.log_account(logger, account)
         table = embedder.embed(index, "plain", lambda part, batch: image_batches(part, size, batch), "Embedding images")
         found = audit_images(index, looks, copies, split, table[:], cfg.seed)
         judge = f"split {split.name}, " if split else ""

@@ -39,21 +39,20 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
     logger = instantiate(cfg.tracking)
     store = require_store(logger, "The model is logged anew, which takes a store")
 
-    from crackexp import report
     from crackexp.data.pipeline import image_batches
     from crackexp.data.splits.given_split import only_part
     from crackexp.data.summary import account_report, seen_report
-    from crackexp.evaluation.doubts import doubts_section
+    from crackexp.evaluation.doubts import doubt_tags, doubts_section
     from crackexp.evaluation.site import fit_to_site, require_site, require_two
     from crackexp.evaluation.site_report import site_report
     from crackexp.inference.engine import Inference, computing
-    from crackexp.judging import doubt_tags
     from crackexp.metrics.predictions import Predictions
     from crackexp.models.calibrated import calibrated, check_calibratable
     from crackexp.predicting.loading import open_model
     from crackexp.reporting import Report
     from crackexp.reporting.markdown import markdown
     from crackexp.reporting.terminal import print_plain, print_report
+    from crackexp.tracking import run_log
     from crackexp.tracking.runs import training_digests
 
     dataset = instantiate(cfg.dataset)
@@ -78,9 +77,9 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
 
     fitted = site.fitted
     with logger.run(f"calibrate-{dataset.name}", tags={}, parent=model.run_id):
-        report.log_run(logger, cfg)
-        report.log_dataset(logger, dataset.name, index, "calibration")
-        report.log_account(logger, account)
+        run_log.log_run(logger, cfg)
+        run_log.log_dataset(logger, dataset.name, index, "calibration")
+        run_log.log_account(logger, account)
         logger.log_metrics(site.metrics())
         told = site_report(site, dataset.name)
         logger.set_tags({"mlflow.note.content": markdown(told), **doubt_tags(site.doubts)})
@@ -88,9 +87,9 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
         network = calibrated(model.classifier, calibration.scale, calibration.shift, positives)
         facts = model.facts.inherited() | site.facts(dataset.name, index.fingerprint, model)
         model_uri = logger.log_model(network, facts)
-        report.write_result(Path(cfg.paths.output), logger, model_uri, site.metrics(), {})
+        run_log.write_result(Path(cfg.paths.output), logger, model_uri, site.metrics(), {})
     print_report(told)
-    print_plain(report.where_text(logger, Path(cfg.paths.output), model_uri))
+    print_plain(run_log.where_text(logger, Path(cfg.paths.output), model_uri))
     print_report(Report("", doubts_section(site.doubts)))
     return site.metrics()
 

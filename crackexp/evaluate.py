@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class EvaluateConfig(JobConfig):
     """The config of ``python -m crackexp.evaluate``."""
 
-    groups: ClassVar = ("paths", "dataset", "metrics", "evaluation", "tracking")
+    groups: ClassVar = ("paths", "dataset", "metrics", "evaluation", "report", "tracking")
     run: Text
     """A run id, models:/NAME/VERSION, models:/NAME@ALIAS, or models:/m-...."""
     seed: Seed
@@ -51,51 +51,52 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
     with budget.section("data"):
         from crackexp.data.splits.given_split import only_part
         from crackexp.data.summary import account_report, others_report, seen_report
+        from crackexp.evaluation.extra_datasets import ExtraDatasets
         from crackexp.metrics.build import build_metrics
-        from crackexp.other_sets import OtherSets
         from crackexp.reporting.terminal import print_config, print_plain, print_report
 
         print_config(cfg)
         metrics = build_metrics(cfg.metrics)
-        others = OtherSets(cfg)
+        own = {str(name): instantiate(node) for name, node in cfg.report.items() if node}
+        extra = ExtraDatasets(cfg)
         dataset = instantiate(cfg.dataset)
         index = only_part(dataset.prepare(), "test", dataset.name)
         account.add(index.account)
         print_report(account_report(account))
 
     with budget.section("imports"):
-        from crackexp import report
-        from crackexp.console import print_judgement
         from crackexp.data.pipeline import image_batches
         from crackexp.evaluation.calibration import Calibration
         from crackexp.evaluation.doubts import doubts_section
+        from crackexp.evaluation.evaluator import Evaluator
         from crackexp.evaluation.policy import FittedPolicy
+        from crackexp.evaluation.report import evaluation_report, log_evaluation
         from crackexp.inference.engine import computing
         from crackexp.inference.explainer import Explainer
-        from crackexp.judging import Judge, log_judgement
         from crackexp.predicting.loading import open_model
         from crackexp.reporting import Report
+        from crackexp.tracking import run_log
         from crackexp.tracking.runs import training_digests
 
         logger = instantiate(cfg.tracking)
         output = Path(cfg.paths.output)
-        report.write_config(output, cfg)
+        run_log.write_config(output, cfg)
 
     with budget.section("model"):
         budget.watch_compilation()
         model = open_model(cfg, "run")
         index = index.judged_by(model.classes)
         seen = training_digests(model.trained_in, logger.store)
-        others.prepare(model.classes, seen or ())
+        extra.prepare(model.classes, seen or ())
         print_report(seen_report(dataset.name, index, seen))
-        print_report(others_report(others.indexes, others.left_out))
-        account.add(others.account)
+        print_report(others_report(extra.indexes, extra.left_out))
+        account.add(extra.account)
 
     with logger.run(f"evaluate-{dataset.name}", tags={}, parent=model.run_id):
-        report.log_run(logger, cfg)
-        report.log_dataset(logger, dataset.name, index, "evaluation")
-        report.log_others(logger, others.indexes, others.left_out)
-        report.log_account(logger, account)
+        run_log.log_run(logger, cfg)
+        run_log.log_dataset(logger, dataset.name, index, "evaluation")
+        run_log.log_extra_datasets(logger, extra.indexes, extra.left_out)
+        run_log.log_account(logger, account)
         with budget.section("evaluate"):
             network = Explainer(computing(model.classifier), model.classes.indices, batch_size=cfg.batch_size)
 
@@ -104,17 +105,19 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
                 return network.predict(batches, len(images), f"Predicting {title}")[0]
 
             policy = FittedPolicy(model.classes, Calibration(), model.thresholds)
-            judge = Judge(cfg.evaluation, cfg.seed, model.image_size, predict, policy, metrics)
-            judgement = judge(dataset.name, index, others.indexes)
+            evaluator = Evaluator(cfg.evaluation, cfg.seed, model.image_size, predict, policy, metrics)
+            result = evaluator.evaluate(dataset.name, index, extra.indexes)
         with budget.section("logging"):
-            log_judgement(logger, judgement, judgement.doubts, cfg.evaluation, model.image_size, network.explain)
-        results = judgement.metrics()
-        report.write_result(output, logger, None, results, budget.summary())
+            doubts = result.doubts
+            report = evaluation_report(result, cfg.evaluation, model.image_size, network.explain, doubts, own)
+            log_evaluation(logger, result, report, doubts)
+        results = result.all_metrics()
+        run_log.write_result(output, logger, None, results, budget.summary())
 
-    print_judgement(dataset.name, judgement, cfg.evaluation.level)
-    print_report(report.time_report(budget.summary()))
-    print_plain(report.where_text(logger, output, None))
-    print_report(Report("", doubts_section(judgement.doubts)))
+    print_report(report)
+    print_report(run_log.time_report(budget.summary()))
+    print_plain(run_log.where_text(logger, output, None))
+    print_report(Report("", doubts_section(doubts)))
     return results
 
 

@@ -43,9 +43,9 @@ def export(composed: DictConfig) -> None:
     check_folder(cfg.out)
     check_installed(cfg.formats)
 
-    from crackexp import report
     from crackexp.inference.compilation import use_cpu
     from crackexp.predicting.loading import open_model
+    from crackexp.tracking import run_log
 
     use_cpu()
     model = open_model(cfg)
@@ -59,7 +59,7 @@ def export(composed: DictConfig) -> None:
     if cfg.log:
         logger = instantiate(cfg.tracking)
         with logger.run("export", tags={}, parent=model.run_id):
-            report.log_run(logger, cfg)
+            run_log.log_run(logger, cfg)
             for file in [*(one.file for one in exported), Path(cfg.out, CARD)]:
                 logger.log_file(file, "export")
     print_report(export_report(exported))

@@ -48,7 +48,6 @@ def survey(composed: DictConfig) -> Account:
     account = Account()
     inputs = named(cfg.input, sys.stdin, account)
 
-    from crackexp import report
     from crackexp.data.images.decode import ImageError
     from crackexp.data.summary import account_report
     from crackexp.predicting.loading import open_model
@@ -57,6 +56,7 @@ def survey(composed: DictConfig) -> Account:
     from crackexp.surveying.survey_report import Survey
     from crackexp.surveying.surveyor import Surveyor
     from crackexp.surveying.tiles import Tiling
+    from crackexp.tracking import run_log
     from crackexp.utils.progress import of_one, progress
 
     model = open_model(cfg)
@@ -65,7 +65,7 @@ def survey(composed: DictConfig) -> Account:
     logger = instantiate(cfg.tracking)
 
     with logger.run("survey", tags={}, parent=model.run_id):
-        report.log_run(logger, cfg)
+        run_log.log_run(logger, cfg)
         made = Survey(Path(cfg.out), surveyor.thresholds.defect, cfg.mm_per_px, cfg.gps, account)
         with progress("Surveying", len(inputs)) as advance:
             for one in inputs:

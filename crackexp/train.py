@@ -40,7 +40,7 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
         from crackexp.data.datamodule import DataModule
         from crackexp.data.sources.folder import require_places
         from crackexp.data.summary import account_report, data_report, others_report
-        from crackexp.other_sets import OtherSets
+        from crackexp.evaluation.extra_datasets import ExtraDatasets
         from crackexp.reporting.terminal import print_config, print_plain, print_report
         from crackexp.training.parts import build_parts
 
@@ -48,7 +48,7 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
 
     with budget.section("data"):
         print_config(cfg)
-        others = OtherSets(cfg)
+        extra = ExtraDatasets(cfg)
         require_places(cfg.mix, "mix")
         datamodule = DataModule(
             dataset=parts.dataset,
@@ -64,30 +64,31 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
         print_report(account_report(account))
         datamodule.setup()
         classes = datamodule.index.classes
-        others.prepare(classes, datamodule.seen)
+        extra.prepare(classes, datamodule.seen)
         parts.policy.require_enough(datamodule.val.damaged, classes.defect)
         print_report(data_report(datamodule))
-        print_report(others_report(others.indexes, others.left_out))
-        account.add(others.account)
+        print_report(others_report(extra.indexes, extra.left_out))
+        account.add(extra.account)
         this, output = cell.current(), Path(cfg.paths.output)
-        identity = cell_id(cfg, datamodule.fingerprint, others.fingerprints)
-        if result := this.finished(identity, output):
-            return result.metrics
+        identity = cell_id(cfg, datamodule.fingerprint, extra.fingerprints)
+        if kept := this.finished(identity, output):
+            return kept.metrics
 
     with budget.section("imports"):
-        from crackexp import report
-        from crackexp.console import print_judgement
         from crackexp.evaluation.doubts import doubts_section, training_doubt
-        from crackexp.judging import Judge, log_judgement
+        from crackexp.evaluation.evaluator import Evaluator
+        from crackexp.evaluation.report import evaluation_report, log_evaluation
         from crackexp.models.calibrated import check_calibratable
         from crackexp.reporting import Report
+        from crackexp.tracking import run_log
         from crackexp.tracking.logger import NoLogger
+        from crackexp.training import run_log as training_log
         from crackexp.training.build import build_module, profiled
         from crackexp.training.checkpoint import Checkpointer
 
         trainer, policy = parts.trainer, parts.policy
         logger = parts.tracking if is_first_process() else NoLogger()
-        report.write_config(output, cfg)
+        run_log.write_config(output, cfg)
 
     with budget.section("model"):
         checkpointer = Checkpointer(cfg.paths.cache, checked.resume, datamodule.fingerprint, identity)
@@ -101,32 +102,33 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     with logger.run(name, tags, this.parent, run_id=checked.resume), resumable(checkpointer, logger):
         if not checkpointer.restored:
             with budget.section("logging"):
-                report.log_run(logger, cfg, this.levels)
-                report.log_data(logger, datamodule)
-                report.log_others(logger, others.indexes, others.left_out)
-                report.log_account(logger, account)
-                report.log_network(logger, module)
+                run_log.log_run(logger, cfg, this.levels)
+                training_log.log_data(logger, datamodule)
+                run_log.log_extra_datasets(logger, extra.indexes, extra.left_out)
+                run_log.log_account(logger, account)
+                training_log.log_network(logger, module)
         with budget.section("fit"), profiled(cfg.profile):
             history = trainer.fit(callbacks, logger.log_metrics, checkpointer)
         with budget.section("evaluate"):
             val, said = datamodule.val, trainer.predict(datamodule.val, "val")
             final = module.score(val.labels, said)
             deciding = policy.fit(val.labels, said, classes)
-            judge = Judge(cfg.evaluation, cfg.seed, cfg.image_size, trainer.predict, deciding, parts.metrics)
-            judgement = judge(f"{cfg.dataset.name}, test", datamodule.test, others.indexes)
+            evaluator = Evaluator(cfg.evaluation, cfg.seed, cfg.image_size, trainer.predict, deciding, parts.metrics)
+            result = evaluator.evaluate(f"{cfg.dataset.name}, test", datamodule.test, extra.indexes)
             before = history.before.get("val/accuracy_before")
-            doubts = [*training_doubt(before, final["accuracy"]), *judgement.doubts]
+            doubts = [*training_doubt(before, final["accuracy"]), *result.doubts]
         with budget.section("logging"):
-            report.log_training(logger, history)
+            training_log.log_training(logger, history)
             logger.log_metrics(deciding.metrics())
-            log_judgement(logger, judgement, doubts, cfg.evaluation, cfg.image_size, trainer.explain)
-            model_uri = report.log_model(logger, cfg, module, datamodule, deciding)
+            report = evaluation_report(result, cfg.evaluation, cfg.image_size, trainer.explain, doubts, parts.report)
+            log_evaluation(logger, result, report, doubts)
+            model_uri = training_log.log_model(logger, cfg, module, datamodule, deciding)
         times = trainer.timings() | {f"time/{k}_seconds": v for k, v in budget.summary().items()}
         logger.log_metrics(times)
         results = {f"train/{name}": history.metrics[name][-1] for name in ("loss", "accuracy")}
         results |= {f"val/{name}": value for name, value in final.items()} | history.before
-        results |= deciding.metrics() | judgement.metrics() | times
-        report.write_result(output, logger, model_uri, results, budget.summary())
+        results |= deciding.metrics() | result.all_metrics() | times
+        run_log.write_result(output, logger, model_uri, results, budget.summary())
         verdict = None
         if cfg.register and logger.store:
             from crackexp.tracking.registry import register_run
@@ -134,9 +136,9 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
             verdict = register_run(logger, cfg.register, parts.compared_by, cfg.sweep.level)
 
     checkpointer.remove()
-    print_judgement("Test", judgement, cfg.evaluation.level)
-    print_report(report.time_report(budget.summary()))
-    print_plain(report.where_text(logger, output, model_uri, verdict))
+    print_report(report)
+    print_report(run_log.time_report(budget.summary()))
+    print_plain(run_log.where_text(logger, output, model_uri, verdict))
     print_report(Report("", doubts_section(doubts)))
     return results
 

@@ -54,6 +54,7 @@ CONTRACTS = {
     "trainer": Contract("trainer", "crackexp.training.trainer.Trainer"),
     "callbacks": Contract("callback", "keras.callbacks.Callback", named=True),
     "metrics": Contract("metric", "crackexp.metrics.Metric", named=True),
+    "report": Contract("report section", "crackexp.reporting.ReportSection", named=True),
     "policy": Contract("policy", "crackexp.evaluation.policy.Policy"),
     "tracking": Contract("tracking", "crackexp.tracking.logger.Logger"),
 }

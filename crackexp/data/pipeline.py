@@ -133,6 +133,11 @@ def training_batches(
     yield from _stream(positions, load, len(rows), stack, drop_remainder=True)
 
 
+def resized_images(index: ImageIndex, rows: Sequence[int] | np.ndarray, image_size: int) -> np.ndarray:
+    """Returns the images in some rows of an index as figures show them, (k, S, S, 3) uint8 RGB."""
+    return np.stack([resize(load_image(index.path(int(row))), image_size) for row in rows])
+
+
 def _filled(images: Sequence[np.ndarray], image_size: int, batch_size: int) -> np.ndarray:
     """Returns a batch of `batch_size` images, filled up with black ones."""
     batch = np.zeros((batch_size, image_size, image_size, 3), np.uint8)

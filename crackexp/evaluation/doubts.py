@@ -106,3 +106,8 @@ def doubts_section(doubts: Sequence[str], media: Sequence[Medium] = EVERYWHERE) 
     """
     title = "This model is not to be relied on"
     return [Section(title, [*doubts, ADVICE], tone="warning", media=media)] if doubts else []
+
+
+def doubt_tags(doubts: Sequence[str]) -> dict[str, str]:
+    """Returns the tag of a run whose model is doubted; none where there is no doubt."""
+    return {WARNING_TAG: " ".join(doubts)[:5000]} if doubts else {}

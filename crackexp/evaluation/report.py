@@ -1,125 +1,208 @@
-"""Tables of a judged classifier."""
+"""What an evaluation found, as a report, and the logging of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-from sklearn.metrics import classification_report
+from omegaconf import DictConfig
 
-from crackexp.data.classes.decisions import SOUND, UNSURE, Classes, Defect
+from crackexp.data.corruptions import corruptions
+from crackexp.data.images.decode import load_image
+from crackexp.data.images.pixels import resize
+from crackexp.data.pipeline import resized_images
+from crackexp.evaluation.doubts import doubt_tags, doubts_section
+from crackexp.evaluation.evaluator import EvaluationResult, SetResult, named_metrics
+from crackexp.evaluation.figures import corruption_sheet, part_scores, reliability_diagram, robustness_curves
+from crackexp.evaluation.policy import decisions_text
+from crackexp.evaluation.robustness import Robustness
+from crackexp.evaluation.sets import Part, notes, parts_table
+from crackexp.evaluation.tables import classification_report_text, decisions_table, metrics_table, most_wrong
 from crackexp.metrics.intervals import Interval
-from crackexp.utils.names import visible
+from crackexp.metrics.metric import Metric, shown
+from crackexp.reporting import Column, Figure, Report, ReportSection, Section, Table, artifacts, figures
+from crackexp.reporting.formatting import ends_text, number
+from crackexp.reporting.markdown import markdown
+from crackexp.utils.csv_text import csv_text
+from crackexp.utils.seeds import generator
+
+if TYPE_CHECKING:
+    from crackexp.tracking.logger import Logger
+
+Explain = Callable[[np.ndarray], np.ndarray]
+"""Maps images (k, S, S, 3) uint8 to what in them speaks for damage, (k, S, S) float32, see `GradCam`."""
+GRID = 9
+"""The number of images that are shown with their predictions."""
 
 
-def predictions_table(
-    files: np.ndarray,
-    digests: np.ndarray,
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    classes: Classes,
-    groups: np.ndarray | None = None,
-    decided: np.ndarray | None = None,
-) -> pd.DataFrame:
-    """Returns what was predicted for each image, in the order of the files.
+def evaluation_report(
+    result: EvaluationResult,
+    settings: DictConfig,
+    image_size: int,
+    explain: Explain,
+    doubts: Sequence[str] = (),
+    own: Mapping[str, ReportSection[EvaluationResult]] = MappingProxyType({}),
+) -> Report:
+    """Returns what an evaluation found: scores, decisions, and all tables and figures as artifacts.
 
     Args:
-        files: (n,) str.
-        digests: (n,) str.
-        labels: (n,) int in [0, c).
-        probabilities: (n, c) float.
-        classes: the c classes.
-        groups: (n,) str, such as the photo of each image, where they are known.
-        decided: (n,) str, see `Thresholds.decide`, for the table of a model of more than two classes.
-
-    Returns:
-        A row an image: path, digest, group (where known), label and prediction (names), correct, confidence
-        (probability of the prediction), probability (of damage), decision (where `decided` is given) and, with c > 2,
-        probability_NAME of each class.
+        result: The result of the evaluation.
+        settings: The config group `evaluation`.
+        image_size: The side of the pictures in the figures, pixels.
+        explain: Says what speaks for damage in the images of a figure.
+        doubts: What speaks against relying on the classifier, a sentence each. They stand in the description of the run
+            alone: a command prints them at its end, where they are not overlooked.
+        own: The sections that the config group `report` names, by their names.
     """
-    names = np.asarray(classes.names)
-    predictions = probabilities.argmax(axis=1)
-    table = pd.DataFrame(
-        {
-            "path": [visible(file) for file in files.tolist()],
-            "digest": digests,
-            "label": names[labels],
-            "prediction": names[predictions],
-            "correct": predictions == labels,
-            "confidence": probabilities.max(axis=1),
-            "probability": classes.probability(probabilities),
-        }
+    sections = [*doubts_section(doubts, ["markdown"]), *_scores(result)]
+    sections += [_artifacts(result, one, settings.gallery, image_size, explain) for one in result.sets]
+    sections += [_side_by_side(result)] if len(result.rows) > 1 else []
+    sections += [_corruptions(result.robustness, result, settings, image_size)] if result.robustness else []
+    added = [one.section(result).below(f"report/{name}") for name, one in own.items()]
+    return Report(result.test.name, [*sections, _decisions(result), *added])
+
+
+def log_evaluation(logger: "Logger", result: EvaluationResult, report: Report, doubts: Sequence[str]) -> None:
+    """Logs the metrics, the description of the run, and all tables and figures of the report.
+
+    Args:
+        logger: The logger of the run.
+        result: The result of the evaluation.
+        report: The report of the result.
+        doubts: What speaks against relying on the classifier, a sentence each.
+    """
+    logger.set_tags({"mlflow.note.content": markdown(report), **doubt_tags(doubts)})
+    for prefix, scores in result.scores().items():
+        logger.log_metrics(named_metrics(prefix, scores))
+    artifacts.log(logger, report)
+
+
+def scores_table(scores: Mapping[str, Interval], level: float) -> Table:
+    """Returns a table of metrics with their intervals, which hold at `level`."""
+    found = list(scores.values())
+    values = [number(score.value) for score in found]
+    ends = [ends_text(score.low, score.high) for score in found]
+    interval = Column(f"{level:.0%} interval", ends, numeric=True)
+    return Table([Column("metric", list(scores)), Column("value", values, numeric=True), interval])
+
+
+def subsets_table(parts: Sequence[Part], metrics: Mapping[str, Metric]) -> Table:
+    """Returns a table of sets of images and their surfaces, a row each, with the metrics that are shown of subsets."""
+    names = Column("set", [f"{part.name}\n({part.size})" for part in parts])
+    columns = [
+        Column(name, [_text(part.scores.get(name), "\n") for part in parts]) for name in shown(metrics, "subsets")
+    ]
+    return Table([names, *columns])
+
+
+def corruptions_table(robustness: Robustness) -> Table:
+    """Returns a table of the accuracy under each corruption at each strength."""
+    rows = list(robustness.corrupted.values())
+    columns = [
+        Column(f"strength {k + 1}", [_text(row[k]["accuracy"], "\n") for row in rows], numeric=True)
+        for k in range(len(rows[0]))
+    ]
+    return Table([Column("corruption", list(robustness.corrupted)), *columns])
+
+
+def _scores(result: EvaluationResult) -> Iterator[Section]:
+    """Yields the scores of the test images: the summary on a terminal, all in a description."""
+    whole = result.test.whole
+    title, names = f"{whole.name}, {whole.size}", shown(result.metrics, "summary")
+    summary = {name: whole.scores[name] for name in names if name in whole.scores}
+    yield Section(title, tables=[scores_table(summary, result.level)], media=["terminal"])
+    yield Section(title, tables=[scores_table(whole.scores, result.level)], media=["markdown"])
+    yield Section(sentences=[f"{one.name}: {note}" for one in result.sets for note in notes(one.whole)])
+
+
+def _side_by_side(result: EvaluationResult) -> Section:
+    title, drawn, files = "Sets side by side", [], {}
+    if result.extra:
+        figure = part_scores(result.rows, title, result.level, result.metrics)
+        drawn, files = [Figure(figure, "also/sets.png", title)], {"also/sets.csv": parts_table(result.rows)}
+    table = subsets_table(result.rows, result.metrics)
+    return Section(f"{title}, {result.level:.0%} intervals", tables=[table], figures=drawn, files=files)
+
+
+def _corruptions(robustness: Robustness, result: EvaluationResult, settings: DictConfig, image_size: int) -> Section:
+    mean, clean = (_text(scores["accuracy"]) for scores in (robustness.mean, robustness.clean))
+    curves = robustness_curves(robustness, result.level)
+    views, index = corruptions(settings.corruptions, image_size), result.test.index
+    row = int(np.argmax(index.damaged))
+    image, digest = resize(load_image(index.path(row)), image_size), str(index.digests[row])
+    corrupted = {name: [view(image, digest) for view in strengths] for name, strengths in views.items()}
+    sheet = corruption_sheet(image, corrupted)
+    return Section(
+        f"Accuracy under corruptions, {result.level:.0%} intervals",
+        [f"Mean {mean}; without corruption {clean}."],
+        [corruptions_table(robustness)],
+        [
+            Figure(curves, "corruption/accuracy.png", "Accuracy against strength"),
+            Figure(sheet, "corruption/sheet.png", "A test image under every corruption"),
+        ],
+        files={"corruption/scores.csv": robustness.table()},
     )
-    if groups is not None:
-        table.insert(2, "group", groups)
-    if decided is not None:
-        table["decision"] = decided
-    if len(names) == 2:
-        return table
-    columns = [f"probability_{name}" for name in names]
-    return table.join(pd.DataFrame(probabilities, columns=columns))
 
 
-def most_wrong(labels: np.ndarray, probabilities: np.ndarray, k: int) -> np.ndarray:
-    """Returns the rows to look at: the wrong predictions whose true class got the least probability, least first.
+def _decisions(result: EvaluationResult) -> Section:
+    defect = result.policy.thresholds.defect
+    lines = [f"{one.name}: {decisions_text(one.decided, defect)}" for one in result.sets]
+    return Section(f"Decisions, {result.policy}", lines)
 
-    Where all predictions are right, they are the least sure ones.
 
-    Args:
-        labels: (n,) int in [0, c).
-        probabilities: (n, c) float.
-        k: at most so many rows.
+def _artifacts(result: EvaluationResult, one: SetResult, gallery: int, image_size: int, explain: Explain) -> Section:
+    """Returns the tables and figures of a set of images, which are logged and not shown.
+
+    With two classes the decision follows from the prediction, but for the threshold. With more, the decision stands
+    beside the prediction in each of the tables. Images of one class have no curves.
     """
-    given = probabilities[np.arange(len(labels)), labels]
-    order = np.argsort(given, kind="stable")
-    wrong = order[probabilities.argmax(axis=1)[order] != labels[order]]
-    return (wrong if len(wrong) else order)[:k]
+    index, probabilities, predictions = one.index, one.probabilities, one.predictions
+    labels, names, positive = index.labels, index.class_names, index.classes.indices[0]
+    scores, counts = one.whole.scores, None
+    text = classification_report_text(labels, predictions, names)
+    if result.shows_decisions:
+        scores = {**scores, **one.decided}
+        counts = decisions_table(labels, one.decisions, index.classes, result.policy.thresholds.defect)
+        text += f"\nDecisions, {result.policy}\n{counts.to_string()}\n"
+    table = result.predictions_table(one)
+    files = {
+        "metrics.csv": csv_text(metrics_table(scores), index=True),
+        "classification_report.txt": text,
+        "predictions.csv": table,
+    }
+    drawn = {
+        "confusion_matrix": figures.confusion_matrix(labels, predictions, names, counts),
+        "reliability": reliability_diagram(labels, probabilities),
+    }
+    if len(np.unique(labels)) > 1:
+        drawn["roc_curve"] = figures.roc_curve(labels, probabilities, names, positive)
+        drawn["precision_recall_curve"] = figures.precision_recall_curve(labels, probabilities, names, positive)
 
-
-def classification_report_text(labels: np.ndarray, predictions: np.ndarray, class_names: Sequence[str]) -> str:
-    """Returns scikit-learn's classification report; what is undefined, such as recall of no images, is nan.
-
-    Args:
-        labels: (n,) int in [0, c).
-        predictions: (n,) int in [0, c).
-        class_names: of the c classes.
-    """
-    text: str = classification_report(
-        labels,
-        predictions,
-        labels=range(len(class_names)),
-        target_names=list(class_names),
-        digits=4,
-        zero_division=np.nan,
+    batch = generator(0, "prediction grid").permutation(len(index))[:GRID]
+    titles = [f"{names[labels[row]]} / {names[predictions[row]]}" for row in batch]
+    correct = labels[batch] == predictions[batch]
+    drawn["predictions"] = figures.prediction_grid(resized_images(index, batch, image_size), titles, correct)
+    worst = most_wrong(labels, probabilities, gallery)
+    images, errors = resized_images(index, worst, image_size), int((labels != predictions).sum())
+    drawn["most_wrong"] = figures.error_gallery(
+        images, explain(images), table.iloc[worst], errors, index.classes.target
     )
-    return text
+    if one.groups:
+        photos = [part for part in one.groups if part.kind == "photo"]
+        title = f"{one.name} by surface and photo"
+        files["groups.csv"] = parts_table([one.whole, *one.groups])
+        drawn["groups"] = part_scores(one.rows, title, result.level, result.metrics, photos)
+    return Section(
+        figures=[
+            Figure(drawing, f"{name}.png", f"{one.name}: {name.replace('_', ' ')}") for name, drawing in drawn.items()
+        ],
+        files=files,
+        media=[],
+    ).below(one.prefix)
 
 
-def decisions_table(labels: np.ndarray, decided: np.ndarray, classes: Classes, defect: Defect) -> pd.DataFrame:
-    """Returns how the images of each class were decided on: a row a class, a column a decision.
-
-    Args:
-        labels: (n,) int in [0, c).
-        decided: (n,) str, see `Thresholds.decide`.
-        classes: the c classes; those that are damage are marked.
-        defect: what was looked for.
-    """
-    names = [f"{name} ({defect})" if name in classes.positives else name for name in classes.names]
-    columns = [str(defect), UNSURE, SOUND]
-    counts = [[int(np.sum((labels == k) & (decided == column))) for column in columns] for k in range(len(names))]
-    return pd.DataFrame(counts, index=pd.Index(names), columns=columns)
-
-
-def metrics_table(scores: Mapping[str, Interval]) -> pd.DataFrame:
-    """Returns a row a metric, its name as the index: value, low, high."""
-    rows = [(score.value, score.low, score.high) for score in scores.values()]
-    index = pd.Index(list(scores), name="metric")
-    return pd.DataFrame(rows, index=index, columns=["value", "low", "high"], dtype=float)
-
-
-def metrics_markdown(scores: Mapping[str, Interval], level: float) -> str:
-    """Returns a Markdown table of the metrics with their intervals, which hold at `level`."""
-    lines = [f"| metric | value | {level:.0%} interval |", "|---|---:|---:|"]
-    for name, score in scores.items():
-        ends = "none" if np.isnan(score.low) else f"{score.low:.4f} to {score.high:.4f}"
-        lines.append(f"| {name} | {score.value:.4f} | {ends} |")
-    return "\n".join(lines) + "\n"
+def _text(score: Interval | None, between: str = " ") -> str:
+    """Returns a score with its interval, as far as it has them, and what stands between the two."""
+    if score is None:
+        return "undefined"
+    return number(score.value) + (f"{between}({ends})" if (ends := ends_text(score.low, score.high, "")) else "")

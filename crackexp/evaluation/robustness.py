@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from crackexp.evaluation.sets import Scores, score_text
+from crackexp.evaluation.sets import Scores
 from crackexp.metrics.evaluation import Resampled, mean_scores
 from crackexp.metrics.intervals import Interval
 from crackexp.metrics.metric import Metric, shown
@@ -61,16 +61,6 @@ class Robustness:
         )
         table["strength"] = table["strength"].astype("Int64")
         return table
-
-    def markdown(self, level: float, metric: str = "accuracy") -> str:
-        """Returns a Markdown table of one metric, with intervals that hold at `level`."""
-        strengths = max(len(row) for row in self.corrupted.values())
-        lines = [f"| {metric} ({level:.0%}) | {' | '.join(f'strength {k + 1}' for k in range(strengths))} |"]
-        lines.append("|---|" + "---|" * strengths)
-        for name, row in self.corrupted.items():
-            lines.append(f"| {name} | {' | '.join(score_text(scores.get(metric)) for scores in row)} |")
-        told = f"Mean {score_text(self.mean.get(metric))}; without corruption {score_text(self.clean.get(metric))}."
-        return "\n".join(lines) + f"\n\n{told}\n"
 
 
 def judge_corrupted(

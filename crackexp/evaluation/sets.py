@@ -10,7 +10,7 @@ import pandas as pd
 from crackexp.data.classes.decisions import Classes
 from crackexp.metrics.evaluation import evaluate_predictions
 from crackexp.metrics.intervals import Interval
-from crackexp.metrics.metric import Metric, shown
+from crackexp.metrics.metric import Metric
 from crackexp.metrics.predictions import Bootstrap, Predictions
 from crackexp.metrics.standard import STANDARD
 
@@ -109,24 +109,6 @@ def parts_table(parts: Sequence[Part]) -> pd.DataFrame:
     table = pd.DataFrame(rows)
     table["photos"] = table["photos"].astype("Int64")
     return table
-
-
-def parts_markdown(parts: Sequence[Part], level: float, metrics: Mapping[str, Metric] = STANDARD) -> str:
-    """Returns a Markdown table of the parts side by side, with intervals that hold at `level`."""
-    names = list(shown(metrics, "subsets"))
-    lines = [f"| set | images | {' | '.join(f'{name} ({level:.0%})' for name in names)} |"]
-    lines.append("|---|---|" + "---|" * len(names))
-    for part in parts:
-        scores = (score_text(part.scores.get(name)) for name in names)
-        lines.append(f"| {part.name} | {part.size} | {' | '.join(scores)} |")
-    return "\n".join(lines) + "\n"
-
-
-def score_text(score: Interval | None) -> str:
-    """Returns a score with its interval, as far as it has them."""
-    if score is None:
-        return "undefined"
-    return f"{score.value:.4f}" if np.isnan(score.low) else f"{score.value:.4f} ({score.low:.4f} to {score.high:.4f})"
 
 
 def notes(part: Part) -> list[str]:

@@ -12,5 +12,18 @@ from crackexp.reporting.report import (
     Section,
     Table,
 )
+from crackexp.reporting.section import ReportSection
 
-__all__ = ["Card", "Column", "Figure", "Gallery", "Label", "Overlay", "Picture", "Report", "Section", "Table"]
+__all__ = [
+    "Card",
+    "Column",
+    "Figure",
+    "Gallery",
+    "Label",
+    "Overlay",
+    "Picture",
+    "Report",
+    "ReportSection",
+    "Section",
+    "Table",
+]

@@ -5,7 +5,7 @@ is given, so a name of a file or a class may hold any characters.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -235,6 +235,20 @@ class Section:
     tone: Tone = ""
     media: Sequence[Medium] = EVERYWHERE
     files: "Mapping[str, pd.DataFrame | str]" = field(default_factory=dict)
+
+    def below(self, folder: str) -> "Section":
+        """Returns the section with the paths of all that is logged of it below a folder."""
+
+        def moved(path: str) -> str:
+            return f"{folder}/{path}" if path else ""
+
+        return replace(
+            self,
+            tables=[replace(table, path=moved(table.path)) for table in self.tables],
+            figures=[replace(figure, path=moved(figure.path)) for figure in self.figures],
+            galleries=[replace(gallery, path=moved(gallery.path)) for gallery in self.galleries],
+            files={moved(path): content for path, content in self.files.items()},
+        )
 
 
 @dataclass(frozen=True)

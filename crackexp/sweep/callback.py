@@ -150,7 +150,7 @@ class SweepCallback(Callback):
         HydraConfig.instance().set_config(config)
         try:
             check_plugins(config.hydra)
-            check_part(config, TrainConfig, ("paths", "metrics", "tracking", "sweep", "register"))
+            check_part(config, TrainConfig, ("paths", "metrics", "report", "tracking", "sweep", "register"))
             check_sweep(config)
             _sweep = Sweep(config)
             _sweep.start()

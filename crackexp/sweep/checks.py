@@ -14,7 +14,7 @@ from crackexp.training.config import TrainConfig
 from crackexp.training.resume import require_alone
 from crackexp.utils.errors import ConfigError
 
-SHARED = ("paths", "metrics", "tracking", "sweep", "register", "resume", "task_name")
+SHARED = ("paths", "metrics", "report", "tracking", "sweep", "register", "resume", "task_name")
 """Keys and groups at the top of the config that belong to the sweep as a whole, and not to its cells."""
 
 

@@ -17,7 +17,10 @@ from crackexp.config.options import packaged_targets
 from crackexp.utils.files import file_digest
 from crackexp.utils.source_code import PACKAGE, digest_of, find_module
 
-UNRELATED = ("paths", "tracking", "task_name", "tags", "register", "optimized_metric", "profile", "resume", "sweep")
+UNRELATED = (
+    *("paths", "report", "tracking", "task_name", "tags", "register", "optimized_metric", "profile", "resume"),
+    "sweep",
+)
 """Keys of the root config that no result depends on."""
 NO_NUMBERS = (
     "cli",
@@ -26,8 +29,8 @@ NO_NUMBERS = (
     "config.help",
     "config.mistakes",
     "config.overrides",
-    "console",
     "evaluation.figures",
+    "evaluation.report",
     "reporting",
     "sweep",
     "tracking",

@@ -34,7 +34,7 @@ class TrainConfig(JobConfig):
 
     groups: ClassVar = (
         *("paths", "dataset", "split", "augmentation", "backbone", "head", "loss", "optimizer", "trainer"),
-        *("callbacks", "metrics", "evaluation", "policy", "tracking"),
+        *("callbacks", "metrics", "evaluation", "report", "policy", "tracking"),
     )
     seed: Seed
     """The number that every random stream of the run flows from."""

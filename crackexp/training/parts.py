@@ -15,10 +15,12 @@ from crackexp.data.augmentation import Augmentation
 from crackexp.data.sources import Dataset
 from crackexp.data.splits import Split
 from crackexp.data.splits.base import check_split
+from crackexp.evaluation.evaluator import EvaluationResult
 from crackexp.evaluation.policy import Policy
 from crackexp.metrics.build import build_metrics
 from crackexp.metrics.metric import MeanMetric, Metric, comparable
 from crackexp.models.base import Backbone, Head
+from crackexp.reporting import ReportSection
 from crackexp.tracking.logger import Logger
 from crackexp.training.trainer import Trainer
 from crackexp.utils.errors import ConfigError, UserError
@@ -39,6 +41,7 @@ class Parts:
     trainer: Trainer
     metrics: Mapping[str, Metric]
     compared_by: MeanMetric
+    report: Mapping[str, ReportSection[EvaluationResult]]
     policy: Policy
     tracking: Logger
 
@@ -62,6 +65,10 @@ def build_parts(cfg: DictConfig) -> Parts:
     try:
         built["metrics"] = build_metrics(cfg.metrics)
         built["compared_by"] = comparable(built["metrics"], cfg.sweep.metric, "sweep.metric")
+    except UserError as error:
+        problems.append(str(error))
+    try:
+        built["report"] = {str(name): instantiate(node) for name, node in cfg.report.items() if node}
     except UserError as error:
         problems.append(str(error))
     for path in LISTED:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from crackexp.comparison.comparison import Cell, compare
-from crackexp.evaluation.report import predictions_table
+from crackexp.evaluation.tables import predictions_table
 
 NAMES = ["sound", "cracked"]
 STRAY = 0.6

@@ -9,7 +9,7 @@ import numpy as np
 from crackexp.comparison.comparison import Cell
 from crackexp.comparison.design import level_text
 from crackexp.data.classes.decisions import Classes
-from crackexp.evaluation.report import predictions_table
+from crackexp.evaluation.tables import predictions_table
 
 NAMES = ["Negative", "Positive"]
 

@@ -19,7 +19,7 @@ from crackexp.comparison.noise import noise_draws, training_noise
 from crackexp.comparison.sentences import answer, notes
 from crackexp.comparison.verdicts import judge
 from crackexp.data.classes.decisions import Classes
-from crackexp.evaluation.report import predictions_table
+from crackexp.evaluation.tables import predictions_table
 from crackexp.metrics import STANDARD
 from crackexp.metrics.intervals import wilson
 from crackexp.metrics.metric import comparable

@@ -94,6 +94,7 @@ DEFAULTS = {
     "callbacks=none",
     "evaluation=default",
     "metrics=default",
+    "report=default",
     "policy=default",
     "tracking=local",
     "tracking=none",

@@ -12,7 +12,7 @@ from crackexp.data.classes.decisions import CRACK, DAMAGE, Classes, Thresholds
 from crackexp.data.images.windows import WholePhoto
 from crackexp.data.index import ImageIndex
 from crackexp.evaluation.policy import Policy
-from crackexp.evaluation.report import decisions_table, predictions_table
+from crackexp.evaluation.tables import decisions_table, predictions_table
 from crackexp.models.backbone import SmallCNN
 from crackexp.models.classifier import build_classifier
 from crackexp.models.gradcam import GradCam

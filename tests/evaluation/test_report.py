@@ -1,99 +1,183 @@
-"""Tables of predictions and metrics."""
+"""An evaluation as it is shown and logged: on the terminal, in the description of the run, and as its artifacts."""
 
+from collections.abc import Mapping
 from io import StringIO
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import precision_recall_fscore_support
+from matplotlib.figure import Figure
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
 
-from crackexp.comparison.items import read_predictions
-from crackexp.data.classes.decisions import Classes
-from crackexp.evaluation.report import (
-    classification_report_text,
-    metrics_markdown,
-    metrics_table,
-    most_wrong,
-    predictions_table,
-)
-from crackexp.metrics.intervals import Interval
+from crackexp.data.augmentation import View
+from crackexp.data.classes.decisions import Thresholds
+from crackexp.data.index import ImageIndex
+from crackexp.data.sources.image_folder import ImageFolder
+from crackexp.evaluation.calibration import Calibration
+from crackexp.evaluation.evaluator import EvaluationResult, Evaluator
+from crackexp.evaluation.policy import FittedPolicy
+from crackexp.evaluation.report import evaluation_report, log_evaluation
+from crackexp.metrics import STANDARD
+from crackexp.reporting import Column, Report, ReportSection, Section, Table, terminal
+from crackexp.reporting.markdown import markdown
+from crackexp.tracking.logger import Logger
 
-LABELS = np.array([0, 1, 1, 0, 1])
-PROBABILITIES = np.array([[0.9, 0.1], [0.6, 0.4], [0.05, 0.95], [0.2, 0.8], [0.3, 0.7]])
-FILES = np.array([f"{name}.jpg" for name in "abcde"])
-DIGESTS = np.array([letter * 32 for letter in "01234"])
+SIZE = 32
+DRAWN = {
+    *("confusion_matrix.png", "reliability.png", "roc_curve.png", "precision_recall_curve.png"),
+    *("predictions.png", "most_wrong.png", "classification_report.txt", "metrics.csv", "predictions.csv"),
+}
 
 
-def test_predictions_keep_the_order_of_the_files():
-    table = predictions_table(FILES, DIGESTS, LABELS, PROBABILITIES, Classes(("no", "yes"), ("no",)))
-    assert table.to_dict("list") == {
-        "path": FILES.tolist(),
-        "digest": DIGESTS.tolist(),
-        "label": ["no", "yes", "yes", "no", "yes"],
-        "prediction": ["no", "no", "yes", "yes", "yes"],
-        "correct": [True, False, True, False, True],
-        "confidence": [0.9, 0.6, 0.95, 0.8, 0.7],
-        "probability": [0.9, 0.6, 0.05, 0.2, 0.3],
+class Memory(Logger):
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        self.tags: dict[str, str] = {}
+        self.metrics: dict[str, float] = {}
+        self.files: dict[str, str | Figure] = {}
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        self.tags |= tags
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int = 0) -> None:
+        self.metrics |= metrics
+
+    def log_figure(self, figure: Figure, path: str) -> None:
+        self.files[path] = figure
+
+    def log_text(self, text: str, path: str) -> None:
+        self.files[path] = text
+
+
+def guesses(images: ImageIndex, title: str, view: View | None) -> np.ndarray:
+    """Predicts most images rightly, fewer where they are corrupted."""
+    rng = np.random.default_rng(len(title))
+    logit = 3 * (images.labels - 0.5) + rng.normal(0, 1 if view is None else 3, len(images))
+    positive = 1 / (1 + np.exp(-logit))
+    return np.stack([1 - positive, positive], axis=1).astype(np.float32)
+
+
+def nothing(images: np.ndarray) -> np.ndarray:
+    return np.zeros(images.shape[:3], np.float32)
+
+
+@pytest.fixture(scope="module")
+def index(patches: Path, tmp_path_factory: pytest.TempPathFactory) -> ImageIndex:
+    cache = str(tmp_path_factory.mktemp("cache"))
+    return ImageFolder(
+        name="wall", path=str(patches), positive=None, limit=None, on_bad_file="error", cache=cache
+    ).prepare()
+
+
+def settings_of(corruptions: list[str]) -> DictConfig:
+    return OmegaConf.create({"level": 0.9, "resamples": 20, "gallery": 4, "corruptions": corruptions})
+
+
+def evaluated(index: ImageIndex, settings: DictConfig, extra: Mapping[str, ImageIndex]) -> EvaluationResult:
+    policy = FittedPolicy(index.classes, Calibration(), Thresholds())
+    evaluator = Evaluator(settings, 0, SIZE, guesses, policy, STANDARD)
+    return evaluator.evaluate("wall, test", index, extra)
+
+
+@pytest.fixture(scope="module")
+def all_asked(index: ImageIndex) -> tuple[EvaluationResult, Report]:
+    """The result and the report of an evaluation on an extra dataset and under two corruptions."""
+    settings = settings_of(["blur", "jpeg"])
+    result = evaluated(index, settings, {"site": index.subset(np.arange(len(index)) % 2 == 0)})
+    return result, evaluation_report(result, settings, SIZE, nothing, ["The labels look odd."])
+
+
+def printed(report: Report, monkeypatch: pytest.MonkeyPatch, width: int = 100) -> str:
+    console = Console(width=width, markup=False, emoji=False, record=True, file=StringIO())
+    monkeypatch.setattr(terminal, "console", console)
+    terminal.print_report(report)
+    return console.export_text()
+
+
+def test_each_set_has_its_tables_and_figures_as_artifacts(all_asked: tuple[EvaluationResult, Report]) -> None:
+    result, report = all_asked
+    logger = Memory()
+    log_evaluation(logger, result, report, ["The labels look odd."])
+    assert set(logger.files) == {
+        *(f"test/{name}" for name in DRAWN),
+        *(f"also/site/{name}" for name in DRAWN),
+        *("also/sets.csv", "also/sets.png"),
+        *("corruption/scores.csv", "corruption/accuracy.png", "corruption/sheet.png"),
     }
+    table = pd.read_csv(StringIO(str(logger.files["test/predictions.csv"])))
+    assert table["correct"].mean() == logger.metrics["test/accuracy"]
+    scores = pd.read_csv(StringIO(str(logger.files["also/site/metrics.csv"])), index_col="metric")
+    assert scores.loc["recall", "low"] == logger.metrics["also/site/recall_low"]
+    assert logger.metrics == result.all_metrics()
+    assert {"corruption/blur_3/accuracy", "corruption/mean/accuracy", "test/decided_recall"} <= set(logger.metrics)
+    assert logger.tags["warning.model"] == "The labels look odd."
 
 
-def test_more_classes_have_a_probability_each():
-    probabilities = np.array([[0.2, 0.3, 0.5], [0.6, 0.3, 0.1]], np.float32)
-    table = predictions_table(FILES[:2], DIGESTS[:2], np.array([2, 1]), probabilities, Classes(("a", "b", "c"), ("c",)))
-    assert table["prediction"].tolist() == ["c", "a"]
-    columns = ["probability_a", "probability_b", "probability_c"]
-    assert np.array_equal(table[columns].to_numpy(), probabilities)
+def test_the_description_begins_with_doubts_and_holds_all_metrics(all_asked: tuple[EvaluationResult, Report]) -> None:
+    result, report = all_asked
+    note = markdown(report)
+    assert note.index("The labels look odd.") < note.index("| metric |")
+    for name, score in result.test.whole.scores.items():
+        assert f"| {name.replace('_', chr(92) + '_')} | {score.value:.4f} |" in note
+    for fact in ("wall, test (60 images)", "site (30 images)", "| blur |", "| jpeg |", "cracks found"):
+        assert fact in note
 
 
-def test_predictions_survive_a_csv_file():
-    photos = np.array(["7001", "7001", "7002", "7003", "007"])
-    probabilities = PROBABILITIES.astype(np.float32)
-    table = predictions_table(FILES, DIGESTS, LABELS, probabilities, Classes(("no", "yes"), ("yes",)), groups=photos)
-    read = read_predictions(StringIO(table.to_csv(index=False)))
-    assert list(read.columns[:3]) == ["path", "digest", "group"]
-    assert read["group"].tolist() == photos.tolist()
-    assert np.array_equal(read["probability"].astype(np.float32), table["probability"])
-    assert read["correct"].tolist() == table["correct"].tolist()
-    assert read["digest"].tolist() == DIGESTS.tolist()
+@pytest.mark.parametrize("width", [80, 140])
+def test_the_terminal_shows_the_summary_the_sets_the_corruptions_and_the_decisions(
+    all_asked: tuple[EvaluationResult, Report], monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    result, report = all_asked
+    text = printed(report, monkeypatch, width)
+    order = ["wall, test, 60 images", "90% interval", "side by side", "under corruptions", "Decisions, "]
+    assert [text.index(words) for words in order] == sorted(text.index(words) for words in order)
+    hidden = [name for name, metric in STANDARD.items() if "summary" not in metric.shown_in]
+    assert hidden
+    assert not any(f" {name} " in text for name in hidden)
+    assert f"{result.test.whole.scores['log_loss'].value:.4f}" in text
+    assert "The labels look odd." not in text
+    assert all(len(line) <= width for line in text.splitlines() if line[:1] in tuple("┏┃│└"))
 
 
-def test_most_wrong_are_errors_by_their_probability_of_the_truth():
-    assert most_wrong(LABELS, PROBABILITIES, 16).tolist() == [3, 1]
-    assert most_wrong(LABELS, PROBABILITIES, 1).tolist() == [3]
+def test_a_plain_evaluation_has_nothing_beside_its_test_images(
+    index: ImageIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_of([])
+    result = evaluated(index, settings, {})
+    report = evaluation_report(result, settings, SIZE, nothing)
+    logger: Any = Memory()
+    log_evaluation(logger, result, report, [])
+    assert set(logger.files) == {f"test/{name}" for name in DRAWN}
+    assert "warning.model" not in logger.tags
+    text = printed(report, monkeypatch)
+    assert "side by side" not in text
+    assert "corruption" not in text + logger.tags["mlflow.note.content"]
 
 
-def test_without_errors_the_least_sure_are_chosen():
-    right = [0, 2, 4]
-    assert most_wrong(LABELS[right], PROBABILITIES[right], 2).tolist() == [2, 0]
+class Alarms(ReportSection[EvaluationResult]):
+    """Counts the sound images that are called cracked."""
+
+    def section(self, result: EvaluationResult) -> Section:
+        count = int(((result.test.index.labels == 0) & (result.test.predictions == 1)).sum())
+        table = Table([Column("alarms", [str(count)], [count], numeric=True)], path="counts.csv")
+        return Section("False alarms by count", ["Look at them."], [table], files={"note.txt": "none"})
 
 
-def test_classification_report_holds_each_class():
-    predictions = PROBABILITIES.argmax(axis=1)
-    lines = classification_report_text(LABELS, predictions, ["no", "yes"]).splitlines()
-    rows = {line.split()[0]: line.split()[1:] for line in lines if line.strip()}
-    expected = precision_recall_fscore_support(LABELS, predictions)
-    for number, name in enumerate(("no", "yes")):
-        assert [float(value) for value in rows[name]] == pytest.approx(
-            [column[number] for column in expected], abs=5e-5
-        )
-
-
-def test_classification_report_of_one_class_says_nan():
-    text = classification_report_text(np.ones(3, int), np.ones(3, int), ["no", "yes"])
-    (line,) = (line for line in text.splitlines() if line.split()[:1] == ["no"])
-    assert line.split()[1:] == ["nan", "nan", "nan", "0"]
-
-
-SCORES = {"accuracy": Interval(0.9, 0.8, 0.95), "roc_auc": Interval(0.99, np.nan, np.nan)}
-
-
-def test_metrics_table_is_read_back():
-    read = pd.read_csv(StringIO(metrics_table(SCORES).to_csv()), index_col="metric")
-    assert read.loc["accuracy"].to_dict() == {"value": 0.9, "low": 0.8, "high": 0.95}
-    assert read.loc["roc_auc"].isna().tolist() == [False, True, True]
-
-
-def test_metrics_as_markdown():
-    lines = metrics_markdown(SCORES, 0.9).splitlines()
-    assert lines[0] == "| metric | value | 90% interval |"
-    assert lines[2] == "| accuracy | 0.9000 | 0.8000 to 0.9500 |"
+def test_a_section_of_ones_own_is_printed_described_and_logged_below_its_name(
+    index: ImageIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_of([])
+    result = evaluated(index, settings, {})
+    report = evaluation_report(result, settings, SIZE, nothing, own={"alarms": Alarms()})
+    logger = Memory()
+    log_evaluation(logger, result, report, [])
+    assert result.test.whole.scores["accuracy"].value == pytest.approx(57 / 60)
+    assert logger.files["report/alarms/counts.csv"] == "alarms\n3\n"
+    assert logger.files["report/alarms/note.txt"] == "none"
+    for text in (printed(report, monkeypatch), logger.tags["mlflow.note.content"]):
+        assert "False alarms by count" in " ".join(text.split())
+        assert "Look at them." in text

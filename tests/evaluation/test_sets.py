@@ -7,8 +7,9 @@ from sklearn import metrics as sk
 
 from crackexp.data.classes.decisions import Classes
 from crackexp.evaluation import figures
+from crackexp.evaluation.report import corruptions_table, scores_table, subsets_table
 from crackexp.evaluation.robustness import judge_corrupted
-from crackexp.evaluation.sets import judge_groups, judge_part, notes, parts_markdown, parts_table
+from crackexp.evaluation.sets import judge_groups, judge_part, notes, parts_table
 from crackexp.metrics import STANDARD, Bootstrap, Predictions
 from crackexp.metrics.intervals import Interval
 from tests.metrics.scoring import scores_of
@@ -71,11 +72,14 @@ def test_the_tables_hold_the_scores():
     assert table["accuracy_low"].notna().tolist() == [True] * 3 + [False] * 12
     unknown = judge_part("set", "folder", Predictions(*simulate()[:2], 1), CLASSES, BOOTSTRAP)
     assert pd.isna(parts_table([unknown])["photos"][0])
-    lines = parts_markdown([parts[0], unknown], 0.95).splitlines()
-    assert len(lines) == 4
-    assert lines[2].startswith("| sdnet | 240 images, 12 photos | ")
-    assert f"{parts[0].scores['recall'].value:.4f} ({parts[0].scores['recall'].low:.4f} to" in lines[2]
-    assert lines[3].startswith("| folder | 240 images | ")
+    shown = subsets_table([parts[0], unknown], STANDARD)
+    recall = parts[0].scores["recall"]
+    (texts,) = (column.texts for column in shown.columns if column.title == "recall")
+    assert texts[0].split() == [f"{recall.value:.4f}", f"({recall.low:.4f}", "to", f"{recall.high:.4f})"]
+    assert [text.split("\n") for text in shown.columns[0].texts] == [
+        ["sdnet", "(240 images, 12 photos)"],
+        ["folder", "(240 images)"],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -120,7 +124,9 @@ def test_corruptions_are_judged_on_the_same_images():
     table = found.table()
     assert table["corruption"].tolist() == ["none", *["blur"] * 3, *["jpeg"] * 3, "mean"]
     assert table["accuracy"].tolist()[1:-1] == pytest.approx(accuracies)
-    assert f"{accuracies[1]:.4f} (" in found.markdown(0.95).splitlines()[2]
+    blurred, *_ = corruptions_table(found).rows
+    assert blurred[0] == "blur"
+    assert blurred[2].startswith(f"{accuracies[1]:.4f}\n(")
 
     figure = figures.robustness_curves(found, 0.95)
     drawn(figure)
@@ -158,6 +164,4 @@ def test_the_sheet_shows_every_corruption_beside_the_image():
 
 
 def test_an_interval_that_is_none_is_told_so():
-    from crackexp.evaluation.report import metrics_markdown
-
-    assert "| accuracy | 0.9000 | none |" in metrics_markdown({"accuracy": Interval(0.9, np.nan, np.nan)}, 0.95)
+    assert scores_table({"accuracy": Interval(0.9, np.nan, np.nan)}, 0.95).rows == [("accuracy", "0.9000", "none")]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from crackexp.data.classes.decisions import Classes
-from crackexp.evaluation.report import predictions_table
+from crackexp.evaluation.tables import predictions_table
 from crackexp.sweep.selection import select
 from crackexp.tracking.models import load
 from crackexp.tracking.registry import Registry

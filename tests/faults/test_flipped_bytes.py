@@ -25,7 +25,7 @@ from crackexp.data.thumbnails import thumbnails
 from crackexp.embeddings import shards
 from crackexp.embeddings.leases import Leases
 from crackexp.embeddings.store import EmbeddingStore
-from crackexp.evaluation.report import predictions_table
+from crackexp.evaluation.tables import predictions_table
 from crackexp.models.backbone import SmallCNN
 from crackexp.models.classifier import build_classifier
 from crackexp.models.heads import build_head

@@ -18,6 +18,7 @@ PARTS = {
     "head": "two_layers",
     "loss": "distance",
     "metrics": "specificity",
+    "report": "brightest",
     "callbacks": "count_epochs",
     "trainer": "pixels",
     "tracking": "lines",
@@ -52,6 +53,7 @@ def test_a_run_of_own_parts_alone_trains_and_logs_its_own_metric(
     done = command_here("train", *project, "optimized_metric=test/specificity", "hydra.run.dir=run")
     assert done.returncode == 0, done.stderr
     assert "test/specificity 0 " in (tmp_path / "run" / "metrics.txt").read_text()
+    assert "The brightest images" in done.stdout
     assert (tmp_path / "run" / "epochs.txt").read_text() == "2"
 
 
@@ -88,6 +90,7 @@ def test_any_loss_of_keras_that_takes_probabilities_trains(
         ("head.units=many", "head.units: must be a valid integer. The units of that layer."),
         ("+metrics.specificity.level=1", "metrics.specificity.level is no key"),
         ("backbone.width=4.5", "backbone.width"),
+        ("report.brightest.count=many", "report.brightest.count: must be a valid integer"),
     ],
 )
 def test_a_mistake_in_an_own_part_is_told_before_it_is_imported(

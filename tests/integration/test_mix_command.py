@@ -15,8 +15,8 @@ from crackexp.tracking.runs import training_digests
 from tests.conftest import TINY, Command, write_patches
 
 DIES_TESTING = (
-    "import os, runpy, signal; from crackexp import report; "
-    "report.log_training = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL); "
+    "import os, runpy, signal; from crackexp.training import run_log; "
+    "run_log.log_training = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL); "
     "runpy.run_module('crackexp.train', run_name='__main__', alter_sys=True)"
 )
 """``python -m crackexp.train`` that is killed when the training is over."""

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from crackexp.config.checking import check
 from crackexp.data.classes.decisions import Classes
 from crackexp.data.synthetic import draw_patch
-from crackexp.other_sets import OtherSets
+from crackexp.evaluation.extra_datasets import ExtraDatasets
 from crackexp.sweep.identity import cell_id
 from crackexp.training.config import TrainConfig
 from crackexp.utils.errors import DataError
@@ -108,9 +108,10 @@ def test_sets_stand_side_by_side(judged: Path) -> None:
     assert sets["name"].tolist() == ["folder, test", "sdnet2018", "sdnet2018: decks", "sdnet2018: walls", "same"]
     note = store.get_run(result["run_id"]).data.tags["mlflow.note.content"]
     printed = (judged / "printed.txt").read_text()
-    assert "| sdnet2018: walls | 48 images, 6 photos |" in note
+    (walls,) = [line for line in note.splitlines() if line.startswith("| sdnet2018: walls ")]
+    assert "48 images, 6 photos" in walls
     assert "over the 12 photos" in note
-    for text in ("Side by side", "12 photos", "over the 12 photos"):
+    for text in ("side by side", "12 photos", "over the 12 photos"):
         assert text in printed
     assert "also/sets.png" in artifacts(store, result["run_id"])
 
@@ -194,7 +195,7 @@ CLASSES = Classes(("Negative", "Positive"), ("Positive",))
 
 def test_a_set_whose_images_were_all_trained_on_is_refused(compose_config: Compose, patches: Path) -> None:
     cfg = check(compose_config(f"evaluation.also=[{{folder:{{path:{patches}}}}}]"), TrainConfig)
-    others = OtherSets(cfg)
+    others = ExtraDatasets(cfg)
     others.prepare(CLASSES, ())
     digests = others.indexes["folder"].digests.tolist()
     others.prepare(CLASSES, digests[:10])

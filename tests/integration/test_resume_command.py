@@ -18,8 +18,8 @@ from tests.conftest import TINY, Command
 FROZEN = [*TINY, "epochs=6", "callbacks=plateau", "dropout=0.5", "optimizer.learning_rate=0.01"]
 FINETUNE = [*TINY, "trainer=finetune", "epochs=2", "trainer.epochs=3", "trainer.unfreeze_from=block_16_expand"]
 DIES_LOGGING = (
-    "import os, runpy, signal; from crackexp import report; "
-    "report.log_predictions = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL); "
+    "import os, runpy, signal; from crackexp.evaluation import report; "
+    "report.log_evaluation = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL); "
     "runpy.run_module('crackexp.train', run_name='__main__', alter_sys=True)"
 )
 """``python -m crackexp.train`` that is killed when the training is over and the test is logged."""

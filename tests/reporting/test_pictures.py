@@ -9,7 +9,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from crackexp.data.classes.decisions import Classes
-from crackexp.evaluation.report import predictions_table
+from crackexp.evaluation.tables import predictions_table
 from crackexp.reporting import figures
 from crackexp.reporting.figures.style import INK, RED
 from crackexp.reporting.formatting import number, percent, shortened
@@ -190,7 +190,7 @@ def test_matplotlib_is_left_as_it_was():
 
 def test_pyplot_and_the_network_libraries_stay_out():
     code = (
-        "import sys; import crackexp.evaluation.figures, crackexp.reporting.figures, crackexp.evaluation.report; "
+        "import sys; import crackexp.evaluation.figures, crackexp.reporting.figures, crackexp.evaluation.tables; "
         "print([m for m in ('matplotlib.pyplot', 'keras', 'jax', 'mlflow') if m in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

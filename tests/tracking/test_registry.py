@@ -14,7 +14,7 @@ import pytest
 from scipy.stats import binomtest
 
 from crackexp.data.classes.decisions import Classes
-from crackexp.evaluation.report import predictions_table
+from crackexp.evaluation.tables import predictions_table
 from crackexp.metrics import STANDARD
 from crackexp.models.backbone import SmallCNN
 from crackexp.models.classifier import build_classifier

@@ -1,4 +1,4 @@
-"""The other datasets that a run is judged on: found, checked, and without the images that the model has seen."""
+"""The extra datasets that a run is evaluated on, without the images that the model has seen."""
 
 from collections.abc import Collection
 
@@ -16,18 +16,18 @@ from crackexp.utils.errors import DataError, about
 ALSO = "evaluation.also"
 
 
-class OtherSets:
-    """The other datasets that a run is judged on.
+class ExtraDatasets:
+    """The extra datasets that a run is evaluated on, beside its own test images.
 
     Args:
-        cfg: checked, with the group `evaluation`.
+        cfg: The checked config, which has the group `evaluation`.
 
     Attributes:
-        indexes: name to images, once `prepare` is done.
-        left_out: name to how many images were left out.
+        indexes: The images of each dataset by its name, once `prepare` is done.
+        left_out: The number of images that were left out of each dataset.
 
     Raises:
-        UserError: a dataset has no place, or its folder is not there.
+        UserError: A dataset has no place, or its folder is not there.
     """
 
     def __init__(self, cfg: DictConfig) -> None:
@@ -39,14 +39,14 @@ class OtherSets:
     def prepare(self, classes: Classes, seen: Collection[str]) -> None:
         """Indexes the images, and matches their classes with those of the classifier, see `ImageIndex.judged_by`.
 
-        Of a dataset that comes with a split, its test is taken.
+        Of a dataset that comes with a split, the test images are taken.
 
         Args:
-            classes: of the classifier.
-            seen: digests of the images that it was trained on or chosen by; those are left out, and counted.
+            classes: The classes of the classifier.
+            seen: The digests of the images that it was trained on or chosen by. These are left out, and counted.
 
         Raises:
-            UserError: images that cannot be used, classes that cannot be matched, or nothing that is left.
+            UserError: Images cannot be used, classes cannot be matched, or no image is left.
         """
         for name, source in self.sources.items():
             with about(f"{name} in {ALSO}"):
@@ -59,7 +59,7 @@ class OtherSets:
 
     @property
     def account(self) -> Account:
-        """What became of every file of the other datasets."""
+        """What became of every file of the extra datasets."""
         account = Account()
         for name, index in self.indexes.items():
             account.add(index.account.of(name))
@@ -67,5 +67,5 @@ class OtherSets:
 
     @property
     def fingerprints(self) -> dict[str, str]:
-        """Name to fingerprint of the images, see `ImageIndex`."""
+        """The fingerprint of the images of each dataset, see `ImageIndex`."""
         return {name: index.fingerprint for name, index in self.indexes.items()}
