@@ -10,7 +10,7 @@ from crackexp.config.checking import check, instantiate
 from crackexp.config.settings import JobConfig
 from crackexp.config.types import BatchSize, Seed, Text
 from crackexp.data.accounting import Account
-from crackexp.utils.budget import TimeBudget
+from crackexp.utils.timer import Timer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,10 +45,10 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
         UserError: a mistake in the config, the dataset or the name of the model.
     """
     account = Account() if account is None else account
-    budget = TimeBudget()
+    timer = Timer()
     cfg = check(composed, EvaluateConfig)
 
-    with budget.section("data"):
+    with timer.section("data"):
         from crackexp.data.splits.given_split import only_part
         from crackexp.data.summary import account_report, others_report, seen_report
         from crackexp.metrics.build import build_metrics
@@ -63,7 +63,7 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
         account.add(index.account)
         print_report(account_report(account))
 
-    with budget.section("imports"):
+    with timer.section("imports"):
         from crackexp import report
         from crackexp.console import print_judgement
         from crackexp.data.pipeline import image_batches
@@ -81,8 +81,8 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
         output = Path(cfg.paths.output)
         report.write_config(output, cfg)
 
-    with budget.section("model"):
-        budget.watch_compilation()
+    with timer.section("model"):
+        timer.watch_compilation()
         model = open_model(cfg, "run")
         index = index.judged_by(model.classes)
         seen = training_digests(model.trained_in, logger.store)
@@ -96,7 +96,7 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
         report.log_dataset(logger, dataset.name, index, "evaluation")
         report.log_others(logger, others.indexes, others.left_out)
         report.log_account(logger, account)
-        with budget.section("evaluate"):
+        with timer.section("evaluate"):
             network = Explainer(computing(model.classifier), model.classes.indices, batch_size=cfg.batch_size)
 
             def predict(images: "ImageIndex", title: str, view: "View | None") -> "np.ndarray":
@@ -106,13 +106,13 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
             policy = FittedPolicy(model.classes, Calibration(), model.thresholds)
             judge = Judge(cfg.evaluation, cfg.seed, model.image_size, predict, policy, metrics)
             judgement = judge(dataset.name, index, others.indexes)
-        with budget.section("logging"):
+        with timer.section("logging"):
             log_judgement(logger, judgement, judgement.doubts, cfg.evaluation, model.image_size, network.explain)
         results = judgement.metrics()
-        report.write_result(output, logger, None, results, budget.summary())
+        report.write_result(output, logger, None, results, timer.summary())
 
     print_judgement(dataset.name, judgement, cfg.evaluation.level)
-    print_report(report.time_report(budget.summary()))
+    print_report(report.time_report(timer.summary()))
     print_plain(report.where_text(logger, output, None))
     print_report(Report("", doubts_section(judgement.doubts)))
     return results
