@@ -1,4 +1,4 @@
-"""Compares the cells of a sweep, or any runs: ``python -m crackexp.compare RUN_ID [RUN_ID ...] [--html]``."""
+"""Compares the trials of a sweep, or any runs: ``python -m crackexp.compare RUN_ID [RUN_ID ...] [--html]``."""
 
 import sys
 from pathlib import Path
@@ -21,9 +21,9 @@ class CompareConfig(JobConfig):
 
     groups: ClassVar = ("paths", "metrics", "tracking")
     runs: Annotated[list[Text], Field(min_length=1)]
-    """The ids of sweeps and of runs; they are typed as words, without runs=."""
+    """The ids of sweeps and of runs, which are typed without runs=."""
     metric: Text
-    """The metric that runs are compared by, on the test images that all of them share."""
+    """The metric by which runs are compared, on the test images that all of them share."""
     level: Level
     """The confidence of the intervals; claims are wrong at most at the rate 1 - level."""
     resamples: Annotated[int, Field(ge=100, le=1_000_000)]
@@ -35,13 +35,13 @@ class CompareConfig(JobConfig):
 
 
 def compare(composed: DictConfig) -> None:
-    """Prints which run errs least, which are tied with it, and what matters; writes the report where asked to.
+    """Prints which run is best, which runs are tied with it, and which factors matter. With `html` it writes a report.
 
     Args:
-        composed: what Hydra composed from ``conf/compare.yaml``.
+        composed: The config that Hydra composed from ``conf/compare.yaml``.
 
     Raises:
-        UserError: a mistake in the config, unknown runs, or runs that were judged on different images.
+        UserError: The config has a mistake, or the runs do not exist or were judged on different images.
     """
     cfg = check(composed, CompareConfig)
 
@@ -60,21 +60,22 @@ def compare(composed: DictConfig) -> None:
     from crackexp.sweep.selection import select
     from crackexp.tracking.sweeps import SweepStore
 
-    title, cells, failures = select(SweepStore(tracking, make=False), cfg.runs)
-    found = comparison.compare(cells, metric, cfg.level, cfg.resamples, cfg.seed)
-    figures = sweep_figures(found) if cfg.html else {}
-    told = comparison_report(found, title, figures, [failure.told for failure in failures], this_command())
-    print_report(told)
+    title, trials, failures = select(SweepStore(tracking, make=False), cfg.runs)
+    compared = comparison.compare(trials, metric, cfg.level, cfg.resamples, cfg.seed)
+    figures = sweep_figures(compared) if cfg.html else {}
+    failed = [failure.summary for failure in failures]
+    result = comparison_report(compared, title, figures, failed, this_command())
+    print_report(result)
     if cfg.html:
-        write_text(Path(cfg.html), page(told))
+        write_text(Path(cfg.html), page(result))
         print_plain(f"Report      {Path(cfg.html).resolve()}")
 
 
 def arguments(words: list[str]) -> list[str]:
-    """Returns Hydra's overrides for run ids and ``--html [FILE]`` as typed; other words stay as they are.
+    """Returns Hydra's overrides for run ids and ``--html [FILE]``. Other words stay as they are.
 
     Args:
-        words: of the command line.
+        words: The words of the command line.
     """
     ids = [word for word in overrides(words) if "=" not in word and not word.startswith("~")]
     rest = [word for word in words if word not in ids]

@@ -10,7 +10,7 @@ from crackexp.config.checking import check, instantiate
 from crackexp.config.settings import JobConfig
 from crackexp.config.types import BatchSize, Seed, Text
 from crackexp.data.accounting import Account
-from crackexp.utils.budget import TimeBudget
+from crackexp.utils.timer import Timer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,10 +45,10 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
         UserError: a mistake in the config, the dataset or the name of the model.
     """
     account = Account() if account is None else account
-    budget = TimeBudget()
+    timer = Timer()
     cfg = check(composed, EvaluateConfig)
 
-    with budget.section("data"):
+    with timer.section("data"):
         from crackexp.data.splits.given_split import only_part
         from crackexp.data.summary import account_report, others_report, seen_report
         from crackexp.evaluation.extra_datasets import ExtraDatasets
@@ -64,7 +64,7 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
         account.add(index.account)
         print_report(account_report(account))
 
-    with budget.section("imports"):
+    with timer.section("imports"):
         from crackexp.data.pipeline import image_batches
         from crackexp.evaluation.calibration import Calibration
         from crackexp.evaluation.doubts import doubts_section
@@ -82,8 +82,8 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
         output = Path(cfg.paths.output)
         run_log.write_config(output, cfg)
 
-    with budget.section("model"):
-        budget.watch_compilation()
+    with timer.section("model"):
+        timer.watch_compilation()
         model = open_model(cfg, "run")
         index = index.judged_by(model.classes)
         seen = training_digests(model.trained_in, logger.store)
@@ -97,7 +97,7 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
         run_log.log_dataset(logger, dataset.name, index, "evaluation")
         run_log.log_extra_datasets(logger, extra.indexes, extra.left_out)
         run_log.log_account(logger, account)
-        with budget.section("evaluate"):
+        with timer.section("evaluate"):
             network = Explainer(computing(model.classifier), model.classes.indices, batch_size=cfg.batch_size)
 
             def predict(images: "ImageIndex", title: str, view: "View | None") -> "np.ndarray":
@@ -107,15 +107,15 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
             policy = FittedPolicy(model.classes, Calibration(), model.thresholds)
             evaluator = Evaluator(cfg.evaluation, cfg.seed, model.image_size, predict, policy, metrics)
             result = evaluator.evaluate(dataset.name, index, extra.indexes)
-        with budget.section("logging"):
+        with timer.section("logging"):
             doubts = result.doubts
             report = evaluation_report(result, cfg.evaluation, model.image_size, network.explain, doubts, own)
             log_evaluation(logger, result, report, doubts)
         results = result.all_metrics()
-        run_log.write_result(output, logger, None, results, budget.summary())
+        run_log.write_result(output, logger, None, results, timer.summary())
 
     print_report(report)
-    print_report(run_log.time_report(budget.summary()))
+    print_report(run_log.time_report(timer.summary()))
     print_plain(run_log.where_text(logger, output, None))
     print_report(Report("", doubts_section(doubts)))
     return results

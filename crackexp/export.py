@@ -17,24 +17,24 @@ class ExportConfig(JobConfig):
 
     groups: ClassVar = ("paths", "tracking")
     model: Text
-    """A run id, models:/NAME/VERSION, models:/NAME@ALIAS, models:/m-..., or a folder that holds a logged model."""
+    """The model: a run id, models:/NAME/VERSION, models:/NAME@ALIAS, models:/m-..., or the folder of a logged model."""
     formats: Annotated[list[Literal["onnx", "stablehlo", "keras", "h5"]], Field(min_length=1), Distinct]
     """The formats to write."""
     out: Text
-    """The folder that the files are written to."""
+    """The folder to which the files are written."""
     log: bool
-    """Whether the files are logged, as a child of the model's run."""
+    """Whether the files are logged, to a child of the run of the model."""
 
 
 def export(composed: DictConfig) -> None:
-    """Writes a model in some formats, each checked by a process without crackexp.
+    """Writes a model in some formats, each of which is checked by a process without crackexp.
 
     Args:
-        composed: what Hydra composed from ``conf/export.yaml``.
+        composed: The config that Hydra composed from ``conf/export.yaml``.
 
     Raises:
-        UserError: a mistake in the config or the name of the model, or a format that cannot hold the model; nothing
-            is exported then.
+        UserError: The config or the name of the model has a mistake, or a format cannot hold the model. Nothing is
+            exported then.
     """
     cfg = check(composed, ExportConfig)
 

@@ -7,35 +7,35 @@ from omegaconf import DictConfig
 from crackexp.cli.main import leave, run
 from crackexp.config.checking import check, instantiate, listed
 from crackexp.data.accounting import Account
-from crackexp.sweep import cell
+from crackexp.sweep import trial
 from crackexp.sweep.callback import closing
-from crackexp.sweep.identity import cell_id
+from crackexp.sweep.identity import training_digest
 from crackexp.training.config import TrainConfig
 from crackexp.training.resume import own_config, resumable
-from crackexp.utils.budget import TimeBudget
 from crackexp.utils.distributed import initialize_distributed, is_first_process, with_own_output
+from crackexp.utils.timer import Timer
 
 
 def train(composed: DictConfig, account: Account | None = None) -> dict[str, float]:
     """Runs one training job.
 
     Args:
-        composed: what Hydra composed from ``conf/train.yaml``.
-        account: Where it is noted what becomes of the files of all datasets.
+        composed: The config that Hydra composed from ``conf/train.yaml``.
+        account: The account of the files of all datasets, which is filled here; None for a new one.
 
     Returns:
-        The metrics of the run by name, as in ``result.json`` of the run's folder.
+        The metrics of the run by their names, as in ``result.json`` in the folder of the run.
 
     Raises:
-        UserError: a mistake in the config, the dataset or the tracking store.
+        UserError: The config, the dataset or the tracking store has a mistake.
     """
     account = Account() if account is None else account
-    budget = TimeBudget()
+    timer = Timer()
     checked = check(composed, TrainConfig)
     initialize_distributed()
     cfg = with_own_output(own_config(checked))
 
-    with budget.section("imports"):  # after the check, since Keras takes seconds to import
+    with timer.section("imports"):  # after the check, since Keras takes seconds to import
         from crackexp.data.auxiliary import AuxiliaryDataset
         from crackexp.data.datamodule import DataModule
         from crackexp.data.sources.folder import require_places
@@ -46,7 +46,7 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
 
         parts = build_parts(cfg)
 
-    with budget.section("data"):
+    with timer.section("data"):
         print_config(cfg)
         extra = ExtraDatasets(cfg)
         require_places(cfg.mix, "mix")
@@ -69,12 +69,12 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
         print_report(data_report(datamodule))
         print_report(others_report(extra.indexes, extra.left_out))
         account.add(extra.account)
-        this, output = cell.current(), Path(cfg.paths.output)
-        identity = cell_id(cfg, datamodule.fingerprint, extra.fingerprints)
+        this, output = trial.current(), Path(cfg.paths.output)
+        identity = training_digest(cfg, datamodule.fingerprint, extra.fingerprints)
         if kept := this.finished(identity, output):
             return kept.metrics
 
-    with budget.section("imports"):
+    with timer.section("imports"):
         from crackexp.evaluation.doubts import doubts_section, training_doubt
         from crackexp.evaluation.evaluator import Evaluator
         from crackexp.evaluation.report import evaluation_report, log_evaluation
@@ -90,26 +90,27 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
         logger = parts.tracking if is_first_process() else NoLogger()
         run_log.write_config(output, cfg)
 
-    with budget.section("model"):
+    with timer.section("model"):
         checkpointer = Checkpointer(cfg.paths.cache, checked.resume, datamodule.fingerprint, identity)
-        module = trainer.setup(lambda: build_module(parts, cfg, classes), datamodule, budget)
+        module = trainer.setup(lambda: build_module(parts, cfg, classes), datamodule, timer)
         if policy.temperature:
             check_calibratable(module.head, "policy.temperature=true")
         callbacks = [instantiate(callback) for callback in cfg.callbacks.values() if callback]
 
+    # earlier versions called a trial a cell; their finished runs are still found by this tag
     tags = dict.fromkeys(cfg.tags, "true") | {"cell.id": identity, **this.tags}
     name = this.name or run_name(cfg)
     with logger.run(name, tags, this.parent, run_id=checked.resume), resumable(checkpointer, logger):
         if not checkpointer.restored:
-            with budget.section("logging"):
+            with timer.section("logging"):
                 run_log.log_run(logger, cfg, this.levels)
                 training_log.log_data(logger, datamodule)
                 run_log.log_extra_datasets(logger, extra.indexes, extra.left_out)
                 run_log.log_account(logger, account)
                 training_log.log_network(logger, module)
-        with budget.section("fit"), profiled(cfg.profile):
+        with timer.section("fit"), profiled(cfg.profile):
             history = trainer.fit(callbacks, logger.log_metrics, checkpointer)
-        with budget.section("evaluate"):
+        with timer.section("evaluate"):
             val, said = datamodule.val, trainer.predict(datamodule.val, "val")
             final = module.score(val.labels, said)
             deciding = policy.fit(val.labels, said, classes)
@@ -117,18 +118,18 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
             result = evaluator.evaluate(f"{cfg.dataset.name}, test", datamodule.test, extra.indexes)
             before = history.before.get("val/accuracy_before")
             doubts = [*training_doubt(before, final["accuracy"]), *result.doubts]
-        with budget.section("logging"):
+        with timer.section("logging"):
             training_log.log_training(logger, history)
             logger.log_metrics(deciding.metrics())
             report = evaluation_report(result, cfg.evaluation, cfg.image_size, trainer.explain, doubts, parts.report)
             log_evaluation(logger, result, report, doubts)
             model_uri = training_log.log_model(logger, cfg, module, datamodule, deciding)
-        times = trainer.timings() | {f"time/{k}_seconds": v for k, v in budget.summary().items()}
+        times = trainer.timings() | {f"time/{k}_seconds": v for k, v in timer.summary().items()}
         logger.log_metrics(times)
         results = {f"train/{name}": history.metrics[name][-1] for name in ("loss", "accuracy")}
         results |= {f"val/{name}": value for name, value in final.items()} | history.before
         results |= deciding.metrics() | result.all_metrics() | times
-        run_log.write_result(output, logger, model_uri, results, budget.summary())
+        run_log.write_result(output, logger, model_uri, results, timer.summary())
         verdict = None
         if cfg.register and logger.store:
             from crackexp.tracking.registry import register_run
@@ -137,7 +138,7 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
 
     checkpointer.remove()
     print_report(report)
-    print_report(run_log.time_report(budget.summary()))
+    print_report(run_log.time_report(timer.summary()))
     print_plain(run_log.where_text(logger, output, model_uri, verdict))
     print_report(Report("", doubts_section(doubts)))
     return results
@@ -151,9 +152,9 @@ def run_name(cfg: DictConfig) -> str:
 
 
 def main(composed: DictConfig) -> float | None:
-    """Trains, and returns the metric that a sweeper optimizes."""
+    """Runs one training job and returns the metric that a sweeper optimizes."""
     account = Account()
-    with cell.job(composed, account):
+    with trial.job(composed, account):
         metric = train(composed, account).get(composed.optimized_metric)
     leave(account)
     return metric

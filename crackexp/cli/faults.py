@@ -1,4 +1,4 @@
-"""Faults of disks and folders, which a user can mend: found behind the errors of whatever library met them."""
+"""Faults of disks and folders, which a user can correct, found behind the errors of any library."""
 
 import errno
 from collections.abc import Iterator
@@ -23,13 +23,13 @@ _TEXTS = {
 
 
 def explain_fault(error: BaseException) -> str | None:
-    """Returns what is wrong with a disk or folder, and what to do, where that caused `error`; else None.
+    """Returns what is wrong with a disk or a folder and what to do, or None where no such fault caused `error`.
 
-    Libraries wrap such a fault in errors of their own (h5py, NumPy, SQLAlchemy), so the causes of the error are looked
-    through, and their texts.
+    Libraries such as h5py, NumPy and SQLAlchemy wrap such a fault in errors of their own, so all causes of the error
+    and their texts are searched.
 
     Args:
-        error: What ended the program.
+        error: The exception that ended the program.
     """
     for cause in _causes(error):
         reason = _REASONS.get(cause.errno or 0) if isinstance(cause, OSError) else None

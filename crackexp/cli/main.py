@@ -1,4 +1,4 @@
-"""The frame of every entry point: Hydra composes, mistakes are told in a sentence, signals end the work in order."""
+"""The main function of every command, which runs Hydra, reports mistakes in a sentence, and handles signals."""
 
 import functools
 import logging
@@ -37,21 +37,22 @@ from crackexp.utils.signals import answer, heed, listen, stops
 Task = Callable[[DictConfig], float | None]
 Multirun = Callable[[], AbstractContextManager[Callable[[], bool]]]
 VALUED = ("--cfg", "-c", "--info", "-i", "--package", "-p", "--config-dir", "-cd", "--config-name", "-cn")
-"""Options of Hydra that the next word belongs to."""
+"""The options of Hydra that take the next word as their value."""
 
 
 def run(task: Task, config_name: str, command: type[CommandConfig], multirun: Multirun | None = None) -> None:
     """Runs `task` on the config that the command line composes from ``conf/<config_name>.yaml``.
 
-    Args:
-        task: Takes the composed config.
-        config_name: The name of the config.
-        command: The keys and groups that it has.
-        multirun: Ends what a multirun opened, and yields what says whether one is open; None for no multiruns.
+    The exit status is 0 after success, 1 after a crash (with a traceback) or where trials of a sweep failed, 2 after a
+    mistake of the user (with a sentence), 3 after success where files that may be images were left out, 130 and 143
+    after Ctrl-C and SIGTERM, and 141 where the reader of stdout, such as ``head``, has closed it.
 
-    Exit status: 0 done, 1 crashed (with a traceback) or with failed cells in a sweep, 2 a mistake of the user's (with a
-    sentence), 3 done but for files that were left out and may be images, 130 and 143 stopped by Ctrl-C and SIGTERM, 141
-    left by whoever read stdout.
+    Args:
+        task: The function of the command, which takes the composed config.
+        config_name: The name of the config.
+        command: The class that declares the keys and groups of the config.
+        multirun: A context manager that ends the sweep which a multirun opened, and yields a function that returns
+            whether a sweep is open. None for a command without multiruns.
     """
     if os.environ["KERAS_BACKEND"] != "jax":
         refuse(
@@ -63,7 +64,7 @@ def run(task: Task, config_name: str, command: type[CommandConfig], multirun: Mu
             f"Hydra takes '${{' in the name of a folder for an interpolation. Rename the folder. Received: {Path.cwd()}"
         )
     set_up_streams()
-    last = overrides(sys.argv[1:])  # argparse takes them in one row only, so that `seed=1 -m dropout=0.1,0.2` fails
+    last = overrides(sys.argv[1:])  # together and last: argparse would refuse `seed=1 -m dropout=0.1,0.2`
     sys.argv[1:] = [*(word for word in sys.argv[1:] if word not in last), *last]
     os.environ["HYDRA_FULL_ERROR"] = "1"
     listen()
@@ -73,7 +74,7 @@ def run(task: Task, config_name: str, command: type[CommandConfig], multirun: Mu
     main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)
     register_help(command)
     with abort_on_error():
-        _told(main, task, multirun or _no_multirun)
+        _run_reporting_mistakes(main, task, multirun or _no_multirun)
 
 
 def overrides(words: Sequence[str]) -> list[str]:
@@ -83,10 +84,10 @@ def overrides(words: Sequence[str]) -> list[str]:
 
 
 class NameCheck(Callback):
-    """Refuses a `task_name` that is no name before Hydra makes the folder that is named after it."""
+    """A Hydra callback that refuses an invalid `task_name` before Hydra creates the folder of that name."""
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Checks the name in a run; a sweep checks its own, see `crackexp.sweep.checks`."""
+        """Checks the name in a single run. A sweep checks it itself; see `crackexp.sweep.checks`."""
         HydraConfig.instance().set_config(config)
         try:
             problems = (
@@ -99,16 +100,16 @@ class NameCheck(Callback):
 
 
 def leave(account: Account) -> None:
-    """Ends a single run with status 3 where files were left out that may be images; see `Account.exit_status`.
+    """Ends a single run with status 3 where files that may be images were left out; see `Account.exit_status`.
 
-    A job of a multirun is not ended: its sweep ends with that status.
+    A job of a multirun goes on, since its sweep ends with that status.
     """
     if account.exit_status and HydraConfig.get().mode != RunMode.MULTIRUN:
         sys.exit(account.exit_status)
 
 
-def _told(main: Callable[[Task], Callable[[], None]], task: Task, multirun: Multirun) -> None:
-    """Runs `task` under Hydra's `main`; tells mistakes in a sentence, and ends by the status that says how it went."""
+def _run_reporting_mistakes(main: Callable[[Task], Callable[[], None]], task: Task, multirun: Multirun) -> None:
+    """Runs `task` under Hydra's `main`, reports mistakes in a sentence, and exits with the status of `run`."""
     begun = False
 
     @functools.wraps(task)
@@ -128,7 +129,7 @@ def _told(main: Callable[[Task], Callable[[], None]], task: Task, multirun: Mult
                 main(job)()
             except (UserError, BrokenPipeError):
                 raise
-            except Exception as error:  # of whatever kind: Hydra alone has run so far, on what was typed
+            except Exception as error:  # of any kind: before a job begins, Hydra has only read the user's input
                 if begun or sweeping() or stops(error):
                     raise
                 fault = explain_fault(error) if isinstance(error, OSError) else None
@@ -143,7 +144,7 @@ def _told(main: Callable[[Task], Callable[[], None]], task: Task, multirun: Mult
     except BrokenPipeError:
         _leave_unread()
         raise
-    except Exception as error:  # of whatever kind: a signal, or a fault of a disk, may have caused it
+    except Exception as error:  # of any kind: a signal or a fault of a disk may have caused it
         if stop := answer():
             sys.exit(128 + stop)
         if fault := explain_fault(error):
@@ -157,7 +158,7 @@ def _no_multirun() -> Iterator[Callable[[], bool]]:
 
 
 def _leave_unread() -> None:
-    """Ends quietly, as by SIGPIPE, where whoever reads stdout has seen enough, such as ``head``."""
+    """Exits without a message, as after SIGPIPE, where the reader of stdout, such as ``head``, has closed it."""
     state = select.poll()
     state.register(sys.stdout, 0)
     if state.poll(0):

@@ -1,4 +1,7 @@
-"""Compares the cells of a sweep, or any runs: which errs least, which are tied with it, what matters."""
+"""Compares the trials of a sweep, or any runs.
+
+The answer says which configuration is best, which ones are statistically tied with it, and which factors matter.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm, t
 
-from crackexp.comparison.design import Layout, read_layout
+from crackexp.comparison.design import ExperimentalDesign, read_design
 from crackexp.comparison.effects import level_means
 from crackexp.comparison.items import SharedItems, run_losses, share_items
 from crackexp.comparison.noise import TrainingNoise, training_noise
@@ -24,22 +27,23 @@ ACCURACY = Accuracy()
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A finished run.
+class Trial:
+    """A finished run of a training, such as one of the runs of a sweep.
 
     Attributes:
-        run_id: of the tracking store.
-        name: such as "image_size=160, dropout=0.3".
-        settings: swept key to level, a scalar or a list; keys that end in "seed" tell repeats apart.
-        metrics: as logged, such as "test/accuracy".
-        predictions: as `predictions_table` makes them and `read_predictions` reads them.
-        seconds: what the run costs alone, stored embeddings counted in; nan where it is not known.
-        parameters: of the network.
+        run_id: The id of the run in the tracking store.
+        name: The name of the run, such as "image_size=160, dropout=0.3".
+        configuration: The level of each swept key, a scalar or a list. Keys that end in "seed" tell repeats apart.
+        metrics: The logged metrics, by names such as "test/accuracy".
+        predictions: The table that `predictions_table` makes and `read_predictions` reads.
+        seconds: The seconds that the run would take alone: those of stored embeddings are counted in. It is nan where
+            they are not known.
+        parameters: The number of parameters of the network.
     """
 
     run_id: str
     name: str
-    settings: Mapping[str, Any]
+    configuration: Mapping[str, Any]
     metrics: Mapping[str, float]
     predictions: pd.DataFrame
     seconds: float
@@ -48,15 +52,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Effect:
-    """What a factor does, averaged over the levels of the others.
+    """The effect of a factor, averaged over the levels of the other factors.
 
     Attributes:
-        factor: the swept key.
-        name: its short name.
-        levels: a row a level: level, settings (how many have it), score, low, high; margin (levels whose scores,
-            less and more the margin, do not overlap differ); verdict ("best", "tied" or "worse").
-        p: that no level differs from another; adjusted for the pairs of levels and for the number of factors.
-        matters: whether p < 1 - level.
+        factor: The swept key.
+        name: The short name of the factor.
+        levels: A data frame with a row for each level and these columns: level, configurations (how many have it),
+            score, low, high, margin (two levels differ where the bars from score - margin to score + margin do not
+            overlap) and verdict ("best", "tied" or "worse").
+        p: The p-value of "no level differs from another", adjusted for the pairs of levels and the number of factors.
+        matters: Whether p < 1 - level of the comparison.
     """
 
     factor: str
@@ -68,24 +73,25 @@ class Effect:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the shared test images say of the settings; see `compare`.
+    """The configurations of some trials, compared on the test images that all trials share; see `compare`.
 
     Attributes:
-        metric: that the settings are compared by.
-        level: confidence of all intervals.
-        items: number of test images that every setting was judged on.
-        groups: number of groups that they are of, such as photos; None where these are not known.
-        factors: swept key to its short name, seeds left out.
-        table: a row a setting, the best first: setting, a column a factor (its key), runs (repeats), score, low,
-            high, own_score (on all its test images), errors (among `items`, mean of the repeats), seconds,
-            parameters, difference (score minus that of the best), difference_low, difference_high, p, verdict
-            ("best", "tied" or "worse").
-        cells: a row a run, in the order given: run_id, name, setting, score and errors (on the shared test
-            images), own_score, tested (its number of test images), seconds, parameters, doubt (see
-            `chance_doubt`; "" where there is none).
-        effects: of the factors that the layout tells apart, the surest first.
-        noise: of training.
-        pareto: "seconds" and "parameters" to the names of the settings that none beats in this cost and in score.
+        metric: The metric by which the configurations are compared.
+        level: The confidence of all intervals.
+        items: The number of test images on which every configuration was judged.
+        groups: The number of groups that the images are of, such as photos; None where the groups are not known.
+        factors: The short name of each factor, by its swept key; seeds are no factors.
+        table: A data frame with a row for each configuration, the best first, and these columns: configuration, one
+            for each factor (named by its key), runs (the number of repeats), score, low, high, own_score (on all test
+            images of its trials), errors (among `items`, the mean of the repeats), seconds, parameters, difference
+            (score minus that of the best), difference_low, difference_high, p, verdict ("best", "tied" or "worse").
+        trials: A data frame with a row for each trial, in the order given, and these columns: run_id, name,
+            configuration, score and errors (on the shared test images), own_score, tested (its number of test images),
+            seconds, parameters, doubt (see `chance_doubt`; "" where there is none).
+        effects: The effects of those factors that the design tells apart, the one with the smallest p-value first.
+        noise: The noise of training.
+        pareto: For each of "seconds" and "parameters", the names of the configurations that no other one beats in both
+            this cost and the score.
     """
 
     metric: MeanMetric
@@ -94,70 +100,70 @@ class Comparison:
     groups: int | None
     factors: Mapping[str, str]
     table: pd.DataFrame
-    cells: pd.DataFrame
+    trials: pd.DataFrame
     effects: list[Effect]
     noise: TrainingNoise
     pareto: Mapping[str, list[str]]
 
     @property
     def best(self) -> str:
-        """Name of the best setting."""
-        return str(self.table["setting"].iloc[0])
+        """The name of the best configuration."""
+        return str(self.table["configuration"].iloc[0])
 
     @property
     def tied(self) -> list[str]:
-        """Names of the settings that the data cannot tell from the best."""
-        return list(self.table["setting"][self.table["verdict"] == "tied"])
+        """The names of the configurations that the data cannot tell from the best."""
+        return list(self.table["configuration"][self.table["verdict"] == "tied"])
 
 
 def compare(
-    cells: Sequence[Cell],
+    trials: Sequence[Trial],
     metric: MeanMetric = ACCURACY,
     level: float = 0.95,
     resamples: int = 10_000,
     seed: int = 0,
 ) -> Comparison:
-    """Compares the settings of the cells on the test images that all of them share.
+    """Compares the configurations of the trials on the test images that all trials share.
 
-    Cells that differ in seeds alone are repeats of one setting. The chance that any setting is called worse
-    than the best though it is not, is at most 1 - level, however many are compared: see `all_pairs`. Where
-    the noise of training is known (see `training_noise`), a claim holds for the setting; where it is not,
-    for the trained models only, and the answer says so.
+    Trials that differ in seeds alone are repeats of one configuration. The chance that any configuration is called
+    worse than the best though it is not is at most 1 - level, however many are compared: see `all_pairs`. Where the
+    noise of training is known (see `training_noise`), a claim holds for the configuration. Where it is not, the claim
+    holds for the trained models only, and the answer says so.
 
     Args:
-        cells: at least one.
-        metric: that they are compared by.
-        level: confidence in (0, 1).
-        resamples: of the test images.
-        seed: of the resamples' stream.
+        trials: The trials; at least one.
+        metric: The metric by which they are compared.
+        level: The confidence in (0, 1).
+        resamples: The number of resamples of the test images.
+        seed: The seed of the random stream that draws the resamples.
 
     Raises:
-        DataError: there is no cell, the cells share no test images, or contradict each other about them.
+        DataError: There is no trial, or the trials share no test images or contradict each other about them.
     """
-    if not cells:
+    if not trials:
         raise DataError("There is no finished run to compare. Received: 0 runs")
-    layout = read_layout([cell.name for cell in cells], [cell.settings for cell in cells])
-    draws = [str(cell.settings.get("split.seed")) for cell in cells]
+    design = read_design([trial.name for trial in trials], [trial.configuration for trial in trials])
+    draws = [str(trial.configuration.get("split.seed")) for trial in trials]
     shared = share_items(
-        [cell.name for cell in cells], [cell.predictions for cell in cells], layout.member, draws, metric
+        [trial.name for trial in trials], [trial.predictions for trial in trials], design.member, draws, metric
     )
     used = shared.draws >= 0
-    trained = Layout(layout.factors, layout.levels, layout.names, layout.member[used])
+    trained = ExperimentalDesign(design.factors, design.levels, design.names, design.member[used])
     rng = generator(seed, "comparison")
     noise = training_noise(shared.losses[:, used], trained, shared.draws[used], shared.means[used], rng)
     losses = shared.losses @ shared.mixing
-    runs = _run_table(cells, layout, shared, metric)
-    cost = runs.groupby("setting")[["seconds", "parameters"]].mean().loc[layout.names]
+    runs = _run_table(trials, design, shared, metric)
+    cost = runs.groupby("configuration")[["seconds", "parameters"]].mean().loc[design.names]
     grain = len(losses) / shared.count if metric.proportion else 0.0
     seconds = cost["seconds"].to_numpy()
     verdicts = judge(losses, trained, noise, seconds, level, resamples, rng, grain, shared.groups)
     scale = _Scale(metric, level, shared, verdicts)
 
-    identity = np.eye(len(layout.names))
-    table = pd.DataFrame({"setting": layout.names}).join(layout.levels)
+    identity = np.eye(len(design.names))
+    table = pd.DataFrame({"configuration": design.names}).join(design.levels)
     table["runs"] = trained.repeats
     table[["score", "low", "high"]] = scale.intervals(losses, trained, identity)
-    table["own_score"] = runs.groupby("setting")["own_score"].mean().loc[layout.names].to_numpy()
+    table["own_score"] = runs.groupby("configuration")["own_score"].mean().loc[design.names].to_numpy()
     table["errors"] = ((shared.wrong @ shared.mixing).mean(axis=0) * shared.count).round(6)
     table[["seconds", "parameters"]] = cost.to_numpy()
     table[["difference", "difference_low", "difference_high"]] = scale.differences(losses)
@@ -169,64 +175,65 @@ def compare(
 
     effects = []
     for key, means in level_means(losses, trained, verdicts, level, grain).items():
-        levels = pd.DataFrame({"level": means.levels, "settings": means.settings})
+        levels = pd.DataFrame({"level": means.levels, "configurations": means.configurations})
         levels[["score", "low", "high"]] = scale.intervals(losses, trained, means.weights)
         levels["margin"] = means.margins
         levels["verdict"] = means.verdicts
-        effects.append(Effect(key, layout.factors[key], levels, means.p, means.p < 1 - level))
+        effects.append(Effect(key, design.factors[key], levels, means.p, means.p < 1 - level))
     pareto = {name: _undominated(table, name, metric) for name in ("seconds", "parameters")}
-    return Comparison(metric, level, shared.count, shared.groups, layout.factors, table, runs, effects, noise, pareto)
+    return Comparison(metric, level, shared.count, shared.groups, design.factors, table, runs, effects, noise, pareto)
 
 
 class _Scale:
-    """Turns mean losses into scores of the metric, with their intervals."""
+    """Converts mean losses to scores of the metric, with their intervals."""
 
     def __init__(self, metric: MeanMetric, level: float, shared: SharedItems, verdicts: Verdicts) -> None:
         self.metric, self.level, self.verdicts = metric, level, verdicts
         self.images, self.groups = shared.count, shared.groups
 
-    def intervals(self, losses: np.ndarray, layout: Layout, weights: np.ndarray) -> np.ndarray:
-        """Returns (rows, 3): score, low and high of weighted means of the settings' losses.
+    def intervals(self, losses: np.ndarray, design: ExperimentalDesign, weights: np.ndarray) -> np.ndarray:
+        """Returns (rows, 3): score, low and high of weighted means of the configurations' losses.
 
-        Proportions have Wilson's intervals, with the error of training added side by side as in `mean_of`; others the
-        percentiles of the resamples, where these are groups on the scale of `grouped_interval`. Proportions have the
-        wider of both then; one group has none, nor have scores that are the same in every resample.
+        A proportion gets Wilson's interval, to which the error of training is added in quadrature. Any other score
+        gets the percentiles of the resamples; where groups are resampled, they are taken on the scale of
+        `grouped_interval`, and a proportion gets the wider of both intervals. There is no interval for a single group,
+        nor for a score that is the same in every resample.
 
         Args:
-            losses: (units, settings).
-            layout: of the cells.
-            weights: (rows, settings).
+            losses: The losses, (units, configurations).
+            design: The design of the trials.
+            weights: The weights of each mean, (rows, configurations).
         """
         means = weights @ losses.mean(axis=0)
         deviations = weights @ self.verdicts.deviations.T
-        found = [self._resampled(*row) for row in zip(means, deviations, strict=True)]
+        intervals = [self._resampled(*row) for row in zip(means, deviations, strict=True)]
         if self.metric.proportion:
-            exact = self._exact(means, layout, weights)
-            found = [covering(*pair) for pair in zip(exact, found, strict=True)] if self.groups else exact
-        found = [without_point(one) for one in found]
-        return np.array([(one.value, one.low, one.high) for one in found])
+            exact = self._exact(means, design, weights)
+            intervals = [covering(*pair) for pair in zip(exact, intervals, strict=True)] if self.groups else exact
+        intervals = [without_point(interval) for interval in intervals]
+        return np.array([(interval.value, interval.low, interval.high) for interval in intervals])
 
-    def _exact(self, means: np.ndarray, layout: Layout, weights: np.ndarray) -> list[Interval]:
+    def _exact(self, means: np.ndarray, design: ExperimentalDesign, weights: np.ndarray) -> list[Interval]:
         noise = self.verdicts.noise
-        errors = np.sqrt(weights**2 @ (noise.variance / layout.repeats))
+        errors = np.sqrt(weights**2 @ (noise.variance / design.repeats))
         training = errors * (t.ppf((1 + self.level) / 2, noise.dof) if noise.dof else 0.0)
-        found = [self._proportion(1 - mean, error) for mean, error in zip(means, training, strict=True)]
+        intervals = [self._proportion(1 - mean, error) for mean, error in zip(means, training, strict=True)]
         if self.metric.higher_is_better:
-            return found
-        return [Interval(1 - one.value, 1 - one.high, 1 - one.low) for one in found]
+            return intervals
+        return [Interval(1 - interval.value, 1 - interval.high, 1 - interval.low) for interval in intervals]
 
     def _resampled(self, mean: float, deviations: np.ndarray) -> Interval:
         if self.groups == 1:
             return Interval(self.metric.score(mean), np.nan, np.nan)
         least = 0.0 if self.metric.bounded else -np.inf
         most = 1.0 if self.metric.proportion else np.inf
-        found = percentile_interval(mean, np.clip(mean + deviations, least, most), self.level)
+        interval = percentile_interval(mean, np.clip(mean + deviations, least, most), self.level)
         if self.groups and least < mean < most:
             reach = float(np.quantile(np.abs(deviations), self.level))
-            found = Interval(mean, mean - reach, mean + reach)
+            interval = Interval(mean, mean - reach, mean + reach)
             if self.metric.bounded:
-                found = on_odds(mean, reach, self.metric.proportion)
-        ends = self.metric.score(found.low), self.metric.score(found.high)
+                interval = on_odds(mean, reach, self.metric.proportion)
+        ends = self.metric.score(interval.low), self.metric.score(interval.high)
         return Interval(self.metric.score(mean), min(ends), max(ends))
 
     def _proportion(self, share: float, training: float) -> Interval:
@@ -238,9 +245,10 @@ class _Scale:
         return Interval(share, max(low, 0.0), min(high, 1.0))
 
     def differences(self, losses: np.ndarray) -> np.ndarray:
-        """Returns (settings, 3): score minus that of the best, low and high, which hold for all pairs together.
+        """Returns (configurations, 3): the score minus that of the best, and the ends of its interval.
 
-        Where an exact test finds no difference, the interval is stretched to 0.
+        The intervals hold for all pairs together. Where an exact test finds no difference, the interval is stretched so
+        that it includes 0.
         """
         verdicts = self.verdicts
         means = losses.mean(axis=0)
@@ -255,37 +263,39 @@ class _Scale:
         return np.column_stack([difference, low, high])
 
 
-def _run_table(cells: Sequence[Cell], layout: Layout, shared: SharedItems, metric: MeanMetric) -> pd.DataFrame:
-    own = np.array([run_losses(cell.name, cell.predictions, metric).mean() for cell in cells])
+def _run_table(
+    trials: Sequence[Trial], design: ExperimentalDesign, shared: SharedItems, metric: MeanMetric
+) -> pd.DataFrame:
+    own = np.array([run_losses(trial.name, trial.predictions, metric).mean() for trial in trials])
     return pd.DataFrame(
         {
-            "run_id": [cell.run_id for cell in cells],
-            "name": [cell.name for cell in cells],
-            "setting": [layout.names[number] for number in layout.member],
+            "run_id": [trial.run_id for trial in trials],
+            "name": [trial.name for trial in trials],
+            "configuration": [design.names[number] for number in design.member],
             "score": metric.score(shared.means),
             "errors": shared.errors,
             "own_score": metric.score(own),
-            "tested": [len(cell.predictions) for cell in cells],
-            "seconds": [float(cell.seconds) for cell in cells],
-            "parameters": [cell.parameters for cell in cells],
-            "doubt": [_doubt(cell.predictions) for cell in cells],
+            "tested": [len(trial.predictions) for trial in trials],
+            "seconds": [float(trial.seconds) for trial in trials],
+            "parameters": [trial.parameters for trial in trials],
+            "doubt": [_doubt(trial.predictions) for trial in trials],
         }
     )
 
 
 def _doubt(predictions: pd.DataFrame) -> str:
-    """Says in what way a run is no better than chance on all its test images; "" where it is."""
-    given = pd.concat([predictions["label"], predictions["prediction"]]).astype(str)
+    """Returns in what way a run is no better than chance on all its test images, or "" where it is better."""
+    classes = pd.concat([predictions["label"], predictions["prediction"]]).astype(str)
     columns = [name.removeprefix("probability_") for name in predictions if name.startswith("probability_")]
-    names = columns or sorted({*given})
-    codes = pd.Index(names).get_indexer(given)
+    names = columns or sorted({*classes})
+    codes = pd.Index(names).get_indexer(classes)
     labels, predicted = np.split(codes, 2)
     return chance_doubt(labels, predicted, names) or ""
 
 
 def _undominated(table: pd.DataFrame, cost: str, metric: MeanMetric) -> list[str]:
-    """Returns the settings that no other equals or beats in both `cost` and score, the cheapest first."""
+    """Returns the configurations that no other one equals or beats in both `cost` and score, the cheapest first."""
     loss = -table["score"] if metric.higher_is_better else table["score"]
     known = table.assign(loss=loss.round(12)).dropna(subset=[cost]).sort_values([cost, "loss"], kind="stable")
     before = known["loss"].cummin().shift(fill_value=np.inf)
-    return list(known["setting"][known["loss"] < before])
+    return list(known["configuration"][known["loss"] < before])

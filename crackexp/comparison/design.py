@@ -1,4 +1,4 @@
-"""Which cells are repeats of one setting, and which factors tell the settings apart."""
+"""The experimental design of a sweep: which trials repeat a configuration, and in which factors they differ."""
 
 import json
 from collections import Counter
@@ -13,14 +13,17 @@ NOT_SET = "not set"
 
 
 @dataclass(frozen=True)
-class Layout:
-    """The settings of n cells.
+class ExperimentalDesign:
+    """The configurations of n trials.
+
+    A configuration is a choice of one level for each factor. Trials of one configuration differ in their seeds alone.
 
     Attributes:
-        factors: swept key to its short name; keys with one level, and seeds, are none.
-        levels: a row a setting, a column a factor (its key); numbers, or texts such as "0.7/0.2/0.1".
-        names: of the settings, such as "image_size=160, dropout=0.3".
-        member: (n,) int, the row in `levels` of each cell.
+        factors: The short name of each factor, by its swept key. A key with one level is no factor, nor is a seed.
+        levels: A data frame with a row for each configuration and a column for each factor, named by its key. Levels
+            are numbers, or texts such as "0.7/0.2/0.1".
+        names: The names of the configurations, such as "image_size=160, dropout=0.3".
+        member: The row in `levels` of each trial, (n,) int.
     """
 
     factors: Mapping[str, str]
@@ -30,17 +33,20 @@ class Layout:
 
     @property
     def repeats(self) -> np.ndarray:
-        """(settings,) int: how many cells each setting has."""
+        """The number of trials of each configuration, (configurations,) int."""
         return np.bincount(self.member, minlength=len(self.names))
 
 
 def is_seed(key: str) -> bool:
-    """Returns whether a swept key is a seed, such as "seed" or "split.seed": its levels are repeats."""
+    """Returns whether a swept key is a seed, such as "seed" or "split.seed", so that its levels are repeats."""
     return key.rsplit(".", 1)[-1] == "seed"
 
 
 def level_text(level: Any) -> str:
-    """Returns a level as it is shown: [0.7, 0.2, 0.1] as 0.7/0.2/0.1, floats with four digits, the rest as in YAML."""
+    """Returns a level as it is shown.
+
+    A list such as [0.7, 0.2, 0.1] is shown as 0.7/0.2/0.1, a float with four digits, and anything else as in YAML.
+    """
     if isinstance(level, Mapping):
         return json.dumps(level)
     if isinstance(level, Sequence) and not isinstance(level, str):
@@ -51,14 +57,14 @@ def level_text(level: Any) -> str:
 
 
 def short_names(keys: Sequence[str]) -> dict[str, str]:
-    """Returns each key's last part, or the whole key where two end in the same part."""
+    """Returns the last part of each key, or the whole key where two keys end in the same part."""
     last = {key: key.rsplit(".", 1)[-1] for key in keys}
     counts = Counter(last.values())
     return {key: part if counts[part] == 1 else key for key, part in last.items()}
 
 
 def in_order(levels: pd.Series) -> list[Any]:
-    """Returns the distinct levels: numbers from small to large, ratios too, others as they came first."""
+    """Returns the distinct levels. Numbers and ratios are sorted; others keep the order in which they first occur."""
     distinct = list(dict.fromkeys(levels))
     try:
         return sorted(distinct, key=lambda level: [float(part) for part in str(level).split("/")])
@@ -66,46 +72,46 @@ def in_order(levels: pd.Series) -> list[Any]:
         return distinct
 
 
-def read_layout(names: Sequence[str], settings: Sequence[Mapping[str, Any]]) -> Layout:
-    """Groups n cells by their settings.
+def read_design(names: Sequence[str], configurations: Sequence[Mapping[str, Any]]) -> ExperimentalDesign:
+    """Groups n trials by their configurations.
 
-    Cells that differ in seeds alone are repeats of one setting. Cells that agree in the seeds too differ in
-    something that the settings do not tell: each of them is then a setting of its own, under its own name.
+    Trials that differ in seeds alone are repeats of one configuration. Trials that agree in the seeds too must differ
+    in something that was not swept, so each of them counts as a configuration of its own, under its own name.
 
     Args:
-        names: of the n cells.
-        settings: swept key to level, of each cell.
+        names: The names of the n trials.
+        configurations: The level of each swept key, for each trial.
     """
-    keys = list(dict.fromkeys(key for cell in settings for key in cell))
+    keys = list(dict.fromkeys(key for trial in configurations for key in trial))
     plain = pd.DataFrame(
-        [{key: _plain(cell.get(key, NOT_SET)) for key in keys} for cell in settings],
-        index=range(len(settings)),
+        [{key: _plain(trial.get(key, NOT_SET)) for key in keys} for trial in configurations],
+        index=range(len(configurations)),
         columns=keys,
         dtype=object,
     )
     factors = [key for key in keys if not is_seed(key) and plain[key].nunique() > 1]
     seeds = [key for key in keys if is_seed(key)]
     groups: dict[tuple[Any, ...], list[int]] = {}
-    for cell, row in enumerate(plain[factors].itertuples(index=False, name=None)):
-        groups.setdefault(row, []).append(cell)
+    for trial, row in enumerate(plain[factors].itertuples(index=False, name=None)):
+        groups.setdefault(row, []).append(trial)
 
     short = short_names(factors)
     members: list[list[int]] = []
     labels: list[str] = []
-    for row, cells in groups.items():
+    for row, trials in groups.items():
         label = ", ".join(f"{short[key]}={level}" for key, level in zip(factors, row, strict=True))
-        drawn = set(plain.loc[cells, seeds].itertuples(index=False, name=None))
-        if len(drawn) == len(cells):
-            members.append(cells)
-            labels.append(label or (names[cells[0]] if len(cells) == 1 else "the setting"))
+        drawn = set(plain.loc[trials, seeds].itertuples(index=False, name=None))
+        if len(drawn) == len(trials):
+            members.append(trials)
+            labels.append(label or (names[trials[0]] if len(trials) == 1 else "the configuration"))
         else:
-            members += [[cell] for cell in cells]
-            labels += [names[cell] for cell in cells]
-    member = np.empty(len(settings), int)
-    for number, cells in enumerate(members):
-        member[cells] = number
-    levels = plain.loc[[cells[0] for cells in members], factors].reset_index(drop=True)
-    return Layout(short, levels.infer_objects(), _distinct(labels), member)
+            members += [[trial] for trial in trials]
+            labels += [names[trial] for trial in trials]
+    member = np.empty(len(configurations), int)
+    for number, trials in enumerate(members):
+        member[trials] = number
+    levels = plain.loc[[trials[0] for trials in members], factors].reset_index(drop=True)
+    return ExperimentalDesign(short, levels.infer_objects(), _distinct(labels), member)
 
 
 def _plain(level: Any) -> Any:
@@ -114,7 +120,7 @@ def _plain(level: Any) -> Any:
 
 
 def _distinct(names: list[str]) -> list[str]:
-    """Returns the names, with numbers behind those that are not the only one of their kind."""
+    """Returns the names, with a number behind each name that occurs more than once."""
     counts, seen, result = Counter(names), Counter[str](), []
     for name in names:
         seen[name] += 1

@@ -1,4 +1,4 @@
-"""Which of many means differ, judged on the same items, when all pairs are looked at and the best is chosen."""
+"""Tests of all pairs of many means on the same items, which stay valid where the best of them is chosen afterwards."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ class Pairs:
     """All pairs of m means.
 
     Attributes:
-        errors: (m, m) standard errors of the differences; 0 on the diagonal.
-        p: (m, m) p-values adjusted for all pairs; 1 on the diagonal.
-        critical: |difference| / error above which a pair differs.
+        errors: The standard errors of the differences, (m, m); 0 on the diagonal.
+        p: The p-values, (m, m), adjusted for all pairs; 1 on the diagonal.
+        critical: The value of |difference| / error above which a pair differs.
     """
 
     errors: np.ndarray
@@ -25,13 +25,13 @@ class Pairs:
 def resampled_deviations(losses: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
     """Returns how far the means of resamples of the items lie from the means of the items (Efron 1979).
 
-    Items without any loss add nothing to a mean, so of those only the number is drawn: the work grows with
-    the items on which anything was lost.
+    Items without any loss add nothing to a mean, so only their number is drawn. The work therefore grows with the
+    number of items that have a loss.
 
     Args:
-        losses: (n, m) float64; a resample draws rows, and so keeps what the columns have in common.
-        resamples: their number.
-        rng: the stream that is drawn from.
+        losses: The losses, (n, m) float64. A resample draws rows, so that the correlation of the columns is kept.
+        resamples: The number of resamples.
+        rng: The random generator that draws them.
 
     Returns:
         (resamples, m) float64.
@@ -46,8 +46,8 @@ def resampled_deviations(losses: np.ndarray, resamples: int, rng: np.random.Gene
     rows = max(1, 2**20 // k)
     for start in range(0, resamples, rows):
         sizes = drawn[start : start + rows]
-        cells = np.repeat(np.arange(len(sizes)) * k, sizes) + rng.integers(0, k, sizes.sum())
-        counts = np.bincount(cells, minlength=len(sizes) * k).reshape(len(sizes), k)
+        bins = np.repeat(np.arange(len(sizes)) * k, sizes) + rng.integers(0, k, sizes.sum())
+        counts = np.bincount(bins, minlength=len(sizes) * k).reshape(len(sizes), k)
         deviations[start : start + rows] += counts @ lost / n
     return deviations
 
@@ -63,22 +63,23 @@ def all_pairs(
 
     The statistic of a pair is |difference| / error. Its p-value is the share of draws in which the largest
     statistic of all pairs is at least as large: the single-step max-T method (Westfall and Young 1993,
-    "Resampling-Based Multiple Testing", section 2.3). Because every pair is in, whichever mean is chosen as the
-    best may be compared with the others (Hsu 1996, "Multiple Comparisons", chapter 4 and 5); the chance of any
-    wrong claim stays at 1 - level.
+    "Resampling-Based Multiple Testing", section 2.3). Because every pair is included, any mean may be chosen as the
+    best and compared with the others (Hsu 1996, "Multiple Comparisons", chapter 4 and 5), and the chance of any wrong
+    claim stays at 1 - level.
 
-    With losses of 0 and 1, items on which the two disagree decide. `grain` counts one more of them into every
-    error (the pseudo-observations of Agresti and Min 2005, Statistics in Medicine 24, 729-740): means of
-    equal losses then differ by 0 with an error above 0. And pairs that could not differ by an exact sign
-    test, whatever the directions, are left out of the largest statistic (Tarone 1990, Biometrics 46, 515-522);
-    their p is 1.
+    Where losses are 0 and 1, only the items on which two columns disagree tell them apart. `grain` adds one such item
+    to every error (the pseudo-observations of Agresti and Min 2005, Statistics in Medicine 24, 729-740), so that the
+    error of a difference of 0 is above 0. Pairs with too few disagreements for any exact sign test to be significant
+    are left out of the largest statistic (Tarone 1990, Biometrics 46, 515-522); their p-value is 1.
 
     Args:
-        losses: (n, m) float64.
-        deviations: (resamples, m) float64, of the means under the null hypothesis, noise of training included.
-        noise_variances: (m, m) float64, of the differences, from training; zeros where it is not known.
-        level: confidence in (0, 1).
-        grain: loss of one wrong item; 0 for losses without grain.
+        losses: The losses, (n, m) float64.
+        deviations: The deviations of the means under the null hypothesis, (resamples, m) float64, with the noise of
+            training.
+        noise_variances: The variances of the differences that come from training, (m, m) float64; zeros where the noise
+            is not known.
+        level: The confidence in (0, 1).
+        grain: The loss of one wrong item; 0 for losses that can have any value.
     """
     n, m = losses.shape
     means = losses.mean(axis=0)
@@ -93,8 +94,8 @@ def all_pairs(
     scale = np.divide(1, errors, out=np.zeros((m, m)), where=able)
 
     largest = np.zeros(len(deviations))
-    for one in range(m - 1):
-        others = np.abs(deviations[:, one, None] - deviations[:, one + 1 :]) * scale[one, one + 1 :]
+    for first in range(m - 1):
+        others = np.abs(deviations[:, first, None] - deviations[:, first + 1 :]) * scale[first, first + 1 :]
         np.maximum(largest, others.max(axis=1), out=largest)
     largest.sort()
     statistics = np.abs(means[:, None] - means) * scale
@@ -106,8 +107,8 @@ def all_pairs(
 def mcnemar(losses: np.ndarray, best: int) -> np.ndarray:
     """Returns the exact two-sided p-values (m,) of losses of 0 and 1 against the column `best`.
 
-    McNemar 1947, Psychometrika 12, 153-157, as the sign test of the items on which the two disagree; advised for
-    two classifiers on one test set by Dietterich 1998, Neural Computation 10, 1895-1923.
+    The test (McNemar 1947, Psychometrika 12, 153-157) is the sign test of the items on which two columns disagree.
+    Dietterich 1998, Neural Computation 10, 1895-1923, recommends it for two classifiers on one test set.
     """
     better = np.sum(losses > losses[:, [best]], axis=0)
     worse = np.sum(losses < losses[:, [best]], axis=0)
@@ -124,7 +125,7 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def _disagreements(losses: np.ndarray) -> np.ndarray:
-    """Returns (m, m): on how many items each pair of columns has lost differently."""
+    """Returns the number of items on which each pair of columns has different losses, (m, m)."""
     lost = losses[(losses != losses[:, [0]]).any(axis=1)]
     counts = [np.sum(np.abs(lost - lost[:, [column]]) > 1e-9, axis=0) for column in range(losses.shape[1])]
     return np.array(counts).reshape(losses.shape[1], losses.shape[1])

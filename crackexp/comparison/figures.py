@@ -1,4 +1,4 @@
-"""The figures of a sweep: scores over the factors, what each factor does, cost against score, the ranking."""
+"""The figures of a sweep: scores over the factors, the effect of each factor, cost against score, the ranking."""
 
 import itertools
 from collections.abc import Sequence
@@ -22,35 +22,35 @@ SHADES = LinearSegmentedColormap.from_list("scores", ["#f3e9dc", "#dfe8ee", "#7d
 COLORS = {"best": BLUE, "tied": "#56b4e9", "worse": RED}
 WORDS = {"best": "best", "tied": "tied with the best", "worse": "worse"}
 PANELS, LEVELS, ROWS, NAMED = 9, 12, 60, 6
-"""At most so many panels, levels an axis, rows of the ranking, and named points."""
+"""The largest numbers of panels, of levels on an axis, of rows of the ranking, and of named points."""
 
 
-def sweep_figures(found: Comparison) -> dict[str, Figure]:
-    """Returns the figures that the settings allow: of "scores", "effects", "cost" and "ranking"."""
+def sweep_figures(comparison: Comparison) -> dict[str, Figure]:
+    """Returns those of the figures "scores", "effects", "cost" and "ranking" that the configurations allow."""
     figures = {}
-    if _is_grid(found):
-        figures["scores"] = score_map(found)
-    if found.effects:
-        figures["effects"] = main_effects(found)
-    if len(found.table) > 1:
-        figures["ranking"] = ranking(found)
-        if found.table["seconds"].notna().any():
-            figures["cost"] = cost(found)
+    if _is_grid(comparison):
+        figures["scores"] = score_map(comparison)
+    if comparison.effects:
+        figures["effects"] = main_effects(comparison)
+    if len(comparison.table) > 1:
+        figures["ranking"] = ranking(comparison)
+        if comparison.table["seconds"].notna().any():
+            figures["cost"] = cost(comparison)
     return figures
 
 
 @styled
-def score_map(found: Comparison) -> Figure:
-    """Draws the score of each setting: two factors as axes, a panel for each combination of the others.
+def score_map(comparison: Comparison) -> Figure:
+    """Draws the score of each configuration: two factors as axes, a panel for each combination of the others.
 
-    The axes are the factors with most levels. Where there are too many panels, each field is the mean over
-    the other factors. A setting without a run is hatched.
+    The axes are the factors with the most levels. Where there would be too many panels, each field is the mean over
+    the other factors. A configuration without a run is hatched.
 
     Args:
-        found: of two factors at least.
+        comparison: A comparison with at least two factors.
     """
-    rows, columns, *others = _axes_first(found)
-    table = found.table
+    rows, columns, *others = _axes_first(comparison)
+    table = comparison.table
     combinations = list(itertools.product(*(in_order(table[key]) for key in others)))
     averaged = len(combinations) > PANELS
     if averaged:
@@ -62,38 +62,38 @@ def score_map(found: Comparison) -> Figure:
     height = 1.3 + high * (0.6 + 0.2 * len(others) + fields * len(y_levels))
     figure = new_figure(height, width=9.0 if wide * len(x_levels) > 4 else 6.0)
     panels = figure.subplots(high, wide, squeeze=False, sharex=True, sharey=True)
-    limits = _limits(found)
+    limits = _limits(comparison)
     for axes in panels.flat[len(combinations) :]:
         axes.set_visible(False)
     for axes, combination in zip(panels.flat, combinations, strict=False):
         chosen = table
         for key, level in zip(others, combination, strict=False):
             chosen = chosen[chosen[key] == level]
-        _field(axes, found, chosen, rows, columns, limits, averaged)
+        _field(axes, comparison, chosen, rows, columns, limits, averaged)
         if combination:
             pairs = zip(others, combination, strict=True)
-            names = [shortened(f"{found.factors[key]} {level_text(level)}", 30) for key, level in pairs]
+            names = [shortened(f"{comparison.factors[key]} {level_text(level)}", 30) for key, level in pairs]
             axes.set_title("\n".join(names), fontsize=11)
         axes.set_xticks(range(len(x_levels)), [shortened(level_text(level), 14) for level in x_levels])
         axes.set_yticks(range(len(y_levels)), [shortened(level_text(level), 18) for level in y_levels])
     for axes in panels[:, 0]:
-        axes.set_ylabel(found.factors[rows])
+        axes.set_ylabel(comparison.factors[rows])
     for axes in panels.flat[max(0, len(combinations) - wide) : len(combinations)]:
-        axes.set_xlabel(found.factors[columns])
+        axes.set_xlabel(comparison.factors[columns])
         axes.tick_params(labelbottom=True)
-    unit = ", %" if found.metric.proportion else ""
-    averages = f", mean over {' and '.join(found.factors[key] for key in others)}" if averaged else ""
-    heading(figure, f"{_title(found)} on the {found.items:,} common test images{unit}{averages}")
+    unit = ", %" if comparison.metric.proportion else ""
+    averages = f", mean over {' and '.join(comparison.factors[key] for key in others)}" if averaged else ""
+    heading(figure, f"{_title(comparison)} on the {comparison.items:,} common test images{unit}{averages}")
     return figure
 
 
 @styled
-def main_effects(found: Comparison) -> Figure:
+def main_effects(comparison: Comparison) -> Figure:
     """Draws the mean score at each level of each factor, averaged over the others.
 
-    Thick bars that do not overlap belong to levels that differ; thin ones are the intervals of the means.
+    Levels whose thick bars do not overlap differ. The thin bars are the intervals of the means.
     """
-    effects = found.effects
+    effects = comparison.effects
     wide = min(len(effects), 3 if len(effects) != 4 else 2)
     high = -(-len(effects) // wide)
     figure = new_figure(0.9 + 3.3 * high, width=9.0 if wide > 1 else 5.6)
@@ -101,38 +101,38 @@ def main_effects(found: Comparison) -> Figure:
     for axes in panels.flat[len(effects) :]:
         axes.set_visible(False)
     for axes, effect in zip(panels.flat, effects, strict=False):
-        _effect(axes, found, effect)
+        _effect(axes, comparison, effect)
     for axes in panels[:, 0]:
-        axes.set_ylabel(_title(found))
+        axes.set_ylabel(_title(comparison))
     handles = [
         Line2D([], [], color=INK, linewidth=6, alpha=0.5, label="levels whose thick bars do not overlap differ"),
-        Line2D([], [], color=INK, linewidth=1, label=f"{found.level:.0%} interval of the mean score"),
+        Line2D([], [], color=INK, linewidth=1, label=f"{comparison.level:.0%} interval of the mean score"),
     ]
     figure.legend(handles=handles, loc="outside lower left", ncols=2 if wide > 1 else 1)
-    alone = len(found.factors) == 1
+    alone = len(comparison.factors) == 1
     heading(figure, f"What {effects[0].name} does" if alone else "What each factor does, averaged over the others")
     return figure
 
 
 @styled
-def cost(found: Comparison) -> Figure:
-    """Draws the loss of each setting over its seconds and, where they differ, its parameters.
+def cost(comparison: Comparison) -> Figure:
+    """Draws the loss of each configuration over its seconds and, where they differ, its parameters.
 
-    The line joins the settings that none beats in both; some of them are named below.
+    A line joins the configurations that no other one beats in both. Some of them are named below the plot.
     """
-    costs = [name for name in ("seconds", "parameters") if found.table[name].nunique() > 1] or ["seconds"]
-    front = list(dict.fromkeys(name for key in costs for name in found.pareto[key]))
+    costs = [name for name in ("seconds", "parameters") if comparison.table[name].nunique() > 1] or ["seconds"]
+    front = list(dict.fromkeys(name for key in costs for name in comparison.pareto[key]))
     names = front if len(front) <= NAMED else [*front[: NAMED - 1], front[-1]]
     figure = new_figure(4.4 + 0.22 * len(names), width=9.0 if len(costs) > 1 else 6.4)
     panels = figure.subplots(1, len(costs), squeeze=False, sharey=True)[0]
     letters = dict(zip(names, "ABCDEFGHIJ", strict=False))
     for axes, key in zip(panels, costs, strict=True):
-        _cost(axes, found, key, letters)
-    panels[0].set_ylabel(_loss_label(found))
+        _cost(axes, comparison, key, letters)
+    panels[0].set_ylabel(_loss_label(comparison))
     handles = [
         Line2D([], [], marker="o", linestyle="", color=COLORS[verdict], label=WORDS[verdict])
         for verdict in COLORS
-        if (found.table["verdict"] == verdict).any()
+        if (comparison.table["verdict"] == verdict).any()
     ]
     handles.append(Line2D([], [], color=INK, linewidth=1, label="not beaten in cost and score"))
     panels[0].legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
@@ -143,12 +143,12 @@ def cost(found: Comparison) -> Figure:
 
 
 @styled
-def ranking(found: Comparison) -> Figure:
-    """Draws how far each setting lies from the best, with intervals that hold for all pairs together."""
-    table = found.table.head(ROWS)
+def ranking(comparison: Comparison) -> Figure:
+    """Draws how far each configuration lies from the best, with intervals that hold for all pairs together."""
+    table = comparison.table.head(ROWS)
     figure = new_figure(1.7 + 0.24 * len(table))
     axes = figure.subplots()
-    sign, unit = _unit(found)
+    sign, unit = _unit(comparison)
     y = np.arange(len(table))
     for verdict, color in COLORS.items():
         mask = (table["verdict"] == verdict).to_numpy()
@@ -160,57 +160,58 @@ def ranking(found: Comparison) -> Figure:
         marker = "D" if verdict == "best" else "o"
         axes.plot(sign * part["difference"], y[mask], marker, color=color, label=WORDS[verdict], zorder=3)
     axes.axvline(0, color=INK, linewidth=1)
-    axes.set_yticks(y, [shortened(name, 52) for name in table["setting"]], fontsize=9)
+    axes.set_yticks(y, [shortened(name, 52) for name in table["configuration"]], fontsize=9)
     axes.set_ylim(len(table) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
     scores = axes.secondary_yaxis("right")
-    scores.set_yticks(y, [_number(found, score) for score in table["score"]], fontsize=9)
+    scores.set_yticks(y, [_number(comparison, score) for score in table["score"]], fontsize=9)
     scores.tick_params(length=0)
     scores.spines[:].set_visible(False)
     axes.set_xlabel(
-        f"{_title(found)} against the best{unit}\nBars: {found.level:.0%} intervals that hold for all pairs together"
+        f"{_title(comparison)} against the best{unit}\n"
+        f"Bars: {comparison.level:.0%} intervals that hold for all pairs together"
     )
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2, handletextpad=0.3)
-    rest = f", the first {ROWS} of {len(found.table)}" if len(found.table) > ROWS else ""
+    rest = f", the first {ROWS} of {len(comparison.table)}" if len(comparison.table) > ROWS else ""
     heading(figure, f"Ranking{rest}: an interval that holds 0 is a tie")
     return figure
 
 
-def _is_grid(found: Comparison) -> bool:
-    if len(found.factors) < 2:
+def _is_grid(comparison: Comparison) -> bool:
+    if len(comparison.factors) < 2:
         return False
-    counts = [found.table[key].nunique() for key in found.factors]
+    counts = [comparison.table[key].nunique() for key in comparison.factors]
     rows, columns, *_ = sorted(counts, reverse=True)
-    return max(rows, columns) <= LEVELS and 2 * len(found.table) >= np.prod(counts)
+    return max(rows, columns) <= LEVELS and 2 * len(comparison.table) >= np.prod(counts)
 
 
-def _axes_first(found: Comparison) -> list[str]:
-    """Returns the factors, those with most levels first; of the two first, the one with longer names as rows."""
-    keys = sorted(found.factors, key=lambda key: -found.table[key].nunique())
-    length = {key: max(len(level_text(level)) for level in found.table[key]) for key in keys}
+def _axes_first(comparison: Comparison) -> list[str]:
+    """Returns the factors, those with the most levels first. Of the first two, rows have the one with longer names."""
+    keys = sorted(comparison.factors, key=lambda key: -comparison.table[key].nunique())
+    length = {key: max(len(level_text(level)) for level in comparison.table[key]) for key in keys}
     return [*sorted(keys[:2], key=lambda key: -length[key]), *keys[2:]]
 
 
-def _limits(found: Comparison) -> tuple[float, float]:
-    """Returns the scores of the palest and the darkest shade; a single disaster does not pale the others."""
-    scores = found.table["score"]
+def _limits(comparison: Comparison) -> tuple[float, float]:
+    """Returns the scores of the palest and the darkest shade. A very bad score does not make the others look alike."""
+    scores = comparison.table["score"]
     best, middle = scores.iloc[0], scores.median()
-    worst = scores.min() if found.metric.higher_is_better else scores.max()
+    worst = scores.min() if comparison.metric.higher_is_better else scores.max()
     far = best + 4 * (middle - best) if middle != best else worst
-    end = max(worst, far) if found.metric.higher_is_better else min(worst, far)
+    end = max(worst, far) if comparison.metric.higher_is_better else min(worst, far)
     return float(end), float(best)
 
 
 def _field(
     axes: Axes,
-    found: Comparison,
+    comparison: Comparison,
     chosen: pd.DataFrame,
     rows: str,
     columns: str,
     limits: tuple[float, float],
     averaged: bool,
 ) -> None:
-    x_levels, y_levels = in_order(found.table[columns]), in_order(found.table[rows])
+    x_levels, y_levels = in_order(comparison.table[columns]), in_order(comparison.table[rows])
     axes.set(xlim=(-0.5, len(x_levels) - 0.5), ylim=(len(y_levels) - 0.5, -0.5))
     axes.grid(False)
     axes.tick_params(length=0)
@@ -229,18 +230,18 @@ def _field(
         ink = "white" if dark else INK
         verdict = "" if averaged else here["verdict"].iloc[0]
         small = 8 if len(x_levels) > 6 else 9
-        axes.text(column, row - 0.13 * bool(verdict), _number(found, score), ha="center", va="center", color=ink)
+        axes.text(column, row - 0.13 * bool(verdict), _number(comparison, score), ha="center", va="center", color=ink)
         axes.text(column, row + 0.26, verdict, ha="center", va="center", color=ink, fontsize=small)
         if verdict == "best":
             axes.add_patch(Rectangle(corner, 0.96, 0.92, fill=False, edgecolor=INK, linewidth=2.5, zorder=4))
 
 
-def _effect(axes: Axes, found: Comparison, effect: Effect) -> None:
+def _effect(axes: Axes, comparison: Comparison, effect: Effect) -> None:
     levels = effect.levels
     x = np.arange(len(levels))
     color = BLUE if effect.matters else MUTED
     axes.vlines(x, levels["low"], levels["high"], color=color, linewidth=1)
-    ends = found.metric.lowest, found.metric.highest
+    ends = comparison.metric.lowest, comparison.metric.highest
     low, high = ((levels["score"] + sign * levels["margin"]).clip(*ends) for sign in (-1, 1))
     axes.vlines(x, low, high, color=color, linewidth=7, alpha=0.5)
     axes.plot(x, levels["score"], "o-", color=color, linewidth=1, markeredgecolor="white", zorder=3)
@@ -248,20 +249,20 @@ def _effect(axes: Axes, found: Comparison, effect: Effect) -> None:
     long = len(shown) > 3 and max(map(len, shown)) * len(shown) > 28
     axes.set_xticks(x, shown, rotation=35 if long else 0, ha="right" if long else "center")
     axes.set_xlim(-0.5, len(x) - 0.5)
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _number(found, value, 1)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _number(comparison, value, 1)))
     axes.yaxis.set_major_locator(MaxNLocator(5))
     told = f"matters, {p_text(effect.p)}" if effect.matters else f"no difference shown, {p_text(effect.p)}"
     axes.set_title(f"{shortened(effect.name, 26)}\n{told}", fontsize=11, color=INK if effect.matters else MUTED)
 
 
-def _cost(axes: Axes, found: Comparison, key: str, letters: dict[str, str]) -> None:
-    table = found.table
-    counted = found.metric.counts_errors
-    loss = 100 * (1 - table["score"]) if counted else _unit(found)[0] * table["score"]
+def _cost(axes: Axes, comparison: Comparison, key: str, letters: dict[str, str]) -> None:
+    table = comparison.table
+    counted = comparison.metric.counts_errors
+    loss = 100 * (1 - table["score"]) if counted else _unit(comparison)[0] * table["score"]
     for verdict in ("worse", "tied", "best"):
         mask = table["verdict"] == verdict
         axes.plot(table[key][mask], loss[mask], "o", color=COLORS[verdict], markeredgecolor="white", markersize=8)
-    front = [table.index[table["setting"] == name][0] for name in found.pareto[key]]
+    front = [table.index[table["configuration"] == name][0] for name in comparison.pareto[key]]
     axes.plot(table[key][front], loss[front], color=INK, linewidth=1, drawstyle="steps-post", zorder=1)
     wide = table[key].max() > 8 * table[key].min() > 0
     if wide:
@@ -270,19 +271,19 @@ def _cost(axes: Axes, found: Comparison, key: str, letters: dict[str, str]) -> N
     else:
         axes.set_xlim(left=0, right=1.08 * table[key].max())
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    if found.metric.higher_is_better and not counted:
+    if comparison.metric.higher_is_better and not counted:
         axes.invert_yaxis()
-    elif found.metric.lowest == 0:
+    elif comparison.metric.lowest == 0:
         axes.set_ylim(-0.1 * loss.max() or -0.1, 1.08 * loss.max() or 1)
-    named = [row for row in front if table["setting"][row] in letters]
-    points = {letters[table["setting"][row]]: (table[key][row], loss[row]) for row in named}
+    named = [row for row in front if table["configuration"][row] in letters]
+    points = {letters[table["configuration"][row]]: (table[key][row], loss[row]) for row in named}
     for text, point in _together(axes, points).items():
         axes.annotate(text, point, (-4, -4), textcoords="offset points", ha="right", va="top")
     axes.set_xlabel("seconds of the run" if key == "seconds" else "parameters of the network")
 
 
 def _together(axes: Axes, points: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
-    """Returns the points with their letter, those that would be written over one another with all of theirs."""
+    """Returns the points by their letters. Points whose letters would overlap get one label with all letters."""
     place = axes.transScale + axes.transLimits
     result: dict[str, tuple[float, float]] = {}
     for letter, point in points.items():
@@ -294,21 +295,21 @@ def _together(axes: Axes, points: dict[str, tuple[float, float]]) -> dict[str, t
     return result
 
 
-def _title(found: Comparison) -> str:
-    name = found.metric.title
+def _title(comparison: Comparison) -> str:
+    name = comparison.metric.title
     return name[0].upper() + name[1:]
 
 
-def _loss_label(found: Comparison) -> str:
-    if found.metric.counts_errors:
+def _loss_label(comparison: Comparison) -> str:
+    if comparison.metric.counts_errors:
         return "Wrong predictions, %"
-    return f"{_title(found)}, %" if found.metric.proportion else _title(found)
+    return f"{_title(comparison)}, %" if comparison.metric.proportion else _title(comparison)
 
 
-def _unit(found: Comparison) -> tuple[float, str]:
-    return (100, ", percentage points") if found.metric.proportion else (1, "")
+def _unit(comparison: Comparison) -> tuple[float, str]:
+    return (100, ", percentage points") if comparison.metric.proportion else (1, "")
 
 
-def _number(found: Comparison, score: float, digits: int = 2) -> str:
-    """Returns a proportion in percent; other scores with three digits."""
-    return f"{100 * score:.{digits}f}" if found.metric.proportion else f"{score:.3f}"
+def _number(comparison: Comparison, score: float, digits: int = 2) -> str:
+    """Returns a proportion in percent, or another score with three digits."""
+    return f"{100 * score:.{digits}f}" if comparison.metric.proportion else f"{score:.3f}"

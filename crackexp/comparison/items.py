@@ -1,4 +1,4 @@
-"""The test images that several runs were judged on, and what each run lost on each of them."""
+"""The test images on which several runs were judged, and the loss of each run on each of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,28 +15,31 @@ from crackexp.utils.errors import DataError
 
 COLUMNS = ("digest", "label", "prediction", "correct", "confidence")
 ROUNDED = 1 + 1e-5
-"""The most that a probability is which float32 rounded."""
+"""The largest value that a probability can have after rounding to float32."""
 
 
 @dataclass(frozen=True)
 class SharedItems:
-    """What c runs lost on the images that all of them were judged on.
+    """The losses of c runs on the images on which all of them were judged.
 
-    An image is known by the digest of its content. What bootstraps draw are units: the copies of one content, and its
-    turns in several draws of the split, come together; where every run knows the groups of its images, such as the
-    photos that they were cut from, so do the images of a group. Groups differ in size: what one loses is counted from
-    the mean of all its images on, as the linearised ratio of sums has it (Cochran 1977, "Sampling Techniques", section
-    6.3), so that the means of resamples are those of the resampled images.
+    An image is identified by the digest of its content. A bootstrap resamples units. A unit holds the copies of one
+    image, also where several draws of the split have it in their test part. Where every run knows the groups of its
+    images, such as the photos from which they were cut, a unit holds all images of a group. Groups differ in size, so
+    the loss of a group is linearised around the mean of all images, as for a ratio of sums (Cochran 1977, "Sampling
+    Techniques", section 6.3). The means of resampled units are then those of the resampled images.
 
     Attributes:
-        count: number of images, copies counted.
-        groups: number of units, where these are groups; else None.
-        losses: (units, c) float64, of each run; where its draw lacks the unit zeros, or what moves no mean.
-        wrong: (units, c) float64, as `losses`: wrong predictions.
-        mixing: (c, settings) float64: `losses @ mixing` has the settings' mean losses as its column means.
-        draws: (c,) int, the draw of the split; -1 for a draw that not every setting has: its runs are left out.
-        means: (c,) float64, mean loss of each run on the images of its draw; nan where left out.
-        errors: (c,) float64, its wrong predictions among them; nan where left out.
+        count: The number of images; copies count.
+        groups: The number of units where units are groups, else None.
+        losses: The loss of each run in each unit, (units, c) float64. Where the draw of a run lacks the unit, it is 0,
+            or the value that leaves the mean as it is.
+        wrong: The wrong predictions, (units, c) float64, in the same form as `losses`.
+        mixing: The weights, (c, configurations) float64, with which the column means of `losses @ mixing` are the mean
+            losses of the configurations.
+        draws: The draw of the split of each run, (c,) int. It is -1 for a draw that not every configuration has, whose
+            runs are left out.
+        means: The mean loss of each run on the images of its draw, (c,) float64; nan where the run is left out.
+        errors: The number of wrong predictions among these images, (c,) float64; nan where the run is left out.
     """
 
     count: int
@@ -50,10 +53,10 @@ class SharedItems:
 
 
 def read_predictions(file: str | Path | IO[str] | IO[bytes]) -> pd.DataFrame:
-    """Reads the CSV of a `predictions_table` as it was; classes called "NA", "001" or "=1" stay texts.
+    """Reads the CSV file of a `predictions_table`. Classes that are called "NA", "001" or "=1" stay texts.
 
     Raises:
-        ValueError: it is no such table.
+        ValueError: The file holds no such table.
     """
     texts = dict.fromkeys(("path", "digest", "group", "label", "prediction"), str)
     table = pd.read_csv(file, dtype=texts, keep_default_na=False)
@@ -67,10 +70,10 @@ def read_predictions(file: str | Path | IO[str] | IO[bytes]) -> pd.DataFrame:
 
 
 def predictions_of(table: pd.DataFrame) -> Predictions:
-    """Returns the predictions that a `predictions_table` holds; its probabilities are those of a float32 network.
+    """Returns the predictions that a `predictions_table` holds. Its probabilities are those of a float32 network.
 
-    The table of two classes has no names of them but those that occur, and tells the positive one by the probability
-    of damage; where it tells none, the last name is the positive class.
+    The table of a binary classifier names only the classes that occur. Its column of the probability of damage tells
+    which of them is positive; without that column the last name is the positive class.
 
     Raises:
         ValueError: The rows do not belong together, such as a label without a column of its probability.
@@ -80,14 +83,14 @@ def predictions_of(table: pd.DataFrame) -> Predictions:
     groups = table["group"].to_numpy() if "group" in table else None
     if columns:
         names = [name.removeprefix("probability_") for name in columns]
-        codes, choices = (pd.Index(names).get_indexer(one) for one in (labels, predicted))
+        codes, choices = (pd.Index(names).get_indexer(values) for values in (labels, predicted))
         probabilities = table[columns].to_numpy(np.float64)
         return Predictions(codes, probabilities, len(names) - 1, groups, names, choices, np.float32)
     names = sorted({*labels, *predicted})
     codes = pd.Index(names).get_indexer(labels)
     correct, confidence = table["correct"].to_numpy(bool), table["confidence"].to_numpy(np.float64)
-    given = np.where(correct, confidence, 1 - confidence)
-    probabilities = np.where(np.eye(2, dtype=bool)[codes], given[:, None], 1 - given[:, None])
+    of_label = np.where(correct, confidence, 1 - confidence)[:, None]
+    probabilities = np.where(np.eye(2, dtype=bool)[codes], of_label, 1 - of_label)
     positive = 1
     if "probability" in table:
         surest = int(np.argmax(confidence))
@@ -97,7 +100,7 @@ def predictions_of(table: pd.DataFrame) -> Predictions:
 
 
 def run_losses(run: str, table: pd.DataFrame, metric: MeanMetric) -> np.ndarray:
-    """Returns what a run lost on each image of its table, (n,) float64; see `MeanMetric.losses`.
+    """Returns the loss of a run on each image of its table, (n,) float64; see `MeanMetric.losses`.
 
     Raises:
         DataError: The table holds no predictions.
@@ -116,20 +119,20 @@ def share_items(
     draws: Sequence[object],
     metric: MeanMetric,
 ) -> SharedItems:
-    """Finds the images that every setting was judged on, and what was lost on each.
+    """Returns the images on which every configuration was judged, and the losses on each of them.
 
-    Where the split was drawn several times, each draw has its own test images: the settings are compared
-    within each draw, over all draws that every setting has.
+    Where the split was drawn several times, each draw has its own test images. Configurations are then compared within
+    each draw, over all draws that every configuration has.
 
     Args:
-        runs: names of the c runs, for messages.
-        tables: their predictions.
-        member: (c,) int, the setting of each run.
-        draws: of the split, of each run; equal values, one draw.
-        metric: that tells what is lost on an image.
+        runs: The names of the c runs, for messages.
+        tables: The predictions of each run.
+        member: The configuration of each run, (c,) int.
+        draws: The draw of the split of each run. Runs with equal values share a draw.
+        metric: The metric that defines the loss on an image.
 
     Raises:
-        DataError: there are no such images, or the runs contradict each other about them.
+        DataError: There are no such images, or the runs contradict each other about them.
     """
     for run, table in zip(runs, tables, strict=True):
         missing = [name for name in COLUMNS if name not in table]
@@ -140,30 +143,30 @@ def share_items(
             )
     _check_classes(runs, tables)
     _check_labels(runs, tables)
-    c, settings = len(runs), int(member.max()) + 1
+    c, configurations = len(runs), int(member.max()) + 1
     keys, known = _keys(tables)
     unit = "group" if all("group" in table for table in tables) else "digest"
-    numbers, mixing = np.full(c, -1), np.zeros((c, settings))
+    numbers, mixing = np.full(c, -1), np.zeros((c, configurations))
     means, errors = np.full((2, c), np.nan)
     parts: list[pd.DataFrame] = []
     for draw in dict.fromkeys(draws):
-        cells = np.array([number for number, other in enumerate(draws) if other == draw])
-        repeats = np.bincount(member[cells], minlength=settings)
-        held = np.bincount(np.concatenate([keys[cell] for cell in cells]), minlength=len(known))
-        shared = np.flatnonzero(held == len(cells))
+        trials = np.array([number for number, other in enumerate(draws) if other == draw])
+        repeats = np.bincount(member[trials], minlength=configurations)
+        held = np.bincount(np.concatenate([keys[trial] for trial in trials]), minlength=len(known))
+        shared = np.flatnonzero(held == len(trials))
         if not repeats.all() or not len(shared):
             continue
         values = np.zeros((len(shared), 2 * c))
-        for cell in cells:
+        for trial in trials:
             row = np.empty(len(known), int)
-            row[keys[cell]] = np.arange(len(keys[cell]))
+            row[keys[trial]] = np.arange(len(keys[trial]))
             order = row[shared]
-            values[:, cell] = run_losses(runs[cell], tables[cell], metric)[order]
-            values[:, c + cell] = ~tables[cell]["correct"].to_numpy(bool)[order]
-        means[cells], errors[cells] = values[:, cells].mean(axis=0), values[:, c + cells].sum(axis=0)
-        mixing[cells, member[cells]] = 1 / repeats[member[cells]]
-        numbers[cells] = len(parts)
-        parts.append(pd.DataFrame(values, index=tables[cell][unit].to_numpy()[order]))
+            values[:, trial] = run_losses(runs[trial], tables[trial], metric)[order]
+            values[:, c + trial] = ~tables[trial]["correct"].to_numpy(bool)[order]
+        means[trials], errors[trials] = values[:, trials].mean(axis=0), values[:, c + trials].sum(axis=0)
+        mixing[trials, member[trials]] = 1 / repeats[member[trials]]
+        numbers[trials] = len(parts)
+        parts.append(pd.DataFrame(values, index=tables[trial][unit].to_numpy()[order]))
     if not parts:
         raise DataError(_nothing_shared(runs, tables, draws))
     images = pd.concat(parts)
@@ -176,7 +179,7 @@ def share_items(
 
 
 def _keys(tables: Sequence[pd.DataFrame]) -> tuple[list[np.ndarray], pd.Index]:
-    """Returns a number an image of each table, and what they stand for: digest, label, number of the copy."""
+    """Returns a number for each image of each table, and the keys that it indexes: digest, label and copy."""
     columns = []
     for table in tables:
         pairs = table["digest"].astype(str) + "\t" + table["label"].astype(str)
@@ -186,7 +189,7 @@ def _keys(tables: Sequence[pd.DataFrame]) -> tuple[list[np.ndarray], pd.Index]:
 
 
 def _check_classes(runs: Sequence[str], tables: Sequence[pd.DataFrame]) -> None:
-    """Raises DataError where the runs tell different classes apart."""
+    """Raises DataError where the runs have different classes."""
     several = [sorted(name for name in table.columns if name.startswith("probability_")) for table in tables]
     for run, names in zip(runs, several, strict=True):
         if names != several[0]:
@@ -225,10 +228,14 @@ def _nothing_shared(runs: Sequence[str], tables: Sequence[pd.DataFrame], draws: 
     listed = "; ".join(sizes[:6]) + (f"; and {len(sizes) - 6} more" if len(sizes) > 6 else "")
     several = len(set(draws)) > 1
     return (
-        "No test image was judged by every setting, so their scores cannot be ranked: "
-        + ("no draw of the split (split.seed) has runs of every setting" if several else "the runs split the images")
+        "No test image was judged by every configuration, so their scores cannot be ranked: "
         + (
-            ". Run every setting with the same values of split.seed"
+            "no draw of the split (split.seed) has runs of every configuration"
+            if several
+            else "the runs split the images"
+        )
+        + (
+            ". Run every configuration with the same values of split.seed"
             if several
             else " differently, or their images differ. Compare runs of one dataset with one split.seed"
         )

@@ -1,34 +1,37 @@
-"""How far two trainings of one setting differ, estimated where a sweep has repeats or a crossed layout."""
+"""The noise of training: how far repeated trainings of a configuration differ.
+
+It is estimated where a sweep has repeats or a crossed design.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import null_space
 
-from crackexp.comparison.design import Layout
+from crackexp.comparison.design import ExperimentalDesign
 
 FEWEST_DOF = 3
-"""Degrees of freedom below which the spread of trainings is not known well enough to be used."""
+"""The degrees of freedom below which the spread of trainings is not known well enough to be used."""
 
 OUTLIER = 0.999
-"""Confidence at which a cell that fits badly counts as failed, and is left out of the spread."""
+"""The confidence at which a trial that fits badly counts as failed and is left out of the spread."""
 
 NORMAL_DRAWS = 20_000
-"""Of cells, for the share of the spread that the worst of them has by chance."""
+"""The number of simulated sets of trials that tell which share of the spread the worst trial has by chance."""
 
 
 @dataclass(frozen=True)
 class TrainingNoise:
-    """The variance of a cell's mean loss over trainings of its setting.
+    """The variance of the mean loss of a trial over trainings of its configuration.
 
     Attributes:
-        source: "repeats" (cells that differ in seeds alone), "layout" (what the factors' main effects leave
-            over) or "none" (not known).
-        observed: mean square of the cells' losses along `basis`; it holds `items`.
-        items: the part of `observed` that the choice of items explains.
-        basis: (cells, directions) float64, orthonormal: along them trainings alone make cells differ.
-        limit: a cell that makes more than this share of the spread is left out; 1: none is.
-        failed: the cell that was left out, None where none was.
+        source: The source of the estimate: "repeats" (trials that differ in seeds alone), "design" (the residual of the
+            factors' main effects) or "none" (the noise is not known).
+        observed: The mean square of the trials' losses along `basis`, which includes `items`.
+        items: The part of `observed` that the choice of items explains.
+        basis: The orthonormal directions in which trials differ by their training alone, (trials, directions) float64.
+        limit: A trial with more than this share of the spread is left out; with 1 none is.
+        failed: The number of the trial that was left out; None where none was.
     """
 
     source: str
@@ -40,97 +43,102 @@ class TrainingNoise:
 
     @property
     def dof(self) -> int:
-        """Degrees of freedom; 0 where the noise is not known."""
+        """The degrees of freedom; 0 where the noise is not known."""
         return self.basis.shape[1]
 
     @property
     def variance(self) -> float:
-        """Of one training, for any choice of items; 0 where it is not known."""
+        """The variance of one training, for any choice of items; 0 where it is not known."""
         return max(0.0, self.observed - self.items)
 
 
-def main_effects_design(layout: Layout) -> np.ndarray:
-    """Returns (settings, p) float64: a column of ones, then for each factor a column a level but the first."""
-    columns = [np.ones(len(layout.names))]
-    for key in layout.factors:
-        levels = layout.levels[key]
+def main_effects_matrix(design: ExperimentalDesign) -> np.ndarray:
+    """Returns the matrix of the additive model, (configurations, p) float64.
+
+    It has a column of ones, and for each factor a column of 0 and 1 for each level but the first.
+    """
+    columns = [np.ones(len(design.names))]
+    for key in design.factors:
+        levels = design.levels[key]
         columns += [np.asarray(levels == level, float) for level in levels.unique()[1:]]
     return np.column_stack(columns)
 
 
 def training_noise(
-    losses: np.ndarray, layout: Layout, draws: np.ndarray, cell_means: np.ndarray, rng: np.random.Generator
+    losses: np.ndarray, design: ExperimentalDesign, draws: np.ndarray, trial_means: np.ndarray, rng: np.random.Generator
 ) -> TrainingNoise:
-    """Estimates the noise of training from the spread of the cells' mean losses.
+    """Estimates the noise of training from the spread of the trials' mean losses.
 
-    From repeats it is their pooled variance within the settings. Without them it is what the additive model of
-    two or more factors leaves over. That holds the factors' interactions too, so that it is rather too large than
-    too small (Box, Hunter and Hunter 2005, "Statistics for Experimenters", chapter 5). So that a single cell that
-    failed does not hide all else, the worst one is left out of it where it is an outlier (Grubbs 1950, Annals of
-    Mathematical Statistics 21, 27-58; his limit by simulation). The source with more degrees of freedom is taken,
-    and none below `FEWEST_DOF`.
+    With repeats, it is the pooled variance within the configurations. Without repeats, it is the residual variance of
+    the additive model of two or more factors. The residual includes the interactions of the factors, so this estimate
+    tends to be too large rather than too small (Box, Hunter and Hunter 2005, "Statistics for Experimenters", chapter
+    5). A single failed trial would hide everything else, so the worst trial is left out of it where it is an outlier
+    (Grubbs 1950, Annals of Mathematical Statistics 21, 27-58; the limit is simulated). The source with more degrees of
+    freedom is taken, and none with fewer than `FEWEST_DOF`.
 
-    Cells judged on one sample of items also differ by what each of them makes of just these items. As in
-    studies with several readers and cases, this part is known from the items themselves and is taken off
-    (Gallas, Bandos, Samuelson and Wagner 2009, Communications in Statistics 38, 2586-2603). Where the split was
-    drawn several times, it stays in, and the draws are blocks.
+    Trials that are judged on one sample of items also differ because each of them finds other items hard. As in studies
+    with several readers and cases, this part is estimated from the items and subtracted (Gallas, Bandos, Samuelson and
+    Wagner 2009, Communications in Statistics 38, 2586-2603). Where the split was drawn several times, it is not
+    subtracted, and the draws are blocks.
 
     Args:
-        losses: (units, cells) float64; zeros where a cell's draw of the split lacks the unit.
-        layout: of the cells.
-        draws: (cells,) int, draw of the split.
-        cell_means: (cells,) float64, mean loss on the items of the draw.
-        rng: the stream that is drawn from.
+        losses: The losses, (units, trials) float64; zeros where the draw of a trial lacks the unit.
+        design: The design of the trials.
+        draws: The draw of the split of each trial, (trials,) int.
+        trial_means: The mean loss of each trial on the items of its draw, (trials,) float64.
+        rng: The random generator that simulates the limit for outliers.
     """
     blocks = (draws[:, None] == np.unique(draws)[1:]).astype(float)
-    settings = np.eye(len(layout.names))[layout.member]
-    found = [("repeats", settings)]
-    if len(layout.factors) > 1:
-        found.append(("layout", main_effects_design(layout)[layout.member]))
-    bases = [(source, null_space(np.hstack([design, blocks]).T)) for source, design in found]
+    configurations = np.eye(len(design.names))[design.member]
+    sources = [("repeats", configurations)]
+    if len(design.factors) > 1:
+        sources.append(("design", main_effects_matrix(design)[design.member]))
+    bases = [(source, null_space(np.hstack([matrix, blocks]).T)) for source, matrix in sources]
     source, basis = max(bases, key=lambda entry: entry[1].shape[1])
     if basis.shape[1] < FEWEST_DOF:
         return TrainingNoise("none", 0.0, 0.0, np.zeros((len(draws), 0)), 1.0)
     limit = 1.0
-    if source == "layout":
+    if source == "design":
         normal = rng.standard_normal((NORMAL_DRAWS, len(draws)))
         shares = _shrinkage(normal, basis).max(axis=1) / np.square(normal @ basis).sum(axis=1)
         limit = float(np.quantile(shares, OUTLIER))
-    observed = float(spread(cell_means[None], basis, limit)[0])
-    shrinkage = _shrinkage(cell_means[None], basis)[0]
-    failed = int(shrinkage.argmax()) if shrinkage.max() > limit * np.sum((cell_means @ basis) ** 2) else None
+    observed = float(spread(trial_means[None], basis, limit)[0])
+    shrinkage = _shrinkage(trial_means[None], basis)[0]
+    failed = int(shrinkage.argmax()) if shrinkage.max() > limit * np.sum((trial_means @ basis) ** 2) else None
     items = 0.0 if blocks.shape[1] else float((losses @ basis).var(axis=0).mean()) / max(len(losses) - 1, 1)
     return TrainingNoise(source, observed, items, basis, limit, failed)
 
 
-def spread(cells: np.ndarray, basis: np.ndarray, limit: float) -> np.ndarray:
-    """Returns (r,) mean squares along `basis` of rows of cells (r, cells); an outlier is left out of its row."""
-    total = np.square(cells @ basis).sum(axis=1)
-    worst = _shrinkage(cells, basis).max(axis=1)
+def spread(trials: np.ndarray, basis: np.ndarray, limit: float) -> np.ndarray:
+    """Returns the mean squares (r,) of rows of trials (r, trials) along `basis`; an outlier is left out of its row."""
+    total = np.square(trials @ basis).sum(axis=1)
+    worst = _shrinkage(trials, basis).max(axis=1)
     dof = basis.shape[1]
     return np.where(worst > limit * total, np.maximum(total - worst, 0) / (dof - 1), total / dof)
 
 
-def _shrinkage(cells: np.ndarray, basis: np.ndarray) -> np.ndarray:
-    """Returns (r, cells): how much the sum of squares along `basis` shrinks without each cell.
+def _shrinkage(trials: np.ndarray, basis: np.ndarray) -> np.ndarray:
+    """Returns how much the sum of squares along `basis` shrinks without each trial, (r, trials).
 
     It is residual**2 / (1 - leverage) (Cook and Weisberg 1982, "Residuals and Influence in Regression",
-    section 2.2); 0 for a cell that the model fits whatever it is.
+    section 2.2), and 0 for a trial that the model fits whatever its value is.
     """
     room = np.square(basis).sum(axis=1)
-    residuals = cells @ basis @ basis.T
+    residuals = trials @ basis @ basis.T
     return np.divide(residuals**2, room, out=np.zeros(residuals.shape), where=room > 1e-9)
 
 
-def noise_draws(noise: TrainingNoise, layout: Layout, resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """Returns (resamples, settings) draws of the noise of training in the settings' mean losses.
+def noise_draws(
+    noise: TrainingNoise, design: ExperimentalDesign, resamples: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Returns draws of the noise of training in the configurations' mean losses, (resamples, configurations).
 
-    Each row draws its noise in units of the spread that the same noise leaves along `basis`, as Student's t
-    does: few degrees of freedom widen the tails (a generalized pivot: Weerahandi 1993, Journal of the American
-    Statistical Association 88, 899-905).
+    Each row is scaled by the spread that its own noise has along `basis`, as in Student's t, so that few degrees of
+    freedom widen the tails (a generalized pivot: Weerahandi 1993, Journal of the American Statistical Association 88,
+    899-905).
     """
-    normal = rng.standard_normal((resamples, len(layout.member)))
+    normal = rng.standard_normal((resamples, len(design.member)))
     own = spread(normal, noise.basis, noise.limit)
     variance = np.maximum(0, noise.observed / own - noise.items)
-    mean = np.eye(len(layout.names))[layout.member] / layout.repeats
+    mean = np.eye(len(design.names))[design.member] / design.repeats
     return np.sqrt(variance)[:, None] * (normal @ mean)

@@ -1,4 +1,4 @@
-"""A comparison as a report: the answer in words, figures, tables, and how it was tested."""
+"""A comparison as a report: the answer in sentences, figures, tables, and the method of the tests."""
 
 import math
 import platform
@@ -17,13 +17,13 @@ from crackexp.reporting.formatting import ends_text, number, p_text, seconds_tex
 from crackexp.reporting.report import Tone
 
 ROWS = 10
-"""Settings in the description of a run."""
+"""The number of configurations in the description of a run."""
 VERDICTS: dict[str, Tone] = {"best": "primary", "tied": "secondary", "worse": "danger"}
 ROW_TONES: dict[str, Tone] = {"best": "primary", "worse": "muted"}
 
 
 def comparison_report(
-    found: Comparison,
+    comparison: Comparison,
     title: str,
     figures: Mapping[str, Drawing] = MappingProxyType({}),
     failed: Sequence[tuple[str, str]] = (),
@@ -32,11 +32,11 @@ def comparison_report(
     """Returns a comparison as a report.
 
     Args:
-        found: The comparison.
+        comparison: The comparison.
         title: The name of the sweep.
         figures: The figures that `sweep_figures` draws, by their names; empty for none.
-        failed: The name and the error of each cell without a result.
-        command: What computes the cells again; empty: not told.
+        failed: The name and the error of each trial without a result.
+        command: The command that computes the trials again; empty for none.
     """
 
     def drawn(name: str, caption: str, *tables: Table) -> Iterator[Section]:
@@ -44,73 +44,78 @@ def comparison_report(
         if shown or tables:
             yield Section(caption, tables=tables, figures=shown, media=["html"])
 
-    count = len(found.table)
-    settings = f"All {count} settings" if count > 1 else "The result"
-    effects = [_effects(found)] if len(found.factors) > 1 and found.effects else []
-    runs = f"The {len(found.cells)} {'run' if len(found.cells) == 1 else 'runs'}"
+    count = len(comparison.table)
+    configurations = f"All {count} configurations" if count > 1 else "The result"
+    effects = [_effects(comparison)] if len(comparison.factors) > 1 and comparison.effects else []
+    runs = f"The {len(comparison.trials)} {'run' if len(comparison.trials) == 1 else 'runs'}"
     versions = [f"{name} {version(name)}" for name in ("numpy", "scipy", "pandas")]
-    counts = found.table["verdict"].value_counts()
+    counts = comparison.table["verdict"].value_counts()
     words = {"best": "best", "tied": "tied with it", "worse": "worse"}
     labels = [Label(f"{counts[key]} {word}", VERDICTS[key]) for key, word in words.items() if key in counts]
-    missing = f"{len(failed)} {'cell has' if len(failed) == 1 else 'cells have'} no result."
+    missing = f"{len(failed)} {'trial has' if len(failed) == 1 else 'trials have'} no result."
     return Report(
         title,
         [
-            *drawn("scores", "The score of each setting"),
+            *drawn("scores", "The score of each configuration"),
             Section(
-                f"{settings}: {found.metric.title} on the {found.items:,} test images that all share",
-                tables=[_settings(found)],
-                files={"cells.csv": found.cells, "settings.csv": found.table},
+                f"{configurations}: {comparison.metric.title} on the {comparison.items:,} test images that all share",
+                tables=[_configurations(comparison)],
+                files={"cells.csv": _stored(comparison.trials), "settings.csv": _stored(comparison.table)},
             ),
-            Section(sentences=_effect_sentences(found), media=["terminal"]),
+            Section(sentences=_effect_sentences(comparison), media=["terminal"]),
             *drawn("effects", "What each factor does", *effects),
-            *drawn("ranking", "How far each setting is from the best"),
+            *drawn("ranking", "How far each configuration is from the best"),
             *drawn("cost", "What it costs"),
-            Section("How this was tested", method(found), media=["html"]),
+            Section("How this was tested", method(comparison), media=["html"]),
             *failures_section(failed),
-            Section(runs, tables=[_runs(found)], folded=True, media=["html"]),
+            Section(runs, tables=[_runs(comparison)], folded=True, media=["html"]),
             *([Section("Again", code=command, media=["html"])] if command else []),
             Section(sentences=[", ".join([*versions, f"Python {platform.python_version()}"])], media=["html"]),
         ],
-        answer(found),
+        answer(comparison),
         labels if count > 1 else [],
-        [*notes(found), *([missing] if failed else [])],
+        [*notes(comparison), *([missing] if failed else [])],
     )
 
 
 def failures_section(failed: Sequence[tuple[str, str]]) -> list[Section]:
-    """Returns the cells without a result.
+    """Returns the sections of the trials without a result, for a page and for a terminal.
 
     Args:
-        failed: The name and the error of each cell.
+        failed: The name and the error of each trial.
     """
-    columns = [Column("cell", [name for name, _ in failed]), Column("why", [error for _, error in failed])]
+    columns = [Column("trial", [name for name, _ in failed]), Column("why", [error for _, error in failed])]
     if not failed:
         return []
     return [
-        Section("Cells without a result", tables=[Table(columns)], name="failed", media=["html"]),
+        Section("Trials without a result", tables=[Table(columns)], name="failed", media=["html"]),
         Section(sentences=[f"{name}: {error}" for name, error in failed], tone="danger", media=["terminal"]),
     ]
 
 
-def _settings(found: Comparison) -> Table:
-    tones = [ROW_TONES.get(verdict, "") for verdict in found.table["verdict"]]
-    return Table(settings_columns(found), tones=tones if len(tones) > 1 else (), sortable=True, brief=ROWS)
+def _stored(table: pd.DataFrame) -> pd.DataFrame:
+    """Returns a table with the column names of earlier versions, which the scripts of users read."""
+    return table.rename(columns={"configuration": "setting"})
 
 
-def settings_columns(found: Comparison) -> list[Column]:
-    """Returns the table of the settings as it is shown, the best first; columns that say nothing are left out."""
-    table = found.table
-    columns = [_levels(name, table[key]) for key, name in found.factors.items()]
-    if not columns or table["setting"].nunique() > len(table[list(found.factors)].drop_duplicates()):
-        columns.insert(0, Column("setting", table["setting"].to_list()))
+def _configurations(comparison: Comparison) -> Table:
+    tones = [ROW_TONES.get(verdict, "") for verdict in comparison.table["verdict"]]
+    return Table(configuration_columns(comparison), tones=tones if len(tones) > 1 else (), sortable=True, brief=ROWS)
+
+
+def configuration_columns(comparison: Comparison) -> list[Column]:
+    """Returns the columns of the table of configurations, the best first. Columns that tell nothing are left out."""
+    table = comparison.table
+    columns = [_levels(name, table[key]) for key, name in comparison.factors.items()]
+    if not columns or table["configuration"].nunique() > len(table[list(comparison.factors)].drop_duplicates()):
+        columns.insert(0, Column("configuration", table["configuration"].to_list()))
     if len(table) > 1:
         verdicts = table["verdict"].to_list()
         columns.append(Column("verdict", verdicts, tones=[VERDICTS[verdict] for verdict in verdicts]))
     ends = [ends_text(row.low, row.high) for row in table.itertuples()]
     columns += [
-        _numbers(found.metric.title, table["score"], [number(score) for score in table["score"]]),
-        _numbers(f"{found.level:.0%} interval", table["low"], ends),
+        _numbers(comparison.metric.title, table["score"], [number(score) for score in table["score"]]),
+        _numbers(f"{comparison.level:.0%} interval", table["low"], ends),
         _numbers("errors", table["errors"], [f"{errors:.4g}" for errors in table["errors"]]),
     ]
     if len(table) > 1:
@@ -139,77 +144,79 @@ def settings_columns(found: Comparison) -> list[Column]:
     return columns
 
 
-def method(found: Comparison) -> list[str]:
-    """Returns how the verdicts came about, a paragraph each."""
-    units = "photos" if found.groups else "images"
+def method(comparison: Comparison) -> list[str]:
+    """Returns how the verdicts were reached, in paragraphs."""
+    units = "photos" if comparison.groups else "images"
     pairs = (
         f"Choosing the best of many flatters it, so all pairs are tested together on resamples of the {units} (the "
-        "max-T method of Westfall and Young). The chance that any setting is called worse though it is not is at most "
-        f"{1 - found.level:.0%}."
+        "max-T method of Westfall and Young). The chance that any configuration is called worse though it is not is at "
+        f"most {1 - comparison.level:.0%}."
     )
-    if found.groups:
+    if comparison.groups:
         pairs += " Photos are few, so the tails of their resamples are those of Student's t."
-    elif found.metric.proportion:
+    elif comparison.metric.proportion:
         pairs += " Single runs must differ by McNemar's exact test too."
     paragraphs = [
-        f"Only the {found.items:,} test images that every setting was judged on count, and settings are compared "
-        f"{units[:-1]} by {units[:-1]}.",
+        f"Only the {comparison.items:,} test images on which every configuration was judged count, and configurations "
+        f"are compared {units[:-1]} by {units[:-1]}.",
         pairs,
         f"Tied does not mean equal: these images cannot tell the two apart; more {units} might.",
     ]
-    if found.effects and len(found.factors) > 1:
+    if comparison.effects and len(comparison.factors) > 1:
         paragraphs.append(
             "A factor is judged in the same way by the means of its levels over all others, with Holm's correction "
-            f"for {len(found.effects)} factors. It sees more than a pair of settings does: every run takes part."
+            f"for {len(comparison.effects)} factors. This shows smaller differences than a pair of configurations, "
+            "since every run takes part."
         )
-    spread = f"{math.sqrt(found.noise.variance):.4f}"
+    spread = f"{math.sqrt(comparison.noise.variance):.4f}"
     paragraphs.append(
         {
-            "repeats": f"Trainings of one setting with other seeds differ with a standard deviation of {spread} in "
-            f"{found.metric.title} ({found.noise.dof} degrees of freedom); this is part of every interval and test.",
-            "layout": "No setting was repeated enough, so how far trainings stray is estimated from what the factors' "
-            f"main effects leave unexplained, less an outlier: a standard deviation of {spread} "
-            f"({found.noise.dof} degrees of freedom). It holds what factors do only together: rather too much than "
-            "too little.",
-            "none": "How far trainings of one setting stray is not known here: the verdicts hold for these trained "
-            "models. Sweep seed=0,1,2 too, and they hold for the settings.",
-        }[found.noise.source]
+            "repeats": "Trainings of one configuration with different seeds differ with a standard deviation of "
+            f"{spread} in {comparison.metric.title} ({comparison.noise.dof} degrees of freedom), which is part of "
+            "every interval and test.",
+            "design": "No configuration was repeated enough, so how far trainings stray is estimated from what the "
+            f"main effects of the factors leave unexplained, less an outlier: a standard deviation of {spread} "
+            f"({comparison.noise.dof} degrees of freedom). This includes the interactions of the factors, so it is "
+            "rather too large than too small.",
+            "none": "How far trainings of one configuration stray is not known here, so the verdicts hold for these "
+            "trained models only. Sweep seed=0,1,2 too, and they hold for the configurations.",
+        }[comparison.noise.source]
     )
     paragraphs.append(
-        "The time of a run is what it costs alone: as measured, and what computing the embeddings took that it found "
-        "stored. Runs that shared a machine took longer."
+        "The time of a run is the time that it would take alone: the measured time, plus the time that computing the "
+        "stored embeddings took. Runs that shared a machine took longer."
     )
     return paragraphs
 
 
-def _effect_sentences(found: Comparison) -> list[str]:
+def _effect_sentences(comparison: Comparison) -> list[str]:
     lines = []
-    for effect in found.effects:
+    for effect in comparison.effects:
         scores = ", ".join(
-            f"{level_text(one.level)}: {number(one.score)} ({ends_text(one.low, one.high)})"
-            for one in effect.levels.itertuples()
+            f"{level_text(row.level)}: {number(row.score)} ({ends_text(row.low, row.high)})"
+            for row in effect.levels.itertuples()
         )
         claim = "matters" if effect.matters else "no difference shown"
         lines.append(f"{effect.name}: {claim} ({p_text(effect.p)}); {scores}")
     return lines
 
 
-def _effects(found: Comparison) -> Table:
+def _effects(comparison: Comparison) -> Table:
     """Returns a row for each level of each factor; the name of a factor stands in its first row."""
-    levels = pd.concat([effect.levels.assign(factor=row) for row, effect in enumerate(found.effects)])
+    levels = pd.concat([effect.levels.assign(factor=row) for row, effect in enumerate(comparison.effects)])
     firsts = ~levels["factor"].duplicated()
-    effects = [found.effects[row] for row in levels["factor"]]
-    told = [f"{'matters' if one.matters else 'no difference shown'} ({p_text(one.p)})" for one in effects]
+    effects = [comparison.effects[row] for row in levels["factor"]]
+    claims = [f"{'matters' if effect.matters else 'no difference shown'} ({p_text(effect.p)})" for effect in effects]
     pairs = zip(effects, levels["verdict"], strict=True)
     verdicts = [verdict if effect.matters else "" for effect, verdict in pairs]
     return Table(
         [
-            Column("factor", [one.name if first else "" for one, first in zip(effects, firsts, strict=True)]),
-            Column("", [text if first else "" for text, first in zip(told, firsts, strict=True)]),
+            Column("factor", [effect.name if first else "" for effect, first in zip(effects, firsts, strict=True)]),
+            Column("", [text if first else "" for text, first in zip(claims, firsts, strict=True)]),
             Column("level", [level_text(level) for level in levels["level"]]),
             _numbers("mean score", levels["score"], [number(score) for score in levels["score"]]),
             _numbers(
-                f"{found.level:.0%} interval",
+                f"{comparison.level:.0%} interval",
                 levels["low"],
                 [ends_text(low, high) for low, high in zip(levels["low"], levels["high"], strict=True)],
             ),
@@ -218,17 +225,17 @@ def _effects(found: Comparison) -> Table:
     )
 
 
-def _runs(found: Comparison) -> Table:
-    cells = found.cells
-    scores = ["left out" if math.isnan(score) else number(score) for score in cells["score"]]
+def _runs(comparison: Comparison) -> Table:
+    trials = comparison.trials
+    scores = ["left out" if math.isnan(score) else number(score) for score in trials["score"]]
     return Table(
         [
-            Column("run", cells["name"].to_list()),
-            _numbers("on the common images", cells["score"], scores),
-            _numbers("on its own", cells["own_score"], [number(score) for score in cells["own_score"]]),
-            _numbers("its test images", cells["tested"], [f"{count:,}" for count in cells["tested"]]),
-            _numbers("time", cells["seconds"], [seconds_text(seconds) for seconds in cells["seconds"]]),
-            Column("run id", cells["run_id"].to_list()),
+            Column("run", trials["name"].to_list()),
+            _numbers("on the common images", trials["score"], scores),
+            _numbers("on its own", trials["own_score"], [number(score) for score in trials["own_score"]]),
+            _numbers("its test images", trials["tested"], [f"{count:,}" for count in trials["tested"]]),
+            _numbers("time", trials["seconds"], [seconds_text(seconds) for seconds in trials["seconds"]]),
+            Column("run id", trials["run_id"].to_list()),
         ]
     )
 

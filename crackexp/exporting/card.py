@@ -1,4 +1,4 @@
-"""The card beside exported files: what a program must know to use them."""
+"""The file ``model.json`` beside exported files, which says what a program needs to use them."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ CARD = "model.json"
 
 
 def facts_of(model: LoggedModel) -> dict[str, Any]:
-    """Returns what a user of `model` must know, JSON-able, without the files that it lies in."""
+    """Returns what a program needs to use `model`, serializable as JSON, without its files."""
     size = model.image_size
     return {
         "class_names": list(model.classes.names),
@@ -36,7 +36,7 @@ def facts_of(model: LoggedModel) -> dict[str, Any]:
 
 
 def _rule(classes: Classes) -> str:
-    """Returns how `Thresholds.decide` decides, in words."""
+    """Returns the rule of `Thresholds.decide` in words."""
     if len(classes.names) == 2:
         return (
             "crack where the probability of positive is at least threshold, else unsure from unsure_from on, else sound"
@@ -48,15 +48,15 @@ def _rule(classes: Classes) -> str:
 
 
 def clear_others(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Removes exported files of another model from `folder`.
+    """Removes the exported files of another model from `folder`.
 
     Returns:
-        What its card tells of files of this one.
+        The entries of ``model.json`` for files of this model, by file name.
     """
     try:
         before = json.loads((folder / CARD).read_text())
         files: dict[str, Any] = before.pop("files")
-        names = files.keys() & {one.file for one in FORMATS.values()}
+        names = files.keys() & {kind.file for kind in FORMATS.values()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
     if before == facts:
@@ -67,5 +67,5 @@ def clear_others(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write_card(folder: Path, facts: Mapping[str, Any], files: Mapping[str, Any]) -> None:
-    """Writes ``model.json``; `files` is what it tells of each file, by name."""
+    """Writes ``model.json`` with the facts of a model and an entry for each file, by file name."""
     write_text(folder / CARD, json.dumps({**facts, "files": files}, indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""Whether exported files say what the classifier says: each is read where crackexp is not."""
+"""The check that exported files give the probabilities of the classifier where crackexp is not installed."""
 
 import os
 import subprocess
@@ -15,21 +15,21 @@ from crackexp.exporting.formats import FORMATS, refusal
 from crackexp.inference.compilation import sharing_programs
 
 PATCHES = 16
-"""Drawn, every other one with a crack."""
+"""The number of synthetic patches for the check, every other one with a crack."""
 
 
 def largest_differences(classifier: keras.Model, files: Mapping[str, Path]) -> dict[str, float]:
-    """Has a process without crackexp read the files on CPU, and compares what they say of `PATCHES` drawn patches.
+    """Compares exported files with the classifier on synthetic patches. A process without crackexp reads the files.
 
     Args:
-        classifier: uint8 pixels (n, S, S, 3) to probabilities (n, c); computes on CPU, see `use_cpu`.
-        files: by format.
+        classifier: The model, which maps uint8 pixels (n, S, S, 3) to probabilities (n, c) on CPU; see `use_cpu`.
+        files: The exported files by format.
 
     Returns:
-        The largest difference of a probability from the classifier's, by format.
+        The largest difference of a probability from that of the classifier, by format.
 
     Raises:
-        UserError: a file cannot be read, or differs by more than its format's tolerance.
+        UserError: A file cannot be read, or differs by more than the tolerance of its format.
     """
     size = classifier.input_shape[1]
     images = np.stack([draw_patch(0, number, bool(number % 2), size) for number in range(PATCHES)])
@@ -53,7 +53,7 @@ def largest_differences(classifier: keras.Model, files: Mapping[str, Path]) -> d
 
 
 def _read(files: Mapping[str, Path], place: Path) -> str:
-    """Leaves what the files say in `place`, and returns the last line that the reading process complained in."""
+    """Writes the probabilities of the files to `place`, and returns the last line that the process wrote to stderr."""
     reading = subprocess.run(
         [sys.executable, "-P", str(Path(__file__).with_name("reader.py")), str(place)]
         + [f"{name}={file}" for name, file in files.items()],

@@ -1,4 +1,4 @@
-"""Exports a logged model: writes its files aside, has them checked, and puts them in their place."""
+"""The export of a logged model, whose files are written to a temporary folder, checked, and then moved."""
 
 import json
 import tempfile
@@ -21,12 +21,12 @@ from crackexp.utils.quiet import quiet
 
 @dataclass(frozen=True)
 class Exported:
-    """A file that says what the classifier says.
+    """An exported file that passed the check.
 
     Attributes:
-        format: a key of `FORMATS`.
-        file: its path.
-        difference: the largest of a probability from the classifier's, over some drawn patches.
+        format: The format, a key of `FORMATS`.
+        file: The path of the file.
+        difference: The largest difference of a probability from that of the classifier, over some synthetic patches.
     """
 
     format: str
@@ -35,34 +35,34 @@ class Exported:
 
 
 def export_report(exported: Sequence[Exported]) -> Report:
-    """Returns a row for each file: its size, and how far its probabilities are from the model's at most."""
-    sizes, differences = [one.file.stat().st_size for one in exported], [one.difference for one in exported]
+    """Returns a report with the size of each file and the largest difference of its probabilities from the model's."""
+    sizes, differences = [item.file.stat().st_size for item in exported], [item.difference for item in exported]
     columns = [
-        Column("format", [one.format for one in exported]),
-        Column("file", [one.file.name for one in exported]),
+        Column("format", [item.format for item in exported]),
+        Column("file", [item.file.name for item in exported]),
         Column("bytes", [f"{size:,}" for size in sizes], sizes, numeric=True),
         Column("difference", [f"{difference:.1e}" for difference in differences], differences, numeric=True),
-        Column("read by", [FORMATS[one.format].runtime for one in exported]),
+        Column("read by", [FORMATS[item.format].runtime for item in exported]),
     ]
     return Report("Exported", [Section("Exported", tables=[Table(columns)])])
 
 
 def export_model(model: LoggedModel, formats: Sequence[str], folder: Path) -> list[Exported]:
-    """Writes `model` into `folder` in each of `formats`, and ``model.json``, which tells how to use the files.
+    """Writes `model` to `folder` in each of `formats`, with ``model.json``, which says how to use the files.
 
-    Files come there once all of them were read without crackexp and found to say what the classifier says. The folder
-    holds one model: what an earlier export of another one left there is removed.
+    The files are moved there after all of them have been read without crackexp and give the probabilities of the
+    classifier. The folder holds one model, so the exported files of another one are removed from it.
 
     Args:
-        model: that the formats can hold, see `check_exportable`.
-        formats: keys of `FORMATS`.
-        folder: is made.
+        model: The model, which the formats must be able to hold; see `check_exportable`.
+        formats: The formats, which are keys of `FORMATS`.
+        folder: The folder, which is created where it does not exist.
 
     Returns:
         The files, in the order of `FORMATS`.
 
     Raises:
-        UserError: a file could not be written, could not be read, or says something else; `folder` is as before.
+        UserError: A file cannot be written or read, or gives other probabilities. The folder is unchanged then.
     """
     names = [name for name in FORMATS if name in formats]
     facts = facts_of(model)
@@ -79,15 +79,15 @@ def export_model(model: LoggedModel, formats: Sequence[str], folder: Path) -> li
         advance(1)
         kept = clear_others(folder, facts)
         exported = [Exported(name, file.replace(folder / file.name), differences[name]) for name, file in files.items()]
-    told = {
-        one.file.name: {
-            "format": one.format,
-            "read_by": FORMATS[one.format].runtime,
-            "largest_difference": one.difference,
+    written = {
+        item.file.name: {
+            "format": item.format,
+            "read_by": FORMATS[item.format].runtime,
+            "largest_difference": item.difference,
         }
-        for one in exported
+        for item in exported
     }
-    write_card(folder, facts, {**kept, **told})
+    write_card(folder, facts, {**kept, **written})
     return exported
 
 
@@ -108,6 +108,6 @@ def _write_onnx(classifier: keras.Model, file: Path, facts: Mapping[str, Any]) -
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()}
     try:
         write_onnx(classifier, file, texts)
-    except Exception as error:  # jax2onnx and ONNX Runtime raise a dozen types on what they do not know
+    except Exception as error:  # jax2onnx and ONNX Runtime raise many types of exceptions
         (reason, *_) = str(error).strip().splitlines() or [""]
         raise refusal("onnx", f"cannot be written ({type(error).__name__}: {reason})") from error

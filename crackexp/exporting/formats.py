@@ -1,4 +1,4 @@
-"""The formats of an exported model, and what stands in the way of one before any work is done."""
+"""The formats of an exported model, and the checks whether a model can be exported in a format."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,14 +14,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Format:
-    """A format.
+    """A format of an exported model.
 
     Attributes:
-        file: its name in the folder.
-        packages: modules of the extra `export` that writing it takes.
-        runtime: what reading it takes, in a few words.
-        tolerance: largest difference of a probability from the classifier's, for a file that sums in another order
-            (measured: up to 1e-5 over all backbones), and for one that holds the very same layers (0 on one machine).
+        file: The name of the file.
+        packages: The modules of the extra `export` that are needed to write it.
+        runtime: The packages that are needed to read it, in a few words.
+        tolerance: The largest difference of a probability from that of the classifier. It is larger for a file that
+            adds numbers in another order (up to 1e-5 was measured over all backbones) than for one that holds the same
+            layers (0 on one machine).
     """
 
     file: str
@@ -39,22 +40,22 @@ FORMATS = {
 
 
 def check_folder(out: str) -> None:
-    """Raises ConfigError where `out` is a file, or named like one."""
+    """Raises ConfigError where `out` is a file or has the suffix of one."""
     if Path(out).is_file() or Path(out).suffix.lstrip(".") in FORMATS:
         raise ConfigError(
-            f"out is a folder, in which the files are named {', '.join(one.file for one in FORMATS.values())}. "
+            f"out is a folder, in which the files are named {', '.join(kind.file for kind in FORMATS.values())}. "
             f"Type out=FOLDER. Received: out={out}"
         )
 
 
 def check_installed(formats: Sequence[str]) -> None:
-    """Raises ConfigError where a package is missing that one of `formats` takes; imports none of them."""
+    """Raises ConfigError where a package that one of `formats` needs is missing. It imports none of them."""
     for name in formats:
         require_extra(f"Writing {name}", FORMATS[name].packages, "export", f"formats={_listed(formats)}")
 
 
 def check_exportable(classifier: "keras.Model", formats: Sequence[str]) -> None:
-    """Raises UserError where one of `formats` cannot hold `classifier`, with the reason of each and what can."""
+    """Raises UserError where one of `formats` cannot hold `classifier`, with the reasons and the possible formats."""
     reasons = _reasons(classifier)
     refused = [f"{name} cannot hold this model: {reasons[name]}." for name in formats if name in reasons]
     if refused:
@@ -64,8 +65,8 @@ def check_exportable(classifier: "keras.Model", formats: Sequence[str]) -> None:
 
 
 def refusal(name: str, problem: str) -> UserError:
-    """Returns what to raise where the file of format `name` turned out to have a problem."""
-    others = ",".join(one for one in FORMATS if one != name)
+    """Returns the error for a file of format `name` that has a problem."""
+    others = ",".join(other for other in FORMATS if other != name)
     return UserError(
         f"The {name} file of this model {problem}. Nothing was exported; other formats may do: type "
         f"formats=[{others}]. Received: format {name}"
@@ -73,7 +74,7 @@ def refusal(name: str, problem: str) -> UserError:
 
 
 def _reasons(classifier: "keras.Model") -> dict[str, str]:
-    """Returns why a format cannot hold `classifier`, for each that cannot."""
+    """Returns the reason why a format cannot hold `classifier`, for each such format."""
     import keras
 
     reasons: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""ONNX: the classifier for ONNX Runtime and what else reads its operators."""
+"""Export to ONNX, for ONNX Runtime and other programs that know the standard operators."""
 
 import tempfile
 from collections.abc import Mapping
@@ -11,12 +11,18 @@ import onnxruntime
 from keras import layers
 
 OPSET = 18
-"""The oldest that jax2onnx 0.17 writes correctly, so that old runtimes read it too; 17 has another ReduceMean."""
+"""The oldest version of the operators that jax2onnx 0.17 writes correctly, so that old runtimes can read the file.
+
+Version 17 has another ReduceMean.
+"""
 INPUT, OUTPUT = "image", "probabilities"
 
 
 class _MaxPool(layers.MaxPooling2D):
-    """Max pooling that jax2onnx turns into ONNX' own; Keras' becomes one over four axes, which ONNX Runtime refuses."""
+    """Max pooling that jax2onnx translates to that of ONNX.
+
+    It would translate that of Keras to a pooling over four axes, which ONNX Runtime refuses.
+    """
 
     def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
         return flax.nnx.max_pool(
@@ -25,8 +31,9 @@ class _MaxPool(layers.MaxPooling2D):
 
 
 class _ClippedReLU(layers.ReLU):
-    """ReLU6 as one operator, computed within the convolution before it; Keras' becomes two, and MobileNetV2 half as
-    fast.
+    """ReLU6 as one operator, which ONNX Runtime computes within the convolution before it.
+
+    The layer of Keras would become two operators, with which MobileNetV2 takes twice the time.
     """
 
     def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
@@ -36,17 +43,18 @@ class _ClippedReLU(layers.ReLU):
 def write_onnx(classifier: keras.Model, file: Path, facts: Mapping[str, str]) -> None:
     """Writes `classifier` as one file, for any number of images.
 
-    Keras' exporter traces the classifier by jax2onnx. ONNX Runtime then folds constants and batch norms into the
-    convolutions, by rewrites that keep to the standard's operators: 107 of MobileNetV2's 992 nodes are left, which a
+    Keras' exporter traces the classifier with jax2onnx. ONNX Runtime then folds constants and batch norms into the
+    convolutions, and uses only standard operators for it. Of the 992 nodes of MobileNetV2, 107 are left, which a
     runtime loads in less than a third of the time.
 
     Args:
-        classifier: uint8 pixels (n, S, S, 3) to probabilities (n, c), float32.
-        file: to be written, with the input "image" and the output "probabilities".
-        facts: become its metadata.
+        classifier: The model, which maps uint8 pixels (n, S, S, 3) to probabilities (n, c), float32.
+        file: The file to write, with the input "image" and the output "probabilities".
+        facts: The metadata of the file.
 
     Raises:
-        NotImplementedError, and more of jax2onnx and ONNX Runtime: it has an operation that they do not know.
+        NotImplementedError: The model has an operation that cannot be translated. jax2onnx and ONNX Runtime may raise
+            other exceptions then, too.
     """
     network = keras.models.clone_model(classifier, clone_function=_translatable)
     signature = [keras.InputSpec(dtype="uint8", shape=classifier.input_shape, name=INPUT)]
@@ -66,7 +74,7 @@ def write_onnx(classifier: keras.Model, file: Path, facts: Mapping[str, str]) ->
 
 
 def _translatable(layer: layers.Layer) -> layers.Layer:
-    """Returns `layer` itself, or what takes its place for jax2onnx."""
+    """Returns `layer`, or the layer that replaces it for jax2onnx."""
     kind = type(layer)
     if kind is layers.MaxPooling2D and layer.data_format == "channels_last":
         return _MaxPool.from_config(layer.get_config())
@@ -79,7 +87,9 @@ def _fold(traced: Path, folded: Path) -> None:
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(folded)
-    options.log_severity_level = 3  # it warns that the file may depend on this machine, which basic rewrites do not
+    options.log_severity_level = (
+        3  # hides the warning that the file depends on this machine, which is untrue at this level
+    )
     onnxruntime.InferenceSession(traced, options, providers=["CPUExecutionProvider"])
 
 

@@ -1,6 +1,6 @@
-"""Reads exported files where crackexp is not, as their users do: ``reader.py FOLDER FORMAT=FILE ...``.
+"""A program that reads exported files without crackexp, as their users do: ``reader.py FOLDER FORMAT=FILE ...``.
 
-Writes what each file says of FOLDER/images.npy to FOLDER/FORMAT.npy, (n, c). It imports nothing of crackexp.
+It writes the probabilities of each file for the images in FOLDER/images.npy to FOLDER/FORMAT.npy, (n, c).
 """
 
 import os
@@ -32,14 +32,14 @@ def read_keras(file: str, images: np.ndarray) -> np.ndarray:
 
 
 def _parts(images: np.ndarray) -> list[np.ndarray]:
-    """Returns the images in two numbers, since a file takes any."""
+    """Returns the images in two batches of different sizes, since a file must take any number of images."""
     return [images[:1], images[1:]]
 
 
 READERS = {"onnx": read_onnx, "stablehlo": read_stablehlo, "keras": read_keras, "h5": read_keras}
 
 if __name__ == "__main__":
-    sys.modules["crackexp"] = None  # type: ignore[assignment]  # importing it raises
+    sys.modules["crackexp"] = None  # type: ignore[assignment]  # any import of it raises an error
     place = sys.argv[1]
     patches = np.load(f"{place}/images.npy")
     for argument in sys.argv[2:]:

@@ -1,4 +1,4 @@
-"""StableHLO: the classifier as one compiler program, for CPU and CUDA, which JAX runs without Keras."""
+"""Export to StableHLO, as one program for CPU and CUDA that JAX runs without Keras."""
 
 from functools import partial
 from pathlib import Path
@@ -15,14 +15,14 @@ PLATFORMS = ("cpu", "cuda")
 
 
 def write_stablehlo(classifier: keras.Model, file: Path) -> None:
-    """Writes `classifier` as `jax.export` serializes it, for any number of images.
+    """Writes `classifier` as a program of `jax.export`, for any number of images.
 
-    The program holds the weights once, and two ways to compute with them: that of `for_cpu` on a CPU, where it is
-    several times as fast as Keras' own layers, and theirs elsewhere.
+    The program holds the weights once and two ways to compute with them: the layers of `for_cpu` on a CPU, where they
+    are several times as fast, and Keras' own layers elsewhere.
 
     Args:
-        classifier: uint8 pixels (n, S, S, 3) to probabilities (n, c).
-        file: to be written.
+        classifier: The model, which maps uint8 pixels (n, S, S, 3) to probabilities (n, c).
+        file: The file to write.
     """
     weights = [[variable.value for variable in variables] for variables in _variables(classifier)]
 

@@ -1,4 +1,4 @@
-"""A network with its calibration in it, so that whoever loads the file gets calibrated probabilities."""
+"""Calibration as part of a network, so that every program that loads the file gets calibrated probabilities."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,12 @@ from crackexp.utils.errors import ConfigError
 
 
 def check_calibratable(classifier: keras.Model, received: str) -> None:
-    """Raises ConfigError where `calibrated` cannot take `classifier`; `received` is what asked for it."""
+    """Raises ConfigError where `calibrated` cannot change `classifier`.
+
+    Args:
+        classifier: The network to calibrate.
+        received: The input of the user that asks for it, for the message.
+    """
     last = classifier.layers[-1]
     if not (isinstance(last, layers.Dense) and last.activation is keras.activations.softmax):
         raise ConfigError(
@@ -22,15 +27,16 @@ def check_calibratable(classifier: keras.Model, received: str) -> None:
 
 
 def calibrated(classifier: keras.Model, scale: float, shift: float, positives: Sequence[int]) -> keras.Model:
-    """Returns `classifier` with what goes into its softmax scaled, and shifted for damage; it shares all else.
+    """Returns `classifier` with the inputs of its softmax scaled, and shifted for the classes that are damage.
 
-    Where that changes nothing it is `classifier` itself, whatever it ends with.
+    All other layers are shared. With a scale of 1 and a shift of 0, the result is `classifier` itself, whatever its
+    last layer is.
 
     Args:
-        classifier: flat, (B, S, S, 3) uint8 images to (B, c) probabilities, see `check_calibratable`.
-        scale: above 0.
-        shift: added to what goes into the softmax for the classes `positives`.
-        positives: indices of the classes that are damage.
+        classifier: A flat model that maps (B, S, S, 3) uint8 images to (B, c) probabilities; see `check_calibratable`.
+        scale: The factor of the inputs of the softmax, above 0.
+        shift: The number that is added to these inputs for the classes `positives`, after scaling.
+        positives: The indices of the classes that are damage.
     """
     if (scale, shift) == (1, 0):
         return classifier
@@ -40,7 +46,7 @@ def calibrated(classifier: keras.Model, scale: float, shift: float, positives: S
     moved[list(positives)] += shift
     with keras.StatelessScope():
         new = layers.Dense.from_config({**last.get_config(), "use_bias": True})
-        plain = keras.Model(classifier.input, classifier.output, name=classifier.name)  # which is not compiled
+        plain = keras.Model(classifier.input, classifier.output, name=classifier.name)  # a copy that is not compiled
         network = keras.models.clone_model(plain, clone_function=lambda layer: new if layer is last else layer)
         for variable, value in zip(new.weights, (scale * kernel, moved), strict=True):
             start_from(variable, value)

@@ -1,4 +1,4 @@
-"""The classifier: a backbone, what makes an embedding of its feature maps, and a head, as one flat Keras model."""
+"""The classifier: a backbone, the layers that make an embedding of its feature maps, and a head, as one flat model."""
 
 import keras
 from keras import layers
@@ -6,25 +6,23 @@ from keras import layers
 from crackexp.models.backbone import check_layer
 
 POOL = "pool"
-"""Name of the layer whose output is the embedding of an image: a mean over places, or all of them in a row."""
-
-
+"""The name of the layer whose output is the embedding: the mean over locations, or all locations in a row."""
 CALIBRATION = "calibration"
-"""Name of a last layer that passes on what it gets until a network is calibrated; training leaves it as it is."""
+"""The name of a last layer that is the identity until a network is calibrated. Training does not change it."""
 
 
 def build_classifier(backbone: keras.Model, head: keras.Model) -> keras.Model:
-    """Joins `backbone`, see `embedding_model`, and `head`, with their own layers and weights.
+    """Joins a backbone and a head, which share their layers and weights with the result; see `embedding_model`.
 
     Returns:
-        (B, S, S, 3) uint8 RGB images to (B, c) float32 probabilities, flat: `get_layer` finds
-        every layer.
+        A flat model, in which `get_layer` finds every layer. It maps (B, S, S, 3) uint8 RGB images to (B, c) float32
+        probabilities.
     """
     return headed(embedding_model(backbone), head)
 
 
 def headed(embedding: keras.Model, head: keras.Model) -> keras.Model:
-    """Returns the classifier that `embedding`, of `embedding_model`, and `head` make, with their own layers."""
+    """Returns the classifier of an embedding, see `embedding_model`, and a head, with which it shares its layers."""
     x = embedding.output
     for layer in head.layers[1:]:
         x = layer(x)
@@ -32,10 +30,11 @@ def headed(embedding: keras.Model, head: keras.Model) -> keras.Model:
 
 
 def embedding_model(model: keras.Model) -> keras.Model:
-    """Returns `model` up to the layer "pool"; a backbone without one gets global average pooling; it shares weights.
+    """Returns `model` up to its layer "pool". A backbone without that layer gets global average pooling.
 
     Returns:
-        (B, S, S, 3) uint8 RGB images to (B, d) float32 embeddings, which the head takes.
+        A model that shares its weights and maps (B, S, S, 3) uint8 RGB images to (B, d) float32 embeddings, which the
+        head takes.
     """
     if any(layer.name == POOL for layer in model.layers):
         output = model.get_layer(POOL).output
@@ -45,27 +44,27 @@ def embedding_model(model: keras.Model) -> keras.Model:
 
 
 def flat_embedding(backbone: keras.Model) -> keras.Model:
-    """Returns `backbone` with the places of its feature maps in a row, row by row: (B, S, S, 3) to (B, h * w * d)."""
-    places = layers.Flatten(name=POOL, dtype="float32")(backbone.output)
-    return keras.Model(backbone.input, places, name=backbone.name)
+    """Returns `backbone` with flattened feature maps, which maps (B, S, S, 3) to (B, h * w * d), row by row."""
+    flat = layers.Flatten(name=POOL, dtype="float32")(backbone.output)
+    return keras.Model(backbone.input, flat, name=backbone.name)
 
 
 def unfreeze(classifier: keras.Model, from_layer: str | None, freeze_batch_norm: bool = True) -> int:
-    """Makes the layers from `from_layer` on trainable, and those before it not.
+    """Makes the layers from `from_layer` on trainable, and freezes those before it.
 
     Args:
-        classifier: of `build_classifier`; compile it afterwards.
-        from_layer: name of the first layer to train, in the order of `classifier.layers`; None
-            for all layers, "pool" for the head alone.
-        freeze_batch_norm: keeps batch norm in inference mode and its moving statistics as they
-            are. It takes `trainable=False`: a `training=False` at the call is overridden by `fit`
+        classifier: The network of `build_classifier`, which must be compiled afterwards.
+        from_layer: The name of the first layer to train, in the order of `classifier.layers`. None trains all layers,
+            and "pool" the head alone.
+        freeze_batch_norm: Whether batch norm stays in inference mode, with its moving statistics as they are. This is
+            done with `trainable=False`, since `fit` overrides a `training=False` in the call
             (https://github.com/keras-team/keras/issues/20285).
 
     Returns:
         The number of trainable parameters.
 
     Raises:
-        ConfigError: there is no such layer.
+        ConfigError: There is no such layer.
     """
     check_layer(classifier, from_layer, "trainer.unfreeze_from")
     classifier.trainable = True

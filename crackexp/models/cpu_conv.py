@@ -1,9 +1,9 @@
-"""Networks that XLA runs fast on CPU: layers that it vectorises.
+"""Layers that XLA vectorises on CPU, so that networks run fast there.
 
-XLA's CPU backend runs a convolution with a group per channel as a naive loop. A sum of shifted
-slices, which it fuses into one vectorised loop over the channels, gives the same numbers 8 to 30
-times faster. A 1x1 convolution is a matrix product, and so is a first layer over few pixels, in half
-the time. These layers only compute: save and serve the model that they were cloned from.
+XLA's CPU backend runs a depthwise convolution as a naive loop. A sum of shifted slices, which XLA fuses into one
+vectorised loop over the channels, gives the same numbers 8 to 30 times faster. A 1x1 convolution, or a first layer over
+few pixels, takes half the time as a matrix product. These layers are for computing only: the model from which they were
+cloned is the one to save and to serve.
 """
 
 import math
@@ -17,11 +17,14 @@ from crackexp.models.initializers import start_from
 from crackexp.models.receptive import Span
 
 FEW_INPUTS = 32
-"""Numbers below a kernel up to which a strided convolution is faster as a matrix product: 3x3 pixels of 3 channels."""
+"""The largest number of inputs of a kernel with which a strided convolution is faster as a matrix product.
+
+It allows for 3x3 pixels with 3 channels.
+"""
 
 
 class ShiftedDepthwiseConv2D(keras.layers.DepthwiseConv2D):
-    """A `DepthwiseConv2D` as the sum over its taps of a shifted slice times a weight a channel."""
+    """A `DepthwiseConv2D` that adds up a shifted slice for each tap of the kernel, times a weight for each channel."""
 
     def call(self, inputs: jax.Array) -> jax.Array:
         kernel = ops.reshape(ops.convert_to_tensor(self.kernel), (-1, inputs.shape[-1]))
@@ -32,7 +35,7 @@ class ShiftedDepthwiseConv2D(keras.layers.DepthwiseConv2D):
 
 
 class MatmulConv2D(keras.layers.Conv2D):
-    """A `Conv2D` as a matrix product over the channels of all pixels below its kernel."""
+    """A `Conv2D` that is a matrix product over the channels of all pixels under its kernel."""
 
     def convolution_op(self, inputs: jax.Array, kernel: jax.Array) -> jax.Array:
         weights = ops.reshape(ops.convert_to_tensor(kernel), (-1, self.filters))
@@ -40,7 +43,7 @@ class MatmulConv2D(keras.layers.Conv2D):
 
 
 def _slices(layer: keras.layers.Layer, inputs: jax.Array) -> list[jax.Array]:
-    """Returns what each tap of a kernel multiplies, row by row: (B, H', W', c) each."""
+    """Returns the slice that each tap of a kernel multiplies, (B, H', W', c), row by row."""
     rows, columns = (
         Span(*axis, layer.padding)
         for axis in zip(inputs.shape[1:3], layer.kernel_size, layer.strides, layer.dilation_rate, strict=True)
@@ -52,17 +55,17 @@ def _slices(layer: keras.layers.Layer, inputs: jax.Array) -> list[jax.Array]:
 
 
 def for_cpu(model: keras.Model) -> keras.Model:
-    """Clones `model` for computing on CPU: the same function, layer names and trainable flags.
+    """Clones `model` for computing on CPU, with the same function, layer names and trainable flags.
 
-    With channels last, depthwise convolutions (depth multiplier 1), 1x1 convolutions, and strided ones of
-    `FEW_INPUTS` (both in one group) are swapped, in nested models too; other layers are cloned as they are.
-    The weights are copied: `model.set_weights(clone.get_weights())` brings back what the clone has learnt.
+    Replaced are, with channels last, depthwise convolutions with a depth multiplier of 1, and, in one group, 1x1
+    convolutions and strided ones with at most `FEW_INPUTS` inputs. Layers of nested models are replaced too, and other
+    layers are cloned. Weights are copied, and `model.set_weights(clone.get_weights())` copies trained ones back.
 
     Args:
-        model: a functional or sequential model, built.
+        model: A functional or sequential model that has been built.
 
     Returns:
-        The clone, not compiled. Where activations are of the order of 1 it agrees within 1e-5.
+        The clone, which is not compiled. Its outputs agree within 1e-5 where activations are of the order of 1.
     """
     with keras.StatelessScope():
         clone = _clone(model)
@@ -73,7 +76,7 @@ def for_cpu(model: keras.Model) -> keras.Model:
 
 
 def _clone(model: keras.Model) -> keras.Model:
-    if isinstance(model, keras.Sequential):  # its `output` is that of its last call, if any
+    if isinstance(model, keras.Sequential):  # its `output` would be that of its last call
         inputs, outputs = model.inputs[0], model.outputs[0]
     else:
         inputs, outputs = model.input, model.output
@@ -103,7 +106,7 @@ def _has_few_inputs(layer: keras.layers.Conv2D) -> bool:
 
 
 def _finish(source: keras.Model, target: keras.Model) -> None:
-    """Copies the trainable flags; lets Normalization derive its constants from its weights."""
+    """Copies the trainable flags, and lets `Normalization` layers derive their constants from their weights."""
     target.trainable = source.trainable
     pairs = {layer.name: layer for layer in source.layers}
     for new in target.layers:

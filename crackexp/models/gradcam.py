@@ -1,4 +1,4 @@
-"""Grad-CAM: what in an image speaks for a class, or for one of several, and what against it."""
+"""Grad-CAM: maps of the parts of an image that speak for or against a class, or a group of classes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,33 +15,33 @@ from crackexp.utils.errors import ConfigError
 
 
 class GradCam:
-    """Maps of a classifier for one class, or for several as one: Selvaraju et al. 2017 (arXiv:1610.02391).
+    """Maps of a classifier for one class, or for several classes as one (Selvaraju et al. 2017, arXiv:1610.02391).
 
-    The score that is explained is the log-odds of the classes, log p - log(1 - p) of the sum p of their probabilities,
-    computed from what goes into the
-    softmax: a probability near 1 has no gradient left, and what goes into the softmax for one class says nothing alone,
-    since a number added for all classes changes no probability.
+    The explained score is the log-odds of the classes, log p - log(1 - p), where p is the sum of their probabilities.
+    It is computed from the inputs of the softmax. A probability near 1 has no gradient left, and the input of the
+    softmax for a single class says nothing alone, since a number added for all classes changes no probability.
 
-    A map is the sum of a layer's channels, each weighed by the sum over the cells of the gradient of the score. It is
-    not rectified: what is above 0 is Grad-CAM of the class, what is below 0 the paper's counterfactual, and with two
-    classes Grad-CAM of the other one. Where mean pooling and a linear layer follow, it is CAM (Zhou et al. 2016,
-    arXiv:1512.04150): a cell's value is the log-odds, less the bias, of an image that looks like this cell all over,
-    and the mean over the cells is that of the image.
+    A map is the sum of the channels of a layer, each weighted by the gradient of the score summed over the locations.
+    It is not rectified: values above 0 are Grad-CAM of the class, and values below 0 are the counterfactual of the
+    paper, which for two classes is Grad-CAM of the other class. Where mean pooling and a linear layer follow, the map
+    is CAM (Zhou et al. 2016, arXiv:1512.04150): the value of a location is the log-odds, less the bias, of an image
+    that looks like this location everywhere, and the mean over the locations is the value of the image.
 
     Args:
-        classifier: a functional or sequential model of images (B, S, S, 3) to probabilities (B, c), whose last layer
-            has the activation softmax; backbone and head may be models in it.
-        targets: indices of the classes; not all of them.
-        layer: name of the layer whose channels are weighed; None: the last one with more than one cell.
+        classifier: A functional or sequential model that maps images (B, S, S, 3) to probabilities (B, c) and whose
+            last layer has the activation softmax. Backbone and head may be models within it.
+        targets: The indices of the classes. They must not be all classes.
+        layer: The name of the layer whose channels are weighted; None for the last layer with more than one location.
 
     Attributes:
-        network: images (B, S, S, 3) to probabilities (B, c) and maps (B, h, w), float32. It runs the classifier once
-            forward, and back as far as the layer. Weights are the classifier's own, those of the last layer copied.
-        layer: name of the layer.
-        grid: where its cells look.
+        network: A model that maps images (B, S, S, 3) to probabilities (B, c) and maps (B, h, w), float32. It runs the
+            classifier once forward, and back to the layer. It shares the weights of the classifier but for those of the
+            last layer, which are copied.
+        layer: The name of the layer.
+        grid: The positions of the locations of the maps in the image.
 
     Raises:
-        ConfigError: there is no such layer, it has no cells, or what it ends with is no softmax.
+        ConfigError: There is no such layer, it has no height and width, or the classifier does not end with a softmax.
     """
 
     def __init__(self, classifier: keras.Model, targets: Sequence[int], layer: str | None = None) -> None:
@@ -65,15 +65,18 @@ class GradCam:
         self.network = keras.Model(image, _Maps(behind, targets)([image, features]), name="explained")
 
     def enlarge(self, maps: np.ndarray, height: int, width: int) -> np.ndarray:
-        """Returns maps as large as a picture of the whole image: each cell where it looks, linear between them.
+        """Enlarges maps to the size of a picture of the whole image.
+
+        Each value is placed at the center of what its location sees, and values between the centers are interpolated
+        linearly.
 
         Args:
-            maps: (n, h, w) float32.
-            height: of the picture.
-            width: of the picture.
+            maps: The maps, (n, h, w) float32.
+            height: The height of the picture in pixels.
+            width: The width of the picture in pixels.
 
         Returns:
-            (n, height, width) float32.
+            The enlarged maps, (n, height, width) float32.
         """
         rows, columns = (
             spacing.weights(*sizes)
@@ -82,26 +85,26 @@ class GradCam:
         return rows @ maps @ columns.T
 
     def _run(self, model: keras.Model, inputs: list[keras.KerasTensor]) -> keras.KerasTensor:
-        """Calls the layers of `model`, and those of models within it, on `inputs`: one flat graph."""
+        """Calls the layers of `model` and of the models within it on `inputs`, so that they form one flat graph."""
         outputs = None
 
         def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
             nonlocal outputs
-            given = keras.tree.flatten(args)
+            tensors = keras.tree.flatten(args)
             if isinstance(layer, keras.Model):
-                outputs = self._run(layer, given)
+                outputs = self._run(layer, tensors)
             else:
                 outputs = _scores(layer, *args) if layer is self._last else layer(*args, **kwargs)
-                self._note(layer, given, outputs)
+                self._record(layer, tensors, outputs)
             return outputs
 
         plain = keras.Model(model.inputs, model.outputs, name=model.name)
         keras.models.clone_model(plain, inputs, clone_function=lambda layer: layer, call_function=call)
         return outputs
 
-    def _note(self, layer: Any, given: list[Any], outputs: Any) -> None:
-        """Keeps a feature map and where its cells look."""
-        known = next((one for one in given if id(one) in self._grids), None)
+    def _record(self, layer: Any, inputs: list[Any], outputs: Any) -> None:
+        """Records a feature map and the positions of its locations in the image."""
+        known = next((tensor for tensor in inputs if id(tensor) in self._grids), None)
         if known is None or not isinstance(outputs, keras.KerasTensor) or len(outputs.shape) != 4:
             return
         self._grids[id(outputs)] = through(layer, self._grids[id(known)], known.shape[1:3], outputs.shape[1:3])
@@ -109,11 +112,11 @@ class GradCam:
 
 
 class _Maps(keras.layers.Layer):
-    """Probabilities and maps from images and the feature maps of a layer.
+    """Computes probabilities and maps from images and the feature maps of a layer.
 
     Args:
-        behind: images and feature maps (B, h, w, d) to what goes into the softmax, (B, c).
-        targets: indices of the classes.
+        behind: A model that maps images and feature maps (B, h, w, d) to the inputs of the softmax, (B, c).
+        targets: The indices of the classes.
     """
 
     def __init__(self, behind: keras.Model, targets: Sequence[int]) -> None:
@@ -142,7 +145,7 @@ def _last(model: keras.Model) -> keras.layers.Layer:
 
 
 def _scores(layer: keras.layers.Layer, inputs: keras.KerasTensor) -> keras.KerasTensor:
-    """Returns what goes into the softmax of `layer`."""
+    """Returns the inputs of the softmax of `layer`."""
     with keras.StatelessScope():
         twin = type(layer).from_config({**layer.get_config(), "activation": "linear"})
         outputs = twin(inputs)

@@ -1,4 +1,4 @@
-"""Where the cells of a feature map look: the middle of what each of them sees, in pixels of the image."""
+"""The positions of the locations of a feature map: the center of what each location sees, in pixels of the image."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,9 +9,16 @@ import numpy as np
 
 
 class Span:
-    """Where a convolution or a pooling reads along one axis: zeros at both ends, and a slice for each tap.
+    """The inputs of a convolution or a pooling along one axis: the zeros at both ends, and a slice for each tap.
 
-    For 'same' the odd zero goes to the end, as in TensorFlow and Keras.
+    With padding 'same' an odd zero is at the end, as in TensorFlow and Keras.
+
+    Args:
+        size: The size of the axis before padding.
+        kernel: The number of taps of the kernel.
+        stride: The stride.
+        dilation: The distance between two taps.
+        padding: "same" or "valid".
     """
 
     def __init__(self, size: int, kernel: int, stride: int, dilation: int, padding: str) -> None:
@@ -27,62 +34,62 @@ class Span:
         self.first = (reach - 1) / 2 - self.pads[0]
 
     def tap(self, index: int) -> slice:
-        """Returns the slice of the padded axis that tap `index` multiplies."""
+        """Returns the slice of the padded axis that the tap `index` multiplies."""
         start = index * self.dilation
         return slice(start, start + (self.outputs - 1) * self.stride + 1, self.stride)
 
 
 @dataclass(frozen=True)
 class Spacing:
-    """Where the cells along one axis look.
+    """The positions of the locations of a feature map along one axis.
 
     Attributes:
-        first: middle of what the first one sees, in pixels; 0 is the middle of the first pixel.
-        step: pixels from one to the next.
+        first: The center of what the first location sees, in pixels; 0 is the center of the first pixel.
+        step: The distance between two neighbouring locations, in pixels.
     """
 
     first: float = 0.0
     step: float = 1.0
 
     def then(self, first: float, step: float) -> "Spacing":
-        """Returns where cells look of which cell i sees around cell `first` + i `step` of these."""
+        """Returns the spacing of a map whose location i is centered at location `first` + i `step` of this one."""
         return Spacing(self.first + self.step * first, self.step * step)
 
-    def weights(self, cells: int, pixels: int, length: int) -> np.ndarray:
-        """Returns what spreads the values of `cells` along an axis, linearly between their middles.
+    def weights(self, locations: int, pixels: int, length: int) -> np.ndarray:
+        """Returns the matrix that interpolates the values of locations linearly along an axis.
 
         Args:
-            cells: how many.
-            pixels: of the image along this axis.
-            length: of the axis to spread over, which shows the same as the pixels, finer or coarser.
+            locations: The number of locations.
+            pixels: The number of pixels of the image along this axis.
+            length: The length of the resulting axis, which shows the same extent at another resolution.
 
         Returns:
-            (length, cells) float32; beyond the outer middles the outer cells go on.
+            The matrix, (length, locations) float32. Beyond the outer centers, the values of the outer locations go on.
         """
-        places = (np.arange(length) + 0.5) * pixels / length - 0.5
-        at = np.clip((places - self.first) / self.step, 0, cells - 1)
-        return np.maximum(0, 1 - np.abs(at[:, None] - np.arange(cells))).astype(np.float32)
+        centers = (np.arange(length) + 0.5) * pixels / length - 0.5
+        at = np.clip((centers - self.first) / self.step, 0, locations - 1)
+        return np.maximum(0, 1 - np.abs(at[:, None] - np.arange(locations))).astype(np.float32)
 
 
 Grid = tuple[Spacing, Spacing]
-"""Rows and columns."""
+"""The spacing of rows and that of columns."""
 
 _CONVOLUTIONS = keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D
 _POOLINGS = keras.layers.MaxPooling2D, keras.layers.AveragePooling2D
 
 
 def through(layer: Any, grid: Grid, before: Sequence[int], after: Sequence[int]) -> Grid:
-    """Returns where the cells of what a layer makes of a feature map look.
+    """Returns the grid of the feature map that a layer makes from another one.
 
-    What convolutions, poolings, paddings and croppings with channels last shift them by is counted: MobileNetV2 pads
-    below and to the right alone, and cells of its last map look half a cell lower than if they divided the image
-    evenly. Other layers that change the number of cells are taken to divide what they are given evenly.
+    Shifts by convolutions, poolings, paddings and croppings with channels last are taken into account. MobileNetV2, for
+    example, pads only below and to the right, so the locations of its last map are half a location lower than an even
+    division of the image would be. Other layers that change the size are taken to divide their input evenly.
 
     Args:
-        layer: any.
-        grid: of what goes into it.
-        before: height and width of that, in cells.
-        after: height and width of what comes out.
+        layer: Any layer.
+        grid: The grid of its input.
+        before: The height and width of its input.
+        after: The height and width of its output.
     """
     if getattr(layer, "data_format", None) == "channels_last":
         if isinstance(layer, (*_CONVOLUTIONS, *_POOLINGS)):

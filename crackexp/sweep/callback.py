@@ -1,4 +1,4 @@
-"""The Hydra callback of a sweep: opens the parent run before the first cell, and closes it with the report."""
+"""The Hydra callback of a sweep, which opens the parent run before the first trial and closes it with the report."""
 
 import contextlib
 import json
@@ -28,14 +28,14 @@ from crackexp.utils.errors import ConfigError, UserError, refuse
 from crackexp.utils.signals import stops
 
 PACE = ("n_trials", "n_jobs", "storage", "max_failure_rate", "max_batch_size")
-"""Options of sweepers that change how far and how fast a sweep goes, not what it asks."""
+"""The options of sweepers that change how many trials run and how fast, and not which values are swept."""
 
 
 class Sweep:
-    """A multirun in the launching process.
+    """A sweep, which is a multirun in the launching process.
 
     Args:
-        config: of the multirun, with the node `hydra`.
+        config: The config of the multirun, with the node `hydra`.
     """
 
     def __init__(self, config: DictConfig) -> None:
@@ -50,7 +50,7 @@ class Sweep:
         self.started = time.perf_counter()
         self.keys = list(grid.swept(config))
         self.rerun = bool(config.sweep.rerun)
-        self.name = config.sweep.name or " x ".join(self.keys) or "one cell"
+        self.name = config.sweep.name or " x ".join(self.keys) or "one trial"
         self.settings = config.sweep
         self.register = config.register
         sweeper = config.hydra.sweeper
@@ -60,16 +60,16 @@ class Sweep:
         place = digest(self.key, str(config.paths.root))
         self.lock = FileLock(Path(config.paths.cache) / "sweeps" / f"{place}.lock")
         self.hydra = config.hydra
-        self.watch = Watch(Path(self.folder), grid.cells(config), self.keys)
+        self.watch = Watch(Path(self.folder), grid.trial_count(config), self.keys)
         self.parent: Any = None
         self.tracking = instantiate(config.tracking)
 
     def start(self) -> None:
-        """Opens the parent run and begins to watch the cells.
+        """Opens the parent run and starts to watch the trials.
 
         Raises:
-            ConfigError: the same sweep is running.
-            UserError: the store cannot be reached.
+            ConfigError: The same sweep is running in another process.
+            UserError: The store cannot be reached.
         """
         from filelock import Timeout
 
@@ -87,18 +87,18 @@ class Sweep:
             self.store = SweepStore(self.tracking)
             tags = {"sweep.key": self.key, "sweep.dir": self.folder, "sweep.varies": json.dumps(self.keys)}
             self.parent = self.store.open_parent(self.name, tags, self.rerun)
-        cells = f"{self.watch.total} cells" if self.watch.total else "cells as its sweeper decides"
-        print(f"Sweep {self.name}: {cells} over {', '.join(self.keys) or 'nothing'}", flush=True)
+        trials = f"{self.watch.total} trials" if self.watch.total else "trials as its sweeper decides"
+        print(f"Sweep {self.name}: {trials} over {', '.join(self.keys) or 'nothing'}", flush=True)
         self.watch.start()
 
     def end(self, error: BaseException | None) -> int:
-        """Closes the parent run, with the report unless it was stopped from outside.
+        """Closes the parent run, with the report unless the sweep was stopped from outside.
 
         Args:
-            error: that ended the multirun, or None.
+            error: The error that ended the multirun; None for none.
 
         Returns:
-            The exit status: 1 where cells failed, 3 where one left out files that may be images, else 0.
+            The exit status: 1 where trials failed, 3 where a trial left out files that may be images, else 0.
         """
         self.watch.stop()
         failed = any(outcome.state == "failed" for outcome in self.watch.ended.values())
@@ -142,10 +142,10 @@ class Sweep:
 
 
 class SweepCallback(Callback):
-    """Makes a sweep of a multirun; does nothing in a single run."""
+    """Turns a multirun into a sweep; does nothing in a single run."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Opens the sweep; a mistake ends the program here, since Hydra makes warnings of what callbacks raise."""
+        """Opens the sweep. A mistake ends the program here, since Hydra only warns of exceptions in callbacks."""
         global _sweep
         HydraConfig.instance().set_config(config)
         try:
@@ -160,7 +160,7 @@ class SweepCallback(Callback):
         except (HydraException, OmegaConfBaseException) as error:
             _sweep = None
             refuse(explain(error))
-        except Exception:  # Hydra warns of what a callback raises, and goes on
+        except Exception:  # Hydra would warn of it and go on
             _sweep = None
             traceback.print_exc()
             sys.exit(1)
@@ -170,19 +170,19 @@ _sweep: Sweep | None = None
 
 
 def sweeping() -> bool:
-    """Says whether a sweep is open in this process."""
+    """Returns whether a sweep is open in this process."""
     return _sweep is not None
 
 
 @contextlib.contextmanager
 def closing() -> Iterator[Callable[[], bool]]:
-    """Ends the sweep that was opened in the `with` block, if one was, however the block ends.
+    """Ends the sweep that was opened in the `with` block, if one was opened, however the block ends.
 
     Yields:
-        What says whether a sweep is open.
+        A function that returns whether a sweep is open.
 
     Raises:
-        SystemExit: Cells failed, or left out files that may be images.
+        SystemExit: Trials failed, or left out files that may be images.
     """
     global _sweep
     try:

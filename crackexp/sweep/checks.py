@@ -1,4 +1,4 @@
-"""Checks a sweep before the first of its cells starts: what it varies, and what all of its cells share."""
+"""Checks of a sweep before its first trial starts: the keys that it varies, and what all its trials share."""
 
 from collections.abc import Sequence
 
@@ -15,18 +15,18 @@ from crackexp.training.resume import require_alone
 from crackexp.utils.errors import ConfigError
 
 SHARED = ("paths", "metrics", "report", "tracking", "sweep", "register", "resume", "task_name")
-"""Keys and groups at the top of the config that belong to the sweep as a whole, and not to its cells."""
+"""The top-level keys and groups of the config that belong to the sweep as a whole and not to its trials."""
 
 
 def check_sweep(config: DictConfig) -> None:
-    """Refuses a sweep that varies what cannot be varied, or whose cells all have the same mistake.
+    """Refuses a sweep that varies what cannot be varied, or whose trials all have the same mistake.
 
     Args:
-        config: of the multirun, with the node `hydra`, whose plugins are checked already.
+        config: The config of the multirun with the node `hydra`, whose plugins have been checked already.
 
     Raises:
-        ConfigError: says what to type instead; of several mistakes in one line each.
-        HydraException: a cell cannot be composed.
+        ConfigError: The sweep has a mistake. The message says what to type instead, in one line for each mistake.
+        HydraException: A trial cannot be composed.
     """
     if not str(config.hydra.sweep.dir).strip():
         raise ConfigError("A sweep needs a folder of its own. Type hydra.sweep.dir=FOLDER. Received: hydra.sweep.dir=")
@@ -37,7 +37,7 @@ def check_sweep(config: DictConfig) -> None:
             continue
         if key.partition(".")[0] in SHARED:
             raise ConfigError(
-                f"All cells of a sweep share {key}. Type {key}=VALUE, with one value, or start a sweep for each. "
+                f"All trials of a sweep share {key}. Type {key}=VALUE, with one value, or start a sweep for each. "
                 f"Received: {typed}"
             )
         if not levels:
@@ -49,7 +49,7 @@ def check_sweep(config: DictConfig) -> None:
 
 
 def _check_options(group: str, levels: Sequence[object], typed: str) -> None:
-    """Raises ConfigError where one of the `levels` of a config group is none of its options."""
+    """Raises ConfigError where one of the `levels` of a config group is not one of its options."""
     options = GlobalHydra.instance().config_loader().get_group_options(group)
     names = [str(name) for level in levels for name in (level if isinstance(level, list) else [level])]
     if unknown := [name for name in names if options and name not in options]:
@@ -57,10 +57,10 @@ def _check_options(group: str, levels: Sequence[object], typed: str) -> None:
 
 
 def _check_shared(config: DictConfig) -> None:
-    """Checks the first and the last cell, which differ in every swept key.
+    """Checks the first and the last trial, which differ in every swept key.
 
-    A mistake that both have lies in what all cells share. A mistake in one level of a swept key is left to the cells
-    that have it: they fail, and the others go on.
+    A mistake that both have must be in what all trials share. A mistake in one level of a swept key is not reported
+    here: the trials that have it fail, and the others go on.
     """
     first, last = (_mistakes(config, overrides) for overrides in grid.ends(config))
     if shared := [mistake for mistake in first if mistake in last]:
@@ -68,14 +68,14 @@ def _check_shared(config: DictConfig) -> None:
 
 
 def _mistakes(config: DictConfig, overrides: list[str]) -> list[str]:
-    cell = GlobalHydra.instance().config_loader().load_sweep_config(config, overrides)
-    HydraConfig.instance().set_config(cell)
+    trial = GlobalHydra.instance().config_loader().load_sweep_config(config, overrides)
+    HydraConfig.instance().set_config(trial)
     try:
-        with open_dict(cell):
-            del cell["hydra"]
-            cell.paths.output = "."  # a job knows it once it runs
-        require_alone(checked := check(cell, TrainConfig))
-        from crackexp.training.parts import build_parts  # it imports Keras, which takes seconds
+        with open_dict(trial):
+            del trial["hydra"]
+            trial.paths.output = "."  # Hydra sets it only once a job runs
+        require_alone(checked := check(trial, TrainConfig))
+        from crackexp.training.parts import build_parts  # imported late, since it imports Keras, which takes seconds
 
         build_parts(checked)
     except ConfigError as error:

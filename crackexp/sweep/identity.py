@@ -1,4 +1,4 @@
-"""What makes two trainings the same: a digest over config, data, code and the kind of machine."""
+"""The identity of a training: a digest over its config, its data, the code and the kind of device."""
 
 import hashlib
 import importlib.metadata
@@ -21,7 +21,7 @@ UNRELATED = (
     *("paths", "report", "tracking", "task_name", "tags", "register", "optimized_metric", "profile", "resume"),
     "sweep",
 )
-"""Keys of the root config that no result depends on."""
+"""The keys of the root config on which no result depends."""
 NO_NUMBERS = (
     "cli",
     "config.commands",
@@ -37,7 +37,7 @@ NO_NUMBERS = (
     "utils.progress",
     "utils.quiet",
 )
-"""What a training imports of crackexp and no number depends on: it prints, draws, logs, or frames a sweep."""
+"""The modules that a training imports and on which no number depends: they print, draw, log, or run a sweep."""
 LIBRARIES = (
     "faiss-cpu",
     "grain",
@@ -51,17 +51,18 @@ LIBRARIES = (
 )
 
 
-def cell_id(cfg: DictConfig, fingerprint: str, others: Mapping[str, str] = MappingProxyType({})) -> str:
-    """Returns 32 hex digits that two trainings share where one's result is the other's.
+def training_digest(cfg: DictConfig, fingerprint: str, others: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Returns 32 hex digits that two trainings share where they must have the same result.
 
-    They cover the resolved config but for keys that change no number, the content of the datasets instead of their
-    places, the code of crackexp that a training runs, the source of the user's own classes that the config names with
-    what these import, versions of libraries, and the devices.
+    They cover the resolved config but for the keys that change no number, the content of the datasets instead of their
+    folders, the code of crackexp that a training runs, the source of the user's own classes that the config names with
+    all that these import, the versions of libraries, and the devices. A run has the digest as its tag ``cell.id``,
+    which is called so since earlier versions called a trial a cell.
 
     Args:
-        cfg: checked config of a training run.
-        fingerprint: over the content of all datasets, see `DataModule`.
-        others: name to fingerprint of each dataset that the run is also judged on.
+        cfg: The checked config of a training run.
+        fingerprint: The fingerprint of the content of all datasets; see `DataModule`.
+        others: The fingerprint of each dataset on which the run is also evaluated, by name.
     """
     import jax
 
@@ -84,9 +85,9 @@ def cell_id(cfg: DictConfig, fingerprint: str, others: Mapping[str, str] = Mappi
 def code_digest() -> str:
     """Returns 32 hex digits over the code that a training runs and the versions of the libraries it computes with.
 
-    The code is all of crackexp that `crackexp.train`, or a class that a config may name, imports, directly or by way
-    of others, but for `NO_NUMBERS`. So an edit of a page or of a figure, of a comment or a docstring leaves results
-    as they are, and a new module that a training imports counts without being listed anywhere.
+    The code is every module of crackexp that `crackexp.train` or a class that a config may name imports, directly or
+    indirectly, but for `NO_NUMBERS`. So results stay valid after an edit of a page, a figure, a comment or a docstring,
+    and a new module that a training imports is covered without being listed anywhere.
     """
     targets = sorted(target for group in CONTRACTS for target in packaged_targets(group))
     modules = ["crackexp.train", *(target.rpartition(".")[0] for target in targets)]
@@ -98,20 +99,20 @@ def code_digest() -> str:
 
 
 def digest(*parts: Any) -> str:
-    """Returns 32 hex digits over JSON-able `parts`."""
+    """Returns 32 hex digits over `parts`, which must be serializable as JSON."""
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
 
 
 def _result_keys(node: Any) -> Any:
     """Returns `node` without the keys that its class declares as `unrelated_to_result`.
 
-    A class that cannot be imported is told of when it is built.
+    A class that cannot be imported is reported when it is built.
     """
     if not isinstance(node, dict) or "_target_" not in node:
         return node
     try:
         unrelated = getattr(pkgutil.resolve_name(node["_target_"]), "unrelated_to_result", ())
-    except Exception:  # whatever the module raises when it is imported
+    except Exception:  # a module of the user may raise anything on import
         unrelated = ()
     return {key: value for key, value in node.items() if key not in unrelated}
 
@@ -128,7 +129,7 @@ def _leaves(node: Any) -> Iterator[Any]:
 
 
 def _own_module(text: str) -> str | None:
-    """Returns the module of the class outside crackexp and Keras that `text` names, where it names one."""
+    """Returns the module of the class that `text` names, or None where it names none outside of crackexp and Keras."""
     module, dot, _ = text.rpartition(".")
     if not dot or text.partition(".")[0] in (PACKAGE.name, "keras"):
         return None

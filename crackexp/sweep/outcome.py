@@ -1,4 +1,4 @@
-"""What a sweep says at its end: on the terminal, on the page of its parent run, in one file that opens anywhere."""
+"""The report of a sweep at its end: on the terminal, on its parent run in MLflow, and as one HTML file."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from crackexp.tracking.view import sweep_view
 from crackexp.utils.errors import DataError
 
 MEASURES = ("time/total_seconds", "val/loss")
-"""What the runs table of a sweep shows beside the swept values, the score that cells are compared by, and metrics."""
+"""The last columns of the runs table of a sweep, behind the swept values, the compared score and the metrics."""
 
 
 def report(
@@ -35,48 +35,48 @@ def report(
     seconds: float,
     hydra: DictConfig,
 ) -> None:
-    """Prints what the finished cells of a sweep say, and logs it to the parent run.
+    """Compares the finished trials of a sweep, prints the report, and logs it to the parent run.
 
     Args:
-        store: of the sweep.
-        parent: its run id.
-        name: of the sweep.
-        keys: that it varies.
-        metric: that its cells are compared by.
-        metrics: all metrics by their names.
-        settings: the node `sweep` of the config.
-        command: that runs the sweep.
-        seconds: that it took.
-        hydra: the node `hydra` of the config.
+        store: The store of the sweep.
+        parent: The run id of the sweep.
+        name: The name of the sweep.
+        keys: The swept keys.
+        metric: The metric by which the trials are compared.
+        metrics: All metrics by their names.
+        settings: The node `sweep` of the config.
+        command: The command that runs the sweep.
+        seconds: The seconds that the sweep took.
+        hydra: The node `hydra` of the config.
     """
-    cells, failures = store.cells(parent)
-    failed = [failure.told for failure in failures]
-    counts = {"sweep/cells": len(cells) + len(failures), "sweep/finished": len(cells), "sweep/failed": len(failures)}
+    trials, failures = store.trials(parent)
+    failed = [failure.summary for failure in failures]
+    counts = {"sweep/cells": len(trials) + len(failures), "sweep/finished": len(trials), "sweep/failed": len(failures)}
     store.annotate(parent, metrics={**counts, "time/sweep_seconds": seconds}, tags={})
     try:
-        found = compare(cells, metric, settings.level)
+        comparison = compare(trials, metric, settings.level)
     except DataError as error:
         print_report(Report(name, failures_section(failed)))
         print_plain(str(error))
         store.annotate(parent, metrics={}, tags={"mlflow.note.content": str(error)})
         return
-    told = comparison_report(found, name, sweep_figures(found), failed, command)
-    print_report(told)
-    texts = {**dict(artifacts.texts(told)), artifacts.PAGE: page(told)}
+    result = comparison_report(comparison, name, sweep_figures(comparison), failed, command)
+    print_report(result)
+    texts = {**dict(artifacts.texts(result)), artifacts.PAGE: page(result)}
     store.log(
         parent,
         texts={f"sweep/{path}": text for path, text in texts.items()},
-        figures={f"sweep/{path}": drawing for path, drawing in artifacts.drawings(told)},
+        figures={f"sweep/{path}": drawing for path, drawing in artifacts.drawings(result)},
     )
-    best = found.table.iloc[0]
-    answer = {f"sweep/best_{metric.name}": best["score"], "sweep/tied": float(len(found.tied))}
-    store.annotate(parent, metrics=answer, tags={"mlflow.note.content": markdown(told)})
+    best = comparison.table.iloc[0]
+    answer = {f"sweep/best_{metric.name}": best["score"], "sweep/tied": float(len(comparison.tied))}
+    store.annotate(parent, metrics=answer, tags={"mlflow.note.content": markdown(result)})
     common = f"sweep/{metric.name}"
-    verdicts = dict(zip(found.table["setting"], found.table["verdict"], strict=True))
-    for cell in found.cells.itertuples():
-        tags = {"sweep.verdict": verdicts[cell.setting]}
-        score = {common: cell.score} if math.isfinite(cell.score) else {}
-        store.annotate(str(cell.run_id), metrics=score, tags=tags)
+    verdicts = dict(zip(comparison.table["configuration"], comparison.table["verdict"], strict=True))
+    for trial in comparison.trials.itertuples():
+        tags = {"sweep.verdict": verdicts[trial.configuration]}
+        score = {common: trial.score} if math.isfinite(trial.score) else {}
+        store.annotate(str(trial.run_id), metrics=score, tags=tags)
     columns = (common, *(f"test/{key}" for key in shown(metrics, "sweep")), *MEASURES)
     view = sweep_view(name, store.experiment_id, parent, keys, columns, not metric.higher_is_better)
     store.save_view(view)
@@ -85,16 +85,16 @@ def report(
 
 
 def register(store: SweepStore, parent: str, name: str, metric: MeanMetric, settings: DictConfig) -> None:
-    """Registers the best finished cell of a sweep, and prints whether it becomes champion; see `Registry.enter`.
+    """Registers the best finished trial of a sweep and prints whether it becomes champion; see `Registry.enter`.
 
     Args:
-        store: of the sweep.
-        parent: its run id.
-        name: of the registered model.
-        metric: that models are compared by.
-        settings: the node `sweep` of the config.
+        store: The store of the sweep.
+        parent: The run id of the sweep.
+        name: The name of the registered model.
+        metric: The metric by which models are compared.
+        settings: The node `sweep` of the config.
     """
-    cells, _ = store.cells(parent)
-    verdict = Registry(store, name).enter([cell.run_id for cell in cells], metric, settings.level)
+    trials, _ = store.trials(parent)
+    verdict = Registry(store, name).enter([trial.run_id for trial in trials], metric, settings.level)
     store.annotate(parent, metrics={}, tags={VERDICT_TAG: verdict})
     print_plain(f"Registry    {verdict}")

@@ -1,4 +1,4 @@
-"""Checks the chosen launcher and sweeper: that their packages are installed, and the values of their keys."""
+"""Checks of the chosen launcher and sweeper: whether their packages are installed, and the values of their keys."""
 
 import warnings
 from typing import Annotated, Any, Literal
@@ -37,7 +37,7 @@ SCHEMAS: dict[str, type[OpenNode]] = {
     "hydra_plugins.crackexp.optuna_sweeper.OptunaSweeper": OptunaSweeper,
     "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher": JoblibLauncher,
 }
-"""What may stand in the config of a plugin, by its ``_target_``; other keys are its own business."""
+"""The schema of the config of a plugin, by its ``_target_``. Keys that it does not know are left to the plugin."""
 
 NEEDS = {
     "hydra_plugins.hydra_joblib_launcher.": ("hydra_plugins.hydra_joblib_launcher", "launchers"),
@@ -45,7 +45,7 @@ NEEDS = {
     "hydra_plugins.crackexp.ray_launcher.": ("ray", "launchers"),
     "hydra_plugins.crackexp.optuna_sweeper.": ("optuna", "search"),
 }
-"""The module that a plugin class needs, and the extra of crackexp that brings it, by the start of its ``_target_``."""
+"""The module that a plugin class needs and the extra of crackexp that installs it, by the start of ``_target_``."""
 
 # hydra-joblib-launcher registers its own defaults under the name of conf/hydra/launcher/joblib.yaml
 warnings.filterwarnings("ignore", r"\s*'hydra/launcher/joblib' is validated against ConfigStore schema", UserWarning)
@@ -55,10 +55,10 @@ def check_plugins(hydra: DictConfig) -> None:
     """Refuses a launcher or sweeper whose package is missing, or whose keys have values that it cannot use.
 
     Args:
-        hydra: node of a multirun's config, with `launcher` and `sweeper`.
+        hydra: The node `hydra` of a multirun's config, with `launcher` and `sweeper`.
 
     Raises:
-        ConfigError: What to install or to type.
+        ConfigError: A package is missing or a value is wrong. The message says what to install or to type.
     """
     for part in ("launcher", "sweeper"):
         if not OmegaConf.is_dict(hydra[part]) or not hydra[part].get("_target_"):

@@ -1,6 +1,6 @@
-"""Cores and devices shared out between the cells that run at once on one machine.
+"""Cores and devices shared out between the trials that run at once on one machine.
 
-The process of a cell holds a slot: a lock on a file, which the system frees when the process ends, however it ends.
+The process of a trial holds a slot: a lock on a file, which the system frees when the process ends, however it ends.
 Its share must be taken before JAX starts: XLA's CPU client makes as many threads as the process may use cores, and its
 GPU client opens the devices that are visible then.
 """
@@ -31,10 +31,11 @@ class Slot:
     """A share of a machine, held until `release` or the end of the process.
 
     Attributes:
-        number: in [0, workers).
-        workers: how many share the machine.
-        cores: numbers of the cores this process runs on; empty where the system cannot pin a process.
-        devices: what ``CUDA_VISIBLE_DEVICES`` names; empty where there are no GPUs, or where a scheduler gave them.
+        number: The number of the slot, in [0, workers).
+        workers: The number of processes that share the machine.
+        cores: The numbers of the cores on which this process runs; empty where the system cannot pin a process.
+        devices: The GPUs that ``CUDA_VISIBLE_DEVICES`` names; empty where there are none, or a scheduler chose them.
+        lock: The lock on the file of the slot.
     """
 
     number: int
@@ -44,7 +45,7 @@ class Slot:
     lock: FileLock
 
     def release(self) -> None:
-        """Gives the slot back, and the process all cores; devices stay as they are, JAX has opened them."""
+        """Releases the slot and lets the process use all cores. Its GPUs stay, since JAX has opened them already."""
         global _held
         _held = None
         _pin(_every_core)
@@ -55,21 +56,23 @@ _held: Slot | None = None
 _every_core: tuple[int, ...] = ()
 
 
-def share_machine(hydra: HydraConf, cells: int | None = None) -> Slot | None:
-    """Takes this process' share where its launcher runs several cells on this machine; call it before JAX starts.
+def share_machine(hydra: HydraConf, trials: int | None = None) -> Slot | None:
+    """Takes the share of this process where its launcher runs several trials on this machine.
+
+    It must be called before JAX starts, since JAX reads the environment variables only then.
 
     Args:
-        hydra: node of the job's config, with `launcher`, `sweeper`, `sweep` and `runtime`.
-        cells: how many the sweep has, where known.
+        hydra: The node `hydra` of the job's config, with `launcher`, `sweeper`, `sweep` and `runtime`.
+        trials: The number of trials of the sweep; None where it is not known.
 
     Returns:
-        The slot, or None where the machine is this cell's alone, or a scheduler bound the process already.
+        The slot. None where the trial has the machine to itself, or where a scheduler has bound the process already.
     """
     if _held:
         return _held
     launcher = _launcher(hydra)
     if launcher == "joblib":
-        workers = workers_here(hydra, cells)
+        workers = workers_here(hydra, trials)
         return share(workers, _slots(f"{hydra.runtime.cwd}/{hydra.sweep.dir}")) if workers else None
     if launcher == "slurm":
         granted = int(os.environ.get("SLURM_CPUS_PER_TASK") or os.environ.get("SLURM_CPUS_ON_NODE") or 0)
@@ -77,31 +80,31 @@ def share_machine(hydra: HydraConf, cells: int | None = None) -> Slot | None:
     return None
 
 
-def workers_here(hydra: HydraConf, cells: int | None = None) -> int | None:
-    """Returns how many processes joblib runs cells in at once, None for one after the other.
+def workers_here(hydra: HydraConf, trials: int | None = None) -> int | None:
+    """Returns the number of processes in which joblib runs trials at the same time, or None for a single one.
 
     Args:
-        hydra: node of a job's config, with `launcher` and `sweeper`.
-        cells: how many the sweep has, where known.
+        hydra: The node `hydra` of a job's config, with `launcher` and `sweeper`.
+        trials: The number of trials of the sweep; None where it is not known.
     """
     import joblib
 
     jobs = hydra.launcher.get("n_jobs") or 1
     if jobs < 0:
         jobs = max(joblib.cpu_count() + 1 + jobs, 1)
-    limits = [jobs, cells, hydra.sweeper.get("n_jobs"), hydra.sweeper.get("max_batch_size")]
+    limits = [jobs, trials, hydra.sweeper.get("n_jobs"), hydra.sweeper.get("max_batch_size")]
     workers = min(int(limit) for limit in limits if limit)
     return workers if workers > 1 else None
 
 
 def share_granted(cores: int) -> Slot | None:
-    """Takes `cores` of this machine where a scheduler granted them but left the process unbound.
+    """Takes `cores` of this machine where a scheduler granted them but did not bind the process to them.
 
     Args:
-        cores: granted to this process; 0 for no more than a share of one, or unknown.
+        cores: The number of cores granted to this process; 0 for less than one, or where it is not known.
 
     Returns:
-        The slot, or None where the process runs on no more cores than granted.
+        The slot. None where the process runs on no more cores than were granted.
     """
     available = len(_affinity())
     if not cores or cores >= available:
@@ -116,25 +119,27 @@ def share(
     devices: bool = True,
     environment: MutableMapping[str, str] = os.environ,
 ) -> Slot | None:
-    """Takes a free slot of `workers`, pins this process to its cores, and shows it its GPUs alone.
+    """Takes one of `workers` slots, pins this process to its cores, and makes only its GPUs visible.
 
-    With fewer GPUs than workers several share one, each with a part of its memory (XLA_PYTHON_CLIENT_MEM_FRACTION).
+    With fewer GPUs than workers, several workers share a GPU, each with a part of its memory
+    (XLA_PYTHON_CLIENT_MEM_FRACTION).
 
     Args:
-        workers: how many processes share the machine.
-        folder: of the lock files, on this machine; one for each group of processes that share.
-        devices: False leaves the GPUs as the scheduler gave them.
-        environment: receives the variables of CUDA and XLA.
+        workers: The number of processes that share the machine.
+        folder: The folder of the lock files on this machine, one for each group of processes that share it.
+        devices: Whether GPUs are shared out too; False leaves them as the scheduler chose them.
+        environment: The environment in which the variables of CUDA and XLA are set.
 
     Returns:
-        The slot, the held one where this process has one; None where all stayed taken for half a minute.
+        The slot; the one that this process holds already where it has one. None where no slot became free within half
+        a minute.
     """
     global _held, _every_core
     if _held:
         return _held
     taken = _take(workers, folder)
     if taken is None:
-        _log.warning("No slot of %d came free: this cell runs on every core.", workers)
+        _log.warning("No slot of %d came free: this trial runs on every core.", workers)
         return None
     number, lock = taken
     _every_core = _affinity()
@@ -151,17 +156,17 @@ def share(
 
 
 def portion(items: Sequence[T], number: int, workers: int) -> Sequence[T]:
-    """Returns the items of worker `number`: neighbours, as evenly as can be; one that is shared where they are few."""
+    """Returns the items of worker `number`: a contiguous, even share, or one shared item where there are too few."""
     start = number * len(items) // workers
     return items[start : max(start + 1, (number + 1) * len(items) // workers)]
 
 
 def visible_devices(environment: Mapping[str, str], folder: Path = Path("/dev")) -> list[str]:
-    """Returns the GPUs that this process may share out, as ``CUDA_VISIBLE_DEVICES`` names them.
+    """Returns the GPUs that this process may share out, named as in ``CUDA_VISIBLE_DEVICES``.
 
     Args:
-        environment: of the process.
-        folder: of the device files.
+        environment: The environment of the process.
+        folder: The folder of the device files.
     """
     if environment.get("JAX_PLATFORMS") == "cpu":
         return []
@@ -173,13 +178,13 @@ def visible_devices(environment: Mapping[str, str], folder: Path = Path("/dev"))
 def device_variables(
     every: Sequence[str], mine: Sequence[str], workers: int, environment: Mapping[str, str]
 ) -> dict[str, str]:
-    """Returns the variables that show a process its GPUs alone.
+    """Returns the environment variables with which a process sees only its own GPUs.
 
     Args:
-        every: GPUs to share.
-        mine: GPUs of this process.
-        workers: how many share.
-        environment: of the process; a fraction of memory that stands in it stays.
+        every: The GPUs to share out.
+        mine: The GPUs of this process.
+        workers: The number of processes that share them.
+        environment: The environment of the process. A fraction of memory that it sets is kept.
     """
     if not every:
         return {}
@@ -191,14 +196,14 @@ def device_variables(
 
 
 def _launcher(hydra: HydraConf) -> str:
-    """Returns joblib, slurm, or another launcher's class."""
+    """Returns "joblib", "slurm", or the class of another launcher."""
     target = str(hydra.launcher._target_)
     names = {".JoblibLauncher": "joblib", ".SlurmLauncher": "slurm"}
     return next((name for end, name in names.items() if target.endswith(end)), target)
 
 
 def _take(workers: int, folder: Path) -> tuple[int, FileLock] | None:
-    """Returns the number and the lock of a slot that is free or comes free soon."""
+    """Returns the number and the lock of a slot that is free or becomes free soon, or None."""
     folder.mkdir(parents=True, exist_ok=True)
     end = time.monotonic() + PATIENCE_SECONDS
     while True:
@@ -215,7 +220,7 @@ def _take(workers: int, folder: Path) -> tuple[int, FileLock] | None:
 
 
 def _slots(name: str) -> Path:
-    """Returns the folder of the slots that processes of this user share by `name`, on this machine's own disk."""
+    """Returns the folder of the slots that processes of this user share by `name`, on a local disk."""
     digest = hashlib.blake2b(name.encode(), digest_size=8).hexdigest()
     return Path(tempfile.gettempdir()) / f"crackexp-{getpass.getuser()}" / "slots" / digest
 
@@ -225,7 +230,7 @@ def _affinity() -> tuple[int, ...]:
 
 
 def _pin(cores: Sequence[int]) -> None:
-    """Keeps every thread of this process to `cores`; threads begun later follow the one that begins them."""
+    """Pins every thread of this process to `cores`. Later threads inherit the cores of the thread that starts them."""
     if not cores:
         return
     for thread in Path("/proc/self/task").iterdir():

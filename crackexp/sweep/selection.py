@@ -1,4 +1,4 @@
-"""Runs of a store that a user names by id, as cells to compare: whole sweeps, or any runs that finished."""
+"""The runs of a store that a user selects by id for a comparison: whole sweeps, or any finished runs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -8,48 +8,49 @@ import mlflow
 import yaml
 from mlflow.entities import Run
 
-from crackexp.comparison.comparison import Cell
+from crackexp.comparison.comparison import Trial
 from crackexp.sweep import grid
 from crackexp.sweep.identity import UNRELATED
 from crackexp.tracking.sweeps import Failure, SweepStore
 from crackexp.utils.errors import DataError
 
 MEASURED = ("data", "network", "metrics")
-"""First parts of params that a run finds out rather than is told, or that say what is measured of it."""
+"""The first parts of the params that a run logs of its data, its network or its metrics, and that are not options."""
 
 
-def select(store: SweepStore, ids: Sequence[str]) -> tuple[str, list[Cell], list[Failure]]:
-    """Returns a title, the cells, and the cells without a finished run, of the sweeps and runs in `ids`.
+def select(store: SweepStore, ids: Sequence[str]) -> tuple[str, list[Trial], list[Failure]]:
+    """Returns a title, the trials, and the trials without a finished run, of the sweeps and runs in `ids`.
 
-    Cells of one sweep have the settings that it varied; runs from several places, the params in which they differ.
+    The configuration of a trial of one sweep holds the swept keys. Runs from several places get the params in which
+    they differ.
 
     Raises:
-        DataError: the store holds no such run, or the run did not finish.
+        DataError: The store holds no such run, or the run did not finish.
     """
     runs = [_get(store, run_id) for run_id in dict.fromkeys(ids)]
     sweeps = [run for run in runs if "sweep.key" in run.data.tags]
     if len(runs) == len(sweeps) == 1:
-        cells, failures = store.cells(runs[0].info.run_id)
-        return runs[0].info.run_name, cells, failures
+        trials, failures = store.trials(runs[0].info.run_id)
+        return runs[0].info.run_name, trials, failures
     singles = {run.info.run_id: run for run in runs if run not in sweeps}
     failures = []
     for sweep in sweeps:
-        cells, failed = store.cells(sweep.info.run_id)
-        singles |= {cell.run_id: _get(store, cell.run_id) for cell in cells}
+        trials, failed = store.trials(sweep.info.run_id)
+        singles |= {trial.run_id: _get(store, trial.run_id) for trial in trials}
         failures += failed
-    settings = differences({run_id: run.data.params for run_id, run in singles.items()})
-    chosen = [_cell(store, run, settings[run_id]) for run_id, run in singles.items()]
+    configurations = differences({run_id: run.data.params for run_id, run in singles.items()})
+    chosen = [_trial(store, run, configurations[run_id]) for run_id, run in singles.items()]
     return f"{len(chosen)} runs", chosen, failures
 
 
 def differences(params: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, Any]]:
-    """Returns the settings in which runs differ.
+    """Returns the params in which runs differ, by run id.
 
-    Params that vary together, such as a backbone's name and its last layer, are told by the shortest key alone; runs
-    that differ in nothing are told apart by the beginning of their ids.
+    Of params that always vary together, such as a backbone's name and its last layer, only the one with the shortest
+    key is kept. Runs that do not differ are told apart by the beginning of their ids.
 
     Args:
-        params: run id to its params.
+        params: The params of each run, by run id.
     """
     keys = sorted({key for values in params.values() for key in values}, key=lambda key: (len(key), key))
     kept: dict[tuple[int, ...], str] = {}
@@ -58,14 +59,14 @@ def differences(params: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, 
         pattern = tuple(column.index(value) for value in column)
         if key.split(".")[0] not in (*UNRELATED, *MEASURED) and any(pattern):
             kept.setdefault(pattern, key)
-    settings = {
+    configurations = {
         run_id: {key: yaml.safe_load(values.get(key) or "null") for key in kept.values()}
         for run_id, values in params.items()
     }
-    levels = list(settings.values())
+    levels = list(configurations.values())
     if len(levels) > 1 and any(levels.count(level) > 1 for level in levels):
-        settings = {run_id: {**level, "run": run_id[:8]} for run_id, level in settings.items()}
-    return settings
+        configurations = {run_id: {**level, "run": run_id[:8]} for run_id, level in configurations.items()}
+    return configurations
 
 
 def _get(store: SweepStore, run_id: str) -> Run:
@@ -78,10 +79,10 @@ def _get(store: SweepStore, run_id: str) -> Run:
         ) from error
 
 
-def _cell(store: SweepStore, run: Run, settings: Mapping[str, Any]) -> Cell:
+def _trial(store: SweepStore, run: Run, configuration: Mapping[str, Any]) -> Trial:
     if run.info.status != "FINISHED":
         raise DataError(
             f"Only runs that finished are compared; this one is {run.info.status}. Received: {run.info.run_id}"
         )
-    cell = store.cell(run, settings)
-    return replace(cell, name=grid.name(settings)) if settings else cell
+    trial = store.trial(run, configuration)
+    return replace(trial, name=grid.name(configuration)) if configuration else trial

@@ -1,4 +1,4 @@
-"""Tells how far a sweep is and when it ends, from the files that its cells leave when they end."""
+"""Shows the progress of a sweep and when it will end, from the files that its trials write when they end."""
 
 import sys
 import threading
@@ -11,19 +11,19 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from crackexp.sweep import grid
-from crackexp.sweep.cell import OUTCOME, Outcome
+from crackexp.sweep.trial import OUTCOME, Outcome
 
 POLL_SECONDS = 0.5
 WORDS = {"finished": "", "kept": "kept from before", "failed": "FAILED"}
 
 
 class Watch:
-    """Prints a line for each cell that ends, and on a terminal a bar with the time of the end.
+    """Prints a line for each trial that ends; on a terminal it also shows a progress bar with the expected end.
 
     Args:
-        folder: of the sweep; each cell has a folder in it.
-        total: number of cells, None where unknown.
-        keys: that vary.
+        folder: The folder of the sweep, in which each trial has a folder.
+        total: The number of trials; None where it is not known.
+        keys: The swept keys.
     """
 
     def __init__(self, folder: Path, total: int | None, keys: Sequence[str]) -> None:
@@ -40,13 +40,13 @@ class Watch:
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> None:
-        """Begins to look for cells that ended."""
+        """Starts to look for trials that have ended, in a thread of its own."""
         if self.console.is_terminal:
             self.bar.start()
         self._thread.start()
 
     def stop(self) -> None:
-        """Looks a last time and takes the bar away."""
+        """Looks a last time and removes the bar."""
         self._stop.set()
         self._thread.join()
         self._look()
@@ -68,12 +68,12 @@ class Watch:
         accuracy, word = outcome.accuracy, WORDS[outcome.state]
         score = f"test accuracy {accuracy:.4f}" if accuracy is not None else outcome.error
         time_spent = f"{outcome.seconds:.1f} s"
-        name = grid.name(grid.settings(self.keys, outcome.overrides))
+        name = grid.name(grid.configuration(self.keys, outcome.overrides))
         parts = [name, *([word] if word else []), score, *([] if word else [time_spent]), self._left()]
         return f"{done} " + "  ".join(parts).replace("[", r"\[")
 
     def _left(self) -> str:
-        """Returns when the sweep will end at the pace of the cells that were computed."""
+        """Returns when the sweep will end if the rest takes as long as the trials that were computed."""
         computed = sum(outcome.state != "kept" for outcome in self.ended.values())
         if self.total is None or not computed or len(self.ended) == self.total:
             return ""
@@ -82,7 +82,7 @@ class Watch:
 
 
 def _read(file: Path) -> Outcome:
-    """Returns how a cell ended; as failed where its file cannot be read."""
+    """Returns the outcome of a trial, which is "failed" where its file cannot be read."""
     try:
         return Outcome.model_validate_json(file.read_bytes())
     except ValueError:

@@ -1,8 +1,8 @@
-"""Which runs of a local store are alive: a run that was killed does not stay RUNNING for ever.
+"""Detection of killed runs in a local store, so that a killed run does not stay RUNNING for ever.
 
-A process that is killed cannot tell MLflow so. Therefore each run carries the name of a lock, which its process holds
-while the run is open, and which the operating system frees however the process ends. The next run that is opened in the
-store marks those as KILLED whose lock is free.
+A killed process cannot report its end to MLflow. Each run therefore has a tag with the name of a lock, which its
+process holds while the run is open. The operating system releases the lock however the process ends. When the next run
+is opened in the store, RUNNING runs whose lock is free are marked as KILLED.
 """
 
 import contextlib
@@ -20,13 +20,13 @@ _STOPPED = "Stopped from outside before its end."
 
 
 def mark_killed(client: mlflow.MlflowClient, run_id: str) -> None:
-    """Marks a run as KILLED whose process cannot do so any more."""
+    """Marks a run as KILLED, whose own process can no longer do so."""
     client.set_tag(run_id, "error", _STOPPED)
     client.set_terminated(run_id, "KILLED")
 
 
 class Alive:
-    """The locks of the runs of one store; a store that a server keeps has none.
+    """The locks of the runs of one local store. Runs in the store of a server have no locks.
 
     Args:
         uri: The address of the store.
@@ -38,7 +38,7 @@ class Alive:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[dict[str, str]]:
-        """Holds a lock for the `with` block, and yields the tags of the run that is alive as long as it is held."""
+        """Holds a lock for the `with` block, and yields the tags with which a run refers to it."""
         if self.folder is None:
             yield {}
             return
@@ -50,7 +50,7 @@ class Alive:
         Path(lock.lock_file).unlink(missing_ok=True)
 
     def mark_all_killed(self, client: mlflow.MlflowClient, experiment_id: str) -> None:
-        """Marks as KILLED what is RUNNING in an experiment though its process has ended."""
+        """Marks the runs of an experiment as KILLED that are RUNNING though their process has ended."""
         if self.folder is None:
             return
         condition = f"attributes.status = 'RUNNING' and tags.`{LOCK_TAG}` != ''"

@@ -1,4 +1,4 @@
-"""Files of a run that crackexp reads again later, known by a digest that the run carries as a tag."""
+"""Files of a run that crackexp reads again later and checks by a digest, which is a tag of the run."""
 
 import hashlib
 import tempfile
@@ -14,17 +14,17 @@ from crackexp.tracking.result import RESULT
 from crackexp.utils.errors import DamagedFileError, UserError
 
 READ_AGAIN = ("config/config.yaml", "data/manifest.csv", "data/mixed/", "test/predictions.csv", RESULT)
-"""Artifact paths of such files, or of folders of them."""
+"""The artifact paths of such files, or of folders with such files."""
 DIGEST_TAG = "sha256."
-"""What the tag of a digest begins with; the path of the artifact follows."""
+"""The beginning of the tag of a digest, which the path of the artifact follows."""
 
 
 def log_digest(path: str, file: Path | str) -> None:
-    """Tags the open run with the digest by which `read_again` knows an artifact; a file that is not read has none.
+    """Tags the open run with the digest of an artifact, which `read_again` checks. Other artifacts get no tag.
 
     Args:
         path: The path of the artifact.
-        file: The file that was logged, or the text.
+        file: The logged file, or its text.
     """
     if path.startswith(READ_AGAIN):
         content = file.encode() if isinstance(file, str) else file.read_bytes()
@@ -33,18 +33,18 @@ def log_digest(path: str, file: Path | str) -> None:
 
 @contextmanager
 def reaching(place: object) -> Iterator[None]:
-    """Turns what the client of an artifact store raises in the `with` block into an MlflowException.
+    """Turns exceptions of the client of an artifact store in the `with` block into an MlflowException.
 
-    MLflow hands on what clients raise, such as boto3's own errors, or an ImportError where boto3 is not installed.
+    MLflow passes on what clients raise, such as errors of boto3, or an ImportError where boto3 is not installed.
 
     Args:
-        place: of the artifacts.
+        place: The location of the artifacts, for the message.
     """
     try:
         yield
     except (mlflow.MlflowException, SQLAlchemyError, OSError, UserError):
         raise
-    except Exception as error:  # of any of the clients that MLflow has
+    except Exception as error:  # each client of MLflow raises exceptions of its own
         raise mlflow.MlflowException(
             f"the files at {place} cannot be read ({type(error).__name__}: {error})"
         ) from error
@@ -54,13 +54,13 @@ def read_again(run: Run, path: str, uri: str) -> bytes:
     """Returns the content of a logged file.
 
     Args:
-        run: that logged it; one of an earlier version has no digest of the file, which is then taken as it is.
-        path: of the artifact.
-        uri: of the store.
+        run: The run that logged the file. Runs of early versions have no digest of it, and it is not checked then.
+        path: The path of the artifact.
+        uri: The address of the store.
 
     Raises:
-        MlflowException, OSError: there is no such file.
-        DamagedFileError: it is not the file that was logged.
+        MlflowException, OSError: The file does not exist.
+        DamagedFileError: The file is not the one that was logged.
     """
     with tempfile.TemporaryDirectory() as folder, reaching(run.info.artifact_uri):
         file = mlflow.artifacts.download_artifacts(f"{run.info.artifact_uri}/{path}", dst_path=folder, tracking_uri=uri)
@@ -72,7 +72,7 @@ def read_again(run: Run, path: str, uri: str) -> bytes:
 
 
 def damaged(run: Run, path: str, problem: str) -> DamagedFileError:
-    """Returns the error that says that a logged file is not what it was."""
+    """Returns the error which says that a logged file has changed."""
     reason = " ".join(problem.split())
     return DamagedFileError(
         f"The file {path} of a run is damaged: {reason}. Get it back from a copy of the store, or train the run anew. "

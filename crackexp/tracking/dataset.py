@@ -1,4 +1,4 @@
-"""A folder of images as an MLflow dataset: name, place, content digest and class counts."""
+"""A folder of images as an MLflow dataset with name, folder, content digest and class counts."""
 
 import json
 from collections.abc import Mapping
@@ -12,13 +12,13 @@ from crackexp.utils.names import visible
 
 
 class ImageDataset(MetaDataset):
-    """Images on disk.
+    """A dataset of images on disk.
 
     Args:
-        name: of the dataset.
-        root: folder that holds the images.
-        digest: fingerprint of the images' bytes, names and labels.
-        profile: JSON-able facts, such as the number of images of each class.
+        name: The name of the dataset.
+        root: The folder of the images.
+        digest: The fingerprint of the bytes, names and labels of the images.
+        profile: Facts that can be serialized as JSON, such as the number of images of each class.
     """
 
     def __init__(self, name: str, root: Path, digest: str, profile: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What a run ran on: code, packages and machine."""
+"""The environment of a run: its code, its packages and its machine."""
 
 import importlib.metadata
 import os
@@ -11,14 +11,19 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class GitState:
-    """A checkout: its commit, and how the files differ from it."""
+    """The state of a git checkout.
+
+    Attributes:
+        commit: The hash of its commit.
+        diff: The differences of its files from the commit, as ``git diff`` prints them.
+    """
 
     commit: str
     diff: str
 
 
 def git_state(folder: Path) -> GitState | None:
-    """Returns the state of the git checkout that `folder` stands in, or None outside one."""
+    """Returns the state of the git checkout that contains `folder`, or None where there is none."""
     try:
         commit = _git(folder, "rev-parse", "HEAD").strip()
         return GitState(commit, _git(folder, "diff", "HEAD"))
@@ -28,17 +33,17 @@ def git_state(folder: Path) -> GitState | None:
 
 @cache
 def packages() -> list[str]:
-    """Returns name==version of every installed package, sorted."""
-    found = {
+    """Returns the sorted list of installed packages, each as name==version."""
+    pinned = {
         f"{distribution.name}=={distribution.version}"
         for distribution in importlib.metadata.distributions()
         if distribution.name
     }
-    return sorted(found, key=str.lower)
+    return sorted(pinned, key=str.lower)
 
 
 def hardware() -> dict[str, str]:
-    """Returns machine, Python, and the devices that JAX computes on."""
+    """Returns the machine, the version of Python, and the devices on which JAX computes."""
     import jax
 
     devices = jax.devices()

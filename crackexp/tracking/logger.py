@@ -1,4 +1,4 @@
-"""What a run tells its logger: the base class of all loggers, and the one that keeps nothing."""
+"""The base class of all loggers, which defines what a run logs, and the logger that keeps nothing."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -76,13 +76,13 @@ class Logger:
         """Logs a file into the artifact folder `folder`."""
 
     def log_dataset(self, name: str, root: Path, digest: str, profile: Mapping[str, Any], context: str) -> None:
-        """Logs which images the run used.
+        """Logs the dataset that the run used.
 
         Args:
             name: The name of the dataset.
             root: The folder of the images.
             digest: The fingerprint of the images.
-            profile: JSON-able facts, such as the number of images of each class.
+            profile: Facts that can be serialized as JSON, such as the number of images of each class.
             context: What the images were used for, such as "training".
         """
 
@@ -91,7 +91,8 @@ class Logger:
 
         Args:
             classifier: A network that maps (n, S, S, 3) uint8 images to (n, c) probabilities.
-            metadata: JSON-able facts that are kept with the model: class_names, positive, threshold, and more.
+            metadata: Facts that are kept with the model and can be serialized as JSON: class_names, positive,
+                threshold, and more.
 
         Returns:
             The URI of the logged model; None where the logger keeps no models.
@@ -99,16 +100,16 @@ class Logger:
         return None
 
     def where(self) -> list[str]:
-        """Returns the lines that tell the user where the run lies and how to open it."""
+        """Returns the lines that tell the user where the run is stored and how to open it."""
         return []
 
 
 class NoLogger(Logger):
-    """Keeps nothing: ``tracking=none``."""
+    """A logger that keeps nothing, as for ``tracking=none``."""
 
 
 def require_store(logger: Logger, reason: str) -> str:
-    """Returns the address of the store that a command cannot do without.
+    """Returns the address of the store of a logger, for a command that needs one.
 
     Args:
         logger: The logger that the config describes.

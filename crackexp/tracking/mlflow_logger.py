@@ -1,4 +1,4 @@
-"""The MLflow logger: it names a store and an experiment, and logs to the run that it has open there."""
+"""The MLflow logger, which logs a run to an experiment of an MLflow store."""
 
 import contextlib
 import shlex
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 class MlflowLogger(Logger):
     """Logs a run to an MLflow store.
 
-    MLflow is imported once a run is opened, not with this module: the import takes seconds, which a command that is
-    refused, or only asks for `store`, need not wait for.
+    MLflow is imported when a run is opened and not with this module. The import takes seconds, which are not spent on a
+    command that is refused or that only reads `store`.
 
     Args:
         uri: The address of the store, such as sqlite:///FILE, or http://HOST:PORT of a server.
-        artifacts: The folder of the artifacts of a new experiment; null leaves it to the server.
-        experiment: The name of the experiment, which is made where it does not exist.
-        run_name: The name of the run in the UI; null names it after dataset, backbone and seed.
+        artifacts: The folder of the artifacts of a new experiment; with null, the server chooses it.
+        experiment: The name of the experiment, which is created where it does not exist.
+        run_name: The name of the run in the UI; with null, it is made from dataset, backbone, image size and seed.
         log_model: Whether the trained model is logged.
 
     Example:

@@ -1,4 +1,4 @@
-"""An open run of an MLflow store. However it ends, it is marked as FINISHED, FAILED or KILLED, with the error in it."""
+"""An open run of an MLflow store, which is marked as FINISHED, FAILED or KILLED however it ends."""
 
 import contextlib
 import importlib.metadata
@@ -46,7 +46,7 @@ MODEL_PACKAGES = (
 """The packages that a logged model needs where it is loaded."""
 
 PNG = {"dpi": 100, "pil_kwargs": {"compress_level": 1}}
-"""A run logs ten figures: they are a tenth larger than at the default level, and saved in a quarter of the time."""
+"""Options of PNG files. Figures are a tenth larger than at the default level and take a quarter of the time."""
 
 
 @contextlib.contextmanager
@@ -86,9 +86,9 @@ class MlflowRun:
     """The active run of MLflow in this process.
 
     Args:
-        active: The run, as MLflow has it.
-        params: The names of the parameters that it holds already. They never change.
-        logged: The name and the step of each metric that it holds already. None is logged twice at one step.
+        active: The run of MLflow.
+        params: The names of the params that the run has already. They are not logged again, since they never change.
+        logged: The name and the step of each metric that the run has already, which is not logged again.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class MlflowRun:
 
     @uninterrupted()
     def fail(self, status: str, error: BaseException) -> None:
-        """Ends the run with the error in it, as far as the store, which may be the cause, can still be written."""
+        """Logs the error and ends the run, as far as the store can still be written, which may be the cause."""
         with contextlib.suppress(mlflow.MlflowException, SQLAlchemyError, OSError):
             mlflow.set_tag("error", visible(f"{type(error).__name__}: {error}")[:5000])
             mlflow.log_text(visible(traceback.format_exc()), "error.txt")
@@ -142,16 +142,16 @@ class MlflowRun:
         dataset = ImageDataset(name, root, digest, profile)
         try:
             mlflow.log_input(dataset, context)
-        except mlflow.MlflowException:  # another run entered the same new dataset in between; now it is found
+        except mlflow.MlflowException:  # another run has just logged the same new dataset, which MLflow finds now
             mlflow.log_input(dataset, context)
 
     @uninterrupted()
     def log_model(self, classifier: keras.Model, metadata: Mapping[str, Any]) -> str:
-        """Logs a classifier with a loader of its own, and returns its URI; see `Logger.log_model`."""
+        """Logs a classifier with its own loader and returns its URI; see `Logger.log_model`."""
         facts = ModelFacts.read(metadata)
-        answer = {"label": "string", "probability": "double", "decision": "string"}
-        signature = ModelSignature(  # no inputs: a schema has room for base64 or for arrays, and not for both
-            outputs=Schema([ColSpec(kind, name) for name, kind in answer.items()]),
+        columns = {"label": "string", "probability": "double", "decision": "string"}
+        signature = ModelSignature(  # without inputs, since a schema cannot allow both base64 and arrays
+            outputs=Schema([ColSpec(kind, name) for name, kind in columns.items()]),
             params=ParamSchema([ParamSpec("threshold", "double", facts.threshold)]),
         )
         with tempfile.TemporaryDirectory() as folder, _quiet():
@@ -179,7 +179,7 @@ def _reopened(run_id: str, tags: Mapping[str, str]) -> MlflowRun:
     client = mlflow.MlflowClient()
     if "error" in active.data.tags:
         client.delete_tag(run_id, "error")
-    # The parameters of a copied run name other folders, and MLflow refuses to change a parameter.
+    # The params of a run in a copied store name other folders, and MLflow refuses to change a param.
     params = set(active.data.params)
     logged = {(name, metric.step) for name in active.data.metrics for metric in client.get_metric_history(run_id, name)}
     return MlflowRun(active, params, logged)
@@ -187,7 +187,7 @@ def _reopened(run_id: str, tags: Mapping[str, str]) -> MlflowRun:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Hides what Keras says of .h5 files, and MLflow of its own steps and of the missing example."""
+    """Hides the warnings of Keras about .h5 files and of MLflow about its steps and the missing input example."""
     with quiet("absl", "mlflow"), warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*An input example was not provided", UserWarning)
         yield

@@ -1,6 +1,6 @@
-"""What is logged with a model, checked when it is written and when it is read.
+"""The metadata of a logged model, which are checked when they are written and when they are read.
 
-This file is copied beside each logged model, which checks itself by it where it is served; so it imports nothing of
+This file is copied beside each logged model, which checks itself with it where it is served. So it imports nothing of
 crackexp.
 """
 
@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 TOP = 1.0000001192092896
-"""The float32 after 1: a threshold that no probability reaches, which forbids any false alarm."""
+"""The smallest float32 above 1. No probability reaches this threshold, so it allows no false alarm at all."""
 
 Name = Annotated[str, Field(min_length=1)]
 Threshold = Annotated[float, Field(ge=0, le=TOP, allow_inf_nan=False)]
@@ -21,18 +21,19 @@ Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class ModelFacts(BaseModel):
-    """What a user of a classifier must know; further keys tell where the model comes from.
+    """The metadata of a classifier that its users need. Further keys say where the model comes from.
 
     Attributes:
-        class_names: of the outputs.
-        positive: the class that is damage, or the classes that are.
-        threshold: of the probability of damage, from which on the decision is "crack" or "damage".
-        unsure_from: from which on it is "unsure", at most `threshold`, which it is where it is missing.
-        image_size: side of the images in pixels; None in models of early versions.
-        trained_in: the run that trained the model, where another one logged it.
-        calibrations: to which sites the model was fitted, in order.
-        sha256: digest of each file of the model by its name; models of earlier versions have none.
-        checksum: over all of this, see `seal`; models of earlier versions have none.
+        class_names: The names of the classes, in the order of the outputs.
+        positive: The class that is damage, or the classes that are.
+        threshold: The least probability of damage at which the decision is "crack" or "damage".
+        unsure_from: The least probability of damage at which the decision is "unsure". It is at most `threshold`, which
+            is also its default.
+        image_size: The side of the images in pixels; None in models of early versions.
+        trained_in: The id of the run that trained the model, where another run logged it.
+        calibrations: The calibrations of the model after training, in order.
+        sha256: The digest of each file of the model by its name; empty in models of early versions.
+        checksum: The checksum over all metadata, see `seal`; None in models of early versions.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True, protected_namespaces=())
@@ -69,10 +70,11 @@ class ModelFacts(BaseModel):
 
     @classmethod
     def read(cls, metadata: Any) -> "ModelFacts":
-        """Returns the facts that `metadata` of a logged model hold.
+        """Returns the facts that the metadata of a logged model contain.
 
         Raises:
-            ValueError: they do not fit the schema, or are not those that were logged; the message names each problem.
+            ValueError: They do not fit the schema or have changed since they were logged. The message names each
+                problem.
         """
         try:
             facts = cls.model_validate(metadata)
@@ -83,22 +85,22 @@ class ModelFacts(BaseModel):
         return facts
 
     def inherited(self) -> dict[str, Any]:
-        """Returns what also holds for a model that is made of this one."""
+        """Returns the metadata that also apply to a model that is made from this one."""
         return self.model_dump(exclude={"sha256", "checksum"}, exclude_unset=True)
 
     def seal(self, files: Iterable[Path]) -> dict[str, Any]:
-        """Returns the metadata to log with the model: these facts, the digests of `files`, and a checksum over all."""
+        """Returns the metadata to log with the model: these facts, the digests of `files`, and a checksum of both."""
         values = {**self.inherited(), "sha256": {file.name: _sha256(file) for file in files}}
         return {**values, "checksum": _checksum(values)}
 
     def check_file(self, file: Path) -> None:
-        """Raises ValueError where `file` is not the one that was logged; a file whose digest is not known passes."""
+        """Raises ValueError where `file` is not the one that was logged. A file without a known digest is accepted."""
         known = self.sha256.get(file.name)
-        if known is not None and (found := _sha256(file)) != known:
-            raise ValueError(f"{file.name} is not the file that was logged: its sha256 is {found}, not {known}")
+        if known is not None and (actual := _sha256(file)) != known:
+            raise ValueError(f"{file.name} is not the file that was logged: its sha256 is {actual}, not {known}")
 
     def check_network(self, input_shape: tuple[Any, ...], output_shape: tuple[Any, ...]) -> None:
-        """Raises ValueError where a network of these shapes is not the one that the facts tell of."""
+        """Raises ValueError where a network with these shapes does not fit the facts."""
         size, classes = input_shape[1], len(self.class_names)
         if tuple(input_shape[1:]) != (size, size, 3) or self.image_size not in (None, size):
             raise ValueError(f"image_size: the network takes {tuple(input_shape)}, not images of {self.image_size} px")

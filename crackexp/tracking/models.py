@@ -1,4 +1,4 @@
-"""Logged models, found again by run id, model URI or folder."""
+"""Logged models, which are loaded by run id, model URI or folder."""
 
 import re
 import tempfile
@@ -24,14 +24,14 @@ RUN_ID = re.compile("[0-9a-f]{32}")
 
 @dataclass(frozen=True)
 class LoggedModel:
-    """A classifier from the store.
+    """A classifier that was loaded from a store or a folder.
 
     Attributes:
-        classifier: uint8 pixels (n, S, S, 3) to probabilities (n, c).
-        classes: the c classes of the outputs.
-        thresholds: of the probability of damage, where decisions change.
-        facts: all that was logged with it.
-        run_id: the run that logged it; None where it was loaded from a folder.
+        classifier: The network, which maps uint8 pixels (n, S, S, 3) to probabilities (n, c).
+        classes: The c classes of the outputs.
+        thresholds: The thresholds of the probability of damage at which decisions change.
+        facts: The metadata that were logged with the model.
+        run_id: The id of the run that logged it; None where it was loaded from a folder.
     """
 
     classifier: keras.Model
@@ -46,20 +46,20 @@ class LoggedModel:
 
     @property
     def trained_in(self) -> str | None:
-        """The training run, where another run, which calibrated the model, has logged it."""
+        """The id of the training run, which is another one than `run_id` where the model was calibrated afterwards."""
         return self.facts.trained_in if "trained_in" in self.facts.model_fields_set else self.run_id
 
 
 def load(name: str, uri: str | None, key: str) -> LoggedModel:
-    """Loads the model that `name` means.
+    """Loads a logged model.
 
     Args:
-        name: a run id, a model URI such as models:/NAME@champion, or a folder that holds a logged model.
-        uri: of the store; None: there is none, and `name` must be a folder.
-        key: of the config, which `name` is the value of.
+        name: A run id, a model URI such as models:/NAME@champion, or a folder that holds a logged model.
+        uri: The address of the store; None where there is none, and `name` must be a folder.
+        key: The config key whose value is `name`, for messages.
 
     Raises:
-        UserError: the store holds no such run or model, the model was not logged by crackexp, it does not tell which of
+        UserError: The store holds no such run or model, the model was not logged by crackexp, it does not say which of
             its classes are damage, or its files are not those that were logged.
     """
     if Path(name, "MLmodel").is_file():
@@ -97,14 +97,14 @@ def load(name: str, uri: str | None, key: str) -> LoggedModel:
 
 
 def read_facts(model: Model, received: str) -> ModelFacts:
-    """Returns what was logged with a model.
+    """Returns the metadata that were logged with a model.
 
     Args:
-        model: as MLflow read it.
-        received: what the user typed, for the message.
+        model: The model that MLflow read.
+        received: The input of the user, for the message.
 
     Raises:
-        DamagedFileError: it is not what crackexp logs, or was changed since.
+        DamagedFileError: The metadata are not those of crackexp, or have changed since.
     """
     if not isinstance(model.metadata, dict) or "class_names" not in model.metadata:
         raise DamagedFileError(
@@ -117,11 +117,11 @@ def read_facts(model: Model, received: str) -> ModelFacts:
 
 
 def read_model(place: str, received: str) -> Model:
-    """Returns what MLflow keeps of the model at `place`, a folder or a URI.
+    """Returns MLflow's description of the model at `place`, which is a folder or a URI.
 
     Raises:
-        MlflowException: there is no such model.
-        DamagedFileError: its file ``MLmodel`` cannot be read.
+        MlflowException: There is no such model.
+        DamagedFileError: The file ``MLmodel`` cannot be read.
     """
     try:
         return Model.load(place)
@@ -147,7 +147,7 @@ def _read(folder: Path, received: str) -> LoggedModel:
         facts.check_file(file)
         classifier = keras.saving.load_model(file, compile=False)
         facts.check_network(classifier.input_shape, classifier.output_shape)
-    except Exception as error:  # Keras raises a dozen types on a damaged file
+    except Exception as error:  # Keras raises many types of exceptions on a damaged file
         raise _damaged(str(error), received) from error
     thresholds = Thresholds(facts.threshold, facts.unsure_from, classes.defect)
     return LoggedModel(classifier, classes, thresholds, facts, model.run_id)

@@ -1,7 +1,7 @@
-"""A local store that was copied or moved: its database is made to name the artifacts beside it, and no others.
+"""Local stores that were copied or moved, whose database is updated so that it names the artifacts beside it.
 
-MLflow keeps the places of artifacts as absolute paths. So the database also keeps the folder that it lies in, in a
-table of its own. Where that is another folder than the one it is opened in, the paths are rewritten.
+MLflow keeps the locations of artifacts as absolute paths. So crackexp keeps the folder of the database in a table of
+its own. Where the database is opened in another folder, the paths are rewritten.
 """
 
 import shlex
@@ -26,21 +26,27 @@ PLACES = (
     ("model_versions", "storage_location", "TRUE"),
     ("trace_tags", "value", "key = 'mlflow.artifactLocation'"),
 )
-"""Where MLflow keeps places of artifacts: table, column and condition."""
+"""The table, column and condition of all locations of artifacts in a database of MLflow."""
 
 
 @dataclass(frozen=True)
 class Move:
-    """The way of a store from the folder `there` to the folder `here`."""
+    """The move of a store from one folder to another.
+
+    Attributes:
+        there: The folder in which the store was before.
+        here: The folder in which it is now.
+    """
 
     there: Path
     here: Path
 
     def __call__(self, path: Path) -> Path | None:
-        """Returns where the file or folder `path` is after the move, or None where it took no part in it.
+        """Returns the path of a file or folder after the move, or None where it has not moved.
 
-        What lay below `there` has moved. Of the rest, what has a counterpart below the folder that was copied as a
-        whole: ``/old/results`` where ``/old/mlruns`` became ``/new/mlruns`` and ``/new/results`` exists.
+        Everything below `there` has moved. Outside of it, a path has moved if it exists at the same place in a larger
+        folder that was copied as a whole: ``/old/results`` is then ``/new/results`` where ``/old/mlruns`` became
+        ``/new/mlruns``.
         """
         if path.is_relative_to(self.there):
             return self.here / path.relative_to(self.there)
@@ -53,7 +59,7 @@ class Move:
         return None
 
     def text(self, place: str) -> str | None:
-        """Returns a place as MLflow writes it, a path or a ``file:`` URI, after the move; None where it stays."""
+        """Returns a location as MLflow writes it, a path or a ``file:`` URI, after the move, or None where it stays."""
         path = local_path(place)
         moved = self(path) if path else None
         if moved is None:
@@ -62,21 +68,21 @@ class Move:
 
 
 def local_path(place: str) -> Path | None:
-    """Returns the path of a place as MLflow writes it; None where it is on no local disk."""
+    """Returns the path of a location as MLflow writes it, or None where it is not on a local disk."""
     if place.startswith("file:"):
         return Path(url2pathname(urlsplit(place).path))
     return Path(place) if place.startswith("/") else None
 
 
 def follow(file: Path, write: bool) -> None:
-    """Makes the database `file` name the artifacts beside it, where it was copied or moved.
+    """Makes the database `file` name the artifacts beside it where it was copied or moved.
 
     Args:
-        file: database of a local store.
-        write: notes the folder of a database that does not know its own yet.
+        file: The database of a local store.
+        write: Whether the folder is also recorded in a database that does not have it yet.
 
     Raises:
-        UserError: the artifacts were left behind, or the database cannot be written.
+        UserError: The artifacts were not copied, or the database cannot be written.
     """
     here = file.resolve().parent
     with closing(_open(file)) as connection:
@@ -111,10 +117,10 @@ def _open(file: Path) -> sqlite3.Connection:
 
 
 def _origin(connection: sqlite3.Connection, here: Path) -> Path | None:
-    """Returns the folder that the places in the database belong to; None where it is not known to have moved.
+    """Returns the folder to which the locations in the database refer, or None where it is not known to have moved.
 
-    A database that does not know its folder, of an earlier version, has moved where it names another folder for runs
-    whose artifacts stand beside it.
+    A database of an earlier version has no record of its folder. It has moved where it names another folder for runs
+    whose artifacts are beside it.
     """
     with suppress(sqlite3.OperationalError):  # there is no such table
         for (folder,) in connection.execute(f"SELECT folder FROM {TABLE}"):
@@ -128,7 +134,7 @@ def _origin(connection: sqlite3.Connection, here: Path) -> Path | None:
 
 
 def _is_same(there: Path, here: Path) -> bool:
-    """Returns whether the folders are one, seen through two mounts."""
+    """Returns whether the two paths are one folder, such as through two mounts."""
     try:
         return there.samefile(here)
     except OSError:

@@ -1,4 +1,7 @@
-"""The logged model as MLflow loads and serves it; copied beside the model, it imports nothing of crackexp."""
+"""The logged model that MLflow loads and serves.
+
+This file is copied beside each logged model, so it imports nothing of crackexp.
+"""
 
 import base64
 import binascii
@@ -18,23 +21,22 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc import PythonModel
 
 BATCH = 32
-"""Images at once; fewer are filled up to a power of two, so that few programs are compiled."""
+"""The number of images in a batch. Fewer images are filled up to a power of two, so that few programs are compiled."""
 
 
 class CrackClassifier(PythonModel):
-    """Images to what they show.
+    """Classifies images.
 
     An image is a JPEG, PNG, TIFF, HEIC, AVIF, WebP, JPEG 2000, GIF or BMP file in base64, or an array (H, W, 3) of RGB
-    from 0 to 255. Whatever its
-    shape, the whole of it is scaled as in training. Images come as a list, as an array (n, H, W, 3), or as the column
-    "image" of a table.
+    values from 0 to 255. An image of any shape is scaled as a whole, as in training. Images are passed as a list, as an
+    array (n, H, W, 3), or as the column "image" of a table.
     """
 
     def load_context(self, context: Any) -> None:
-        """Loads the network, once its files and metadata were found to be those that were logged.
+        """Checks the files and the metadata, and loads the network.
 
         Raises:
-            MlflowException: they are not.
+            MlflowException: The files or the metadata are not those that were logged.
         """
         os.environ.setdefault("KERAS_BACKEND", "jax")
         import keras
@@ -56,23 +58,24 @@ class CrackClassifier(PythonModel):
         self.lock = threading.Lock()
         self._predict(np.zeros((1, *self.model.input_shape[1:]), np.uint8))
 
-    # MLflow would take a wider hint for a schema.
+    # MLflow would take a more precise type for a schema of the inputs.
     def predict(self, context: Any, model_input: np.ndarray, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Classifies images.
 
         Args:
-            context: of MLflow.
-            model_input: n images, see the class.
-            params: "threshold" of the probability of damage, from which on the decision is "crack", or "damage" where
-                several classes are; another than the model's leaves no band that is "unsure".
+            context: The context of MLflow.
+            model_input: The n images; see the class.
+            params: The parameter "threshold" is the least probability of damage at which the decision is "crack", or
+                "damage" where several classes are damage. With another value than the model's own, no image is called
+                "unsure".
 
         Returns:
-            A DataFrame with a row an image: label (a class name), probability (of damage, the sum over its classes, in
-            [0, 1]) and decision ("crack" or "damage", "unsure" or "sound"; of more than two classes, an image whose
-            most probable one is damage is never called sound).
+            A DataFrame with a row for each image: label (the name of a class), probability (of damage in [0, 1], the
+            sum over the classes that are damage) and decision ("crack" or "damage", "unsure" or "sound"). Where there
+            are more than two classes, an image whose most probable class is damage is never called sound.
 
         Raises:
-            MlflowException: an image cannot be used (HTTP status 400).
+            MlflowException: An image cannot be used (HTTP status 400).
         """
         own = self.facts.threshold
         threshold = (params or {}).get("threshold", own)
@@ -85,8 +88,8 @@ class CrackClassifier(PythonModel):
         unsure = probability >= unsure_from
         if len(self.class_names) > 2:
             unsure |= np.isin(best, self.positives)
-        found = "crack" if len(self.positives) == 1 else "damage"
-        decision = np.where(probability >= threshold, found, np.where(unsure, "unsure", "sound"))
+        defect = "crack" if len(self.positives) == 1 else "damage"
+        decision = np.where(probability >= threshold, defect, np.where(unsure, "unsure", "sound"))
         return pd.DataFrame(
             {"label": self.class_names[best], "probability": probability.astype(float), "decision": decision}
         )
@@ -106,12 +109,12 @@ class CrackClassifier(PythonModel):
     def _predict(self, images: np.ndarray) -> np.ndarray:
         batch = np.zeros((1 << (len(images) - 1).bit_length(), *images.shape[1:]), np.uint8)
         batch[: len(images)] = images
-        with self.lock:  # two requests at once would give the same buffers to JAX, which deletes them
+        with self.lock:  # with two requests at once, JAX would delete buffers that are still in use
             return np.asarray(self.model.predict_on_batch(batch), np.float32)[: len(images)]
 
 
 def _listed(model_input: Any) -> Sequence[Any]:
-    """Returns the images one by one, in whatever form MLflow passes them on."""
+    """Returns the images as a sequence, from any form in which MLflow passes them."""
     if isinstance(model_input, pd.DataFrame):
         model_input = model_input.to_dict("list")
     if isinstance(model_input, dict):

@@ -1,4 +1,4 @@
-"""What a run leaves for programs to read, ``result.json``: one schema writes it and reads it back."""
+"""The file ``result.json`` of a run, which other programs read. One schema writes and reads it."""
 
 import json
 from pathlib import Path
@@ -30,5 +30,5 @@ class RunResult(BaseModel, extra="forbid"):
 
 
 def read_result(folder: Path) -> RunResult:
-    """Reads the result that a run wrote to its folder."""
+    """Returns the result that a run wrote to its folder."""
     return RunResult.model_validate_json((folder / RESULT).read_bytes())

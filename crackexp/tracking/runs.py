@@ -1,4 +1,4 @@
-"""Runs of a store, found again by their id."""
+"""Runs of a store, read by their id."""
 
 from dataclasses import dataclass
 from io import BytesIO
@@ -16,12 +16,12 @@ from crackexp.utils.errors import UserError
 
 @dataclass(frozen=True)
 class LoggedRun:
-    """A run as it was begun, and how it stands.
+    """The config and the state of a run.
 
     Attributes:
-        status: RUNNING, FINISHED, FAILED or KILLED.
-        config: the resolved config in YAML; None where the run logged none.
-        trained: whether it logged an epoch.
+        status: The status: RUNNING, FINISHED, FAILED or KILLED.
+        config: The resolved config in YAML; None where the run logged none.
+        trained: Whether the run has logged an epoch.
     """
 
     status: str
@@ -30,17 +30,17 @@ class LoggedRun:
 
 
 def training_digests(run_id: str | None, uri: str | None) -> set[str] | None:
-    """Returns the digests of the images that a run has trained on or chosen by, train and val.
+    """Returns the digests of the training and validation images of a run.
 
     Args:
-        run_id: of a training run; None where it is not known.
-        uri: of the store.
+        run_id: The id of a training run; None where it is not known.
+        uri: The address of the store; None where there is none.
 
     Returns:
-        None where the store has no manifest of the run's split.
+        The digests, or None where the store has no manifest of the split of the run.
 
     Raises:
-        DamagedFileError: the manifest is not the one that was logged.
+        DamagedFileError: The manifest is not the one that was logged.
     """
     if run_id is None or uri is None:
         return None
@@ -55,10 +55,12 @@ def training_digests(run_id: str | None, uri: str | None) -> set[str] | None:
 
 
 def read_split(run: Run, path: str, table: bytes) -> pd.DataFrame:
-    """Returns the images of a logged manifest, a row each: digest and, where the images were split, split.
+    """Returns a table with a row for each image of a logged manifest: split and digest.
+
+    The split is "train" where the images were not split.
 
     Raises:
-        DamagedFileError: it is no such table.
+        DamagedFileError: The file holds no such table.
     """
     try:
         rows = pd.read_csv(BytesIO(table), dtype=str, keep_default_na=False, encoding_errors="surrogateescape")
@@ -79,7 +81,7 @@ def find_run(run_id: str, uri: str) -> LoggedRun:
     """Returns the run `run_id` of the store at `uri`.
 
     Raises:
-        UserError: there is no such run, the store cannot be reached, or the config is not the one that was logged.
+        UserError: There is no such run, the store cannot be reached, or the config is not the one that was logged.
     """
     unknown = (
         f"The store at {uri} holds no such run. Type resume=RUN_ID as printed when the run was interrupted, in the "
@@ -89,8 +91,8 @@ def find_run(run_id: str, uri: str) -> LoggedRun:
         run = connect(uri).get_run(run_id)
         with reaching(run.info.artifact_uri):
             files = mlflow.artifacts.list_artifacts(run_id=run_id, artifact_path="config")
-        found = "config/config.yaml" in [file.path for file in files]
-        config = read_again(run, "config/config.yaml", uri).decode() if found else None
+        logged = "config/config.yaml" in [file.path for file in files]
+        config = read_again(run, "config/config.yaml", uri).decode() if logged else None
     except NoStoreError as error:
         raise UserError(unknown) from error
     except mlflow.MlflowException as error:

@@ -1,7 +1,8 @@
-"""How every command opens an MLflow store: a local database is made whole or not at all, and checked before MLflow is.
+"""Opening of an MLflow store, by which every command opens one.
 
-MLflow tries a database that it cannot open again for minutes, leaves a half-made one where it is killed, and reads the
-places of artifacts from the database, wherever that has been copied to.
+A local database is created as a whole or not at all, and is checked before MLflow opens it. MLflow itself would retry a
+database that it cannot open for minutes, would leave a half-made one where it is killed, and would read the locations
+of artifacts from a copied database as they were before the copy.
 """
 
 import logging
@@ -25,32 +26,32 @@ from crackexp.utils.files import remove_leftovers, replacing
 from crackexp.utils.store_uri import SQLITE, database_file, uri_problem
 
 ARTIFACTS = "artifacts"
-"""The folder beside the database for experiments that are made without a folder of their own."""
+"""The folder beside the database for the artifacts of experiments that are created without a folder of their own."""
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
-"""Makes the UI open the experiment on the pages for training, not on those for language models."""
+"""The tags with which the UI opens an experiment on its pages for training, and not on those for language models."""
 
 
 class NoStoreError(UserError):
-    """There is no database at the place where one is to be read."""
+    """Raised where there is no database to read."""
 
 
 def connect(uri: str, make: bool = False) -> mlflow.MlflowClient:
     """Opens the store at `uri`, which MLflow's functions use from then on.
 
     Args:
-        uri: of the store; see `crackexp.utils.store_uri`.
-        make: makes a local store that is not there yet, and requires that it can be written.
+        uri: The address of the store; see `crackexp.utils.store_uri`.
+        make: Whether a local store is created where it does not exist. It must be writable then.
 
     Raises:
-        NoStoreError: there is no local store, and none is to be made.
-        UserError: the local store cannot be used. A server is not asked.
+        NoStoreError: The local store does not exist and must not be created.
+        UserError: The local store cannot be used. A server is not contacted here.
     """
     if problem := uri_problem(uri):
         raise UserError(f"tracking.uri {problem}. Received: tracking.uri={uri}")
     for name in ("alembic", "mlflow.store"):
         logging.getLogger(name).setLevel(logging.WARNING)
     if file := database_file(uri):
-        logging.getLogger("mlflow.store.db").setLevel(logging.CRITICAL)  # what it logs, it raises too
+        logging.getLogger("mlflow.store.db").setLevel(logging.CRITICAL)  # it also raises what it logs
         with answering(uri):
             _ready(file, make)
     mlflow.set_tracking_uri(uri)
@@ -62,7 +63,7 @@ def open_experiment(logger: Logger, make: bool = True) -> str:
 
     Args:
         logger: The logger, which has a store.
-        make: Makes store and experiment where they do not exist, in the first of several processes.
+        make: Whether store and experiment are created where they do not exist, by the first of several processes.
 
     Returns:
         The id of the experiment.
@@ -103,10 +104,10 @@ def store_lock(uri: str, part: str = "") -> AbstractContextManager[Any]:
 
 @contextmanager
 def answering(uri: str) -> Iterator[None]:
-    """Turns what MLflow raises in the `with` block into the error that says why the store cannot be used.
+    """Turns exceptions of MLflow in the `with` block into an error that says why the store cannot be used.
 
     Raises:
-        UserError: the store cannot be reached, read or written.
+        UserError: The store cannot be reached, read or written.
     """
     try:
         yield
@@ -142,7 +143,7 @@ def _is_there(file: Path) -> bool:
 
 
 def _make(file: Path) -> None:
-    """Makes the database under another name and renames it, so that a process killed meanwhile leaves no broken one."""
+    """Creates the database under a temporary name and renames it, so that a killed process leaves no broken one."""
     remove_leftovers(file)
     with replacing(file, lasting=True) as temporary:
         temporary.touch()
@@ -159,18 +160,18 @@ def _check_schema(file: Path) -> None:
         except sqlite3.Error as error:
             raise unusable(uri, error) from error
         used = "experiments" in tables and connection.execute("SELECT count(*) FROM experiments").fetchone()[0]
-        found = (
+        revision = (
             connection.execute("SELECT version_num FROM alembic_version").fetchone()
             if "alembic_version" in tables
             else None
         )
     scripts = ScriptDirectory(str(Path(mlflow.__file__).parent / "store" / "db_migrations"))
-    if found and found[0] == scripts.get_current_head():
+    if revision and revision[0] == scripts.get_current_head():
         return
     if not used:
         command = shlex.join(["rm", str(file)])
         raise unusable(uri, f"the process that was making it was killed, and nothing is in it. Type {command}")
-    if found and found[0] in {script.revision for script in scripts.walk_revisions()}:
+    if revision and revision[0] in {script.revision for script in scripts.walk_revisions()}:
         command = shlex.join(["mlflow", "db", "upgrade", uri])
         raise UserError(
             f"The MLflow store was made by an older version of MLflow than {mlflow.__version__}. Copy {file} to a safe "

@@ -1,4 +1,4 @@
-"""Sweeps in an MLflow store: a parent run, a child run a cell, and which cells need no second run."""
+"""Sweeps in an MLflow store: a parent run with a child run for each trial, and finished trials that are used again."""
 
 import contextlib
 import getpass
@@ -18,7 +18,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 from mlflow.utils.time import get_current_time_millis
 from pydantic import TypeAdapter, ValidationError
 
-from crackexp.comparison.comparison import Cell
+from crackexp.comparison.comparison import Trial
 from crackexp.comparison.items import read_predictions
 from crackexp.evaluation.doubts import WARNING_TAG
 from crackexp.tracking.alive import Alive, mark_killed
@@ -34,14 +34,19 @@ from crackexp.utils.names import visible
 from crackexp.utils.store_uri import ui_words
 
 REUSED_TAG = "sweep.reused_from"
-SAID = {"cell.id", WARNING_TAG, MLFLOW_RUN_NOTE}
-"""Tags by which a run says what it trained, how far it can be relied on, and what came of it."""
+KEPT_TAGS = {"cell.id", WARNING_TAG, MLFLOW_RUN_NOTE}
+"""The tags that a copy of a run keeps; "cell.id" is the digest of the training (a trial was once called a cell)."""
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Parent:
-    """The parent run of a sweep."""
+    """The parent run of a sweep.
+
+    Attributes:
+        run_id: The id of the parent run.
+        keys: The swept keys.
+    """
 
     run_id: str
     keys: tuple[str, ...]
@@ -49,15 +54,21 @@ class Parent:
 
 @dataclass(frozen=True)
 class Failure:
-    """A cell without a finished run."""
+    """A trial without a finished run.
+
+    Attributes:
+        name: The name of the trial.
+        status: The status of its run, such as "FAILED".
+        error: The error by which it failed.
+    """
 
     name: str
     status: str
     error: str
 
     @property
-    def told(self) -> tuple[str, str]:
-        """The name of the cell, and how it ended."""
+    def summary(self) -> tuple[str, str]:
+        """The name of the trial, and its status with the error."""
         return self.name, f"{self.status}: {self.error}"
 
 
@@ -66,10 +77,10 @@ class SweepStore:
 
     Args:
         logger: The logger that names the store and the experiment.
-        make: Makes the two where they do not exist; a store that is only read is not made.
+        make: Whether the two are created where they do not exist. A store that is only read is not created.
 
     Raises:
-        UserError: The store cannot be used, or is to be read and does not exist.
+        UserError: The store cannot be used, or does not exist and must not be created.
     """
 
     def __init__(self, logger: Logger, make: bool = True) -> None:
@@ -83,24 +94,24 @@ class SweepStore:
         return store_lock(self.uri, part)
 
     def open_parent(self, name: str, tags: Mapping[str, str], rerun: bool) -> str:
-        """Opens the parent run of a sweep: the one of the same ``sweep.key`` where it exists, else a new one.
+        """Opens the parent run of a sweep: the one with the same ``sweep.key`` where there is one, else a new one.
 
-        What an earlier launch left RUNNING under it is marked KILLED.
+        Child runs that an earlier launch left RUNNING are marked KILLED.
 
         Args:
-            name: of the sweep.
-            tags: with ``sweep.key``, ``sweep.dir`` and ``sweep.varies``.
-            rerun: leaves a parent that finished as it is, and opens a new one.
+            name: The name of the sweep.
+            tags: The tags of the parent run, with ``sweep.key``, ``sweep.dir`` and ``sweep.varies``.
+            rerun: Whether a finished parent run stays as it is and a new one is opened.
 
         Returns:
-            The parent's run id.
+            The run id of the parent.
         """
         alive = Alive(self.uri)
         alive.mark_all_killed(self.client, self.experiment_id)
         tags = {**tags, **self._held.enter_context(alive.held())}
-        found = self._search(f"tags.`sweep.key` = '{tags['sweep.key']}'")
-        if found and not (rerun and found[0].info.status == "FINISHED"):
-            run_id = found[0].info.run_id
+        parents = self._search(f"tags.`sweep.key` = '{tags['sweep.key']}'")
+        if parents and not (rerun and parents[0].info.status == "FINISHED"):
+            run_id = parents[0].info.run_id
             self._mark_stopped(run_id)
             self.client.update_run(run_id, status="RUNNING")
             self.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
@@ -110,31 +121,38 @@ class SweepStore:
         return run_id
 
     def close_parent(self, parent: str, status: str) -> None:
-        """Ends a parent run as FINISHED, FAILED or KILLED, and what still runs under it as KILLED."""
+        """Ends a parent run as FINISHED, FAILED or KILLED, and its child runs that are still RUNNING as KILLED."""
         self._mark_stopped(parent)
         self.client.set_terminated(parent, status)
         self._held.close()
 
     def find_parent(self, sweep_dir: str) -> Parent | None:
         """Returns the parent of the sweep that was launched with the folder `sweep_dir`."""
-        for run in self._search("tags.`sweep.dir` != ''"):  # MLflow's filters have no way to write a quote
+        for run in self._search(
+            "tags.`sweep.dir` != ''"
+        ):  # a filter of MLflow cannot hold a quote, so folders are compared here
             if run.data.tags["sweep.dir"] == sweep_dir:
                 return Parent(run.info.run_id, tuple(_tag(run, "sweep.varies", list[str])))
         return None
 
     def children(self, parent: str) -> list[Run]:
-        """Returns the child runs of a sweep, the newest first; no judgement of a trained model is among them."""
+        """Returns the child runs of a sweep, the newest first. Runs that only evaluate a model are not among them."""
         return self._search(f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent}'")
 
-    def finished(self, cell: str, parent: str | None = None) -> Run | None:
-        """Returns a finished run of the cell with this digest, of one sweep or of the whole experiment."""
+    def finished(self, training_digest: str, parent: str | None = None) -> Run | None:
+        """Returns a finished run of a training, or None where there is none.
+
+        Args:
+            training_digest: The digest of the training; see `crackexp.sweep.identity.training_digest`.
+            parent: The run id of the sweep to search; None for the whole experiment.
+        """
         within = f" and tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent}'" if parent else ""
-        found = self._search(f"tags.`cell.id` = '{cell}' and attributes.status = 'FINISHED'{within}")
-        originals = [run for run in found if REUSED_TAG not in run.data.tags]
-        return next(iter(originals or found), None)
+        runs = self._search(f"tags.`cell.id` = '{training_digest}' and attributes.status = 'FINISHED'{within}")
+        originals = [run for run in runs if REUSED_TAG not in run.data.tags]
+        return next(iter(originals or runs), None)
 
     def result(self, run: Run) -> RunResult | None:
-        """Returns the ``result.json`` of a finished run, None where it is gone or damaged; the latter is told."""
+        """Returns the ``result.json`` of a finished run, or None where it is missing or, with a warning, damaged."""
         try:
             return RunResult.model_validate_json(self._artifact(run, RESULT))
         except (mlflow.MlflowException, OSError):
@@ -145,10 +163,10 @@ class SweepStore:
             return None
 
     def adopt(self, run: Run, parent: str, name: str, tags: Mapping[str, str]) -> None:
-        """Shows a finished run of elsewhere as a cell of this sweep: a child run with what it says of itself."""
+        """Adds a finished run from outside of a sweep to it, as a child run with the same params and metrics."""
         now = get_current_time_millis()
-        said = {tag: value for tag, value in run.data.tags.items() if tag in SAID}
-        every = {**said, **tags, MLFLOW_PARENT_RUN_ID: parent, REUSED_TAG: self.original(run)}
+        kept = {tag: value for tag, value in run.data.tags.items() if tag in KEPT_TAGS}
+        every = {**kept, **tags, MLFLOW_PARENT_RUN_ID: parent, REUSED_TAG: self.original(run)}
         child = self.client.create_run(self.experiment_id, tags=every, run_name=name).info.run_id
         params = [Param(key, value) for key, value in run.data.params.items()]
         metrics = [Metric(key, value, now, 0) for key, value in run.data.metrics.items()]
@@ -158,14 +176,14 @@ class SweepStore:
         self.client.set_terminated(child)
 
     def record_failure(self, parent: str, name: str, tags: Mapping[str, str], begun: int, error: BaseException) -> None:
-        """Records a cell that failed before its run was opened; one that failed later is recorded already.
+        """Records a trial that failed before its run was opened. One that failed later has been recorded already.
 
         Args:
-            parent: of the cell.
-            name: of the cell.
-            tags: of its run.
-            begun: milliseconds since the epoch at the start of the cell.
-            error: why it failed.
+            parent: The run id of the sweep.
+            name: The name of the trial.
+            tags: The tags of its run.
+            begun: The start of the trial, in milliseconds since the epoch.
+            error: The error by which it failed.
         """
         if any(run.info.run_name == name and run.info.start_time >= begun for run in self.children(parent)):
             return
@@ -174,33 +192,34 @@ class SweepStore:
         child = self.client.create_run(self.experiment_id, tags=every, run_name=name).info.run_id
         self.client.set_terminated(child, "FAILED")
 
-    def cells(self, parent: str) -> tuple[list[Cell], list[Failure]]:
-        """Returns the cells of a sweep by their newest finished run that can be read, and those that have none."""
-        cells: dict[str, Cell] = {}
+    def trials(self, parent: str) -> tuple[list[Trial], list[Failure]]:
+        """Returns the trials of a sweep, each by its newest readable finished run, and those without such a run."""
+        trials: dict[str, Trial] = {}
         failures: dict[str, Failure] = {}
         for run in self.children(parent):
             key = run.data.tags.get("sweep.settings", run.info.run_id)
-            if run.info.status == "FINISHED" and key not in cells:
+            if run.info.status == "FINISHED" and key not in trials:
                 try:
-                    cells[key] = self.cell(run, _tag(run, "sweep.settings", dict[str, Any]))
+                    trials[key] = self.trial(run, _tag(run, "sweep.settings", dict[str, Any]))
                 except DataError as error:
                     failures.setdefault(key, Failure(run.info.run_name, "UNREADABLE", str(error)))
             elif run.info.status != "RUNNING" and key not in failures:
                 failures[key] = Failure(run.info.run_name, run.info.status, run.data.tags.get("error", ""))
-        return list(cells.values()), [failure for key, failure in failures.items() if key not in cells]
+        return list(trials.values()), [failure for key, failure in failures.items() if key not in trials]
 
-    def cell(self, run: Run, settings: Mapping[str, Any] | None = None) -> Cell:
+    def trial(self, run: Run, configuration: Mapping[str, Any] | None = None) -> Trial:
         """Reads what a comparison needs of a finished run.
 
         Args:
-            run: finished.
-            settings: what it varies; None: as its sweep says.
+            run: The finished run.
+            configuration: The level of each swept key; None for the one that its sweep has logged.
 
         Raises:
-            DataError: the run holds no predictions, or they are not those that were logged.
+            DataError: The run holds no predictions, or they are not those that were logged.
         """
-        if settings is None:
-            settings = _tag(run, "sweep.settings", dict[str, Any]) if "sweep.settings" in run.data.tags else {}
+        if configuration is None:
+            swept = "sweep.settings" in run.data.tags
+            configuration = _tag(run, "sweep.settings", dict[str, Any]) if swept else {}
         path = "test/predictions.csv"
         try:
             predictions = read_predictions(BytesIO(self._artifact(run, path)))
@@ -211,10 +230,10 @@ class SweepStore:
                 f"The run holds no predictions that can be read, so it cannot be compared: {_reason(error)}. Type the "
                 f"id of a run of crackexp.train that finished. Received: {run.info.run_id}"
             ) from error
-        return Cell(
+        return Trial(
             run_id=run.info.run_id,
             name=run.info.run_name,
-            settings=settings,
+            configuration=configuration,
             metrics=run.data.metrics,
             predictions=predictions,
             seconds=run.data.metrics.get("time/total_seconds", math.nan)
@@ -223,14 +242,14 @@ class SweepStore:
         )
 
     def original(self, run: Run) -> str:
-        """Returns the id of the run that was trained; another one where `run` shows a result of elsewhere."""
+        """Returns the id of the run that was trained, which is another one where `run` is a copy of its result."""
         return run.data.tags.get(REUSED_TAG, run.info.run_id)
 
     def split(self, run: Run) -> pd.DataFrame:
-        """Returns the images of a run, a row each: split ("train", "val" or "test") and digest.
+        """Returns a table with a row for each image of a run: split ("train", "val" or "test") and digest.
 
         Raises:
-            DataError: the run holds no such table, or it is not the one that was logged.
+            DataError: The run holds no such table, or it is not the one that was logged.
         """
         path = "data/manifest.csv"
         try:
@@ -241,14 +260,14 @@ class SweepStore:
             ) from error
 
     def log(self, parent: str, *, texts: Mapping[str, str], figures: Mapping[str, Figure]) -> None:
-        """Logs files to a parent run, by their artifact paths."""
+        """Logs texts and figures to a parent run, by their artifact paths."""
         for path, text in texts.items():
             self.client.log_text(parent, text, path)
         for path, figure in figures.items():
             self.client.log_figure(parent, figure, path, save_kwargs=PNG)
 
     def annotate(self, run_id: str, *, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
-        """Sets metrics and tags of a sweep or of a cell."""
+        """Sets metrics and tags of the run of a sweep or of a trial."""
         now = get_current_time_millis()
         self.client.log_batch(
             run_id,
@@ -257,18 +276,18 @@ class SweepStore:
         )
 
     def save_view(self, view: View) -> None:
-        """Saves a view of the runs table, which the UI opens by its address."""
+        """Saves a view of the runs table, which the MLflow UI opens by its address."""
         self.client.set_experiment_tag(self.experiment_id, view.tag, view.value)
 
     def where(self, parent: str, view: View) -> list[str]:
-        """Returns lines that tell where the sweep lies and how to open it."""
+        """Returns the lines that say how to open the sweep in the MLflow UI."""
         local = not self.uri.startswith("http")
         serve = [f"Open it     {shlex.join(ui_words(self.uri))}"] if local else []
         address = "http://127.0.0.1:5000" if local else self.uri.rstrip("/")
         return [
             *serve,
             f"The answer  {address}/#/experiments/{self.experiment_id}/runs/{parent}?workflowType=machine_learning",
-            f"The cells   {address}/{view.table}",
+            f"The trials  {address}/{view.table}",
             f"The charts  {address}/{view.charts}",
         ]
 
@@ -296,7 +315,7 @@ class SweepStore:
 
 
 def _reason(error: Exception) -> str:
-    """Returns the first sentence of what an error says."""
+    """Returns the first line of the message of an error, of at most 300 characters."""
     return str(error).partition("\n")[0].rstrip(".")[:300]
 
 
@@ -304,12 +323,12 @@ def _tag(run: Run, key: str, kind: Any) -> Any:
     """Returns the value of a tag that holds JSON.
 
     Raises:
-        DataError: the run has no such tag, or it holds something else than `kind`.
+        DataError: The run has no such tag, or the tag does not hold a value of `kind`.
     """
     try:
         return TypeAdapter(kind).validate_json(run.data.tags.get(key, ""))
     except ValidationError as error:
         raise DataError(
-            f"The tag {key} of a run is not what crackexp wrote. Set it back on the page of the run, or run the sweep "
+            f"The tag {key} of a run is not what crackexp wrote. Restore it on the page of the run, or run the sweep "
             f"again with sweep.rerun=true. Received: {key}={run.data.tags.get(key)} of {run.info.run_id}"
         ) from error

@@ -1,6 +1,6 @@
-"""What the MLflow UI opens of a sweep: a saved view with the swept values, the results and charts of its cells.
+"""A saved view of the MLflow UI for a sweep: the swept values, the results, and charts of its trials.
 
-MLflow keeps views as tags of the experiment; the UI lists them under *Views*, and opens one by its key in the address.
+MLflow keeps views as tags of the experiment. The UI lists them under *Views* and opens one by its key in the address.
 """
 
 import json
@@ -15,13 +15,13 @@ SECTION = "sweep"
 
 @dataclass(frozen=True)
 class View:
-    """A saved view.
+    """A saved view of the MLflow UI.
 
     Attributes:
-        tag: key of the experiment tag that keeps it.
-        value: of that tag.
-        table: address of the runs table, from the root of the UI.
-        charts: address of the charts.
+        tag: The key of the experiment tag that holds the view.
+        value: The value of that tag.
+        table: The address of the runs table, relative to the root of the UI.
+        charts: The address of the charts, relative to the root of the UI.
     """
 
     tag: str
@@ -35,16 +35,16 @@ def sweep_view(
 ) -> View:
     """Returns a view of the child runs of `parent`, the best first.
 
-    Its table has a column for each param and metric. Its charts show the first metric: over all params as parallel
-    coordinates, run by run as bars, and as points against each param and each metric of time.
+    The table has a column for each param and metric. The charts show the first metric: over all params as parallel
+    coordinates, as a bar for each run, and as points against each param and each metric of time.
 
     Args:
-        name: shown in the list of views.
-        experiment_id: of the experiment that holds the runs.
-        parent: run id; also the key of the view, so that a later view of the sweep takes the place of this one.
-        params: keys of what the sweep varies.
-        metrics: keys of results; the runs are sorted by the first one.
-        lowest_first: whether less of it is better.
+        name: The name in the list of views.
+        experiment_id: The id of the experiment that holds the runs.
+        parent: The run id of the sweep. It is also the key of the view, so that a later view of the sweep replaces it.
+        params: The keys of the params that the sweep varies.
+        metrics: The keys of the metrics. The runs are sorted by the first one.
+        lowest_first: Whether smaller values of the first metric are better.
     """
     columns = [*(f"params.`{key}`" for key in params), *(f"metrics.`{key}`" for key in metrics)]
     order = ["attributes.`Run Name`", "runDateAndNestInfo", *columns]

@@ -21,7 +21,7 @@ from crackexp.training.devices import Devices
 from crackexp.training.fit_loop import FitLoop, verbosity
 from crackexp.training.module import CrackModule
 from crackexp.training.scan import ScannedModel
-from crackexp.utils.budget import TimeBudget
+from crackexp.utils.timer import Timer
 
 HEAD_BATCH = 512
 
@@ -33,7 +33,7 @@ class EmbeddedHead:
         module: The classifier, whose layers are trainable as they will be trained.
         datamodule: The images.
         devices: The devices that share the work.
-        budget: Counts the seconds of embedding.
+        timer: Counts the seconds of embedding.
         cache: The folder that holds ``embeddings/``.
         batch_size: The number of images of a pass of the backbone on one device; None for `fastest_batch`.
         gigabytes: How much all stored embeddings may take.
@@ -44,7 +44,7 @@ class EmbeddedHead:
         module: CrackModule,
         datamodule: DataModule,
         devices: Devices,
-        budget: TimeBudget,
+        timer: Timer,
         cache: Path,
         batch_size: int | None,
         gigabytes: float,
@@ -52,7 +52,7 @@ class EmbeddedHead:
         self.module = module
         self.datamodule = datamodule
         self.devices = devices
-        self.budget = budget
+        self.timer = timer
         size = datamodule.image_size
         batch_size = batch_size or fastest_batch(size)
         self.embedder = Embedder(
@@ -116,7 +116,7 @@ class EmbeddedHead:
             return self.datamodule.images(part, batch_size, None if key == "plain" else view)
 
         key = view.key if view else "plain"
-        with self.budget.section("embed"):
+        with self.timer.section("embed"):
             return self.embedder.embed(index, key, images, f"Embedding {title}")
 
     def training_embeddings(self, epoch: int, epochs: int) -> EmbeddingTable:

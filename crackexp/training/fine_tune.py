@@ -20,8 +20,8 @@ from crackexp.training.fit_loop import FitLoop, Log, verbosity
 from crackexp.training.history import TrainingHistory
 from crackexp.training.module import CrackModule
 from crackexp.training.trainer import Trainer
-from crackexp.utils.budget import TimeBudget
 from crackexp.utils.errors import ConfigError
+from crackexp.utils.timer import Timer
 
 
 class FineTuneTrainer(Trainer):
@@ -92,8 +92,8 @@ class FineTuneTrainer(Trainer):
         """Whether there is a first phase."""
         return self.head_epochs > 0
 
-    def setup(self, build: Callable[[], CrackModule], datamodule: DataModule, budget: TimeBudget) -> CrackModule:
-        module = super().setup(build, datamodule, budget)
+    def setup(self, build: Callable[[], CrackModule], datamodule: DataModule, timer: Timer) -> CrackModule:
+        module = super().setup(build, datamodule, timer)
         devices = self.devices
         if devices.padding and not self.freeze_batch_norm:
             raise ConfigError(
@@ -103,7 +103,7 @@ class FineTuneTrainer(Trainer):
             )
         unfreeze(module.classifier, self.unfreeze_from, self.freeze_batch_norm)
         self.head = EmbeddedHead(
-            module, datamodule, devices, budget, self.cache, self.embed_batch_size, self.embeddings_gb
+            module, datamodule, devices, timer, self.cache, self.embed_batch_size, self.embeddings_gb
         )
         return module
 

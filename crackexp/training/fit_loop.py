@@ -12,8 +12,8 @@ import keras
 from crackexp.training.callbacks import epoch_metrics
 from crackexp.training.checkpoint import Checkpoint, Checkpointer, callback_state, values_of
 from crackexp.training.history import TrainingHistory
-from crackexp.utils.budget import TimeBudget
 from crackexp.utils.signals import heed
+from crackexp.utils.timer import Timer
 
 Log = Callable[[dict[str, float], int], None]
 SAVE_SECONDS = 300.0
@@ -29,17 +29,17 @@ class FitLoop:
     Args:
         log: Receives metrics and their step. Metrics that a checkpoint holds are logged again.
         checkpointer: Keeps the checkpoints of the run.
-        budget: Counts the seconds of the process, and goes on with those of the checkpoint.
+        timer: Counts the seconds of the process, and goes on with those of the checkpoint.
 
     Attributes:
         history: The metrics of all epochs.
         skipped: How many batches of the next epoch are done already.
     """
 
-    def __init__(self, log: Log, checkpointer: Checkpointer, budget: TimeBudget) -> None:
+    def __init__(self, log: Log, checkpointer: Checkpointer, timer: Timer) -> None:
         self.log = log
         self.checkpointer = checkpointer
-        self.budget = budget
+        self.timer = timer
         self.history = TrainingHistory()
         self.phase = ""
         self.skipped = 0
@@ -47,7 +47,7 @@ class FitLoop:
         self.identity = self.restored.identity if self.restored else checkpointer.identity
         if self.restored:
             self.history = self.restored.history
-            budget.carry(self.restored.seconds)
+            timer.carry(self.restored.seconds)
             for step, metrics in self.history.logged:
                 log(metrics, step)
 
@@ -115,7 +115,7 @@ class FitLoop:
             batch=batch,
             stopped=stopped,
             history=self.history,
-            seconds=self.budget.summary(),
+            seconds=self.timer.summary(),
             variables=values_of(model.variables),
             optimizer=values_of(model.optimizer.variables),
             metrics=values_of(model.metrics_variables),

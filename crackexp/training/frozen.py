@@ -19,7 +19,7 @@ from crackexp.training.fit_loop import Log
 from crackexp.training.history import TrainingHistory
 from crackexp.training.module import CrackModule
 from crackexp.training.trainer import Trainer
-from crackexp.utils.budget import TimeBudget
+from crackexp.utils.timer import Timer
 
 
 class FrozenTrainer(Trainer):
@@ -73,11 +73,11 @@ class FrozenTrainer(Trainer):
         self.embed_batch_size = embed_batch_size
         self.embeddings_gb = embeddings_gb
 
-    def setup(self, build: Callable[[], CrackModule], datamodule: DataModule, budget: TimeBudget) -> CrackModule:
-        module = super().setup(build, datamodule, budget)
+    def setup(self, build: Callable[[], CrackModule], datamodule: DataModule, timer: Timer) -> CrackModule:
+        module = super().setup(build, datamodule, timer)
         unfreeze(module.classifier, POOL)
         self.head = EmbeddedHead(
-            module, datamodule, self.devices, budget, self.cache, self.embed_batch_size, self.embeddings_gb
+            module, datamodule, self.devices, timer, self.cache, self.embed_batch_size, self.embeddings_gb
         )
         return module
 

@@ -23,9 +23,9 @@ from crackexp.training.devices import Devices
 from crackexp.training.fit_loop import FitLoop, Log
 from crackexp.training.history import TrainingHistory
 from crackexp.training.module import CrackModule
-from crackexp.utils.budget import TimeBudget
 from crackexp.utils.errors import ConfigError
 from crackexp.utils.seeds import keras_seed
+from crackexp.utils.timer import Timer
 
 
 class Trainer(ABC):
@@ -57,7 +57,7 @@ class Trainer(ABC):
         devices: The devices that share the work; from `setup` on.
         datamodule: The images; from `setup` on.
         module: The module that is trained; from `setup` on.
-        budget: Counts the seconds of embedding and compiling; from `setup` on.
+        timer: Counts the seconds of embedding and compiling; from `setup` on.
 
     Example:
         A trainer of the whole network through pixels, with Keras' own loop:
@@ -90,7 +90,7 @@ class Trainer(ABC):
     devices: Devices
     datamodule: DataModule
     module: CrackModule
-    budget: TimeBudget
+    timer: Timer
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class Trainer(ABC):
     def fits_head_first(self) -> bool:
         return self.needs_pretrained
 
-    def setup(self, build: Callable[[], CrackModule], datamodule: DataModule, budget: TimeBudget) -> CrackModule:
+    def setup(self, build: Callable[[], CrackModule], datamodule: DataModule, timer: Timer) -> CrackModule:
         """Readies the process and makes all that the other methods work on.
 
         Devices, precision and seeds hold for what is built after them, so the module is built here.
@@ -120,7 +120,7 @@ class Trainer(ABC):
         Args:
             build: Builds the untrained module.
             datamodule: The images, set up.
-            budget: Counts the seconds of embedding and compiling.
+            timer: Counts the seconds of embedding and compiling.
 
         Returns:
             The module, whose layers are trainable as this trainer trains them.
@@ -136,8 +136,8 @@ class Trainer(ABC):
             )
         self.devices = Devices(self.device_count, self.batch_size)
         self.devices.distribute()
-        self.budget = budget
-        budget.watch_compilation()
+        self.timer = timer
+        timer.watch_compilation()
         set_precision(self.precision)
         keras.utils.set_random_seed(keras_seed(self.seed, "keras"))
         keep_programs(self.cache)
@@ -194,7 +194,7 @@ class Trainer(ABC):
 
     def begin(self, log: Log, checkpointer: Checkpointer) -> FitLoop:
         """Returns the loop of the training; a run that starts from its beginning logs its scores before training."""
-        loop = FitLoop(log, checkpointer, self.budget)
+        loop = FitLoop(log, checkpointer, self.timer)
         if not loop.restored:
             loop.log_before({f"val/{name}_before": value for name, value in self.validate().items()})
         return loop

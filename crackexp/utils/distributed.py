@@ -29,7 +29,7 @@ def initialize_distributed() -> None:
         return
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         raise ConfigError(
-            "A sweep shares its cells out by hydra/launcher, one process a cell. "
+            "A sweep shares its trials out by hydra/launcher, one process a trial. "
             f"Unset {ENVIRONMENT}*, or leave out -m. Received: -m"
         )
     try:

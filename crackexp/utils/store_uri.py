@@ -1,4 +1,4 @@
-"""Addresses of MLflow stores: which of them can be used, and the file behind a local one."""
+"""Addresses of MLflow stores: which ones can be used, and the file of a local store."""
 
 import re
 from pathlib import Path
@@ -10,17 +10,17 @@ FORMS = "sqlite:///FILE, http://HOST:PORT, https://HOST, postgresql://, mysql://
 
 
 def database_file(uri: str) -> Path | None:
-    """Returns the file of a local store, or None where a server or another database keeps the store."""
+    """Returns the file of a local store, or None where the store is in a server or another database."""
     return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
 
 
 def ui_words(uri: str) -> list[str]:
-    """Returns the command that opens MLflow's pages on a store without a server of its own."""
+    """Returns the words of the command that opens the MLflow UI for a store without a server."""
     return ["mlflow", "ui", "--backend-store-uri", uri]
 
 
 def uri_problem(uri: str) -> str | None:
-    """Returns why MLflow cannot use the store at `uri`, as the predicate of a sentence; None where it can."""
+    """Returns why MLflow cannot use the store at `uri`, as the predicate of a sentence, or None where it can."""
     file = database_file(uri)
     if file is None:
         return None if SERVER.fullmatch(uri) else f"must be {FORMS}"
@@ -30,10 +30,10 @@ def uri_problem(uri: str) -> str | None:
 
 
 def path_problem(file: Path) -> str | None:
-    """Returns why the address of a SQLite file cannot be written; None where it can.
+    """Returns why the path of a SQLite file cannot be part of an address, or None where it can.
 
-    SQLAlchemy decodes the address that MLflow hands to it, while MLflow itself takes it as it stands, for the folder
-    that it makes. So no encoding suits both, and a name that decoding would change is refused.
+    SQLAlchemy decodes the address that MLflow passes to it, while MLflow itself does not decode it when it creates the
+    folder. No encoding is right for both, so a name that decoding would change is refused.
     """
     for part in file.absolute().parts:
         if "?" in part:

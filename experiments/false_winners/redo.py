@@ -1,7 +1,7 @@
-"""Counts how often a comparison of cells that differ in nothing declares a winner, and how often it finds a real one.
+"""Counts how often a comparison of trials that differ in nothing declares a winner, and how often it finds a real one.
 
 python experiments/false_winners/redo.py            drawn predictions
-python experiments/false_winners/redo.py SWEEP_ID   predictions of a stored sweep whose cells differ in nothing
+python experiments/false_winners/redo.py SWEEP_ID   predictions of a stored sweep whose trials differ in nothing
 """
 
 import sys
@@ -14,8 +14,8 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import expit, roots_hermitenorm
 
-from crackexp.comparison.comparison import Cell
-from crackexp.comparison.design import Layout, read_layout
+from crackexp.comparison.comparison import Trial
+from crackexp.comparison.design import ExperimentalDesign, read_design
 from crackexp.comparison.differences import mcnemar
 from crackexp.comparison.effects import level_means
 from crackexp.comparison.items import share_items
@@ -30,9 +30,9 @@ HARDNESS = 3.0
 """Standard deviation of the images' hardness, log odds: the same few images are hard for every model."""
 
 EFFECT = 1.0
-"""Log odds of an error that a real effect adds, to a third of the settings."""
+"""Log odds of an error that a real effect adds, to a third of the configurations."""
 
-LAYOUTS = {
+DESIGNS = {
     "3 labels": [{"label": label} for label in range(3)],
     "9 labels": [{"label": label} for label in range(9)],
     "27 labels": [{"label": label} for label in range(27)],
@@ -52,13 +52,13 @@ class Claims:
     factor: int = 0
     naive: int = 0
 
-    def add(self, losses: np.ndarray, layout: Layout, rng: np.random.Generator) -> None:
-        """Compares cells by their losses, (images, cells) of 0 and 1, as `compare` does."""
-        cells = losses.shape[1]
-        settings = losses @ (np.eye(len(layout.names))[layout.member] / layout.repeats)
-        noise = training_noise(losses, layout, np.zeros(cells, int), losses.mean(axis=0), rng)
-        verdicts = judge(settings, layout, noise, np.zeros(len(layout.names)), LEVEL, RESAMPLES, rng, grain=1.0)
-        factors = level_means(settings, layout, verdicts, LEVEL, grain=1.0)
+    def add(self, losses: np.ndarray, design: ExperimentalDesign, rng: np.random.Generator) -> None:
+        """Compares trials by their losses, (images, trials) of 0 and 1, as `compare` does."""
+        trials = losses.shape[1]
+        configurations = losses @ (np.eye(len(design.names))[design.member] / design.repeats)
+        noise = training_noise(losses, design, np.zeros(trials, int), losses.mean(axis=0), rng)
+        verdicts = judge(configurations, design, noise, np.zeros(len(design.names)), LEVEL, RESAMPLES, rng, grain=1.0)
+        factors = level_means(configurations, design, verdicts, LEVEL, grain=1.0)
         naive = mcnemar(losses, int(losses.mean(axis=0).argmin()))
         self.draws += 1
         self.winner += verdicts.worse.sum() == len(verdicts.worse) - 1
@@ -72,9 +72,9 @@ class Claims:
         return " | ".join(f"{100 * count / self.draws:.1f}" for count in counts)
 
 
-def layout_of(settings: Sequence[dict[str, int]]) -> Layout:
-    """Returns the layout of cells with these settings."""
-    return read_layout([str(number) for number in range(len(settings))], settings)
+def design_of(configurations: Sequence[dict[str, int]]) -> ExperimentalDesign:
+    """Returns the design of trials with these configurations."""
+    return read_design([str(number) for number in range(len(configurations))], configurations)
 
 
 def mean_hardness(error_rate: float) -> float:
@@ -87,19 +87,19 @@ def mean_hardness(error_rate: float) -> float:
 def drawn_losses(
     images: int, error_rate: float, seed_noise: float, shift: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Returns (images, cells) losses of cells whose log odds of an error differ by `shift` and by their seeds."""
+    """Returns (images, trials) losses of trials whose log odds of an error differ by `shift` and by their seeds."""
     hardness = mean_hardness(error_rate) + HARDNESS * rng.standard_normal(images)
-    cells = shift + seed_noise * rng.standard_normal(len(shift))
-    return (rng.random((images, len(shift))) < expit(hardness[:, None] + cells)).astype(float)
+    trials = shift + seed_noise * rng.standard_normal(len(shift))
+    return (rng.random((images, len(shift))) < expit(hardness[:, None] + trials)).astype(float)
 
 
 def drawn() -> None:
     """Prints the table of drawn predictions."""
-    print("| layout | images | errors | seed noise | winner | any worse | any factor | naive | found: worse | factor |")
+    print("| design | images | errors | seed noise | winner | any worse | any factor | naive | found: worse | factor |")
     print("|---|---|---|---|---|---|---|---|---|---|")
-    for name, settings in LAYOUTS.items():
-        layout = layout_of(settings)
-        worst = layout.levels.iloc[layout.member, 0].to_numpy() >= len(layout.levels.iloc[:, 0].unique()) * 2 // 3
+    for name, configurations in DESIGNS.items():
+        design = design_of(configurations)
+        worst = design.levels.iloc[design.member, 0].to_numpy() >= len(design.levels.iloc[:, 0].unique()) * 2 // 3
         for images in (400, 4000):
             for error_rate in (0.005, 0.04):
                 for seed_noise in (0.0, 0.5):
@@ -110,7 +110,7 @@ def drawn() -> None:
                         (power, EFFECT * worst, POWER_DRAWS),
                     ):
                         for _ in range(draws):
-                            claims.add(drawn_losses(images, error_rate, seed_noise, shift, rng), layout, rng)
+                            claims.add(drawn_losses(images, error_rate, seed_noise, shift, rng), design, rng)
                     found = f"{100 * power.worse / power.draws:.0f} | {100 * power.factor / power.draws:.0f}"
                     print(
                         f"| {name} | {images:,} | {error_rate:.1%} | {seed_noise} | {null.shares()} | {found} |",
@@ -119,45 +119,45 @@ def drawn() -> None:
 
 
 def redrawn(losses: np.ndarray, rng: np.random.Generator) -> Iterator[tuple[str, np.ndarray]]:
-    """Yields sets of cells that differ in nothing, made from those of an A/A sweep.
+    """Yields sets of trials that differ in nothing, made from those of an A/A sweep.
 
     Args:
-        losses: (images, cells) of 0 and 1.
+        losses: (images, trials) of 0 and 1.
         rng: the stream that is drawn from.
 
     Yields:
-        How it was made, and losses of the same shape: each image's outcomes dealt to the cells anew, which leaves
-        no noise of training; the cells dealt to the settings anew, which keeps it; cells and images drawn with
+        How it was made, and losses of the same shape: each image's outcomes dealt to the trials anew, which leaves
+        no noise of training; the trials dealt to the configurations anew, which keeps it; trials and images drawn with
         replacement.
     """
     n, c = losses.shape
     yield "images dealt anew", rng.permuted(losses, axis=1)
-    yield "cells dealt anew", losses[:, rng.permutation(c)]
-    yield "cells and images resampled", losses[rng.integers(0, n, n)][:, rng.integers(0, c, c)]
+    yield "trials dealt anew", losses[:, rng.permutation(c)]
+    yield "trials and images resampled", losses[rng.integers(0, n, n)][:, rng.integers(0, c, c)]
 
 
-def stored(cells: Sequence[Cell]) -> None:
-    """Prints the table of a stored A/A sweep: of its cells as they are, and dealt to the layouts that they fill."""
-    names, tables = [cell.name for cell in cells], [cell.predictions for cell in cells]
-    shared = share_items(names, tables, np.zeros(len(cells), int), ["one"] * len(cells), "accuracy")
-    print(f"{len(cells)} cells, {shared.count} common test images, errors {shared.errors.astype(int).tolist()}\n")
-    print("| layout | made by | winner | any worse | any factor | naive |\n|---|---|---|---|---|---|")
-    for name, settings in LAYOUTS.items():
-        if len(settings) > len(cells):
+def stored(trials: Sequence[Trial]) -> None:
+    """Prints the table of a stored A/A sweep: of its trials as they are, and dealt to the designs that they fill."""
+    names, tables = [trial.name for trial in trials], [trial.predictions for trial in trials]
+    shared = share_items(names, tables, np.zeros(len(trials), int), ["one"] * len(trials), "accuracy")
+    print(f"{len(trials)} trials, {shared.count} common test images, errors {shared.errors.astype(int).tolist()}\n")
+    print("| design | made by | winner | any worse | any factor | naive |\n|---|---|---|---|---|---|")
+    for name, configurations in DESIGNS.items():
+        if len(configurations) > len(trials):
             continue
-        layout = layout_of(settings)
+        design = design_of(configurations)
         claims: dict[str, Claims] = {}
         rng = generator(0, "false winners", "stored", name)
         for _ in range(STORED_DRAWS):
-            chosen = shared.losses[:, rng.permutation(len(cells))[: len(settings)]]
+            chosen = shared.losses[:, rng.permutation(len(trials))[: len(configurations)]]
             for made, losses in redrawn(chosen, rng):
-                claims.setdefault(made, Claims()).add(losses, layout, rng)
+                claims.setdefault(made, Claims()).add(losses, design, rng)
         for made, counted in claims.items():
             print(f"| {name} | {made} | {counted.shares()} |", flush=True)
 
 
-def read_cells(sweep: str) -> list[Cell]:
-    """Returns the cells of a sweep in the store below this folder."""
+def read_trials(sweep: str) -> list[Trial]:
+    """Returns the trials of a sweep in the store below this folder."""
     from hydra import compose, initialize_config_dir
 
     from crackexp.config.checking import instantiate
@@ -175,7 +175,7 @@ def main() -> None:
     if len(sys.argv) > 2:
         sys.exit("Type: python experiments/false_winners/redo.py [SWEEP_ID]")
     if len(sys.argv) == 2:
-        stored(read_cells(sys.argv[1]))
+        stored(read_trials(sys.argv[1]))
     else:
         drawn()
     print(f"\n{time.perf_counter() - started:.0f} s")

@@ -37,7 +37,7 @@ from crackexp.training.build import build_module
 from crackexp.training.checkpoint import Checkpointer
 from crackexp.training.config import TrainConfig
 from crackexp.training.parts import build_parts
-from crackexp.utils.budget import TimeBudget
+from crackexp.utils.timer import Timer
 
 SAMPLE = 512
 IMAGES = 1024
@@ -146,9 +146,9 @@ def job(words: list[str], folder: Path, title: str) -> None:
     started = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     whole = time.perf_counter() - started
-    budget: dict[str, float] = json.loads((folder / "run" / "result.json").read_text())["seconds"]
-    budget["before crackexp's clock"] = whole - budget.pop("total")
-    spent = ", ".join(f"{name} {taken:.1f}" for name, taken in budget.items())
+    seconds: dict[str, float] = json.loads((folder / "run" / "result.json").read_text())["seconds"]
+    seconds["before crackexp's clock"] = whole - seconds.pop("total")
+    spent = ", ".join(f"{name} {taken:.1f}" for name, taken in seconds.items())
     print(f"| {title}: {whole:.1f} s | {spent} |", flush=True)
 
 
@@ -170,7 +170,7 @@ def main() -> None:
         data.prepare()
         data.setup()
         trainer = instantiate(cfg.trainer)
-        trainer.setup(lambda: build_module(cfg, data.index.classes), data, TimeBudget())
+        trainer.setup(lambda: build_module(cfg, data.index.classes), data, Timer())
         images = host(data, trainer.head.embedder.batch_size)
         embedding(trainer, data, images)
         head(trainer, data, cfg)

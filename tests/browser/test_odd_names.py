@@ -26,7 +26,7 @@ from crackexp.surveying.surveyor import Surveyor
 from crackexp.surveying.tiles import Tiling
 from crackexp.tracking.models import LoggedModel
 from tests.browser.conftest import Page
-from tests.comparison.cells import drawn_cells, grid
+from tests.comparison.trials import drawn_trials, grid
 from tests.odd_names import ODD, SCRIPT, draw_oddly_named
 from tests.web.running import served
 
@@ -76,8 +76,8 @@ def audit(folder: Path, classifier: keras.Model) -> Path:
 
 
 def sweep(folder: Path, classifier: keras.Model) -> Path:
-    cells = drawn_cells(grid(loss=[SCRIPT, QUOTED], dropout=[0.1, 0.3]), 0.1)
-    found = compare(cells)
+    trials = drawn_trials(grid(loss=[SCRIPT, QUOTED], dropout=[0.1, 0.3]), 0.1)
+    found = compare(trials)
     failed = [(SCRIPT, f"ValueError: {SCRIPT}")]
     report = comparison_report(found, f"sweep {SCRIPT}", sweep_figures(found), failed, f"python {SCRIPT}")
     return artifacts.write(report, folder)[-1]

@@ -1,4 +1,4 @@
-"""What a person sees of a sweep in the MLflow UI: the answer, the cells with what varies, charts and pictures."""
+"""What a person sees of a sweep in the MLflow UI: the answer, the trials with what varies, charts and pictures."""
 
 import os
 import re
@@ -36,13 +36,13 @@ class Sweep:
         ui: address of the MLflow UI.
         printed: what the command printed.
         parent: its run.
-        cells: child runs, the best first.
+        trials: child runs, the best first.
     """
 
     ui: str
     printed: str
     parent: Run
-    cells: list[Run]
+    trials: list[Run]
 
     def address(self, pattern: str) -> str:
         """The printed address that matches, at the port of this test's server."""
@@ -67,7 +67,7 @@ class Sweep:
 def sweep(
     chromium: tuple[str, str], tmp_path_factory: pytest.TempPathFactory, cache: Path, serve_mlflow: Callable[..., str]
 ) -> Sweep:
-    """A sweep of six cells, and a run that is none of them."""
+    """A sweep of six trials, and a run that is none of them."""
     folder = tmp_path_factory.mktemp("sweep")
     done = subprocess.run(
         [sys.executable, "-m", "crackexp.train", "-m", *SETTINGS, *GRID],
@@ -84,14 +84,14 @@ def sweep(
     runs = client.search_runs(["1"], order_by=["metrics.`sweep/accuracy` DESC"])
     (parent,) = [run for run in runs if "sweep.key" in run.data.tags]
     client.set_terminated(client.create_run("1", run_name="alone").info.run_id)
-    cells = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
-    assert len(cells) == 6
-    return Sweep(serve_mlflow("ui", "--backend-store-uri", uri), done.stdout, parent, cells)
+    trials = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+    assert len(trials) == 6
+    return Sweep(serve_mlflow("ui", "--backend-store-uri", uri), done.stdout, parent, trials)
 
 
 def test_the_page_of_a_sweep_begins_with_its_answer(sweep: Sweep, page: Page) -> None:
     page.open(sweep.address(rf"#/experiments/1/runs/{sweep.parent.info.run_id}\S*"))
-    text = page.shows(sweep.answer, "Finished", *names(sweep.cells))
+    text = page.shows(sweep.answer, "Finished", *names(sweep.trials))
     assert text.index(sweep.answer) < text.index("Metrics (")
     page.picture("sweep-answer")
     button(page, "Show more").click()
@@ -115,23 +115,23 @@ def test_the_runs_page_holds_the_cells_under_their_sweep(sweep: Sweep, page: Pag
     page.open(f"{sweep.runs_page}?workflowType=machine_learning")
     page.wait(lambda: set(shown_runs(page)) == {"alone", *names([sweep.parent])}, "one row for the sweep")
     page.one(".ag-row button").click()
-    together = {"alone", *names([sweep.parent, *sweep.cells])}
-    page.wait(lambda: set(shown_runs(page)) == together, "the cells below it")
+    together = {"alone", *names([sweep.parent, *sweep.trials])}
+    page.wait(lambda: set(shown_runs(page)) == together, "the trials below it")
     page.picture("sweep-runs")
 
     page.one("[data-testid=saved-views-trigger]").click()
     page.one(f"[data-testid=saved-views-item-{sweep.parent.info.run_id}]").click()
-    page.wait(lambda: set(shown_runs(page)) == set(names(sweep.cells)), "the view of the sweep")
+    page.wait(lambda: set(shown_runs(page)) == set(names(sweep.trials)), "the view of the sweep")
 
 
 def test_the_printed_address_shows_what_varies_and_the_results_best_first(sweep: Sweep, page: Page) -> None:
     page.open(sweep.table)
-    page.wait(lambda: set(shown_runs(page)) == set(names(sweep.cells)), "the cells alone")
+    page.wait(lambda: set(shown_runs(page)) == set(names(sweep.trials)), "the trials alone")
     wanted = ["Run Name", "Created", "dropout", "image_size", "sweep/accuracy", "test/accuracy"]
     page.wait(lambda: shown_headers(page)[: len(wanted)] == wanted, "the columns")
     accuracies = [float(value) for value in column(page, "metrics.`sweep/accuracy`")]
-    assert accuracies == [cell.data.metrics["sweep/accuracy"] for cell in sweep.cells]
-    by_name = {cell.info.run_name: cell.data for cell in sweep.cells}
+    assert accuracies == [trial.data.metrics["sweep/accuracy"] for trial in sweep.trials]
+    by_name = {trial.info.run_name: trial.data for trial in sweep.trials}
     for key in ("dropout", "image_size"):
         assert column(page, f"params.`{key}`") == [by_name[name].params[key] for name in shown_runs(page)]
     page.picture("sweep-table")
@@ -143,7 +143,7 @@ def test_the_charts_of_the_view_plot_what_varies_against_accuracy(sweep: Sweep, 
         "Parallel Coordinates", "Showing all runs", "dropout vs. sweep/accuracy", "image_size vs. sweep/accuracy"
     )
     bars = "[data-testid=experiment-view-compare-runs-card] .bars .point"
-    page.wait(lambda: len(page.all(bars)) == len(sweep.cells), "a bar for each cell")
+    page.wait(lambda: len(page.all(bars)) == len(sweep.trials), "a bar for each trial")
     axes = [part.text for part in page.all(".parcoords text.label")]
     assert axes == ["dropout", "image_size", "sweep/accuracy"]
     page.picture("sweep-charts")
@@ -151,17 +151,17 @@ def test_the_charts_of_the_view_plot_what_varies_against_accuracy(sweep: Sweep, 
 
 def test_chosen_cells_are_compared_side_by_side(sweep: Sweep, page: Page) -> None:
     page.open(sweep.table)
-    page.wait(lambda: len(shown_runs(page)) == len(sweep.cells), "the cells")
+    page.wait(lambda: len(shown_runs(page)) == len(sweep.trials), "the trials")
     page.wait(lambda: page.all(".ag-header input[type=checkbox]"), "the box that chooses all")[0].click()
     page.one("[data-testid=runs-compare-button]").click()
-    page.shows("Comparing 6 Runs from 1 Experiment", *names(sweep.cells))
+    page.shows("Comparing 6 Runs from 1 Experiment", *names(sweep.trials))
     page.wait(lambda: page.all(".parcoords"), "parallel coordinates")
     page.picture("sweep-compare")
     tab(page, "Scatter Plot").click()
     choose(page, "x-axis-selector", "dropout")
     plotted = "return document.querySelector('.js-plotly-plot').data.flatMap(trace => trace.x.map(Number))"
-    dropouts = sorted(float(cell.data.params["dropout"]) for cell in sweep.cells)
-    page.wait(lambda: sorted(page.chrome.execute_script(plotted)) == dropouts, "a point for each cell")
+    dropouts = sorted(float(trial.data.params["dropout"]) for trial in sweep.trials)
+    page.wait(lambda: sorted(page.chrome.execute_script(plotted)) == dropouts, "a point for each trial")
     page.picture("sweep-compare-scatter")
     tab(page, "Contour Plot").click()
     choose(page, "xaxis-selector", "dropout")
@@ -173,8 +173,8 @@ def test_chosen_cells_are_compared_side_by_side(sweep: Sweep, page: Page) -> Non
 
 def test_the_confusion_matrix_of_a_cell_is_a_few_clicks_away(sweep: Sweep, page: Page) -> None:
     page.open(sweep.table)
-    best = sweep.cells[0].info
-    page.wait(lambda: best.run_name in shown_runs(page), "the best cell")
+    best = sweep.trials[0].info
+    page.wait(lambda: best.run_name in shown_runs(page), "the best trial")
     page.one(f".ag-row a[href*='{best.run_id}']").click()
     tab(page, "Artifacts").click()
     entry(page, "test").click()

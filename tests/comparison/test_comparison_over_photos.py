@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_rel
 
-from crackexp.comparison.comparison import Cell, compare
+from crackexp.comparison.comparison import Trial, compare
 from crackexp.comparison.items import run_losses
 from crackexp.comparison.report import comparison_report, method
 from crackexp.comparison.sentences import answer, notes
 from crackexp.metrics import STANDARD
 from crackexp.metrics.intervals import wilson
 from crackexp.reporting.markdown import markdown
-from tests.comparison.cells import cell, errors
+from tests.comparison.trials import errors, trial
 from tests.metrics.scoring import scores_of
 
 
@@ -23,37 +23,39 @@ def told(found):
     return " ".join(answer(found))
 
 
-def photographed(wrong: np.ndarray, settings: dict[str, float], sizes: Sequence[int]) -> Cell:
-    """Returns a cell whose images were cut from photos, so many from each."""
-    one = cell(wrong, settings)
+def photographed(wrong: np.ndarray, configuration: dict[str, float], sizes: Sequence[int]) -> Trial:
+    """Returns a trial whose images were cut from photos, so many from each."""
+    one = trial(wrong, configuration)
     photos = np.repeat([f"p{number}" for number in range(len(sizes))], sizes)
     return replace(one, predictions=one.predictions.assign(group=photos))
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_cells_that_differ_by_the_photo_alone_get_no_loser_where_photos_are_known(known):
+def test_trials_that_differ_by_the_photo_alone_get_no_loser_where_photos_are_known(known):
     rng = np.random.default_rng(3)
     claims = 0
     for _ in range(100):
         sizes = rng.integers(60, 180, 8)
-        cells = []
+        trials = []
         for dropout in (0.1, 0.3):
             chances = np.repeat(0.15 * np.exp(0.6 * rng.standard_normal(8)), sizes)
             one = photographed(rng.random(len(chances)) < chances, {"dropout": dropout}, sizes)
-            cells.append(one if known else replace(one, predictions=one.predictions.drop(columns="group")))
-        claims += (compare(cells, resamples=400).table["verdict"] == "worse").any()
+            trials.append(one if known else replace(one, predictions=one.predictions.drop(columns="group")))
+        claims += (compare(trials, resamples=400).table["verdict"] == "worse").any()
     assert claims <= 10 if known else claims > 30
 
 
 def test_over_photos_two_settings_are_judged_as_by_the_paired_t_test():
     rng = np.random.default_rng(5)
     sizes = [50] * 12
-    cells = [photographed(rng.random(600) < chance, {"dropout": chance}, sizes) for chance in (0.1, 0.13)]
-    found = compare(cells, STANDARD["log_loss"], resamples=40_000)
-    per_photo = [run_losses("one", one.predictions, STANDARD["log_loss"]).reshape(12, 50).mean(axis=1) for one in cells]
+    trials = [photographed(rng.random(600) < chance, {"dropout": chance}, sizes) for chance in (0.1, 0.13)]
+    found = compare(trials, STANDARD["log_loss"], resamples=40_000)
+    per_photo = [
+        run_losses("one", one.predictions, STANDARD["log_loss"]).reshape(12, 50).mean(axis=1) for one in trials
+    ]
     expected = ttest_rel(*per_photo)
     interval = expected.confidence_interval(0.95)
-    row = found.table.set_index("setting").loc[cells[1].name]
+    row = found.table.set_index("configuration").loc[trials[1].name]
     assert row["p"] == pytest.approx(expected.pvalue, abs=0.02)
     assert [row["difference_low"], row["difference_high"]] == pytest.approx([-interval.high, -interval.low], abs=0.01)
     assert found.groups == 12

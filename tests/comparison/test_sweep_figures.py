@@ -10,7 +10,7 @@ from crackexp.comparison.comparison import compare
 from crackexp.comparison.figures import COLORS, sweep_figures
 from crackexp.metrics import STANDARD
 from crackexp.reporting.figures.style import INK
-from tests.comparison.cells import cell, drawn_cells, errors, grid
+from tests.comparison.trials import drawn_trials, errors, grid, trial
 from tests.reporting.drawing import drawn, texts
 
 SWEEPS = {
@@ -27,9 +27,11 @@ SWEEPS = {
 @pytest.mark.parametrize("metric", ["accuracy", "log_loss"])
 @pytest.mark.parametrize("sweep", SWEEPS)
 def test_figures_fit_every_sweep(sweep, metric):
-    settings = SWEEPS[sweep]
-    cells = drawn_cells(settings, {number: 0.02 + 0.001 * (number % 40) for number in range(len(settings))}, n=150)
-    figures = sweep_figures(compare(cells, STANDARD[metric], resamples=200))
+    configurations = SWEEPS[sweep]
+    trials = drawn_trials(
+        configurations, {number: 0.02 + 0.001 * (number % 40) for number in range(len(configurations))}, n=150
+    )
+    figures = sweep_figures(compare(trials, STANDARD[metric], resamples=200))
     for figure in figures.values():
         drawn(figure)
     gridded = sweep not in ("two", "one factor", "search")
@@ -40,23 +42,23 @@ def test_figures_fit_every_sweep(sweep, metric):
 
 @pytest.mark.parametrize("count", [0, 4])
 def test_figures_stand_where_all_settings_are_equal(count):
-    found = compare([cell(errors(90, count), row) for row in grid(a=[1, 2], b=[1, 2])])
+    found = compare([trial(errors(90, count), row) for row in grid(a=[1, 2], b=[1, 2])])
     for figure in sweep_figures(found).values():
         drawn(figure)
 
 
 def test_a_single_run_has_no_figures():
-    assert sweep_figures(compare([cell(errors(90, 1), {"dropout": 0.3})])) == {}
+    assert sweep_figures(compare([trial(errors(90, 1), {"dropout": 0.3})])) == {}
 
 
 def test_unknown_times_are_not_drawn():
-    cells = [replace(one, seconds=float("nan")) for one in drawn_cells(SWEEPS["two"], 0.1)]
-    assert set(sweep_figures(compare(cells))) == {"effects", "ranking"}
+    trials = [replace(one, seconds=float("nan")) for one in drawn_trials(SWEEPS["two"], 0.1)]
+    assert set(sweep_figures(compare(trials))) == {"effects", "ranking"}
 
 
 def test_the_map_shows_each_score_once_and_marks_the_best():
-    settings = SWEEPS["recipe"]
-    found = compare(drawn_cells(settings, {number: 0.3 if number == 3 else 0.05 for number in range(12)})[:-1])
+    configurations = SWEEPS["recipe"]
+    found = compare(drawn_trials(configurations, {number: 0.3 if number == 3 else 0.05 for number in range(12)})[:-1])
     figure = sweep_figures(found)["scores"]
     drawn(figure)
     panels = [axes for axes in figure.axes if axes.get_visible()]
@@ -78,8 +80,8 @@ def test_the_map_shows_each_score_once_and_marks_the_best():
 
 
 def test_the_ranking_draws_each_difference_in_the_color_of_its_verdict():
-    cells = [cell(errors(400, count), {"dropout": level}) for level, count in ((0.1, 2), (0.3, 5), (0.5, 80))]
-    found = compare(cells)
+    trials = [trial(errors(400, count), {"dropout": level}) for level, count in ((0.1, 2), (0.3, 5), (0.5, 80))]
+    found = compare(trials)
     figure = sweep_figures(found)["ranking"]
     drawn(figure)
     lines = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 1]
@@ -95,8 +97,8 @@ def test_the_ranking_draws_each_difference_in_the_color_of_its_verdict():
 
 def test_the_cost_names_what_nothing_beats():
     rows = [(10, 9, 50), (20, 5, 60), (30, 7, 10)]
-    cells = [cell(errors(100, count), {"k": k}, seconds=s, parameters=p) for k, (s, count, p) in enumerate(rows)]
-    figure = sweep_figures(compare(cells))["cost"]
+    trials = [trial(errors(100, count), {"k": k}, seconds=s, parameters=p) for k, (s, count, p) in enumerate(rows)]
+    figure = sweep_figures(compare(trials))["cost"]
     drawn(figure)
     time, size = figure.axes
     assert texts(time) == ["A", "B"]

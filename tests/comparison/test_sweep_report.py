@@ -9,19 +9,19 @@ import pytest
 
 from crackexp.comparison.comparison import compare
 from crackexp.comparison.figures import sweep_figures
-from crackexp.comparison.report import comparison_report, method, settings_columns
+from crackexp.comparison.report import comparison_report, configuration_columns, method
 from crackexp.comparison.sentences import answer
 from crackexp.reporting import artifacts
 from crackexp.reporting.html import page as page_of
 from crackexp.reporting.markdown import markdown
-from tests.comparison.cells import cell, drawn_cells, errors, grid
+from tests.comparison.trials import drawn_trials, errors, grid, trial
 
-SETTINGS = grid(split__ratio=[[0.7, 0.2, 0.1], [0.8, 0.1, 0.1]], image_size=[96, 128, 160], dropout=[0.1, 0.3])
+CONFIGURATIONS = grid(split__ratio=[[0.7, 0.2, 0.1], [0.8, 0.1, 0.1]], image_size=[96, 128, 160], dropout=[0.1, 0.3])
 
 
 @pytest.fixture(scope="module")
 def found():
-    return compare(drawn_cells(SETTINGS, {number: 0.3 if number == 3 else 0.05 for number in range(12)}))
+    return compare(drawn_trials(CONFIGURATIONS, {number: 0.3 if number == 3 else 0.05 for number in range(12)}))
 
 
 @pytest.fixture(scope="module")
@@ -87,27 +87,27 @@ def test_the_table_holds_every_setting_the_best_first(found, page):
 def test_errors_and_the_command_are_told_as_they_are(page):
     parsed = Page(page)
     assert ["size=9<i>", "ValueError: 1 < 2"] in parsed.rows
-    assert "1 cell has no result." in parsed.words
+    assert "1 trial has no result." in parsed.words
     assert "python -m x 'a=1'" in parsed.words
 
 
 def test_runs_are_listed_with_their_ids(found, page):
     rows = Page(page).rows
-    assert {row[-1] for row in rows if len(row) == 6} >= set(found.cells["run_id"])
+    assert {row[-1] for row in rows if len(row) == 6} >= set(found.trials["run_id"])
 
 
 def test_columns_that_say_nothing_are_left_out(found):
-    titles = [column.title for column in settings_columns(found)]
-    assert not {"runs", "parameters", "on its own test images", "setting"} & set(titles)
-    repeated = drawn_cells(grid(a=[1, 2], seed=[0, 1]), 0.1)
-    cells = [replace(one, parameters=number) for number, one in enumerate(repeated)]
-    cells[0] = replace(cells[0], predictions=cells[0].predictions.iloc[:300])
-    titles = [column.title for column in settings_columns(compare(cells))]
+    titles = [column.title for column in configuration_columns(found)]
+    assert not {"runs", "parameters", "on its own test images", "configuration"} & set(titles)
+    repeated = drawn_trials(grid(a=[1, 2], seed=[0, 1]), 0.1)
+    trials = [replace(one, parameters=number) for number, one in enumerate(repeated)]
+    trials[0] = replace(trials[0], predictions=trials[0].predictions.iloc[:300])
+    titles = [column.title for column in configuration_columns(compare(trials))]
     assert {"runs", "parameters", "on its own test images"} <= set(titles)
 
 
 def test_a_page_of_one_run_stands(page):
-    found = compare([cell(errors(90, 3), {"dropout": 0.3})])
+    found = compare([trial(errors(90, 3), {"dropout": 0.3})])
     words = Page(page_of(comparison_report(found, "one"))).words
     assert words[2].startswith("One run, dropout=0.3")
     assert "Again" not in words
@@ -115,20 +115,20 @@ def test_a_page_of_one_run_stands(page):
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("configurations", "words"),
     [
         (grid(dropout=[0.1, 0.3]), "hold for these trained models"),
         (grid(dropout=[0.1, 0.3], seed=[0, 1, 2]), "4 degrees of freedom"),
-        (grid(a=[1, 2, 3], b=[1, 2, 3]), "main effects leave unexplained"),
+        (grid(a=[1, 2, 3], b=[1, 2, 3]), "main effects of the factors"),
     ],
 )
-def test_the_method_says_what_is_known_of_training(settings, words):
-    assert any(words in paragraph for paragraph in method(compare(drawn_cells(settings, 0.1))))
+def test_the_method_says_what_is_known_of_training(configurations, words):
+    assert any(words in paragraph for paragraph in method(compare(drawn_trials(configurations, 0.1))))
 
 
 def test_markdown_begins_with_the_answer_and_keeps_names_literal(found):
     lines = markdown(comparison_report(found, "x")).splitlines()
-    assert lines[0].startswith("**Of 12 settings, ")
+    assert lines[0].startswith("**Of 12 configurations, ")
     assert "image\\_size=" in lines[0]
     header = next(number for number, line in enumerate(lines) if line.startswith("|"))
     rows = [line for line in lines if line.startswith("|")]

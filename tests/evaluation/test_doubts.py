@@ -13,7 +13,7 @@ from crackexp.evaluation.policy import Policy
 from crackexp.evaluation.site import fit_to_site
 from crackexp.metrics import Predictions
 from crackexp.reporting.markdown import markdown
-from tests.comparison.cells import cell, errors
+from tests.comparison.trials import errors, trial
 
 NAMES = ("Negative", "Positive")
 CLASSES = Classes(NAMES, ("Positive",))
@@ -124,9 +124,9 @@ def test_a_model_that_says_nothing_of_a_site_is_told():
 
 
 def test_a_sweep_names_the_runs_that_are_no_better_than_chance():
-    good, bad = cell(errors(200, 10), {"lr": 0.1}), cell(np.arange(200) % 2 == 1, {"lr": 9.0})
+    good, bad = trial(errors(200, 10), {"lr": 0.1}), trial(np.arange(200) % 2 == 1, {"lr": 9.0})
     found = compare([good, bad], resamples=200)
-    assert found.cells["doubt"].tolist()[0] == ""
+    assert found.trials["doubt"].tolist()[0] == ""
     (note,) = (note for note in notes(found) if "not to be relied on" in note)
     assert "lr=9" in note
     assert "all 200 images were predicted to be Negative" in note
@@ -134,7 +134,7 @@ def test_a_sweep_names_the_runs_that_are_no_better_than_chance():
 
 
 def test_a_sweep_of_many_such_runs_names_five():
-    cells = [cell(np.arange(200) % 2 == 1, {"lr": float(number)}) for number in range(8)]
-    said = [note for note in notes(compare(cells, resamples=50)) if "relied on" in note or "Nor are" in note]
+    trials = [trial(np.arange(200) % 2 == 1, {"lr": float(number)}) for number in range(8)]
+    said = [note for note in notes(compare(trials, resamples=50)) if "relied on" in note or "Nor are" in note]
     assert len(said) == 6
     assert "3 other runs" in said[-1]

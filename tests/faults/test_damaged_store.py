@@ -37,7 +37,7 @@ def store(root: Path) -> SweepStore:
 
 @pytest.fixture
 def sweep(root: Path, store: SweepStore) -> str:
-    """A sweep of three cells that finished."""
+    """A sweep of three trials that finished."""
     tags = {"sweep.key": str(len(list(root.rglob("*")))), "sweep.dir": "multirun/1", "sweep.varies": '["dropout"]'}
     parent = store.open_parent("a sweep", tags, rerun=False)
     digests = np.array([f"{number:032x}" for number in range(12)])
@@ -57,37 +57,37 @@ def artifact(store: SweepStore, run_id: str, path: str) -> Path:
 
 
 @pytest.mark.parametrize("tag", ["{", "[1]", "3", "", "no JSON"])
-def test_a_cell_whose_settings_are_no_settings_is_told_and_the_others_are_compared(
+def test_a_trial_whose_settings_are_no_settings_is_told_and_the_others_are_compared(
     store: SweepStore, sweep: str, tag: str
 ) -> None:
     newest = store.children(sweep)[0]
     store.client.set_tag(newest.info.run_id, "sweep.settings", tag)
-    cells, failures = store.cells(sweep)
-    assert [cell.settings for cell in cells] == [{"dropout": 0.2}, {"dropout": 0.1}]
+    trials, failures = store.trials(sweep)
+    assert [trial.configuration for trial in trials] == [{"dropout": 0.2}, {"dropout": 0.1}]
     ((name, status, error),) = [(one.name, one.status, one.error) for one in failures]
     assert (name, status) == ("dropout=0.3", "UNREADABLE")
     assert f"Received: sweep.settings={tag}" in error
     with pytest.raises(DataError, match=r"sweep\.settings"):
-        store.cell(store.client.get_run(newest.info.run_id))
+        store.trial(store.client.get_run(newest.info.run_id))
 
 
-def test_a_cell_without_settings_is_told(store: SweepStore, sweep: str) -> None:
+def test_a_trial_without_settings_is_told(store: SweepStore, sweep: str) -> None:
     store.client.delete_tag(store.children(sweep)[0].info.run_id, "sweep.settings")
-    cells, failures = store.cells(sweep)
-    assert (len(cells), len(failures)) == (2, 1)
+    trials, failures = store.trials(sweep)
+    assert (len(trials), len(failures)) == (2, 1)
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["digest known", "of an earlier version"])
 @pytest.mark.parametrize("content", [b"", b"correct\n7\n", b"\xff\xfe\x00", b"confidence\nnan\n", b"confidence\n2.5\n"])
-def test_a_cell_with_damaged_predictions_is_told_and_the_others_are_compared(
+def test_a_trial_with_damaged_predictions_is_told_and_the_others_are_compared(
     store: SweepStore, sweep: str, content: bytes, known: bool
 ) -> None:
     newest = store.children(sweep)[0].info.run_id
     artifact(store, newest, "test/predictions.csv").write_bytes(content)
     if not known:
         store.client.delete_tag(newest, "sha256.test/predictions.csv")
-    cells, failures = store.cells(sweep)
-    assert len(cells) == 2
+    trials, failures = store.trials(sweep)
+    assert len(trials) == 2
     assert "predictions" in failures[0].error
     with pytest.raises(DataError, match=f"Received: {newest}"):
         select(store, [newest])
@@ -118,14 +118,14 @@ def test_a_sweep_that_does_not_say_what_it_varies_is_told(store: SweepStore, swe
         store.find_parent("multirun/1")
 
 
-def test_a_cell_whose_files_no_client_can_reach_is_told_and_the_others_are_compared(
+def test_a_trial_whose_files_no_client_can_reach_is_told_and_the_others_are_compared(
     store: SweepStore, sweep: str, root: Path
 ) -> None:
     newest = store.children(sweep)[0].info.run_id
     with closing(sqlite3.connect(root / "mlruns" / "mlflow.db")) as connection, connection:
         connection.execute("UPDATE runs SET artifact_uri = NULL WHERE run_uuid = ?", [newest])
-    cells, failures = store.cells(sweep)
-    assert (len(cells), len(failures)) == (2, 1)
+    trials, failures = store.trials(sweep)
+    assert (len(trials), len(failures)) == (2, 1)
     for refused in (lambda: select(store, [newest]), lambda: find_run(newest, store.uri)):
         with pytest.raises(UserError, match="Received"):
             refused()

@@ -248,7 +248,7 @@ def download_note(patches: Path, cache: Path) -> Kept:
     return Kept([part.note], read, harmless=True)
 
 
-def cell_outcome(patches: Path, cache: Path) -> Kept:
+def trial_outcome(patches: Path, cache: Path) -> Kept:
     file = cache / "0" / "cell.json"
     file.parent.mkdir(parents=True)
     file.write_text('{"overrides": ["dropout=0.1"], "state": "finished", "accuracy": 0.5, "seconds": 1.0}')
@@ -271,7 +271,7 @@ CACHE = {
     "state of a run": resume_state,
     "archive": archive,
     "note of a download": download_note,
-    "outcome of a cell": cell_outcome,
+    "outcome of a trial": trial_outcome,
 }
 
 
@@ -344,7 +344,7 @@ def test_a_flipped_byte_in_a_file_of_a_run_is_never_used(
         "config/config.yaml": lambda: find_run(logged.run_id, logged.uri).config,
         "data/manifest.csv": lambda: logged.store.split(run).to_csv(),
         "data/mixed/other.csv": lambda: training_digests(logged.run_id, logged.uri),
-        "test/predictions.csv": lambda: logged.store.cell(run).predictions.to_csv(),
+        "test/predictions.csv": lambda: logged.store.trial(run).predictions.to_csv(),
         "result.json": result,
     }
     assert_flips_are_held(path, Kept([logged.artifacts / path], readers[path], tries=15), caplog)

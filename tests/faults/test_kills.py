@@ -85,14 +85,14 @@ def test_a_sweep_killed_at_a_random_moment_goes_on(start: Start, tally: Tally, p
     assert status == 0, printed
     seconds = time.monotonic() - begun
 
-    def cells(folder: Path) -> dict[str, list[dict[str, float]]]:
+    def trials(folder: Path) -> dict[str, list[dict[str, float]]]:
         found: dict[str, list[dict[str, float]]] = {}
         for run in runs(folder):
             if "sweep.settings" in run.data.tags and run.info.status == "FINISHED":
                 found.setdefault(run.data.tags["sweep.settings"], []).append(metrics(run))
         return found
 
-    undisturbed = cells(tmp_path / "undisturbed")
+    undisturbed = trials(tmp_path / "undisturbed")
     assert len(undisturbed) == 4
     for number in range(TRIES):
         folder = tmp_path / str(number)
@@ -103,7 +103,7 @@ def test_a_sweep_killed_at_a_random_moment_goes_on(start: Start, tally: Tally, p
         after = runs(folder)
         held = (
             status == 0
-            and cells(folder) == undisturbed
+            and trials(folder) == undisturbed
             and before <= {run.info.run_id for run in after if run.info.status == "FINISHED"}
             and not [run for run in after if run.info.status == "RUNNING"]
             and all(json.loads(file.read_text())["metrics"] for file in folder.glob("multirun/**/result.json"))

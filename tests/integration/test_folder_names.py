@@ -64,7 +64,7 @@ def test_every_command_works_in_a_folder_of_any_name(tmp_path: Path, serve_mlflo
     printed = run(folder, "train", *job, "register=tiny")
     model = run_of(printed)
     sweep = run(folder, "train", "-m", *job, "dropout=0.1,0.4")
-    assert "2 cells" in sweep
+    assert "2 trials" in sweep
     compared = line(sweep, "Again")
     run(folder, "compare", *shlex.split(compared)[3:])
     assert (folder / "comparison.html").is_file()

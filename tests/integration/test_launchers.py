@@ -30,7 +30,7 @@ CORES = sorted(os.sched_getaffinity(0))
 
 @pytest.fixture(scope="module")
 def launch(patches: Path, cache: Path) -> Launch:
-    """Runs a sweep of four small cells in a folder, each with a callback of the user's own from that folder."""
+    """Runs a sweep of four small trials in a folder, each with a callback of the user's own from that folder."""
 
     def run(root: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         (root / "mine.py").write_text(CALLBACK)
@@ -51,7 +51,7 @@ def launch(patches: Path, cache: Path) -> Launch:
 
 @pytest.fixture(scope="module")
 def expected(launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, float]]:
-    """The metrics of each cell as Hydra's own launcher gives them, in one process after the other."""
+    """The metrics of each trial as Hydra's own launcher gives them, in one process after the other."""
     root = tmp_path_factory.mktemp("basic")
     done = launch(root)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -59,12 +59,12 @@ def expected(launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 
 
 def metrics(root: Path) -> dict[str, dict[str, float]]:
-    """Metrics of each cell but for its seconds, by its number."""
+    """Metrics of each trial but for its seconds, by its number."""
     files = sorted(root.glob("multirun/train/*/*/*/result.json"))
     results = {file.parent.name: json.loads(file.read_text())["metrics"] for file in files}
     return {
-        cell: {key: value for key, value in result.items() if not key.startswith("time/")}
-        for cell, result in results.items()
+        trial: {key: value for key, value in result.items() if not key.startswith("time/")}
+        for trial, result in results.items()
     }
 
 
@@ -78,8 +78,8 @@ def check(
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     found = metrics(root)
     assert found.keys() == expected.keys() == {"0", "1", "2", "3"}
-    for cell, values in expected.items():
-        assert found[cell] == pytest.approx(values, rel=1e-4, abs=1e-5), cell
+    for trial, values in expected.items():
+        assert found[trial] == pytest.approx(values, rel=1e-4, abs=1e-5), trial
     assert len(marks(root)) == 4, "the callback stands in the folder of the command"
     assert {mark["cache"] for mark in marks(root)} == {str(cache)}
     assert "Warning" not in done.stderr, done.stderr
@@ -134,7 +134,7 @@ def ray_cluster() -> Iterator[str]:
 
 
 @pytest.mark.slow
-def test_ray_runs_cells_on_both_nodes_of_a_cluster(
+def test_ray_runs_trials_on_both_nodes_of_a_cluster(
     launch: Launch, expected: dict[str, dict[str, float]], tmp_path: Path, cache: Path, ray_cluster: str
 ) -> None:
     done = launch(tmp_path, "hydra/launcher=ray", f"hydra.launcher.ray.init.address={ray_cluster}")
@@ -146,7 +146,7 @@ def test_ray_runs_cells_on_both_nodes_of_a_cluster(
 
 
 @pytest.mark.slow
-def test_a_ray_worker_that_dies_is_one_failed_cell(launch: Launch, tmp_path: Path, ray_cluster: str) -> None:
+def test_a_ray_worker_that_dies_is_one_failed_trial(launch: Launch, tmp_path: Path, ray_cluster: str) -> None:
     (tmp_path / "deadly.py").write_text(
         "import os\nimport keras\nclass Die(keras.callbacks.Callback):\n"
         "    def on_train_begin(self, logs=None):\n        if not os.path.exists('died'):\n"
@@ -173,7 +173,7 @@ def test_no_ray_cluster_is_told_in_a_sentence(launch: Launch, tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_submitit_runs_cells_as_jobs(
+def test_submitit_runs_trials_as_jobs(
     launch: Launch, expected: dict[str, dict[str, float]], tmp_path: Path, cache: Path
 ) -> None:
     done = launch(tmp_path, "hydra/launcher=submitit_local")
@@ -183,7 +183,7 @@ def test_submitit_runs_cells_as_jobs(
 
 
 @pytest.mark.slow
-def test_slurm_runs_cells_as_jobs(
+def test_slurm_runs_trials_as_jobs(
     launch: Launch, expected: dict[str, dict[str, float]], tmp_path: Path, cache: Path
 ) -> None:
     if not shutil.which("sbatch") or subprocess.run(["sinfo"], capture_output=True, check=False).returncode:

@@ -16,7 +16,7 @@ from crackexp.config.checking import check
 from crackexp.data.classes.decisions import Classes
 from crackexp.data.synthetic import draw_patch
 from crackexp.evaluation.extra_datasets import ExtraDatasets
-from crackexp.sweep.identity import cell_id
+from crackexp.sweep.identity import training_digest
 from crackexp.training.config import TrainConfig
 from crackexp.utils.errors import DataError
 from tests.conftest import TINY, Command
@@ -236,5 +236,5 @@ def test_a_dataset_option_of_ones_own_is_found(command: Command, patches: Path, 
 
 def test_what_other_sets_hold_is_part_of_what_a_run_is(compose_config: Compose, site: Path) -> None:
     cfg = check(compose_config(f"evaluation.also=[{{sdnet2018:{{path:{site}}}}}]"), TrainConfig)
-    ids = {cell_id(cfg, "data", {"sdnet2018": content}) for content in ("a", "b")}
-    assert len(ids | {cell_id(cfg, "data")}) == 3
+    ids = {training_digest(cfg, "data", {"sdnet2018": content}) for content in ("a", "b")}
+    assert len(ids | {training_digest(cfg, "data")}) == 3

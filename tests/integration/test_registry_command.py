@@ -106,35 +106,35 @@ def test_the_champion_is_served_by_its_alias(
 
 @pytest.mark.slow
 def test_a_sweep_of_kept_cells_registers_none_again(registered: Path, cache: Path) -> None:
-    """The two runs before are found again as cells of the sweep; the best is the champion that stands."""
+    """The two runs before are found again as trials of the sweep; the best is the champion that stands."""
     client = client_of(registered)
     printed = train(registered, cache, "register=tiny", RATES, options=("-m",))
     assert printed.count("kept from before") == 2
-    said = "tiny version 1 (learning_rate=0.01, the best of 2 cells) is champion already."
+    said = "tiny version 1 (learning_rate=0.01, the best of 2 trials) is champion already."
     assert f"Registry    {said}\n" in printed
     assert len(client.search_model_versions("name = 'tiny'")) == 2
 
 
 @pytest.mark.slow
-def test_a_sweep_registers_its_best_cell(registered: Path, cache: Path) -> None:
+def test_a_sweep_registers_its_best_trial(registered: Path, cache: Path) -> None:
     client = client_of(registered)
     printed = train(registered, cache, "register=other", RATES, "dropout=0.2", options=("-m",))
-    said = "other version 1 (learning_rate=0.01, the best of 2 cells) becomes champion: there was none."
+    said = "other version 1 (learning_rate=0.01, the best of 2 trials) becomes champion: there was none."
     assert f"Registry    {said}\n" in printed
     (version,) = client.search_model_versions("name = 'other'")
     assert version.tags["registry.verdict"] == said
-    cell = client.get_run(version.run_id)
-    assert cell.data.params["optimizer.learning_rate"] == "0.01"
-    assert cell.data.tags["registry.verdict"] == said
-    assert client.get_run(cell.data.tags["mlflow.parentRunId"]).data.tags["registry.verdict"] == said
+    trial = client.get_run(version.run_id)
+    assert trial.data.params["optimizer.learning_rate"] == "0.01"
+    assert trial.data.tags["registry.verdict"] == said
+    assert client.get_run(trial.data.tags["mlflow.parentRunId"]).data.tags["registry.verdict"] == said
     consoles = "".join(file.read_text() for file in registered.glob("multirun/**/console.log"))
-    assert consoles.count("The sweep of this run registers the best of its cells as other when it ends.") == 2
+    assert consoles.count("The sweep of this run registers the best of its trials as other when it ends.") == 2
 
 
 @pytest.mark.parametrize(
     ("words", "answer"),
     [
-        (["register=tiny,other"], "All cells of a sweep share register."),
+        (["register=tiny,other"], "All trials of a sweep share register."),
         (["register=tiny", "dropout=0.1,0.2", "tracking=none"], "Received: register=tiny tracking=none"),
     ],
 )

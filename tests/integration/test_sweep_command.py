@@ -1,4 +1,4 @@
-"""``python -m crackexp.train -m`` as users type it: kept cells, failed cells, kills, and the answer of the parent."""
+"""``python -m crackexp.train -m`` as users type it: kept trials, failed trials, kills, and the answer of the parent."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def children(root: Path) -> list[Run]:
 
 
 def scores(root: Path) -> dict[str, dict[str, float]]:
-    """The metrics of each finished cell but for its seconds and what the sweep says of it, by its name."""
+    """The metrics of each finished trial but for its seconds and what the sweep says of it, by its name."""
     return {
         run.info.run_name: {
             key: value for key, value in run.data.metrics.items() if not key.startswith(("time/", "sweep/"))
@@ -49,7 +49,7 @@ def scores(root: Path) -> dict[str, dict[str, float]]:
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
-    """A folder in which a sweep of four cells ran to its end."""
+    """A folder in which a sweep of four trials ran to its end."""
     root = tmp_path_factory.mktemp("sweep")
     done = sweep(root, cache, *GRID)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -63,15 +63,15 @@ def sweep(root: Path, cache: Path, *arguments: str) -> subprocess.CompletedProce
     return subprocess.run(words, cwd=root, env=environment, capture_output=True, text=True, timeout=400, check=False)
 
 
-def test_a_sweep_is_a_parent_with_a_child_a_cell(swept: Path) -> None:
+def test_a_sweep_is_a_parent_with_a_child_a_trial(swept: Path) -> None:
     (parent,) = parents(swept)
-    cells = children(swept)
-    assert {cell.info.run_name for cell in cells} == {
+    trials = children(swept)
+    assert {trial.info.run_name for trial in trials} == {
         f"dropout={dropout}, seed={seed}" for dropout in (0.1, 0.4) for seed in (0, 1)
     }
-    assert {cell.data.tags["mlflow.parentRunId"] for cell in cells} == {parent.info.run_id}
+    assert {trial.data.tags["mlflow.parentRunId"] for trial in trials} == {parent.info.run_id}
     assert {run.info.status for run in runs(swept)} == {"FINISHED"}
-    assert {cell.data.params["dropout"] for cell in cells} == {"0.1", "0.4"}
+    assert {trial.data.params["dropout"] for trial in trials} == {"0.1", "0.4"}
     assert parent.data.metrics["sweep/cells"] == parent.data.metrics["sweep/finished"] == 4
 
 
@@ -96,19 +96,19 @@ def test_the_same_command_again_computes_nothing(swept: Path, cache: Path) -> No
 
 
 @pytest.mark.slow
-def test_a_larger_sweep_keeps_the_cells_of_a_smaller_one(swept: Path, cache: Path) -> None:
+def test_a_larger_sweep_keeps_the_trials_of_a_smaller_one(swept: Path, cache: Path) -> None:
     before = scores(swept)
     larger = sweep(swept, cache, "dropout=0.1,0.2,0.4", "seed=0")
     assert larger.returncode == 0, larger.stderr[-2000:]
     assert larger.stdout.count("kept from before") == 2
     newest = parents(swept)[-1]
-    cells = [cell for cell in children(swept) if cell.data.tags["mlflow.parentRunId"] == newest.info.run_id]
-    adopted = next(cell for cell in cells if cell.data.params["dropout"] == "0.4")
+    trials = [trial for trial in children(swept) if trial.data.tags["mlflow.parentRunId"] == newest.info.run_id]
+    adopted = next(trial for trial in trials if trial.data.params["dropout"] == "0.4")
     for name, value in before["dropout=0.4, seed=0"].items():
         assert adopted.data.metrics[name] == value
     original = next(run for run in runs(swept) if run.info.run_id == adopted.data.tags["sweep.reused_from"])
     assert adopted.data.tags["mlflow.note.content"] == original.data.tags["mlflow.note.content"]
-    assert len(cells) == 3
+    assert len(trials) == 3
 
     shown = len(children(swept))
     again = sweep(swept, cache, "dropout=0.1,0.2,0.4", "seed=0")
@@ -117,18 +117,18 @@ def test_a_larger_sweep_keeps_the_cells_of_a_smaller_one(swept: Path, cache: Pat
 
 
 @pytest.mark.slow
-def test_a_cell_equals_the_same_run_alone(swept: Path, command: Command, tmp_path: Path) -> None:
+def test_a_trial_equals_the_same_run_alone(swept: Path, command: Command, tmp_path: Path) -> None:
     alone = command("train", *SMALL, "dropout=0.4", "seed=1", CRACKEXP_CACHE=str(tmp_path / "empty"))
     assert alone.returncode == 0, alone.stderr[-2000:]
     (run,) = runs(tmp_path)
     mine = {key: value for key, value in run.data.metrics.items() if not key.startswith("time/")}
     assert mine == scores(swept)["dropout=0.4, seed=1"]
-    cell = next(cell for cell in children(swept) if cell.info.run_name == "dropout=0.4, seed=1")
-    assert run.data.tags["cell.id"] == cell.data.tags["cell.id"]
+    trial = next(trial for trial in children(swept) if trial.info.run_name == "dropout=0.4, seed=1")
+    assert run.data.tags["cell.id"] == trial.data.tags["cell.id"]
 
 
 @pytest.mark.slow
-def test_rerun_computes_all_cells_again(command: Command, tmp_path: Path) -> None:
+def test_rerun_computes_all_trials_again(command: Command, tmp_path: Path) -> None:
     words = ["-m", *SMALL, "dropout=0.1,0.4", "epochs=1"]
     for arguments in (words, [*words, "sweep.rerun=true"]):
         done = command("train", *arguments)
@@ -139,13 +139,13 @@ def test_rerun_computes_all_cells_again(command: Command, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_a_failing_cell_is_recorded_and_the_others_go_on(command: Command, tmp_path: Path) -> None:
+def test_a_failing_trial_is_recorded_and_the_others_go_on(command: Command, tmp_path: Path) -> None:
     words = ["-m", *SMALL, "dropout=0.1,2,0.4", "epochs=1"]
     done = command("train", *words)
     assert done.returncode == 1
-    status = {cell.info.run_name: cell.info.status for cell in children(tmp_path)}
+    status = {trial.info.run_name: trial.info.status for trial in children(tmp_path)}
     assert status == {"dropout=0.1": "FINISHED", "dropout=2": "FAILED", "dropout=0.4": "FINISHED"}
-    failed = next(cell for cell in children(tmp_path) if cell.info.status == "FAILED")
+    failed = next(trial for trial in children(tmp_path) if trial.info.status == "FAILED")
     assert "dropout: must be less than 1" in failed.data.tags["error"]
     assert parents(tmp_path)[0].info.status == "FAILED"
     assert "crackexp.train -m" in done.stdout
@@ -156,7 +156,7 @@ def test_a_failing_cell_is_recorded_and_the_others_go_on(command: Command, tmp_p
 
 
 @pytest.mark.slow
-def test_without_tracking_the_cells_just_run(command: Command, tmp_path: Path) -> None:
+def test_without_tracking_the_trials_just_run(command: Command, tmp_path: Path) -> None:
     done = command("train", "-m", *PLAIN, "tracking=none", "dropout=0.1,0.4", "epochs=1")
     assert done.returncode == 0, done.stderr[-2000:]
     assert "[  2/2]" in done.stdout
@@ -219,7 +219,7 @@ def test_compare_prints_the_same_answer(swept: Path) -> None:
 
 @pytest.mark.slow
 def test_compare_takes_any_runs(swept: Path) -> None:
-    ids = [cell.info.run_id for cell in children(swept) if cell.data.params["seed"] == "0"]
+    ids = [trial.info.run_id for trial in children(swept) if trial.data.params["seed"] == "0"]
     done = compare(swept, *ids[:2])
     assert done.returncode == 0, done.stderr[-2000:]
     assert "dropout" in done.stdout
@@ -250,7 +250,7 @@ def compare(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=200, check=False)
 
 
-def test_results_of_kept_cells_are_written(swept: Path) -> None:
+def test_results_of_kept_trials_are_written(swept: Path) -> None:
     results = [json.loads(file.read_text()) for file in swept.glob("multirun/**/result.json")]
     assert len(results) >= 4
     assert all(0 <= result["metrics"]["test/accuracy"] <= 1 for result in results)

@@ -47,8 +47,8 @@ def test_a_cell_looks_at_the_middle_of_the_pixels_that_move_it(name: str) -> Non
 
 
 def test_values_are_spread_linearly_between_the_middles_and_go_on_beyond() -> None:
-    weights = Spacing(first=1.0, step=4.0).weights(cells=3, pixels=12, length=12)
+    weights = Spacing(first=1.0, step=4.0).weights(locations=3, pixels=12, length=12)
     np.testing.assert_allclose(weights.sum(axis=1), 1)
     np.testing.assert_allclose(weights @ [0, 4, 8], [0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 8, 8])
-    coarse = Spacing(first=1.0, step=4.0).weights(cells=3, pixels=12, length=6)
+    coarse = Spacing(first=1.0, step=4.0).weights(locations=3, pixels=12, length=6)
     np.testing.assert_allclose(coarse @ [0, 4, 8], [0, 1.5, 3.5, 5.5, 7.5, 8])

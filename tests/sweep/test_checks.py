@@ -1,4 +1,4 @@
-"""What is wrong with a sweep as a whole is refused once, before the first cell starts and anything is written."""
+"""What is wrong with a sweep as a whole is refused once, before the first trial starts and anything is written."""
 
 from pathlib import Path
 
@@ -20,10 +20,10 @@ OPTUNA = "hydra/sweeper=optuna"
         ("dropout=2", ["dropout: must be less than 1"]),
         ("seed=0,1 task_name=..", ["task_name: must be a name"]),
         ("resume=abc", ["is no sweep", "Received: -m"]),
-        ("resume=abc,abd", ["All cells of a sweep share resume", "Received: resume=abc,abd"]),
-        ("paths.root=a,b", ["All cells of a sweep share paths.root"]),
-        ("tracking=local,none", ["All cells of a sweep share tracking"]),
-        ("sweep.level=0.9,0.95", ["All cells of a sweep share sweep.level"]),
+        ("resume=abc,abd", ["All trials of a sweep share resume", "Received: resume=abc,abd"]),
+        ("paths.root=a,b", ["All trials of a sweep share paths.root"]),
+        ("tracking=local,none", ["All trials of a sweep share tracking"]),
+        ("sweep.level=0.9,0.95", ["All trials of a sweep share sweep.level"]),
         ("backbone=mobilenet_v2,nope,resnet50", ["backbone has no option 'nope'", "mobilenet_v2,nope,resnet50"]),
         ("callbacks=[minimal],[nope]", ["callbacks has no option 'nope'. Did you mean 'none'?"]),
         ("backbone=glob(z*)", ["nothing to choose backbone from", "Received: backbone=glob(z*)"]),
@@ -46,7 +46,7 @@ def test_a_sweep_that_cannot_succeed_is_refused_before_it_starts(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_mistake_in_one_level_alone_is_left_to_its_cells(command_here: Command, tmp_path: Path) -> None:
+def test_a_mistake_in_one_level_alone_is_left_to_its_trials(command_here: Command, tmp_path: Path) -> None:
     done = command_here("train", "-m", "dropout=2,3", "tracking=none")
     assert done.returncode == 1
     assert done.stdout.count("FAILED") == 2

@@ -23,7 +23,7 @@ def config(request: pytest.FixtureRequest) -> DictConfig:
 
 
 @pytest.mark.parametrize(
-    ("config", "keys", "cells"),
+    ("config", "keys", "trials"),
     [
         (["dropout=0.1,0.3"], ["dropout"], 2),
         (["+sweep=ratio_size_dropout"], ["image_size", "split.ratio", "dropout"], 27),
@@ -35,12 +35,12 @@ def config(request: pytest.FixtureRequest) -> DictConfig:
     ],
     indirect=["config"],
 )
-def test_swept_keys_and_cells_are_counted(config: DictConfig, keys: list[str], cells: int | None) -> None:
+def test_swept_keys_and_trials_are_counted(config: DictConfig, keys: list[str], trials: int | None) -> None:
     assert list(grid.swept(config)) == keys
-    assert grid.cells(config) == cells
+    assert grid.trial_count(config) == trials
 
 
-def test_a_cell_is_named_by_what_varies() -> None:
+def test_a_trial_is_named_by_what_varies() -> None:
     overrides = [
         "+experiment=mobilenet",
         "split.ratio=[0.7,0.2,0.1]",
@@ -48,6 +48,6 @@ def test_a_cell_is_named_by_what_varies() -> None:
         "backbone=resnet50",
         "epochs=3",
     ]
-    levels = grid.settings(["split.ratio", "image_size", "backbone"], overrides)
+    levels = grid.configuration(["split.ratio", "image_size", "backbone"], overrides)
     assert levels == {"split.ratio": [0.7, 0.2, 0.1], "image_size": 160, "backbone": "resnet50"}
     assert grid.name(levels) == "ratio=0.7/0.2/0.1, image_size=160, backbone=resnet50"

@@ -9,7 +9,7 @@ import pytest
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from crackexp.config.checking import check
-from crackexp.sweep.identity import cell_id, code_digest
+from crackexp.sweep.identity import code_digest, training_digest
 from crackexp.training.config import TrainConfig
 from crackexp.utils import source_code
 
@@ -17,13 +17,13 @@ Compose = Callable[..., DictConfig]
 
 
 def test_what_changes_no_number_changes_no_digest(compose_config: Compose, tmp_path: Path) -> None:
-    plain = cell_id(compose_config(), "data")
-    assert cell_id(compose_config(f"paths.output={tmp_path / 'another'}"), "data") == plain
-    assert cell_id(compose_config(f"paths.cache={tmp_path / 'cache 2'}"), "data") == plain
-    assert cell_id(compose_config("tags=[baseline]", "task_name=other", "register=name"), "data") == plain
-    assert cell_id(compose_config("tracking.experiment=another", "sweep.rerun=true"), "data") == plain
-    assert cell_id(compose_config("trainer.embeddings_gb=3", "split.check_leaks=false"), "data") == plain
-    assert cell_id(compose_config(f"paths.root={tmp_path / 'moved'}"), "data") == plain
+    plain = training_digest(compose_config(), "data")
+    assert training_digest(compose_config(f"paths.output={tmp_path / 'another'}"), "data") == plain
+    assert training_digest(compose_config(f"paths.cache={tmp_path / 'cache 2'}"), "data") == plain
+    assert training_digest(compose_config("tags=[baseline]", "task_name=other", "register=name"), "data") == plain
+    assert training_digest(compose_config("tracking.experiment=another", "sweep.rerun=true"), "data") == plain
+    assert training_digest(compose_config("trainer.embeddings_gb=3", "split.check_leaks=false"), "data") == plain
+    assert training_digest(compose_config(f"paths.root={tmp_path / 'moved'}"), "data") == plain
 
 
 @pytest.mark.parametrize(
@@ -31,26 +31,26 @@ def test_what_changes_no_number_changes_no_digest(compose_config: Compose, tmp_p
     ["seed=1", "dropout=0.31", "split.ratio=[0.6,0.2,0.2]", "image_size=96", "optimizer=sgd", "evaluation.level=0.9"],
 )
 def test_what_changes_numbers_changes_the_digest(compose_config: Compose, override: str) -> None:
-    assert cell_id(compose_config(override), "data") != cell_id(compose_config(), "data")
+    assert training_digest(compose_config(override), "data") != training_digest(compose_config(), "data")
 
 
 def test_other_data_changes_the_digest(compose_config: Compose) -> None:
-    assert cell_id(compose_config(), "other data") != cell_id(compose_config(), "data")
+    assert training_digest(compose_config(), "other data") != training_digest(compose_config(), "data")
 
 
 def test_the_place_of_the_data_does_not(compose_config: Compose, patches: Path, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(patches)
     first, second = (compose_config("dataset=folder", f"dataset.path={path}") for path in (patches, link))
-    assert cell_id(first, "data") == cell_id(second, "data")
+    assert training_digest(first, "data") == training_digest(second, "data")
 
 
 def test_the_content_of_a_weights_file_counts(compose_config: Compose, tmp_path: Path) -> None:
     weights = tmp_path / "own.weights.h5"
     weights.write_bytes(b"one")
-    before = cell_id(compose_config(f"backbone.weights={weights}"), "data")
+    before = training_digest(compose_config(f"backbone.weights={weights}"), "data")
     weights.write_bytes(b"two")
-    assert cell_id(compose_config(f"backbone.weights={weights}"), "data") != before
+    assert training_digest(compose_config(f"backbone.weights={weights}"), "data") != before
 
 
 def test_the_source_of_an_own_class_counts(
@@ -62,9 +62,9 @@ def test_the_source_of_an_own_class_counts(
     cfg = compose_config()
     with open_dict(cfg):
         cfg.augmentation.transforms.dim = OmegaConf.create({"_target_": "my_transforms.Dim"})
-    before = cell_id(cfg, "data")
+    before = training_digest(cfg, "data")
     module.write_text("class Dim:\n    factor = 0.5\n")
-    assert cell_id(cfg, "data") != before
+    assert training_digest(cfg, "data") != before
     assert "my_transforms" not in sys.modules
 
 
@@ -78,11 +78,11 @@ def test_what_an_own_class_imports_counts_and_its_comments_do_not(
     cfg = compose_config()
     with open_dict(cfg):
         cfg.augmentation.transforms.dim = OmegaConf.create({"_target_": "own_dim.Dim"})
-    before = cell_id(cfg, "data")
+    before = training_digest(cfg, "data")
     helper.write_text('"""How much light."""\n\nFACTOR = 0.5  # a half\n')
-    assert cell_id(cfg, "data") == before
+    assert training_digest(cfg, "data") == before
     helper.write_text("FACTOR = 0.6\n")
-    assert cell_id(cfg, "data") != before
+    assert training_digest(cfg, "data") != before
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +142,7 @@ CHANGES = [
     ("evaluation/tables.py", "import numpy", "import abc\nimport numpy"),
     ("evaluation/policy.py", "import numpy", "import abc\nimport numpy"),
     ("utils/seeds.py", "digest_size=8", "digest_size=7"),
-    ("train.py", "budget = TimeBudget()", "budget = TimeBudget()\n    budget = budget"),
+    ("train.py", "timer = Timer()", "timer = Timer()\n    timer = timer"),
 ]
 
 
@@ -162,8 +162,8 @@ def test_an_edit_of_what_computes_changes_the_digest_of_the_code(
 
 def test_weights_of_datasets_mixed_in_count_and_their_places_do_not(compose_config: Compose, patches: Path) -> None:
     def mixed(item: str) -> str:
-        return cell_id(check(compose_config(f"mix=[{item}]"), TrainConfig), "data")
+        return training_digest(check(compose_config(f"mix=[{item}]"), TrainConfig), "data")
 
     one = mixed(f"{{folder:{{path:{patches}}}}}")
     assert mixed(f"{{folder:{{path:{patches.parent},name:b}}}}") == one
-    assert mixed(f"{{folder:{{path:{patches},weight:2}}}}") != one != cell_id(compose_config(), "data")
+    assert mixed(f"{{folder:{{path:{patches},weight:2}}}}") != one != training_digest(compose_config(), "data")

@@ -157,7 +157,7 @@ def test_a_users_share_of_memory_stays() -> None:
 
 
 @pytest.mark.parametrize(
-    ("jobs", "sweeper", "cells", "workers"),
+    ("jobs", "sweeper", "trials", "workers"),
     [
         (4, {}, None, 4),
         (-1, {}, None, None if len(CORES) == 1 else len(CORES)),
@@ -168,7 +168,7 @@ def test_a_users_share_of_memory_stays() -> None:
     ],
 )
 def test_workers_are_no_more_than_there_is_work_for(
-    jobs: int, sweeper: dict[str, int | None], cells: int | None, workers: int | None
+    jobs: int, sweeper: dict[str, int | None], trials: int | None, workers: int | None
 ) -> None:
     hydra = OmegaConf.create({"launcher": {"n_jobs": jobs}, "sweeper": sweeper})
-    assert workers_here(hydra, cells) == workers
+    assert workers_here(hydra, trials) == workers

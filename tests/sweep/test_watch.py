@@ -1,4 +1,4 @@
-"""What the launching process tells of cells that end, wherever they run."""
+"""What the launching process tells of trials that end, wherever they run."""
 
 import json
 import re
@@ -10,12 +10,12 @@ from crackexp.sweep.watch import Watch
 
 
 def ends(folder: Path, number: int, **outcome: object) -> None:
-    cell = folder / str(number)
-    cell.mkdir()
-    (cell / "cell.json").write_text(json.dumps({"seconds": 2.0, **outcome}))
+    trial = folder / str(number)
+    trial.mkdir()
+    (trial / "cell.json").write_text(json.dumps({"seconds": 2.0, **outcome}))
 
 
-def test_a_line_for_each_cell_with_the_time_of_the_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_for_each_trial_with_the_time_of_the_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     watch = Watch(tmp_path, 4, ["dropout", "split.ratio"])
     watch.start()
     ends(tmp_path, 0, overrides=["+experiment=mobilenet", "dropout=0.1"], state="kept", accuracy=0.98)

@@ -1,4 +1,4 @@
-"""Many processes that log to one new store at the same moment, as the cells of a parallel sweep do."""
+"""Many processes that log to one new store at the same moment, as the trials of a parallel sweep do."""
 
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
@@ -25,7 +25,7 @@ def _meet_at(shared: Barrier) -> None:
     barrier = shared
 
 
-def _log_a_cell(logger: MlflowLogger, number: int) -> str:
+def _log_a_trial(logger: MlflowLogger, number: int) -> str:
     barrier.wait(120)
     with logger.run(f"dropout={number}", {"cell.id": f"{number:032}"}):
         logger.log_params({**PARAMS, "dropout": number})
@@ -54,7 +54,7 @@ def test_processes_that_start_together_on_an_empty_store_lose_nothing(
     with ProcessPoolExecutor(processes, mp_context=spawn, initializer=_meet_at, initargs=(shared,)) as pool:
         for attempt in range(rounds):
             logger = make_logger(tmp_path / f"round{attempt}")
-            runs = list(pool.map(_log_a_cell, [logger] * processes, range(processes)))
+            runs = list(pool.map(_log_a_trial, [logger] * processes, range(processes)))
             _check_store(logger, runs)
 
 
@@ -65,10 +65,10 @@ def _check_store(logger: MlflowLogger, runs: list[str]) -> None:
     found = {run.info.run_id: run for run in client.search_runs([experiment.experiment_id])}
     assert set(found) == set(runs)
     for number, run_id in enumerate(runs):
-        _check_cell(client, found[run_id], number)
+        _check_trial(client, found[run_id], number)
 
 
-def _check_cell(client: mlflow.MlflowClient, run: Run, number: int) -> None:
+def _check_trial(client: mlflow.MlflowClient, run: Run, number: int) -> None:
     run_id = run.info.run_id
     assert run.info.status == "FINISHED"
     assert run.info.run_name == f"dropout={number}"

@@ -260,14 +260,14 @@ def test_a_run_gets_one_version_however_often_it_is_entered(
 
 
 def test_the_best_of_several_runs_is_registered(store: Path, run: Run, client: mlflow.MlflowClient, name: str) -> None:
-    cells = [run(wrong=range(errors), register=None)[0] for errors in (40, 10, 30)]
-    cells.append(run(wrong=[], register=None, model=False)[0])
-    said = enter(store, name, *cells)
+    trials = [run(wrong=range(errors), register=None)[0] for errors in (40, 10, 30)]
+    trials.append(run(wrong=[], register=None, model=False)[0])
+    said = enter(store, name, *trials)
     assert said == (
-        f"{name} version 1 (a run, the best of 3 cells; 1 more logged no model) becomes champion: there was none."
+        f"{name} version 1 (a run, the best of 3 trials; 1 more logged no model) becomes champion: there was none."
     )
-    assert client.get_model_version(name, "1").run_id == cells[1]
-    assert "is champion already" in enter(store, name, *cells)
+    assert client.get_model_version(name, "1").run_id == trials[1]
+    assert "is champion already" in enter(store, name, *trials)
     assert versions(client, name) == 1
 
 
@@ -280,7 +280,7 @@ def test_the_best_of_many_runs_must_beat_the_champion_against_the_odds_of_all(
     p = binomtest(0, 6).pvalue
     assert p < 0.05 < 3 * p
     assert enter(store, name, best, *others) == (
-        f"{name} version 2 (a run, the best of 3 cells) does not become champion: 14 errors on the 400 test images "
+        f"{name} version 2 (a run, the best of 3 trials) does not become champion: 14 errors on the 400 test images "
         f"that both share, 20 errors by version 1, statistically tied ({p_text(3 * p)} as the best of 3)."
     )
     assert champion(client, name) == "1"
@@ -299,22 +299,22 @@ def test_the_best_cell_is_chosen_on_all_images_that_the_cells_share(
 
 
 def test_without_a_model_nothing_is_registered(store: Path, run: Run, name: str) -> None:
-    cell = run(wrong=[], register=None, model=False)[0]
-    assert enter(store, name, cell, cell) == (
+    trial = run(wrong=[], register=None, model=False)[0]
+    assert enter(store, name, trial, trial) == (
         f"Nothing is registered as {name}: no run has finished with its model logged."
     )
 
 
 def test_cells_without_a_common_test_image_are_not_ranked(store: Path, run: Run, name: str) -> None:
-    cells = [run(wrong=[], tested=part, register=None)[0] for part in (range(200), range(200, 400))]
-    said = enter(store, name, *cells)
-    assert said.startswith(f"Nothing is registered as {name}: the best of the cells cannot be told, for there is no")
+    trials = [run(wrong=[], tested=part, register=None)[0] for part in (range(200), range(200, 400))]
+    said = enter(store, name, *trials)
+    assert said.startswith(f"Nothing is registered as {name}: the best of the trials cannot be told, for there is no")
     assert said.endswith("; sweep with one split.seed.")
 
 
 def test_a_cell_is_left_to_its_sweep(run: Run, client: mlflow.MlflowClient, name: str) -> None:
     _, said = run(wrong=[], tags={"sweep.settings": "{}"})
-    assert said == f"The sweep of this run registers the best of its cells as {name} when it ends."
+    assert said == f"The sweep of this run registers the best of its trials as {name} when it ends."
     assert not versions(client, name)
 
 
@@ -325,15 +325,15 @@ def test_a_champion_that_changes_meanwhile_is_the_one_to_beat(
     run(wrong=range(100))
     run(wrong=range(4))
     client.set_registered_model_alias(name, "champion", "1")
-    contest, calls = registry.contest, []
+    decide_promotion, calls = registry.decide_promotion, []
 
     def slow(*arguments: Any) -> Any:
         calls.append(arguments)
-        ruling = contest(*arguments)
+        ruling = decide_promotion(*arguments)
         client.set_registered_model_alias(name, "champion", "2")
         return ruling
 
-    monkeypatch.setattr(registry, "contest", slow)
+    monkeypatch.setattr(registry, "decide_promotion", slow)
     _, said = run(wrong=range(30))
     assert len(calls) == 2
     assert "does not become champion: 30 errors" in said
@@ -348,16 +348,16 @@ def test_two_at_once_take_turns(
     """Both beat the champion; the better one of the two must be champion in the end, whichever comes first."""
     run(wrong=range(100))
     good, better = run(wrong=range(30), register=None)[0], run(wrong=range(4), register=None)[0]
-    contest, inside, most = registry.contest, [], []
+    decide_promotion, inside, most = registry.decide_promotion, [], []
 
     def slow(*arguments: Any) -> Any:
         inside.append(1)
         most.append(len(inside))
         time.sleep(0.5)
         inside.pop()
-        return contest(*arguments)
+        return decide_promotion(*arguments)
 
-    monkeypatch.setattr(registry, "contest", slow)
+    monkeypatch.setattr(registry, "decide_promotion", slow)
     order = [good, better] if first else [better, good]
     threads = [threading.Thread(target=enter, args=(store, name, run_id)) for run_id in order]
     for thread in threads:

@@ -16,7 +16,7 @@ from crackexp.data.transforms import RandomFlip
 from crackexp.models.backbone import Application
 from crackexp.models.heads import build_head
 from crackexp.training.module import CrackModule
-from crackexp.utils.budget import TimeBudget
+from crackexp.utils.timer import Timer
 
 MakeData = Callable[..., DataModule]
 MakeModule = Callable[..., CrackModule]
@@ -79,8 +79,8 @@ def arguments(tmp_path: Path) -> dict[str, object]:
 
 
 @pytest.fixture
-def budget() -> TimeBudget:
-    return TimeBudget()
+def timer() -> Timer:
+    return Timer()
 
 
 @pytest.fixture

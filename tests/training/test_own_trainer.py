@@ -86,7 +86,7 @@ def test_its_key_that_changes_no_result_makes_no_other_run(command_here: Command
     done = command_here("train", *words, "-m", "trainer.note=one,two")
     assert done.returncode == 0, done.stdout + done.stderr
     runs = [file for file in tmp_path.rglob("result.json") if (file.parent / "config.yaml").exists()]
-    assert len(runs) == 1, "the second cell is the first one again"
+    assert len(runs) == 1, "the second trial is the first one again"
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ from crackexp.training.fine_tune import FineTuneTrainer
 from crackexp.training.fit_loop import RemainingBatches
 from crackexp.training.frozen import FrozenTrainer
 from crackexp.training.trainer import Trainer
-from crackexp.utils.budget import TimeBudget
 from crackexp.utils.errors import DataError
 from crackexp.utils.pytree import load_pytree, save_pytree
+from crackexp.utils.timer import Timer
 from tests.training.conftest import MakeData, MakeModule
 
 RUN = "0" * 32
@@ -97,7 +97,7 @@ class Training:
 
         trainer, module, data = self.make()
         checkpointer = Checkpointer(str(cache), RUN if resume else None, data.index.fingerprint, "code")
-        trainer.setup(lambda: module, data, TimeBudget())
+        trainer.setup(lambda: module, data, Timer())
         interrupt = Interrupt(broken if isinstance(broken, tuple) else None)
         with checkpointer.open(RUN):
             history = trainer.fit([interrupt, *self.callbacks()], log, checkpointer)
@@ -269,7 +269,7 @@ def test_a_run_is_held_by_one_at_a_time(tmp_path: Path) -> None:
 def test_a_run_without_an_id_keeps_nothing(frozen: Training, tmp_path: Path) -> None:
     trainer, module, data = frozen.make()
     checkpointer = Checkpointer(str(tmp_path / "none"), None, data.index.fingerprint, "code")
-    trainer.setup(lambda: module, data, TimeBudget())
+    trainer.setup(lambda: module, data, Timer())
     with checkpointer.open(None):
         trainer.fit([], lambda metrics, step: None, checkpointer)
     checkpointer.remove()

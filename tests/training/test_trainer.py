@@ -17,8 +17,8 @@ from crackexp.training.fine_tune import FineTuneTrainer
 from crackexp.training.frozen import FrozenTrainer
 from crackexp.training.history import TrainingHistory
 from crackexp.training.trainer import Trainer
-from crackexp.utils.budget import TimeBudget
 from crackexp.utils.errors import UserError
+from crackexp.utils.timer import Timer
 from tests.training.conftest import MakeData, MakeModule
 
 Logged = list[tuple[dict[str, float], int]]
@@ -27,7 +27,7 @@ Logged = list[tuple[dict[str, float], int]]
 def fit(trainer: Trainer, module: Any, data: Any, callbacks: tuple[Any, ...] = ()) -> tuple[TrainingHistory, Logged]:
     """Takes a trainer through its life, up to the end of `fit`."""
     logged: Logged = []
-    trainer.setup(lambda: module, data, TimeBudget())
+    trainer.setup(lambda: module, data, Timer())
     history = trainer.fit(
         callbacks, lambda metrics, step: logged.append((metrics, step)), Checkpointer("", None, "", "")
     )
@@ -98,7 +98,7 @@ def test_balanced_weights_are_one_on_average_and_rare_classes_weigh_more(
     data.train, data.weights = data.train.subset(rows), data.weights[rows]
     counts = np.bincount(data.train.labels)
     trainer = FrozenTrainer(epochs=1, **(arguments | {"class_weight": "balanced"}))
-    trainer.setup(make_module, data, TimeBudget())
+    trainer.setup(make_module, data, Timer())
     weights = trainer.sample_weights()
     assert weights.mean() == pytest.approx(1)
     per_class = [weights[data.train.labels == label].sum() for label in (0, 1)]
@@ -235,7 +235,7 @@ def test_half_precision_trains_to_probabilities_in_float32(
     trainer = FrozenTrainer(epochs=1, **half) if trained == "head" else FineTuneTrainer(epochs=1, **live, **half)
     try:
         data = make_data()
-        module = trainer.setup(make_module, data, TimeBudget())
+        module = trainer.setup(make_module, data, Timer())
         trainer.fit([], lambda metrics, step: None, Checkpointer("", None, "", ""))
         assert module.backbone.get_layer("Conv1").compute_dtype == "bfloat16"
         probabilities = trainer.predict(data.test, "test")

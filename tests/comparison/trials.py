@@ -1,4 +1,4 @@
-"""Cells of a sweep with predictions drawn from known chances of an error."""
+"""Trials of a sweep with predictions drawn from known chances of an error."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from crackexp.comparison.comparison import Cell
+from crackexp.comparison.comparison import Trial
 from crackexp.comparison.design import level_text
 from crackexp.data.classes.decisions import Classes
 from crackexp.evaluation.tables import predictions_table
@@ -15,21 +15,21 @@ NAMES = ["Negative", "Positive"]
 
 
 def grid(**levels: Sequence[Any]) -> list[dict[str, Any]]:
-    """Returns the settings of a full grid; a double underscore stands for a dot."""
+    """Returns the configurations of a full grid; a double underscore stands for a dot."""
     keys = [key.replace("__", ".") for key in levels]
     return [dict(zip(keys, row, strict=True)) for row in itertools.product(*levels.values())]
 
 
-def cell(
+def trial(
     wrong: np.ndarray,
-    settings: Mapping[str, Any] | None = None,
+    configuration: Mapping[str, Any] | None = None,
     name: str = "",
     digests: Sequence[str] | None = None,
     names: Sequence[str] = NAMES,
     seconds: float = 60.0,
     parameters: int = 1000,
-) -> Cell:
-    """Returns a cell that is wrong on these images, (n,) bool; half the images are of each class."""
+) -> Trial:
+    """Returns a trial that is wrong on these images, (n,) bool; half the images are of each class."""
     n = len(wrong)
     labels = np.arange(n) % 2
     rng = np.random.default_rng(n)
@@ -40,9 +40,9 @@ def cell(
     table = predictions_table(
         np.array([f"{k}.jpg" for k in range(n)]), digests, labels, probabilities, Classes(tuple(names), (names[1],))
     )
-    text = ", ".join(f"{key.rsplit('.')[-1]}={level_text(level)}" for key, level in (settings or {}).items())
+    text = ", ".join(f"{key.rsplit('.')[-1]}={level_text(level)}" for key, level in (configuration or {}).items())
     name = name or text or "run"
-    return Cell(f"id-{name}", name, settings or {}, {}, table, seconds, parameters)
+    return Trial(f"id-{name}", name, configuration or {}, {}, table, seconds, parameters)
 
 
 def errors(n: int, count: int, first: int = 0) -> np.ndarray:
@@ -52,10 +52,10 @@ def errors(n: int, count: int, first: int = 0) -> np.ndarray:
     return wrong
 
 
-def drawn_cells(
-    settings: Sequence[Mapping[str, Any]], chance: Mapping[int, float] | float, n: int = 400, seed: int = 0
-) -> list[Cell]:
-    """Returns cells that err on each of n images with a chance of their own, or all with one."""
+def drawn_trials(
+    configurations: Sequence[Mapping[str, Any]], chance: Mapping[int, float] | float, n: int = 400, seed: int = 0
+) -> list[Trial]:
+    """Returns trials that err on each of n images with a chance of their own, or all with one."""
     rng = np.random.default_rng(seed)
-    chances = [chance[number] if isinstance(chance, Mapping) else chance for number in range(len(settings))]
-    return [cell(rng.random(n) < p, levels) for p, levels in zip(chances, settings, strict=True)]
+    chances = [chance[number] if isinstance(chance, Mapping) else chance for number in range(len(configurations))]
+    return [trial(rng.random(n) < p, levels) for p, levels in zip(chances, configurations, strict=True)]

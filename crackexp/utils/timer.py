@@ -7,7 +7,7 @@ from contextlib import contextmanager
 COMPILE_EVENT = "/jax/core/compile/backend_compile_duration"
 
 
-class TimeBudget:
+class Timer:
     """Adds up wall-clock seconds by section; sections nest, and the inner one's seconds count once."""
 
     def __init__(self) -> None:

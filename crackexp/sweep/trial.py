@@ -1,4 +1,7 @@
-"""One job of a multirun: its console is kept in a file, a finished result is kept, a failure is recorded."""
+"""A trial, which is one job of a multirun.
+
+Its console output goes to a file, a finished result is used again, and a failure is recorded in the store.
+"""
 
 import contextlib
 import json
@@ -30,18 +33,19 @@ if TYPE_CHECKING:
     from crackexp.tracking.sweeps import SweepStore
 
 OUTCOME = "cell.json"
+"""The name of the file with the outcome of a trial. Sweeps of earlier versions have left files of this name too."""
 
 
 class Outcome(BaseModel, extra="forbid"):
-    """How a cell ended, as its folder tells the launching process in a file named `OUTCOME`.
+    """The outcome of a trial, which the launching process reads from the file `OUTCOME` in the folder of the trial.
 
     Attributes:
-        overrides: of the cell.
-        state: "kept" where the result of an earlier run stood in for it.
-        accuracy: on the test images, where it was measured.
-        error: by which it failed.
-        seconds: that it took.
-        incomplete: whether it left out files that may be images.
+        overrides: The overrides of the trial.
+        state: "finished", "failed", or "kept" where the result of an earlier run was used.
+        accuracy: The accuracy on the test images; None where it was not measured.
+        error: The error by which the trial failed; "" for none.
+        seconds: The seconds that the trial took.
+        incomplete: Whether the trial left out files that may be images.
     """
 
     overrides: list[str] = []
@@ -52,15 +56,15 @@ class Outcome(BaseModel, extra="forbid"):
     incomplete: bool = False
 
 
-class Alone:
-    """A run that is no cell of a sweep.
+class SingleRun:
+    """A run that is not part of a sweep, and the base class of those that are.
 
     Attributes:
-        name: of the run; None: after its config.
-        parent: run id of the sweep.
-        levels: of the swept keys.
-        tags: of the run.
-        kept: whether a finished run stood in for this one.
+        name: The name of the run; None for a name that is made from its config.
+        parent: The run id of the sweep; None for a single run.
+        levels: The levels of the swept keys.
+        tags: The tags of the run.
+        kept: Whether the result of a finished run was used instead of a training.
     """
 
     name: str | None = None
@@ -69,27 +73,27 @@ class Alone:
     tags: Mapping[str, str] = MappingProxyType({})
     kept = False
 
-    def finished(self, cell_id: str, output: Path) -> RunResult | None:
-        """Returns what ``result.json`` holds of a run of this very cell that finished, or None where there is none.
+    def finished(self, training_digest: str, output: Path) -> RunResult | None:
+        """Returns the result of a finished run of the same training, or None where there is none.
 
         Args:
-            cell_id: digest of config, data and code.
-            output: folder that ``result.json`` is then written to.
+            training_digest: The digest of the training; see `crackexp.sweep.identity.training_digest`.
+            output: The folder to which the result is then written, as ``result.json``.
         """
         return None
 
     def failed(self, error: Exception) -> None:
-        """Records that the cell ended by `error`."""
+        """Records that the run failed with `error`."""
 
 
-class SweepCell(Alone):
-    """One cell of a sweep that a store remembers.
+class SweepTrial(SingleRun):
+    """A trial of a sweep that is kept in a store.
 
     Args:
-        store: holds the sweep.
-        parent: run id of the sweep.
-        levels: of the swept keys.
-        rerun: looks for finished results in this sweep alone.
+        store: The store that holds the sweep.
+        parent: The run id of the sweep.
+        levels: The levels of the swept keys.
+        rerun: Whether only results of this sweep may be used again; otherwise any run of the experiment counts.
     """
 
     def __init__(self, store: "SweepStore", parent: str, levels: dict[str, Any], rerun: bool) -> None:
@@ -98,18 +102,18 @@ class SweepCell(Alone):
         self.levels = levels
         self.rerun = rerun
         self.name: str = grid.name(levels)
-        self.tags = {"sweep.settings": json.dumps(levels)}
+        self.tags = {"sweep.settings": json.dumps(levels)}  # the name by which runs of earlier versions are found
         self.begun = time.time_ns() // 1_000_000
 
-    def finished(self, cell_id: str, output: Path) -> RunResult | None:
-        run = self.store.finished(cell_id, self.parent)
-        elsewhere = None if run or self.rerun else self.store.finished(cell_id)
-        found = run or elsewhere
-        result = self.store.result(found) if found else None
+    def finished(self, training_digest: str, output: Path) -> RunResult | None:
+        own = self.store.finished(training_digest, self.parent)
+        other = None if own or self.rerun else self.store.finished(training_digest)
+        run = own or other
+        result = self.store.result(run) if run else None
         if result is None:
             return None
-        if elsewhere:
-            self.store.adopt(elsewhere, self.parent, self.name, self.tags)
+        if other:
+            self.store.adopt(other, self.parent, self.name, self.tags)
         write_text(output / RESULT, result.text())
         self.kept = True
         return result
@@ -118,24 +122,24 @@ class SweepCell(Alone):
         self.store.record_failure(self.parent, self.name, self.tags, self.begun, error)
 
 
-_current = Alone()
+_current = SingleRun()
 
 
-def current() -> Alone:
-    """Returns the cell that this process is running."""
+def current() -> SingleRun:
+    """Returns the trial or the single run that this process runs."""
     return _current
 
 
 @contextlib.contextmanager
 def job(composed: DictConfig, account: Account) -> Iterator[None]:
-    """Frames one job; does nothing in a run of its own.
+    """Wraps one job of a multirun; does nothing in a single run.
 
-    In a multirun, what the job prints goes to ``console.log`` of its folder, and how it ended to ``cell.json``, which
-    the launching process waits for. An error is recorded in the store and raised again.
+    In a multirun, what the job prints is written to ``console.log`` in its folder, and its outcome to ``cell.json``,
+    for which the launching process waits. An error is recorded in the store and raised again.
 
     Args:
-        composed: config of the job, as Hydra composed it.
-        account: What became of the files that the job reads; filled by the job.
+        composed: The config of the job, as Hydra composed it.
+        account: The account of the files that the job reads, which the job fills.
     """
     global _current
     hydra_config = HydraConfig.get()
@@ -152,7 +156,7 @@ def job(composed: DictConfig, account: Account) -> Iterator[None]:
             yield
             accuracy = read_result(output).metrics.get("test/accuracy")
             outcome |= {"state": "kept" if _current.kept else "finished", "accuracy": accuracy}
-        except Exception as error:  # of whatever kind: it is noted and raised again
+        except Exception as error:  # any error is recorded and raised again
             heed()
             traceback.print_exc()
             outcome |= {"state": "failed", "error": f"{type(error).__name__}: {error}"}
@@ -167,28 +171,28 @@ def job(composed: DictConfig, account: Account) -> Iterator[None]:
                     **outcome,
                 )
                 write_text(output / OUTCOME, ended.model_dump_json())
-            _current = Alone()
+            _current = SingleRun()
             _forget_network()
 
 
-def _find(composed: DictConfig, hydra_config: HydraConf) -> Alone:
-    """Returns the cell of the sweep that the launching process opened in the store, if it opened one."""
+def _find(composed: DictConfig, hydra_config: HydraConf) -> SingleRun:
+    """Returns the trial of the sweep that the launching process opened in the store, or a single run without one."""
     tracking = instantiate(composed.tracking)
     if tracking.store is None:
-        return Alone()
+        return SingleRun()
     from crackexp.tracking.sweeps import SweepStore
 
     store = SweepStore(tracking)
     parent = store.find_parent(hydra_config.sweep.dir)
     if parent is None:
-        return Alone()
-    levels = grid.settings(parent.keys, task_overrides(hydra_config))
-    return SweepCell(store, parent.run_id, levels, composed.sweep.rerun)
+        return SingleRun()
+    levels = grid.configuration(parent.keys, task_overrides(hydra_config))
+    return SweepTrial(store, parent.run_id, levels, composed.sweep.rerun)
 
 
 @contextlib.contextmanager
 def _console_to(file: Path) -> Iterator[None]:
-    """Sends to `file` what is printed and logged to the terminal."""
+    """Sends everything that is printed and logged to the terminal to `file` instead."""
     file.parent.mkdir(parents=True, exist_ok=True)
     handlers = [handler for handler in logging.getLogger().handlers if type(handler) is logging.StreamHandler]
     streams = [handler.stream for handler in handlers]
@@ -203,6 +207,6 @@ def _console_to(file: Path) -> Iterator[None]:
 
 
 def _forget_network() -> None:
-    """Frees the memory of this cell's network, where one was built."""
+    """Frees the memory of the network of this trial, where one was built."""
     if keras := sys.modules.get("keras"):
         keras.backend.clear_session()
