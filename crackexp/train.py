@@ -1,11 +1,12 @@
 """Trains, tests and logs one crack classifier: ``python -m crackexp.train +experiment=mobilenet``."""
 
+from functools import partial
 from pathlib import Path
 
 from omegaconf import DictConfig
 
 from crackexp.cli.main import leave, run
-from crackexp.config.checking import check, instantiate, listed
+from crackexp.config.checking import check, instantiate
 from crackexp.data.accounting import Account
 from crackexp.sweep import trial
 from crackexp.sweep.callback import closing
@@ -36,112 +37,62 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     cfg = with_own_output(own_config(checked))
 
     with timer.section("imports"):  # after the check, since Keras takes seconds to import
-        from crackexp.data.auxiliary import AuxiliaryDataset
-        from crackexp.data.datamodule import DataModule
-        from crackexp.data.sources.folder import require_places
-        from crackexp.data.summary import account_report, data_report, others_report
-        from crackexp.evaluation.extra_datasets import ExtraDatasets
+        from crackexp.evaluation.doubts import doubts_section
+        from crackexp.models.calibrated import check_calibratable
+        from crackexp.reporting import Report
         from crackexp.reporting.terminal import print_config, print_plain, print_report
+        from crackexp.tracking import run_log
+        from crackexp.tracking.logger import NoLogger
+        from crackexp.training.build import build_module, profiled
+        from crackexp.training.checkpoint import Checkpointer
         from crackexp.training.parts import build_parts
+        from crackexp.training.run import evaluate_run, load_data, log_outcome, log_start, register
 
         parts = build_parts(cfg)
 
     with timer.section("data"):
         print_config(cfg)
-        extra = ExtraDatasets(cfg)
-        require_places(cfg.mix, "mix")
-        datamodule = DataModule(
-            dataset=parts.dataset,
-            split=parts.split,
-            augmentation=parts.augmentation,
-            image_size=cfg.image_size,
-            batch_size=cfg.batch_size,
-            seed=cfg.seed,
-            mix=[AuxiliaryDataset(dataset, **beside) for dataset, beside in listed(cfg, "mix")],
-        )
-        datamodule.prepare()
-        account.add(datamodule.account)
-        print_report(account_report(account))
-        datamodule.setup()
-        classes = datamodule.index.classes
-        extra.prepare(classes, datamodule.seen)
-        parts.policy.require_enough(datamodule.val.damaged, classes.defect)
-        print_report(data_report(datamodule))
-        print_report(others_report(extra.indexes, extra.left_out))
-        account.add(extra.account)
+        data = load_data(cfg, parts, account)
         this, output = trial.current(), Path(cfg.paths.output)
-        identity = training_digest(cfg, datamodule.fingerprint, extra.fingerprints)
+        identity = training_digest(cfg, data.datamodule.fingerprint, data.extra.fingerprints)
         if kept := this.finished(identity, output):
             return kept.metrics
 
-    with timer.section("imports"):
-        from crackexp.evaluation.doubts import doubts_section, training_doubt
-        from crackexp.evaluation.evaluator import Evaluator
-        from crackexp.evaluation.report import evaluation_report, log_evaluation
-        from crackexp.models.calibrated import check_calibratable
-        from crackexp.reporting import Report
-        from crackexp.tracking import run_log
-        from crackexp.tracking.logger import NoLogger
-        from crackexp.training import run_log as training_log
-        from crackexp.training.build import build_module, profiled
-        from crackexp.training.checkpoint import Checkpointer
-
-        trainer, policy = parts.trainer, parts.policy
-        logger = parts.tracking if is_first_process() else NoLogger()
-        run_log.write_config(output, cfg)
-
     with timer.section("model"):
-        checkpointer = Checkpointer(cfg.paths.cache, checked.resume, datamodule.fingerprint, identity)
-        module = trainer.setup(lambda: build_module(parts, cfg, classes), datamodule, timer)
-        if policy.temperature:
+        run_log.write_config(output, cfg)
+        checkpointer = Checkpointer(cfg.paths.cache, checked.resume, data.datamodule.fingerprint, identity)
+        build = partial(build_module, parts, cfg, data.datamodule.index.classes)
+        module = parts.trainer.setup(build, data.datamodule, timer)
+        if parts.policy.temperature:
             check_calibratable(module.head, "policy.temperature=true")
         callbacks = [instantiate(callback) for callback in cfg.callbacks.values() if callback]
 
+    logger = parts.tracking if is_first_process() else NoLogger()
     # earlier versions called a trial a cell; their finished runs are still found by this tag
     tags = dict.fromkeys(cfg.tags, "true") | {"cell.id": identity, **this.tags}
     name = this.name or run_name(cfg)
     with logger.run(name, tags, this.parent, run_id=checked.resume), resumable(checkpointer, logger):
         if not checkpointer.restored:
             with timer.section("logging"):
-                run_log.log_run(logger, cfg, this.levels)
-                training_log.log_data(logger, datamodule)
-                run_log.log_extra_datasets(logger, extra.indexes, extra.left_out)
-                run_log.log_account(logger, account)
-                training_log.log_network(logger, module)
+                log_start(logger, cfg, this.levels, data, account, module)
         with timer.section("fit"), profiled(cfg.profile):
-            history = trainer.fit(callbacks, logger.log_metrics, checkpointer)
+            history = parts.trainer.fit(callbacks, logger.log_metrics, checkpointer)
         with timer.section("evaluate"):
-            val, said = datamodule.val, trainer.predict(datamodule.val, "val")
-            final = module.score(val.labels, said)
-            deciding = policy.fit(val.labels, said, classes)
-            evaluator = Evaluator(cfg.evaluation, cfg.seed, cfg.image_size, trainer.predict, deciding, parts.metrics)
-            result = evaluator.evaluate(f"{cfg.dataset.name}, test", datamodule.test, extra.indexes)
-            before = history.before.get("val/accuracy_before")
-            doubts = [*training_doubt(before, final["accuracy"]), *result.doubts]
+            outcome = evaluate_run(cfg, parts, data, module, history)
         with timer.section("logging"):
-            training_log.log_training(logger, history)
-            logger.log_metrics(deciding.metrics())
-            report = evaluation_report(result, cfg.evaluation, cfg.image_size, trainer.explain, doubts, parts.report)
-            log_evaluation(logger, result, report, doubts)
-            model_uri = training_log.log_model(logger, cfg, module, datamodule, deciding)
-        times = trainer.timings() | {f"time/{k}_seconds": v for k, v in timer.summary().items()}
+            model_uri = log_outcome(logger, cfg, data, module, history, outcome)
+        times = parts.trainer.timings() | {f"time/{name}_seconds": value for name, value in timer.summary().items()}
         logger.log_metrics(times)
-        results = {f"train/{name}": history.metrics[name][-1] for name in ("loss", "accuracy")}
-        results |= {f"val/{name}": value for name, value in final.items()} | history.before
-        results |= deciding.metrics() | result.all_metrics() | times
-        run_log.write_result(output, logger, model_uri, results, timer.summary())
-        verdict = None
-        if cfg.register and logger.store:
-            from crackexp.tracking.registry import register_run
-
-            verdict = register_run(logger, cfg.register, parts.compared_by, cfg.sweep.level)
+        metrics = outcome.metrics(history) | times
+        run_log.write_result(output, logger, model_uri, metrics, timer.summary())
+        verdict = register(logger, cfg, parts)
 
     checkpointer.remove()
-    print_report(report)
+    print_report(outcome.report)
     print_report(run_log.time_report(timer.summary()))
     print_plain(run_log.where_text(logger, output, model_uri, verdict))
-    print_report(Report("", doubts_section(doubts)))
-    return results
+    print_report(Report("", doubts_section(outcome.doubts)))
+    return metrics
 
 
 def run_name(cfg: DictConfig) -> str:
