@@ -1,1 +1,1 @@
-"""Leaves of the package: what any room may use, and what uses no room."""
+"""Helpers that any part of the package may use, and that use no other part of it."""

@@ -1,4 +1,4 @@
-"""NumPy arrays in one ``.npz`` file, which is read back whole or not at all, and arrays that are computed once."""
+"""NumPy arrays in one ``.npz`` file, which is read as a whole or not at all, and a cache of computed arrays."""
 
 import io
 import logging
@@ -29,35 +29,35 @@ _UNREADABLE = (
     lzma.LZMAError,
     zipfile.BadZipFile,
 )
-"""What the zip and NumPy readers raise on bytes that were not written by them."""
+"""The exceptions that the readers of zip files and of NumPy raise on damaged files."""
 
 _log = logging.getLogger(__name__)
 
 Layout = Mapping[str, tuple[str, tuple[str | int, ...]]]
-"""The kind of each array, as in `numpy.dtype.kind`, and its shape. Sides of one name have one length."""
+"""The kind of each array, as in `numpy.dtype.kind`, and its shape. Axes with the same name have the same length."""
 
 
 def save_arrays(file: Path, arrays: Mapping[str, np.ndarray], lasting: bool = False) -> None:
-    """Writes named arrays to `file`, which then holds all of them or what it held before.
+    """Writes named arrays to a file, which then holds either all of them or its previous content.
 
     Args:
-        file: an uncompressed ``.npz``; its folder is made.
-        arrays: none of them holds Python objects.
-        lasting: see `replacing`.
+        file: The file, an uncompressed ``.npz``. Its folder is created.
+        arrays: The arrays by their names. They must not hold Python objects.
+        lasting: Whether the data are flushed to the disk; see `replacing`.
     """
     with replacing(file, lasting) as temporary, temporary.open("wb") as stream:
         np.savez(stream, allow_pickle=False, **arrays)
 
 
 def load_arrays(file: Path) -> dict[str, np.ndarray]:
-    """Reads what `save_arrays` wrote.
+    """Reads the arrays that `save_arrays` wrote.
 
-    Each array is read to its last byte before it is looked at, because only then the zip checks its CRC-32.
-    `numpy.load` stops where the header of the array says, and a damaged header can say less.
+    Each array is read to its last byte before it is parsed, because only then is its CRC-32 checked. `numpy.load`
+    stops reading where the header of an array says, and the header may be damaged.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        DamagedFileError: the file cannot be read, or a checksum is wrong.
+        FileNotFoundError: The file does not exist.
+        DamagedFileError: The file cannot be read, or a checksum is wrong.
     """
     try:
         with zipfile.ZipFile(file) as archive:
@@ -74,17 +74,17 @@ def load_arrays(file: Path) -> dict[str, np.ndarray]:
 
 @dataclass(frozen=True)
 class ArrayCache:
-    """Named arrays that are computed once, and read from a file by later runs.
+    """Named arrays that are computed once and read from a file by later runs.
 
-    A file that is damaged, that another name was given to, or whose arrays have another layout is not used: a warning
-    names it, and the arrays are made anew. Checksums tell damaged files.
+    A file that is damaged, was renamed, or whose arrays have another layout is not used. A warning names it, and the
+    arrays are computed again. Damaged files are detected by checksums.
 
     Args:
-        file: The ``.npz`` file. Its folder is made when it is written.
-        version: The version of the computation. The caller raises it when other values are computed; a file of another
+        file: The ``.npz`` file. Its folder is created when the file is written.
+        version: The version of the computation. The caller raises it when other values are computed. A file of another
             version is not used.
         layout: The kind and the shape of each array.
-        consequence: What the caller does about a damaged file, which the warning says.
+        consequence: The consequence of a damaged file for the user, which is the end of the warning.
 
     Example:
         >>> import tempfile
@@ -92,7 +92,7 @@ class ArrayCache:
         >>> cache = ArrayCache(folder / "squares.npz", 1, {"squares": ("i", ("n",))}, "squares are computed anew")
         >>> cache.get(lambda: {"squares": np.arange(4) ** 2})["squares"].tolist()
         [0, 1, 4, 9]
-        >>> cache.get(lambda: 1 / 0)["squares"].tolist()  # the file is read, nothing is computed
+        >>> cache.get(lambda: 1 / 0)["squares"].tolist()  # the file is read and nothing is computed
         [0, 1, 4, 9]
     """
 
@@ -102,7 +102,7 @@ class ArrayCache:
     consequence: str
 
     def get(self, make: Callable[[], Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-        """Returns the arrays of the file, or those that `make` returns, which are then written to it."""
+        """Returns the arrays of the file. Where there are none, those that `make` returns are written to it first."""
         arrays = self.read()
         if arrays is None:
             arrays = dict(make())
@@ -110,7 +110,7 @@ class ArrayCache:
         return arrays
 
     def read(self) -> dict[str, np.ndarray] | None:
-        """Returns the arrays of the file, or None where they have to be computed."""
+        """Returns the arrays of the file, or None where they must be computed."""
         try:
             arrays = load_arrays(self.file)
             if int(arrays.pop(_VERSION, np.array(-1))) != self.version:
@@ -127,7 +127,7 @@ class ArrayCache:
         return arrays
 
     def write(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Writes the arrays to the file, in place of those that it held."""
+        """Writes the arrays to the file and replaces those that it held."""
         save_arrays(self.file, {_VERSION: np.array(self.version), _NAME: np.array(self.file.name), **arrays})
 
 
@@ -139,8 +139,8 @@ def _misfit(arrays: Mapping[str, np.ndarray], layout: Layout) -> str | None:
     for name, (kind, shape) in layout.items():
         array = arrays[name]
         expected = tuple(
-            lengths.setdefault(side, found) if isinstance(side, str) else side
-            for side, found in zip(shape, array.shape, strict=False)
+            lengths.setdefault(side, length) if isinstance(side, str) else side
+            for side, length in zip(shape, array.shape, strict=False)
         )
         if array.dtype.kind != kind or array.ndim != len(shape) or array.shape != expected:
             return f"{name} is {array.dtype}{list(array.shape)}"

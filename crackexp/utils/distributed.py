@@ -1,4 +1,4 @@
-"""Several processes, on one host or on many, that train one run together."""
+"""Training of one run by several processes, on one host or on many."""
 
 import contextlib
 import os
@@ -19,10 +19,10 @@ ENVIRONMENT = "KERAS_DISTRIBUTION_"
 def initialize_distributed() -> None:
     """Makes this process one of several that train one run, if the variables of Keras' distribution are set.
 
-    Call it before anything asks JAX for its devices.
+    It must be called before anything asks JAX for its devices.
 
     Raises:
-        ConfigError: A variable is missing or is no number, or the command is a sweep.
+        ConfigError: A variable is missing or is not a number, or the command is a sweep.
     """
     variables = {name: value for name, value in os.environ.items() if name.startswith(ENVIRONMENT)}
     if not variables:
@@ -46,12 +46,12 @@ def initialize_distributed() -> None:
     import jax
     import keras
 
-    jax.config.update("jax_enable_preemption_service", False)  # it would take SIGTERM, and not end the process
+    jax.config.update("jax_enable_preemption_service", False)  # it would handle SIGTERM, and the process would not end
     keras.distribution.initialize()
 
 
 def is_first_process() -> bool:
-    """Returns whether this process is the one that logs and keeps what several train together."""
+    """Returns whether this is the process that logs and saves the results of all processes of a run."""
     return _process_index() == 0
 
 
@@ -66,10 +66,10 @@ def with_own_output(cfg: DictConfig) -> DictConfig:
 
 @contextlib.contextmanager
 def abort_on_error() -> Iterator[None]:
-    """Ends a process that trains a run with others at once if an error or a signal ends the `with` block.
+    """Ends a process of a distributed run at once if an error or a signal ends the `with` block.
 
-    Python's own way out would wait for the others, which wait for this process to compute its share. This way they see
-    its connections close, and end by an error of their own.
+    A normal exit of Python would wait for the other processes, which in turn wait for this process to compute its
+    share. After an immediate exit, they see that its connections are closed, and end with an error of their own.
     """
     try:
         yield

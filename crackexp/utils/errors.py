@@ -1,4 +1,4 @@
-"""Errors that a user can mend: printed without a traceback, exit status 2."""
+"""Errors that a user can correct. They are printed without a traceback, and the exit status is 2."""
 
 import sys
 from collections.abc import Iterator
@@ -7,28 +7,28 @@ from typing import NoReturn
 
 
 class UserError(Exception):
-    """Something the user gave cannot be used.
+    """Raised where an input of the user cannot be used.
 
-    The message says what was received, where, and what to type instead,
-    in the form ``What is wrong, and the fix. Received: key=value``.
+    The message says what is wrong, what to type instead, and what was received, in the form ``What is wrong, and the
+    fix. Received: key=value``.
     """
 
 
 class ConfigError(UserError):
-    """A config or an override is wrong; raised before any data is read."""
+    """Raised where a config or an override is wrong, before any data is read."""
 
 
 class DataError(UserError):
-    """A dataset, an archive or an image is wrong."""
+    """Raised where a dataset, an archive or an image is wrong."""
 
 
 class DamagedFileError(DataError):
-    """A file that crackexp wrote does not hold any more what was written to it."""
+    """Raised where a file that crackexp wrote has changed since."""
 
 
 @contextmanager
 def about(what: str) -> Iterator[None]:
-    """Says of a mistake in the `with` block what it is about, such as one of several datasets."""
+    """Puts the subject, such as one of several datasets, before the message of a `UserError` in the `with` block."""
     try:
         yield
     except UserError as error:
@@ -37,7 +37,7 @@ def about(what: str) -> Iterator[None]:
 
 
 def refuse(message: str) -> NoReturn:
-    """Ends the program with a sentence on stderr and exit status 2."""
+    """Ends the program with a message on stderr and exit status 2."""
     sys.stdout.flush()
     print(f"\ncrackexp: {message}", file=sys.stderr)
     sys.exit(2)

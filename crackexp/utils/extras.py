@@ -1,4 +1,4 @@
-"""Packages that come with an extra of crackexp, and not with crackexp alone."""
+"""Packages that are installed only with an extra of crackexp."""
 
 import importlib.util
 from collections.abc import Iterable
@@ -7,7 +7,14 @@ from crackexp.utils.errors import ConfigError
 
 
 def require_extra(user: str, modules: Iterable[str], extra: str, received: str) -> None:
-    """Raises ConfigError where a module is not there that `user`, the beginning of a sentence, needs; imports none."""
+    """Raises ConfigError where a needed module is not installed. No module is imported.
+
+    Args:
+        user: The part that needs the modules, as the beginning of a sentence.
+        modules: The dotted names of the modules.
+        extra: The extra of crackexp that installs them.
+        received: The input of the user that asks for the part, for the message.
+    """
     missing = [module.rpartition(".")[2] for module in modules if not _installed(module)]
     if missing:
         are = "are" if len(missing) > 1 else "is"

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Files that are written completely or not at all."""
 
 import contextlib
 import hashlib
@@ -14,11 +14,12 @@ TEMPORARY = ".tmp"
 
 @contextlib.contextmanager
 def replacing(file: Path, lasting: bool = False) -> Iterator[Path]:
-    """Yields a temporary path to write to, which takes the place of `file` when the block has gone well.
+    """Yields a temporary path to write to, which replaces `file` after the `with` block unless the block fails.
 
     Args:
-        file: its folder is made.
-        lasting: waits for the disk, so that a power failure leaves the new file or the one before.
+        file: The file to write. Its folder is created.
+        lasting: Whether the data are flushed to the disk first, so that after a power failure there is either the new
+            file or the previous one.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(f"{_beginning(file)}{uuid.uuid4().hex}{TEMPORARY}")
@@ -33,23 +34,25 @@ def replacing(file: Path, lasting: bool = False) -> Iterator[Path]:
 
 
 def remove_leftovers(file: Path) -> None:
-    """Removes what killed processes left of writing `file`, which nobody may be writing meanwhile."""
+    """Removes temporary files of killed processes that were writing `file`. No process may be writing it meanwhile."""
     for left in file.parent.iterdir():
-        if left.name.startswith(_beginning(file)) and TEMPORARY in left.suffix:  # SQLite's journal is a .tmp-journal
+        if (
+            left.name.startswith(_beginning(file)) and TEMPORARY in left.suffix
+        ):  # the journal of SQLite has the suffix .tmp-journal
             left.unlink()
 
 
 def _beginning(file: Path) -> str:
-    return f"{file.name[:40]}."  # a name has 255 bytes at most, and a letter up to 4
+    return f"{file.name[:40]}."  # a name has at most 255 bytes, and a character up to 4
 
 
 def file_digest(file: Path) -> str:
-    """Returns the blake2b digest of a file's bytes, 128 hex digits."""
+    """Returns the blake2b digest of the bytes of a file, 128 hex digits."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "blake2b").hexdigest()
 
 
 def write_text(file: Path, text: str) -> None:
-    """Writes `text` to `file` in UTF-8, whole or not at all, with names made `visible`; makes the folder."""
+    """Writes a text in UTF-8, completely or not at all, with names made `visible`. The folder is created."""
     with replacing(file) as temporary:
         temporary.write_text(visible(text), encoding="utf-8")

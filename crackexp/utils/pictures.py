@@ -1,14 +1,14 @@
-"""Pictures made small and encoded as the bytes of an image file, for reports and the page of crackexp.app."""
+"""Functions that shrink pictures and encode them as image files, for reports and the page of crackexp.app."""
 
 import cv2
 import numpy as np
 
 
 def shrink(picture: np.ndarray, side: int) -> np.ndarray:
-    """Scales a picture down so that its longer side has at most `side` pixels; a smaller picture is returned as it is.
+    """Scales a picture down so that its longer side has at most `side` pixels. A smaller picture is returned as it is.
 
     Args:
-        picture: (H, W, ...) uint8 array.
+        picture: The picture, (H, W, ...) uint8.
         side: The largest number of pixels of the longer side.
     """
     height, width = picture.shape[:2]
@@ -23,7 +23,7 @@ def encode_jpeg(picture: np.ndarray, quality: int) -> bytes:
     """Returns the bytes of a JPEG file without any metadata.
 
     Args:
-        picture: (H, W, 3) uint8 RGB.
+        picture: The picture, (H, W, 3) uint8 RGB.
         quality: The quality of libjpeg, from 1 to 100.
     """
     return _encode(".jpg", picture[..., ::-1], cv2.IMWRITE_JPEG_QUALITY, quality)
@@ -33,7 +33,7 @@ def encode_png(picture: np.ndarray) -> bytes:
     """Returns the bytes of a PNG file.
 
     Args:
-        picture: (H, W, 4) uint8 RGBA.
+        picture: The picture, (H, W, 4) uint8 RGBA.
     """
     return _encode(".png", picture[..., [2, 1, 0, 3]])
 

@@ -1,4 +1,4 @@
-"""Progress bars for work that takes a person's time."""
+"""Progress bars for work that takes long enough to make a user wait."""
 
 import sys
 import time
@@ -8,20 +8,20 @@ from contextlib import contextmanager
 from crackexp.utils.signals import heed
 
 _PATIENCE = 1.0
-"""Seconds before a bar appears."""
+"""The number of seconds before a bar appears."""
 
 
 @contextmanager
 def progress(description: str, total: int | None, unit: str = "") -> Iterator[Callable[[float], None]]:
-    """Shows a bar on a terminal once the work has lasted a second; nothing elsewhere.
+    """Shows a progress bar on a terminal after a second of work. Elsewhere nothing is shown.
 
     Args:
-        description: what is being done, in a few words.
-        total: units of work, None where unknown.
-        unit: "bytes" shows sizes and speed; anything else counts.
+        description: A few words that say what is being done.
+        total: The number of units of work; None where it is not known.
+        unit: The unit. With "bytes", the bar shows sizes and speed, else a count.
 
     Yields:
-        A function that takes the number of units done since its last call; a part of a unit counts too.
+        A function that takes the number of units that have been done since its last call, which may be fractional.
     """
     if not sys.stderr.isatty():
         yield lambda done: heed()
@@ -66,12 +66,16 @@ def progress(description: str, total: int | None, unit: str = "") -> Iterator[Ca
 
 
 def of_one(advance: Callable[[float], None]) -> Callable[[float], None]:
-    """Returns a function that takes the share, in [0, 1], of one unit of work that is done so far."""
-    told = 0.0
+    """Returns a function that takes the share, in [0, 1], of one unit of work that has been done so far.
 
-    def tell(share: float) -> None:
-        nonlocal told
-        advance(share - told)
-        told = share
+    Args:
+        advance: The function that `progress` yields.
+    """
+    reported = 0.0
 
-    return tell
+    def report(share: float) -> None:
+        nonlocal reported
+        advance(share - reported)
+        reported = share
+
+    return report

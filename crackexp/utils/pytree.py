@@ -1,4 +1,4 @@
-"""Pytrees in one file: numbers, texts, lists, dicts and NumPy arrays, back to the bit and without pickle."""
+"""Pytrees of numbers, texts, lists, dicts and NumPy arrays in one file, restored bit for bit and without pickle."""
 
 import json
 from pathlib import Path
@@ -13,9 +13,9 @@ _ARRAY = "__array__"
 
 
 def is_pytree(value: Any) -> bool:
-    """Returns whether `save_pytree` takes `value` and `load_pytree` gives back an equal one.
+    """Returns whether `save_pytree` can save `value` so that `load_pytree` returns an equal one.
 
-    Tuples come back as lists.
+    Tuples are loaded as lists.
 
     Example:
         >>> is_pytree({"epoch": 3, "weights": [np.zeros(2)]}), is_pytree({"model": object()})
@@ -31,11 +31,11 @@ def is_pytree(value: Any) -> bool:
 
 
 def save_pytree(file: Path, data: dict[str, Any]) -> None:
-    """Writes `data` such that `file` holds all of it or what it held before, even if the power fails.
+    """Writes a pytree to a file, which then holds either all of it or its previous content, even if the power fails.
 
     Args:
-        file: An uncompressed ``.npz`` with the arrays, and one array of text, JSON that says where each belongs.
-        data: A pytree, see `is_pytree`.
+        file: The file, an uncompressed ``.npz`` with the arrays and a JSON text that says where each belongs.
+        data: The pytree; see `is_pytree`.
     """
     arrays: dict[str, np.ndarray] = {}
 
@@ -54,7 +54,7 @@ def save_pytree(file: Path, data: dict[str, Any]) -> None:
 
 
 def load_pytree(file: Path) -> dict[str, Any]:
-    """Reads what `save_pytree` wrote.
+    """Reads the pytree that `save_pytree` wrote.
 
     Raises:
         FileNotFoundError: There is no such file.

@@ -1,4 +1,4 @@
-"""Libraries that say more than a user wants to know."""
+"""Silencing of libraries that log more than a user wants to know."""
 
 import contextlib
 import logging
@@ -7,7 +7,11 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quiet(*names: str) -> Iterator[None]:
-    """Lets the loggers of these names, "" for the root, tell nothing but errors within the `with` block."""
+    """Sets loggers to the level ERROR within the `with` block.
+
+    Args:
+        names: The names of the loggers; "" is the root logger.
+    """
     levels = {name: logging.getLogger(name).level for name in names}
     for name in names:
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Named random streams: every random number of a run flows from its ``seed`` and a name."""
+"""Named random streams, so that every random number of a run depends only on its ``seed`` and a name."""
 
 import hashlib
 
@@ -12,7 +12,7 @@ def derive(seed: int, *name: str | int) -> int:
 
 
 def generator(seed: int, *name: str | int) -> np.random.Generator:
-    """Returns the NumPy generator of the stream `name`: equal arguments, equal numbers, on every machine."""
+    """Returns the NumPy generator of the stream `name`. Equal arguments give equal numbers on every machine."""
     return np.random.Generator(np.random.Philox(key=derive(seed, *name)))
 
 

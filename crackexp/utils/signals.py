@@ -1,7 +1,8 @@
-"""Ctrl-C and SIGTERM: put off while something is written, and never lost.
+"""Handling of Ctrl-C and SIGTERM, which are delayed while something is written and never lost.
 
-A signal's exception is raised wherever the program stands, which may be a finalizer, or a library's ``except`` block
-that swallows it. So the signal is remembered until it is answered, and its exception raised again at safe points.
+Python raises the exception of a signal wherever the program is, which may be in a finalizer or in a ``try`` block of a
+library that swallows it. So a signal is remembered until it is answered, and its exception is raised again at safe
+points.
 """
 
 import contextlib
@@ -17,9 +18,9 @@ _unanswered: int | None = None
 
 
 def listen() -> None:
-    """Lets Ctrl-C raise KeyboardInterrupt and SIGTERM SystemExit, each until it is answered.
+    """Installs the handlers, with which Ctrl-C raises KeyboardInterrupt and SIGTERM raises SystemExit.
 
-    Ctrl-C stays ignored where the program was started so, as by a shell in the background.
+    Ctrl-C stays ignored where the program was started that way, such as by a shell in the background.
     """
     for number in STOPS:
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -27,26 +28,26 @@ def listen() -> None:
 
 
 def heed() -> None:
-    """Raises again what a signal raised and something swallowed: a safe point, for the main thread.
+    """Raises the exception of an unanswered signal again. It is called in the main thread at safe points.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C.
-        SystemExit: SIGTERM, with status 143.
+        KeyboardInterrupt: Ctrl-C was pressed.
+        SystemExit: SIGTERM was received; the status is 143.
     """
     if _unanswered is not None and threading.current_thread() is threading.main_thread():
         _stop(_unanswered)
 
 
 def stops(error: BaseException | None) -> bool:
-    """Returns whether `error` is a stop from outside, or came up while one waits for its answer."""
+    """Returns whether `error` comes from a signal, or was raised while a signal is unanswered."""
     return isinstance(error, (KeyboardInterrupt, SystemExit)) or (error is not None and _unanswered is not None)
 
 
 def answer() -> int | None:
-    """Takes a stop as answered: from here on `heed` raises no more.
+    """Marks the signal as answered, so that `heed` no longer raises.
 
     Returns:
-        The number of the signal, or None where none came since the last answer.
+        The number of the signal, or None where there was none since the last answer.
     """
     global _unanswered
     number, _unanswered = _unanswered, None
@@ -55,9 +56,9 @@ def answer() -> int | None:
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Puts off Ctrl-C and SIGTERM to the end of the `with` block, so that a write to a store is not left half done.
+    """Delays Ctrl-C and SIGTERM to the end of the `with` block, so that a write to a store is completed.
 
-    Outside the main thread, where Python delivers no signals, it does nothing.
+    It does nothing outside the main thread, to which Python delivers no signals.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,7 +1,7 @@
-"""Digests of source code, by which stored results tell that the code behind them was edited.
+"""Digests of source code, with which stored results are recognised as outdated after an edit of the code.
 
-A digest covers the modules that it is asked about and all modules that these import, found by reading their import
-statements, inside functions too; nothing is run. It does not change with comments, docstrings and layout.
+A digest covers the given modules and all modules that they import, which are found from their import statements, also
+inside functions. No code is run. Comments, docstrings and formatting do not change a digest.
 """
 
 import ast
@@ -19,7 +19,7 @@ from typing import Any
 
 PACKAGE = Path(__file__).resolve().parents[1]
 KNOWN = ("crackexp", "keras", "jax", "numpy", *sys.stdlib_module_names)
-"""Packages that the class of a part may come from without being the user's own."""
+"""The packages whose classes are not the user's own."""
 
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _LIBRARIES = tuple(
@@ -29,47 +29,47 @@ _LIBRARIES = tuple(
 
 
 def source_digest(part: Any) -> str | None:
-    """Returns 32 hex digits over the source of a part of the user's own, or None where it is crackexp's or Keras'.
+    """Returns 32 hex digits over the source of a user's own part, or None for a part of crackexp or Keras.
 
-    Covered are the modules that define its class and the bases of that class, and those of the user's own modules that
-    these import. A class without a file, as in a notebook, is known by its own text; without even that, nothing that
-    was stored by it is found again.
+    The digest covers the modules that define its class and the bases of that class, and the user's own modules that
+    these import. For a class without a file, such as one in a notebook, it covers the text of the class. Where there is
+    no text either, it is random, so that no stored result is found again.
 
     Args:
-        part: a class, a function, or an object of a class.
+        part: A class, a function, or an instance of a class.
     """
     kind = part if isinstance(part, type) or inspect.isroutine(part) else type(part)
-    kinds = [one for one in getattr(kind, "__mro__", (kind,)) if one.__module__.partition(".")[0] not in KNOWN]
+    kinds = [base for base in getattr(kind, "__mro__", (kind,)) if base.__module__.partition(".")[0] not in KNOWN]
     if not kinds:
         return None
     texts = []
-    for one in kinds:
-        module = sys.modules.get(one.__module__)
+    for base in kinds:
+        module = sys.modules.get(base.__module__)
         if getattr(module, "__file__", None) is None:
             try:
-                texts.append(inspect.getsource(one))
+                texts.append(inspect.getsource(base))
             except (OSError, TypeError):
                 texts.append(uuid.uuid4().hex)
-    return digest_of({one.__module__ for one in kinds}, extra=texts)
+    return digest_of({base.__module__ for base in kinds}, extra=texts)
 
 
 def digest_of(modules: Iterable[str], leave_out: Collection[str] = (), extra: Iterable[str] = ()) -> str:
-    """Returns 32 hex digits over the source of modules and of what they import.
+    """Returns 32 hex digits over the source of modules and of all that they import.
 
-    Imports are followed among the user's own modules, and within crackexp where a module of it is named. Of an
-    installed library the named module counts, and the version.
+    Imports are followed among the user's own modules, and within crackexp where one of its modules is given. For an
+    installed library, only the given module and the version of the library count.
 
     Args:
-        modules: names of modules, imported or not; a name of something else is passed over.
-        leave_out: names of modules that do not count, with all that lies below them.
-        extra: texts that count too.
+        modules: The names of modules, which need not be imported. Names that are not modules are ignored.
+        leave_out: The names of modules and packages that do not count.
+        extra: Further texts that the digest covers.
     """
     parts = [f"{name} {_file_digest(file)}" for name, file in sorted(_closure(set(modules), tuple(leave_out)))]
     return hashlib.blake2b("\n".join([*parts, *extra]).encode(), digest_size=16).hexdigest()
 
 
 def find_module(name: str) -> Path | None:
-    """Returns the file of a module, which is not imported, or None where there is none."""
+    """Returns the file of a module without importing it, or None where there is none."""
     if name == "__main__" and (script := getattr(sys.modules[name], "__file__", None)):
         return Path(script)
     place: list[str] | None = None
@@ -84,7 +84,7 @@ def find_module(name: str) -> Path | None:
 
 
 def _closure(named: set[str], leave_out: tuple[str, ...]) -> Iterator[tuple[str, Path]]:
-    """Yields name and file of each module that counts."""
+    """Yields the name and the file of each module that a digest covers."""
     within_crackexp = any(name.partition(".")[0] == PACKAGE.name for name in named)
     seen = set()
     waiting = list(named)
@@ -110,7 +110,7 @@ def _closure(named: set[str], leave_out: tuple[str, ...]) -> Iterator[tuple[str,
 
 @cache
 def _in_library(top: str) -> bool:
-    """Says whether a top-level module comes with Python or was installed as a package."""
+    """Returns whether a top-level module belongs to Python or to an installed package."""
     if top == PACKAGE.name:
         return False
     if top in sys.builtin_module_names or top in sys.stdlib_module_names:
@@ -139,7 +139,7 @@ def _find(name: str, place: list[str] | None) -> Any:
 
 
 def _imports(file: Path, package: str) -> list[str]:
-    """Returns the names that a module may import: those after ``import``, and those of both parts of ``from``."""
+    """Returns the names that a module may import: those after ``import``, and both parts of ``from ... import``."""
     names: list[str] = []
     tree = _tree(file, file.stat().st_mtime_ns)
     for node in _run_nodes(tree) if tree else ():
@@ -153,7 +153,7 @@ def _imports(file: Path, package: str) -> list[str]:
 
 
 def _run_nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yields the nodes of a module but for what only a type checker reads."""
+    """Yields the nodes of a module, without the blocks that only a type checker reads."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             continue
@@ -162,7 +162,7 @@ def _run_nodes(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 def _file_digest(file: Path) -> str:
-    """Returns a digest of the syntax of a Python file without its docstrings, of the bytes of any other file."""
+    """Returns a digest of the syntax of a Python file without its docstrings, or of the bytes of any other file."""
     tree = _tree(file, file.stat().st_mtime_ns)
     content = ast.dump(tree).encode() if tree else file.read_bytes()
     return hashlib.blake2b(content, digest_size=16).hexdigest()
@@ -170,7 +170,7 @@ def _file_digest(file: Path) -> str:
 
 @cache
 def _tree(file: Path, modified: int) -> ast.Module | None:
-    """Returns the syntax of a Python file without docstrings; None where it is no Python."""
+    """Returns the syntax tree of a Python file without docstrings, or None where the file is not Python."""
     if file.suffix != ".py":
         return None
     try:

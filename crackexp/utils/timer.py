@@ -1,4 +1,4 @@
-"""Where the seconds of a run go: named sections, with compilation taken out of the section it fell in."""
+"""A timer that adds up the seconds of a run by section and counts compilation separately."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -8,7 +8,16 @@ COMPILE_EVENT = "/jax/core/compile/backend_compile_duration"
 
 
 class Timer:
-    """Adds up wall-clock seconds by section; sections nest, and the inner one's seconds count once."""
+    """Adds up wall-clock seconds by section. Sections may be nested; the seconds of an inner one count only there.
+
+    Example:
+
+    >>> timer = Timer()
+    >>> with timer.section("data"):
+    ...     images = list(range(3))
+    >>> list(timer.summary())
+    ['data', 'other', 'total']
+    """
 
     def __init__(self) -> None:
         self.started = time.perf_counter()
@@ -18,7 +27,7 @@ class Timer:
 
     @contextmanager
     def section(self, name: str) -> Iterator[None]:
-        """Counts the time inside the `with` block as `name`."""
+        """Counts the seconds of the `with` block as those of the section `name`."""
         self._switch()
         self._stack.append(name)
         try:
@@ -28,7 +37,7 @@ class Timer:
             self._stack.pop()
 
     def watch_compilation(self) -> None:
-        """Counts what XLA compiles from now on as the section "compile"."""
+        """Counts the compilation by XLA from now on as the section "compile"."""
         import jax.monitoring
 
         def on_event(event: str, duration_secs: float, **kwargs: str | int) -> None:
@@ -39,14 +48,14 @@ class Timer:
         jax.monitoring.register_event_duration_secs_listener(on_event)
 
     def carry(self, seconds: Mapping[str, float]) -> None:
-        """Adds the `summary` of an earlier process that this one goes on from."""
+        """Adds the `summary` of an earlier process whose run this one continues."""
         self.started -= seconds["total"]
         for name, value in seconds.items():
             if name not in ("other", "total"):
                 self._add(name, value)
 
     def summary(self) -> dict[str, float]:
-        """Returns seconds by section; "other" is what no section claimed, "total" the whole since the start."""
+        """Returns the seconds by section. "other" holds those outside of any section, "total" all since the start."""
         self._switch()
         total = time.perf_counter() - self.started
         named = {name: max(seconds, 0.0) for name, seconds in self.seconds.items()}
