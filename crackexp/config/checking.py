@@ -1,4 +1,4 @@
-"""From a composed config to a checked one: resolved once, every mistake named with its key, value and fix."""
+"""The check of a composed config, which is resolved once. Every mistake is reported with its key, value and fix."""
 
 import importlib.util
 import re
@@ -24,19 +24,20 @@ from crackexp.utils.errors import ConfigError, UserError, about
 
 
 def check(cfg: DictConfig, root: type[CommandConfig]) -> DictConfig:
-    """Resolves every interpolation of `cfg` once and checks it whole.
+    """Resolves all interpolations of a config and checks the whole config.
 
-    The items of lists of options, `LISTED`, become ``{OPTION: {key: value}}`` with all keys of the option.
+    The items of the lists of options in `LISTED` become ``{OPTION: {key: value}}`` with all keys of the option.
 
     Args:
-        cfg: what Hydra composed, with the scalars and the groups of `root`.
-        root: The keys and groups of the command, such as `crackexp.training.config.TrainConfig`.
+        cfg: The config that Hydra composed, with the keys and groups of `root`.
+        root: The class that declares the keys and groups of the command, such as
+            `crackexp.training.config.TrainConfig`.
 
     Returns:
-        The resolved config, read-only.
+        The resolved config, which is read-only.
 
     Raises:
-        ConfigError: lists all mistakes, a line each.
+        ConfigError: The config has mistakes. The message lists all of them, one in each line.
     """
     if problems := _check_choices(cfg, root, root.groups):
         raise ConfigError("\n".join(problems))
@@ -54,10 +55,15 @@ def check(cfg: DictConfig, root: type[CommandConfig]) -> DictConfig:
 
 
 def check_part(cfg: DictConfig, root: type[CommandConfig], keys: Iterable[str]) -> None:
-    """Checks some of the keys and groups at the top of `cfg`, of which others may have no value yet.
+    """Checks some of the top-level keys and groups of a config, in which others may have no value yet.
+
+    Args:
+        cfg: The config that Hydra composed.
+        root: The class that declares the keys and groups of the command.
+        keys: The keys and groups to check.
 
     Raises:
-        ConfigError: lists the mistakes in them, a line each.
+        ConfigError: They have mistakes. The message lists all of them, one in each line.
     """
     keys = set(keys)
     problems = _check_choices(cfg, root, sorted(keys & set(root.groups)))
@@ -67,7 +73,7 @@ def check_part(cfg: DictConfig, root: type[CommandConfig], keys: Iterable[str]) 
         except OmegaConfBaseException as error:
             raise _unresolved(error) from error
         if isinstance(values.get("paths"), dict):
-            values["paths"]["output"] = "."  # a job knows it once it runs
+            values["paths"]["output"] = "."  # Hydra sets it only once a job runs
         problems += _check_scalars(root, values, keys)
         for group in sorted(keys & set(root.groups)):
             problems += _check_group(group, values[group])
@@ -76,16 +82,16 @@ def check_part(cfg: DictConfig, root: type[CommandConfig], keys: Iterable[str]) 
 
 
 def instantiate(node: Any, place: str | None = None, **kwargs: Any) -> Any:
-    """Builds the object that a config node describes: the one door to `hydra.utils.instantiate`.
+    """Builds the object that a config node describes. This is the only call of `hydra.utils.instantiate`.
 
     Args:
-        node: of a group of `contracts.CONTRACTS`, or an entry of the group ``callbacks``.
-        place: where the node stands; None: where it stands in the config that it is a part of.
-        kwargs: further arguments of the class.
+        node: The node of a group of `contracts.CONTRACTS`, or an entry of a named group such as ``callbacks``.
+        place: The path of the node; None for its path in the config to which it belongs.
+        kwargs: Further arguments of the class.
 
     Raises:
-        ConfigError: a ``_target_`` names nothing that may be built there, the arguments of the class do not fit, or
-            what a UserError inside it says.
+        ConfigError: A ``_target_`` names a class that may not be built there, or the arguments do not fit the class.
+        UserError: The constructor has raised it.
     """
     path = place or node._get_full_key(None)
     group = _group(path)
@@ -105,14 +111,14 @@ def listed(cfg: DictConfig, path: str) -> list[tuple[Any, dict[str, Any]]]:
     """Builds the datasets of a checked list of options.
 
     Args:
-        cfg: checked.
-        path: of the list, such as ``mix``.
+        cfg: The checked config.
+        path: The path of the list, such as ``mix``.
 
     Returns:
-        Of each item the dataset, and the values of the keys that an item takes beside those of its dataset.
+        For each item the dataset, and the values of the keys that an item has beside those of its dataset.
 
     Raises:
-        ConfigError: see `instantiate`.
+        ConfigError: A dataset cannot be built; see `instantiate`.
     """
     beside = LISTED[path].model_fields
     built = []
@@ -124,7 +130,7 @@ def listed(cfg: DictConfig, path: str) -> list[tuple[Any, dict[str, Any]]]:
 
 
 def _check_choices(cfg: DictConfig, root: type[CommandConfig], groups: Iterable[str]) -> list[str]:
-    """Returns which of `groups` are needed and not chosen, and which are chosen though `root` does not take them."""
+    """Returns an error for each needed group without a choice, and for each chosen group that `root` does not have."""
     raw = _raw(cfg)
     missing = [group for group in groups if group not in root.optional and not _chosen(group, raw.get(group))]
     foreign = [group for group in [*SETTINGS, *CONTRACTS] if group in raw and group not in root.groups]
@@ -138,7 +144,7 @@ def _check_choices(cfg: DictConfig, root: type[CommandConfig], groups: Iterable[
 
 
 def _chosen(group: str, node: Any) -> bool:
-    """Says whether an option of `group` was chosen: more than a key or two that the config gives it by itself."""
+    """Returns whether an option of `group` was chosen, which is more than some keys that the root config sets."""
     targeted = group in CONTRACTS and not CONTRACTS[group].named
     return node is not None and not (targeted and isinstance(node, Mapping) and "_target_" not in node)
 
@@ -160,7 +166,7 @@ def _resolve(cfg: DictConfig) -> dict[str, Any]:
 
 
 def _missing(table: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """Yields a sentence for each key that has no value, be it ``???`` itself or a reference that comes to it."""
+    """Yields an error for each key without a value, which is ``???`` or an interpolation that resolves to it."""
     for key, value in table.items():
         if value == "???":
             target = table.get("_target_")
@@ -191,7 +197,7 @@ def _check_scalars(root: type[CommandConfig], values: Mapping[str, Any], keys: s
 
 
 def _check_listed(path: str, values: dict[str, Any]) -> list[str]:
-    """Checks the composed options of the list at `path`, and fills in what stands beside the keys of each dataset."""
+    """Checks the composed options of the list at `path`, and fills in the keys that items have beside datasets."""
     parent, _, key = path.rpartition(".")
     items = (values.get(parent) or {}).get(key) if parent else values.get(key)
     extra = LISTED[path]
@@ -228,7 +234,7 @@ def _check_group(group: str, node: Any) -> list[str]:
 
 
 def _check_named(path: str, table: Any) -> list[str]:
-    """Checks a table of nodes by name, of which null switches one off."""
+    """Checks a table of nodes by name, where null switches a node off."""
     if not isinstance(table, Mapping):
         return [f"{path} must be a table of named parts. Type {path}={{}} for none. Received: {source(path, table)}"]
     nodes = [(f"{path}.{name}", node) for name, node in table.items() if node is not None]
@@ -236,12 +242,12 @@ def _check_named(path: str, table: Any) -> list[str]:
 
 
 def _check_node(path: str, node: Any, beside: type[Strict] | None = None) -> list[str]:
-    """Checks the config of a part by the constructor of its class, which is not imported.
+    """Checks the config of a part against the constructor of its class, which is not imported.
 
     Args:
-        path: Where the node stands.
-        node: Plain values.
-        beside: What the node takes beside the arguments of the class.
+        path: The path of the node.
+        node: The node as plain values.
+        beside: The schema of the keys that the node has beside the arguments of the class; None for none.
     """
     group = _group(path)
     if not isinstance(node, Mapping):
@@ -260,7 +266,7 @@ def _check_node(path: str, node: Any, beside: type[Strict] | None = None) -> lis
 
 
 def _group(path: str) -> str:
-    """Returns the group that the node at `path` belongs to."""
+    """Returns the group to which the node at `path` belongs."""
     return "dataset" if path.startswith(tuple(LISTED)) else path.partition(".")[0]
 
 
@@ -270,7 +276,7 @@ def _schema(path: str, target: str) -> type[Strict]:
 
 
 def _is_there(target: str) -> bool:
-    """Says whether a class can be found, or at least a module of somebody else's that may make it as it runs."""
+    """Returns whether a class can be found, or at least a foreign package whose module may create it when it runs."""
     if signature_of(target) is not None:
         return True
     package = target.partition(".")[0]

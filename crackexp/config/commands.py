@@ -1,4 +1,4 @@
-"""Command lines as a user types them: this one, and those that are printed to be typed next."""
+"""Command lines: that of this process, and those that are printed as a next step."""
 
 import shlex
 import sys
@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from crackexp.config.overrides import task_overrides
 
 PLACES = ("paths", "paths.root", "paths.cache", "tracking", "tracking.uri", "tracking.experiment")
-"""Overrides that say where a command finds what this one wrote."""
+"""The keys of the overrides that say where a command finds the results of this one."""
 
 
 def this_command() -> str:
@@ -21,16 +21,16 @@ def this_command() -> str:
 
 
 def next_command(name: str, *words: str, places: Collection[str] = PLACES, hydra: Any = None) -> str:
-    """Returns a command line that finds what this one wrote: where the store and the folders are is repeated.
+    """Returns a command line that finds the results of this one, since it repeats the overrides of store and folders.
 
     Args:
-        name: of the command, such as ``evaluate``.
-        words: of its command line.
-        places: keys of overrides that are repeated where they were typed.
-        hydra: the node `hydra` of the config; None: that of the running job.
+        name: The name of the command, such as ``evaluate``.
+        words: The words of its command line.
+        places: The keys of the overrides to repeat where they were typed.
+        hydra: The node `hydra` of the config; None for that of the running job.
     """
-    given = [word for key, word in typed(hydra).items() if key in places and word != "tracking=none"]
-    return shlex.join(["python", "-m", f"crackexp.{name}", *words, *given])
+    repeated = [word for key, word in typed(hydra).items() if key in places and word != "tracking=none"]
+    return shlex.join(["python", "-m", f"crackexp.{name}", *words, *repeated])
 
 
 def typed(hydra: Any = None) -> dict[str, str]:

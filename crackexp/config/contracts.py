@@ -1,7 +1,8 @@
-"""What each group may build: the class that a ``_target_`` names is looked at before it is called.
+"""The contracts of config groups: which classes each group may build.
 
-Hydra calls whatever a ``_target_`` names, at any depth of a config. Here only a class that keeps the contract of its
-place is let through, wherever the config came from: the command line, a file, or a run of a shared store.
+Hydra would call anything that a ``_target_`` names, at any depth of a config. Here the class is checked before it is
+called, and only one that keeps the contract of its group is built, whether the config comes from the command line, a
+file, or a run of a shared store.
 """
 
 import importlib.util
@@ -20,13 +21,13 @@ from crackexp.utils.errors import ConfigError
 
 @dataclass(frozen=True)
 class Contract:
-    """What a class must be.
+    """The contract of a config group.
 
     Attributes:
-        noun: What its objects are called.
-        base: The dotted name of the class that it inherits.
-        keys: What its config must have beside the arguments of its constructor, with the type of each.
-        named: Whether the group is a table of such nodes by name, of which null switches one off.
+        noun: The noun for an object of the group, such as "backbone".
+        base: The dotted name of the class from which classes of the group inherit.
+        keys: The types of the keys that a config has beside the arguments of the constructor.
+        named: Whether the group is a table of nodes by name, where null switches a node off.
     """
 
     noun: str
@@ -37,9 +38,9 @@ class Contract:
     def __str__(self) -> str:
         return f"a class that inherits {self.base}"
 
-    def kept_by(self, found: Any) -> bool:
-        """Says whether `found` is such a class."""
-        return isinstance(found, type) and issubclass(found, hydra.utils.get_class(self.base))
+    def kept_by(self, candidate: Any) -> bool:
+        """Returns whether an object is a class that keeps the contract."""
+        return isinstance(candidate, type) and issubclass(candidate, hydra.utils.get_class(self.base))
 
 
 TRANSFORM = Contract("transform", "crackexp.data.transforms.Transform")
@@ -58,7 +59,7 @@ CONTRACTS = {
     "policy": Contract("policy", "crackexp.evaluation.policy.Policy"),
     "tracking": Contract("tracking", "crackexp.tracking.logger.Logger"),
 }
-"""What each group builds; of a named one, each of its entries."""
+"""The contract of each group, which for a named group is the contract of each of its entries."""
 ARGUMENTS = tuple(
     Contract("argument", f"keras.{name}")
     for name in (
@@ -70,16 +71,16 @@ ARGUMENTS = tuple(
         "metrics.Metric",
     )
 )
-"""What may stand, with a ``_target_`` of its own, in the arguments of any class."""
+"""The contracts of objects with a ``_target_`` that may be among the arguments of any class."""
 
 
 def require_kept(node: Any, group: str, path: str) -> None:
     """Raises ConfigError where building `node` would call anything that breaks the contract of its group.
 
     Args:
-        node: plain values.
-        group: of `CONTRACTS`.
-        path: where `node` stands, such as ``callbacks.stop``.
+        node: The node as plain values.
+        group: The group of the node, a key of `CONTRACTS`.
+        path: The path of the node, such as ``callbacks.stop``.
     """
     if not isinstance(node, Mapping) or "_target_" not in node:
         raise ConfigError(f"{path} needs a _target_: the class to build. Received: {path}={node}")
@@ -97,10 +98,10 @@ def require_all_kept(cfg: DictConfig) -> None:
 
 
 def require_trusted(node: Any) -> None:
-    """Raises ConfigError where a config out of a store names a class whose module is not to be imported for it.
+    """Raises ConfigError where a config from a store names a class whose module must not be imported.
 
-    To import a module is to run it. Besides crackexp's and Keras' classes, those are taken whose module lies in the
-    working folder or in a folder of PYTHONPATH, which the user chose; not just any that is installed.
+    To import a module is to run it. Trusted are the classes of crackexp and Keras, and those whose module is in the
+    working folder or in a folder of PYTHONPATH, which the user has chosen. Other installed packages are not trusted.
     """
     for path, target in _targets(node, ""):
         package = target.partition(".")[0]
@@ -112,7 +113,7 @@ def require_trusted(node: Any) -> None:
 
 
 def _require(node: Any, contracts: tuple[Contract, ...], path: str) -> None:
-    """Checks `node`, whose objects keep one of `contracts`, and what is built inside it."""
+    """Checks a node, which must keep one of `contracts`, and the nodes within it."""
     if isinstance(node, list):
         for number, value in enumerate(node):
             _require(value, contracts, f"{path}.{number}")
@@ -131,15 +132,15 @@ def _require(node: Any, contracts: tuple[Contract, ...], path: str) -> None:
 
 
 def _kept(target: Any, contracts: tuple[Contract, ...], path: str) -> Contract:
-    """Returns which of `contracts` the class named `target` keeps."""
+    """Returns the contract that the class named `target` keeps."""
     received = f"Received: {path}._target_={target}"
     if not isinstance(target, str):
         raise ConfigError(f"{path}._target_ must be the dotted name of a class. {received}")
     logger = hydra.utils.log
-    logger.disabled, before = True, logger.disabled  # what it would log is in the error
+    logger.disabled, before = True, logger.disabled  # its log message is in the error too
     try:
-        found = hydra.utils.get_object(target)
-    except Exception as error:  # whatever the module raises where it is imported
+        candidate = hydra.utils.get_object(target)
+    except Exception as error:  # a module of the user may raise anything on import
         raise ConfigError(
             f"`{target}` cannot be imported: {error.__cause__ or error}. "
             f"A class of your own must be importable from where you stand. {received}"
@@ -147,7 +148,7 @@ def _kept(target: Any, contracts: tuple[Contract, ...], path: str) -> Contract:
     finally:
         logger.disabled = before
     for contract in contracts:
-        if contract.kept_by(found):
+        if contract.kept_by(candidate):
             return contract
     if len(contracts) == 1:
         raise ConfigError(f"`{target}` is no {contracts[0].noun}: that is {contracts[0]}. {received}")
@@ -158,7 +159,7 @@ def _kept(target: Any, contracts: tuple[Contract, ...], path: str) -> Contract:
 
 
 def _targets(node: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Yields all ``_target_``s of a config, with the paths of their nodes."""
+    """Yields the path of each node with a ``_target_``, and its ``_target_``."""
     items = node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, list) else ()
     for key, value in items:
         if key == "_target_" and isinstance(value, str):
@@ -168,7 +169,7 @@ def _targets(node: Any, path: str) -> Iterator[tuple[str, str]]:
 
 
 def _lies_at_hand(package: str) -> bool:
-    """Says whether a top-level module lies in the working folder or in one of PYTHONPATH; does not import it."""
+    """Returns whether a top-level module is in the working folder or in one of PYTHONPATH. It is not imported."""
     try:
         spec = importlib.util.find_spec(package)
     except (ImportError, ValueError):

@@ -1,4 +1,4 @@
-"""How a mistake in a config is told: the key, what is wrong with its value, what to type, where it came from."""
+"""Messages about mistakes in a config: the key, the problem, what to type instead, and where the value came from."""
 
 import re
 import shlex
@@ -17,24 +17,24 @@ from crackexp.utils.names import visible
 def validate(
     model: type[Strict], node: Mapping[Any, Any], prefix: str, keys: Collection[str] | None = None
 ) -> list[str]:
-    """Returns what is wrong with the keys and values of `node`, a sentence each.
+    """Returns an error message for each wrong key or value of a node.
 
     Args:
-        model: says what they must be.
-        node: plain values.
-        prefix: where `node` stands, such as ``dataset``; "" for the top of the config.
-        keys: of `node` that are of interest; None: all.
+        model: The schema of the node.
+        node: The node as plain values.
+        prefix: The path of the node, such as ``dataset``; "" for the top of the config.
+        keys: The keys of the node to check; None for all.
     """
     try:
         model.model_validate(_as_text(dict(node)))
-    except ValidationError as found:
-        errors = [dict(error) for error in found.errors() if keys is None or error["loc"][0] in keys]
-        return _tell(errors, model, node, prefix)
+    except ValidationError as invalid:
+        errors = [dict(error) for error in invalid.errors() if keys is None or error["loc"][0] in keys]
+        return _messages(errors, model, node, prefix)
     return []
 
 
 def _as_text(value: Any) -> Any:
-    """Returns a copy whose texts pydantic takes: the path of a file may hold bytes that are no UTF-8."""
+    """Returns a copy with texts that pydantic accepts, since the path of a file may hold bytes that are not UTF-8."""
     if isinstance(value, Mapping):
         return {key: _as_text(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -43,7 +43,7 @@ def _as_text(value: Any) -> Any:
 
 
 def source(key: str, value: Any) -> str:
-    """Says ``key=value`` and where it came from: an override, or the file of the chosen option."""
+    """Returns ``key=value`` and where the value came from: an override, or the file of the chosen option."""
     text = shown(f"{key}={dict(value) if isinstance(value, Mapping) else value}")
     if not HydraConfig.initialized():
         return text
@@ -56,7 +56,7 @@ def source(key: str, value: Any) -> str:
 
 
 def _override(key: str) -> str | None:
-    """Returns the last override that gave `key`, or the table or list that holds it, its value."""
+    """Returns the last override that set `key`, or the table or list that contains it."""
     if not HydraConfig.initialized():
         return None
     whole = re.sub(r"(\.\d+)+$", "", key)
@@ -69,18 +69,18 @@ def _override(key: str) -> str | None:
     return None
 
 
-def _tell(errors: Sequence[dict[str, Any]], model: type[Strict], node: Any, prefix: str) -> list[str]:
-    """Returns a sentence a key: what a union of types says of one value is one mistake."""
+def _messages(errors: Sequence[dict[str, Any]], model: type[Strict], node: Any, prefix: str) -> list[str]:
+    """Returns a message for each key. All errors that a union of types has for one value become one message."""
     by_key: dict[str, list[dict[str, Any]]] = {}
     for error in errors:
         parts = [*([prefix] if prefix else []), *_place(error, node)]
         by_key.setdefault(".".join(map(str, parts)), []).append(error)
-    deepest = {key: found for key, found in by_key.items() if not any(other.startswith(f"{key}.") for other in by_key)}
-    return [_sentence(key, found, model, prefix) for key, found in deepest.items()]
+    deepest = {key: those for key, those in by_key.items() if not any(other.startswith(f"{key}.") for other in by_key)}
+    return [_sentence(key, those, model, prefix) for key, those in deepest.items()]
 
 
 def _place(error: dict[str, Any], node: Any) -> list[Any]:
-    """Returns the keys that lead to the value at fault, without the names of types that Pydantic puts between them."""
+    """Returns the keys that lead to the wrong value, without the names of types that Pydantic puts between them."""
     place: list[Any] = []
     for part in error["loc"]:
         inside = part in node if isinstance(node, Mapping) else isinstance(node, list) and isinstance(part, int)
@@ -102,21 +102,21 @@ def _sentence(key: str, errors: list[dict[str, Any]], model: type[Strict], prefi
     if error["type"] == "missing":
         received = _override(key) or (source(prefix, value) if prefix else "no value")
         about = description(model, key.removeprefix(f"{prefix}.") if prefix else key)
-        told = f" {about}" if about else ""
-        return f"{key} has no value.{told} Type {typed(key)}. Received: {received}"
+        meaning = f" {about}" if about else ""
+        return f"{key} has no value.{meaning} Type {typed(key)}. Received: {received}"
     hint, whole = "", re.sub(r"(\.\d+)+$", "", key)
     type_this = typed(whole)
     if error["type"] == "literal_error" and isinstance(value, str):
         choices = error["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
         hint = suggest(value, choices)
     if error["type"] == "string_type" and isinstance(value, (bool, int, float)) and type_this == f"{whole}=VALUE":
-        given = (_override(key) or f"={value}").partition("=")[2]
-        type_this = as_text(key, given) if key == whole else shlex.quote(f'{whole}=["{value}"]')
+        text = (_override(key) or f"={value}").partition("=")[2]
+        type_this = as_text(key, text) if key == whole else shlex.quote(f'{whole}=["{value}"]')
     about = description(model, key.removeprefix(f"{prefix}.") if prefix else key)
     demands = list(dict.fromkeys(_demand(error) for error in errors))
     demands[1:] = [demand.removeprefix("be ") for demand in demands[1:]]
-    told = f" {about}" if about else ""
-    return f"{key}: must {' or '.join(demands)}.{hint}{told} Type {type_this}. Received: {source(key, value)}"
+    meaning = f" {about}" if about else ""
+    return f"{key}: must {' or '.join(demands)}.{hint}{meaning} Type {type_this}. Received: {source(key, value)}"
 
 
 def description(model: type[Strict], key: str) -> str:
@@ -141,7 +141,7 @@ def description(model: type[Strict], key: str) -> str:
 
 
 def _demand(error: dict[str, Any]) -> str:
-    """Returns what a value must do or be, such as "be greater than 0"."""
+    """Returns the requirement that a value does not meet, such as "be greater than 0"."""
     message = re.sub(r"^(Input|String|List|Dictionary|Keys|Value) should ", "", error["msg"]).removeprefix("must ")
     message = re.sub(r"a valid dictionary( or instance of \w+)?", "a table", message)
     return message.replace("a valid boolean", "true or false, a boolean")

@@ -1,4 +1,4 @@
-"""The options of config groups: where their files lie, and how options that stand in lists are composed."""
+"""The options of config groups: the folder of their files, and the composition of options in lists."""
 
 import difflib
 from collections.abc import Iterator, Mapping
@@ -14,17 +14,17 @@ from crackexp.config.settings import LISTED
 from crackexp.utils.errors import ConfigError
 
 GROUP = "dataset"
-"""The config group whose options stand in the lists of `settings.LISTED`."""
+"""The config group to which the options in the lists of `settings.LISTED` belong."""
 
 
 def conf_dir() -> Path:
-    """Returns the folder of the packaged configs: inside an installed package, else beside it in a checkout."""
+    """Returns the folder of the packaged configs, which is in the installed package, or beside it in a checkout."""
     package = Path(__file__).parents[1]
     return package / "conf" if (package / "conf").is_dir() else package.parent / "conf"
 
 
 def packaged_targets(group: str) -> list[str]:
-    """Returns the dotted names of the classes that the packaged options of a config group name, at any depth."""
+    """Returns the dotted names of all classes in the packaged options of a config group, at any depth."""
     nodes = [OmegaConf.load(file) for file in sorted((conf_dir() / group).glob("*.yaml"))]
     return sorted({target for node in nodes for target in _targets(OmegaConf.to_container(node))})
 
@@ -39,7 +39,7 @@ def _targets(node: Any) -> Iterator[str]:
 
 
 def suggest(word: str, choices: Any) -> str:
-    """Returns " Did you mean 'x'?" where a choice is close to `word`, else the list of choices; "" without any."""
+    """Returns " Did you mean 'x'?" where a choice is similar to `word`, else the list of choices, or "" without any."""
     names = sorted(str(choice) for choice in choices)
     if not names:
         return ""
@@ -48,7 +48,7 @@ def suggest(word: str, choices: Any) -> str:
 
 
 def typed(key: str) -> str:
-    """Returns how a value is typed: ``key=VALUE``, or of an option in a list ``list=[{OPTION: {key: VALUE}}]``."""
+    """Returns the override that sets a key: ``key=VALUE``, or ``list=[{OPTION: {key: VALUE}}]`` within a list."""
     for path in LISTED:
         option, _, inner = key.removeprefix(f"{path}.").partition(".")
         if key.startswith(f"{path}.") and inner:
@@ -57,13 +57,13 @@ def typed(key: str) -> str:
 
 
 def compose_listed(cfg: DictConfig) -> DictConfig:
-    """Returns `cfg` with each item of the lists `settings.LISTED` as ``{OPTION: {key: value}}`` with all keys.
+    """Returns `cfg` with each item of the lists in `settings.LISTED` as ``{OPTION: {key: value}}`` with all keys.
 
-    An item is NAME, or ``{NAME: {key: value}}`` with what differs from the option NAME of the group ``dataset``. One
-    that has a ``_target_`` is whole as it is.
+    An item is NAME, or ``{NAME: {key: value}}`` with the keys that differ from the option NAME of the group
+    ``dataset``. An item with a ``_target_`` is complete already.
 
     Raises:
-        ConfigError: an item of another form, no such option, a key that has no value.
+        ConfigError: An item has another form, there is no such option, or a key has no value.
     """
     cfg = cfg.copy()
     OmegaConf.set_readonly(cfg, False)
@@ -84,12 +84,12 @@ def _composed(path: str, item: Any) -> dict[str, Any]:
     table = {item: None} if isinstance(item, str) else item
     if not isinstance(table, Mapping) or len(table) != 1:
         raise _misformed(path, item)
-    ((option, given),) = table.items()
-    given = {} if given is None else given
-    if not isinstance(given, Mapping):
+    ((option, changes),) = table.items()
+    changes = {} if changes is None else changes
+    if not isinstance(changes, Mapping):
         raise _misformed(path, item)
-    node = OmegaConf.create({} if "_target_" in given else _option(str(option), path))
-    node.merge_with(given)
+    node = OmegaConf.create({} if "_target_" in changes else _option(str(option), path))
+    node.merge_with(changes)
     whole: dict[str, Any] = OmegaConf.to_container(node)  # type: ignore[assignment]  # a table at the root
     if missing := [f"{path}.{option}.{key}" for key, value in whole.items() if value == "???"]:
         raise ConfigError("\n".join(f"{key} has no value. Type {typed(key)}. Received: {item}" for key in missing))
@@ -97,7 +97,7 @@ def _composed(path: str, item: Any) -> dict[str, Any]:
 
 
 def _option(name: str, path: str) -> Any:
-    """Returns what ``conf/dataset/<name>.yaml``, or the user's file of that name, composes to, unresolved."""
+    """Returns the unresolved config of ``conf/dataset/<name>.yaml``, or of the user's file of that name."""
     within = GlobalHydra.instance().is_initialized()
     with nullcontext() if within else initialize_config_dir(str(conf_dir()), version_base="1.3"):
         options = GlobalHydra.instance().config_loader().get_group_options(GROUP)

@@ -1,4 +1,4 @@
-"""What Hydra finds wrong with a command line, told in a sentence with the override to type instead."""
+"""Explanations of Hydra's errors about a command line, with the override to type instead."""
 
 import re
 import shlex
@@ -17,29 +17,31 @@ from crackexp.config.options import conf_dir, suggest
 from crackexp.config.signature import signature_of
 
 PLUS_GROUPS = ("experiment", "debug", "sweep")
-"""Groups that the config of a training has not until one is added."""
+"""The groups that are not in the defaults of the training config and are added with a plus."""
 LONGEST = 300
-"""Characters of a value, or of a command line, that are shown."""
+"""The number of characters of a value or a command line that are shown."""
 
 
 def task_overrides(hydra: Any) -> list[str]:
-    """Returns the overrides of a job as they were typed, interpolations unresolved; not those of Hydra's own config.
+    """Returns the overrides of a job as they were typed, without those of Hydra's own config.
+
+    Interpolations in them are not resolved.
 
     Args:
-        hydra: the node `hydra` of a config.
+        hydra: The node `hydra` of a config.
     """
-    found: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
-    return list(map(str, found))
+    overrides: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
+    return list(map(str, overrides))
 
 
 def hydra_overrides(hydra: Any) -> list[str]:
     """Returns the overrides of Hydra's own config as they were typed; see `task_overrides`."""
-    found: Any = OmegaConf.to_container(hydra.overrides.hydra, resolve=False)
-    return list(map(str, found))
+    overrides: Any = OmegaConf.to_container(hydra.overrides.hydra, resolve=False)
+    return list(map(str, overrides))
 
 
 def explain(error: Exception) -> str:
-    """Says what Hydra or OmegaConf found wrong, and what to type."""
+    """Returns a sentence about an error of Hydra or OmegaConf, with what to type instead."""
     if isinstance(error, OverrideParseException):
         return _explain_syntax(error.override)
     if isinstance(error, MissingConfigException):
@@ -65,7 +67,7 @@ def explain(error: Exception) -> str:
         name = group.group(1)
         return f"@ is written behind a config group, and {name} is none. Received: {_override(name)}"
     if index := re.search(
-        r"invalid literal for int\(\) .*: '(.+)'|Index '(.+)' \(str\) is not an int", whole := _told(error)
+        r"invalid literal for int\(\) .*: '(.+)'|Index '(.+)' \(str\) is not an int", whole := _message(error)
     ):
         place = index.group(1) or index.group(2)
         word = next((word for word in sys.argv[1:] if f".{place}" in word), whole)
@@ -83,34 +85,36 @@ def explain(error: Exception) -> str:
         name, word = wrong
         return f"A config group takes the name of an option. {_choice(name)} Received: {word}"
     named = [word for word in sys.argv[1:] if "=" in word[1:] and word in text]
-    return f"The command line cannot be composed: {_told(error)}. Received: {shown(shlex.join(named or sys.argv[1:]))}"
+    return (
+        f"The command line cannot be composed: {_message(error)}. Received: {shown(shlex.join(named or sys.argv[1:]))}"
+    )
 
 
-def _told(error: Exception) -> str:
-    """Returns what an error and its cause say in one line, with its kind where it is none that Hydra means to raise."""
+def _message(error: Exception) -> str:
+    """Returns the messages of an error and its cause in one line, with the class of an unexpected error."""
     kind = "" if isinstance(error, (HydraException, OmegaConfBaseException, OSError)) else f"{type(error).__name__}: "
     cause = f" {sentence(error.__cause__)}" if error.__cause__ else ""
     return f"{kind}{sentence(error)}{cause}".rstrip(".")
 
 
 def shown(text: str) -> str:
-    """Returns the beginning of `text`, with control characters as escape sequences."""
+    """Returns the beginning of a text, with control characters as escape sequences."""
     text = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
 def sentence(error: BaseException) -> str:
-    """Returns what an error says in one line, without the lines that OmegaConf and Hydra add for programmers."""
+    """Returns the message of an error in one line, without the lines that OmegaConf and Hydra add for programmers."""
     lines = [line.strip() for line in str(error).splitlines()]
     noise = ("full_key:", "object_type=", "reference_type=", "+", "See https:")
     return " ".join(line for line in lines if line and not line.startswith(noise))[:400].rstrip(".")
 
 
 def quoted(override: str) -> str | None:
-    """Returns `override` as it is typed in a shell where its value means itself, or None where its key is wrong.
+    """Returns an override with quotes with which its value is taken literally, or None where its key is wrong.
 
-    Hydra's grammar gives a meaning to brackets, commas, equals signs and quotes, and knows no ``#`` and no letter
-    outside ASCII; in quotes all of them stand for themselves.
+    In Hydra's grammar, brackets, commas, equals signs and quotes have a meaning, and ``#`` and letters outside of ASCII
+    are not allowed. In quotes, all of them are taken literally. The result is also quoted for a shell.
     """
     key, equals, value = override.partition("=")
     if not equals or not key.lstrip("+~") or not _parses(f"{key}=1"):
@@ -122,12 +126,12 @@ def quoted(override: str) -> str | None:
 
 
 def as_text(key: str, value: str) -> str:
-    """Returns the override that gives `key` the very text `value`, as it is typed in a shell."""
+    """Returns the override that sets `key` to exactly the text `value`, quoted for a shell."""
     return shlex.quote(f"{key}={_in_quotes(value)}")
 
 
 def as_typed(key: str, value: str | Sequence[str]) -> str:
-    r"""Returns the override that gives `key` a text or a list of texts, with quotes only where it takes them.
+    r"""Returns the override that sets `key` to a text or a list of texts, with quotes only where they are needed.
 
     Example:
 
@@ -166,7 +170,7 @@ def _explain_comma(override: str) -> str:
 
 
 def _quoted_inside(value: str) -> str:
-    """Returns `value` with quotes around what needs them, also inside lists and tables."""
+    """Returns `value` with quotes around the parts that need them, also inside lists and tables."""
     value = value.strip()
     if _parses(f"key={value}") and not _sweeps(value):
         return value
@@ -179,7 +183,7 @@ def _quoted_inside(value: str) -> str:
 
 
 def _items(text: str) -> list[str]:
-    """Splits at the commas of `text` that stand in no bracket."""
+    """Returns the parts of `text` between commas, where commas in brackets do not count."""
     items, depth = [""], 0
     for character in text:
         depth += (character in "[{") - (character in "]}")
@@ -203,7 +207,7 @@ def _parses(override: str) -> bool:
 
 
 def _read(value: str) -> Any:
-    """Returns what Hydra makes of a value."""
+    """Returns the value that Hydra parses from a text."""
     return OverridesParser.create().parse_override(f"key={value}").value()
 
 
@@ -225,7 +229,7 @@ def _explain_missing(error: MissingConfigException) -> str:
 
 
 def _explain_key(key: str, error: Exception) -> str:
-    """Says which part of a dotted key there is not."""
+    """Returns a sentence that names the part of a dotted key that does not exist."""
     node = _searched(error)
     if node is None:
         return f"'{key}' is no key of the config.{suggest(key, _top_keys())} Received: {_override(key)}"
@@ -253,7 +257,7 @@ def _choice(group: str) -> str:
 
 
 def _searched(error: BaseException | None) -> DictConfig | None:
-    """Returns the table in which OmegaConf did not find a key."""
+    """Returns the node in which OmegaConf did not find a key, or None where the error names none."""
     while error is not None:
         node = getattr(error, "parent_node", None)
         if isinstance(node, DictConfig):
@@ -263,7 +267,7 @@ def _searched(error: BaseException | None) -> DictConfig | None:
 
 
 def _wrong_choices() -> tuple[str, str] | None:
-    """Returns the config group that an override of this command line gives no name of an option, and that override."""
+    """Returns a config group that an override sets to something else than the name of an option, and that override."""
     groups = {path.name for path in conf_dir().iterdir() if path.is_dir() and path.name != "hydra"}
     for word in sys.argv[1:]:
         if _parses(word):
@@ -280,12 +284,12 @@ def _override(key: str) -> str:
 
 
 def _top_keys() -> list[str]:
-    """Returns the keys and groups at the top of this command's config; of all configs where it is a user's own."""
+    """Returns the top-level keys and groups of this command's config, or of all configs for a user's own command."""
     name, folder = Path(sys.argv[0]).stem, conf_dir()
     files = {file.stem: file for file in folder.glob("*.yaml")}
     known = {str(path.name) for path in folder.iterdir() if path.is_dir() and path.name != "hydra"}
-    found = set(PLUS_GROUPS) if name == "train" or name not in files else set()
+    keys = set(PLUS_GROUPS) if name == "train" or name not in files else set()
     for root in [DictConfig(OmegaConf.load(file)) for file in ([files[name]] if name in files else files.values())]:
         chosen = {str(group) for choice in root.get("defaults", []) if OmegaConf.is_dict(choice) for group in choice}
-        found |= {str(key) for key in root if key not in ("defaults", "hydra")} | (chosen & known)
-    return sorted(found)
+        keys |= {str(key) for key in root if key not in ("defaults", "hydra")} | (chosen & known)
+    return sorted(keys)

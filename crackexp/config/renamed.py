@@ -1,4 +1,4 @@
-"""Classes whose dotted name has changed: configs may use the old name until the next version."""
+"""Classes whose dotted name has changed. Configs may use the old name until the next version."""
 
 import logging
 from functools import cache
@@ -12,7 +12,7 @@ RENAMED: dict[str, str] = {
     "crackexp.training.trainer.FrozenTrainer": "crackexp.training.frozen.FrozenTrainer",
     "crackexp.training.live.LiveTrainer": "crackexp.training.fine_tune.FineTuneTrainer",
 }
-"""Old dotted name to new one."""
+"""The new dotted name of each class by its old one."""
 
 _log = logging.getLogger(__name__)
 
