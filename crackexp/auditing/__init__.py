@@ -1,1 +1,1 @@
-"""What is wrong with a dataset: copies, contradictions, wrong labels, strangers, files that cannot be read."""
+"""Audits of datasets, which find copies, contradictions, wrong labels, outliers, and files that cannot be read."""

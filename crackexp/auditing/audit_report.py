@@ -1,4 +1,4 @@
-"""What an audit found, as a report: the findings, pictures of the worst, and all tables as files."""
+"""The report of an audit: the findings, pictures of the worst cases, and all tables as files."""
 
 from collections.abc import Callable, Iterator
 
@@ -13,18 +13,18 @@ from crackexp.utils.names import visible
 from crackexp.utils.pictures import shrink
 
 EXTREMES = 4
-"""Images of each extreme of light and sharpness that are shown."""
+"""The number of images that are shown for each extreme of brightness and sharpness."""
 
 
 def audit_report(name: str, how: str, index: ImageIndex, audit: Audit, shown: int) -> Report:
-    """Returns what an audit found in a dataset.
+    """Returns the report of an audit.
 
     Args:
         name: The name of the dataset.
-        how: How the dataset was looked at, in a line.
+        how: A line that says how the dataset was audited.
         index: The images.
-        audit: What was found.
-        shown: The number of cards of a gallery.
+        audit: The result of the audit.
+        shown: The largest number of cards in a gallery.
     """
     title = f"Audit of {name}: {len(index):,} images"
     files = {
@@ -138,5 +138,5 @@ def _extreme(row: dict[str, object]) -> Card:
 
 
 def _card(files: list[object], title: str, details: str) -> Card:
-    """Returns a card of images that are not read yet: their files stand in the place of the pixels."""
+    """Returns a card of images that have not been read yet, with their files instead of pixels."""
     return Card([Picture(str(file), str(file)) for file in files], title, [details])

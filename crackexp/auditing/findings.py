@@ -1,4 +1,4 @@
-"""What an audit finds, as tables and sentences."""
+"""The findings of an audit of a dataset, as tables and sentences."""
 
 from dataclasses import dataclass
 
@@ -16,19 +16,19 @@ from crackexp.data.thumbnails import Thumbnails
 from crackexp.utils.names import visible
 
 RARE = 0.2
-"""Share of the images of a class, relative to the largest, from which down it is called rare."""
+"""A class is called rare where it has less than this share of the images of the largest class."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked for.
+    """A kind of problem that an audit looks for.
 
     Attributes:
-        name: of the metric, such as "copies".
-        title: a few words.
-        count: how often it was found.
-        text: a sentence.
-        advice: what to do about it; empty where nothing is to be done.
+        name: The name of its metric, such as "copies".
+        title: The title, a few words.
+        count: The number of times that the problem was found.
+        text: A sentence about the result.
+        advice: What the user should do about it.
     """
 
     name: str
@@ -40,19 +40,22 @@ class Finding:
 
 @dataclass(frozen=True)
 class Audit:
-    """All that was found.
+    """The result of an audit.
+
+    Columns of the tables whose values are not known are left out.
 
     Attributes:
-        images: a row an image: file, class, part, photo, height, width, brightness (0 to 255), contrast, sharpness,
-            copy_of (the first of its copies), copies (how many there are with it), distance, outlier, probability (of
-            its class, by other images), suspected (the class that it looks like, where another). Columns of what is not
-            known are left out.
-        pairs: a row a pair of copies, contradicting classes first: file, mate, class, mate_class, kind, similarity,
-            contradicting, part, mate_part.
-        left_out: A row for each file that was not used: file, reason.
-        doubts: A row for each doubt about a file that was used: file, reason.
-        findings: the most urgent first.
-        labels_judged: False where there are too few groups to judge labels by others.
+        images: A data frame with a row for each image and these columns: file, class, part, photo, height, width,
+            brightness (0 to 255), contrast, sharpness, copy_of (the first of its copies), copies (the number of copies,
+            the image included), distance, outlier, probability (of its class, as predicted from other images),
+            suspected (the class that it looks like, where that is another one), suspect_rank (1 for the most likely
+            wrong label).
+        pairs: A data frame with a row for each pair of copies, those with contradicting classes first, and these
+            columns: file, mate, class, mate_class, kind, similarity, contradicting, part, mate_part.
+        left_out: A data frame with a row for each file that was not used: file, reason.
+        doubts: A data frame with a row for each doubt about a file that was used: file, reason.
+        findings: The findings, the most urgent first.
+        labels_judged: Whether labels could be judged. There may be too few groups of images for it.
     """
 
     images: pd.DataFrame
@@ -64,12 +67,12 @@ class Audit:
 
     @property
     def suspects(self) -> pd.DataFrame:
-        """The rows of `images` whose label is likely wrong, the likeliest first."""
+        """The rows of `images` whose label is probably wrong, the most likely ones first."""
         return self.images[self.images["suspect_rank"].notna()].sort_values("suspect_rank", kind="stable")
 
     @property
     def outliers(self) -> pd.DataFrame:
-        """The rows of `images` that are unlike all others, the farthest first."""
+        """The rows of `images` that are unlike all others, those with the largest distance first."""
         return self.images[self.images["outlier"]].sort_values("distance", ascending=False, kind="stable")
 
 
@@ -81,15 +84,15 @@ def audit_images(
     embeddings: np.ndarray,
     seed: int,
 ) -> Audit:
-    """Looks through a dataset.
+    """Audits a dataset.
 
     Args:
-        index: n images.
-        looks: of each of them.
-        copies: among them.
-        split: that is chosen for training; None: not looked at.
-        embeddings: (n, d) float32 by a backbone.
-        seed: of folds.
+        index: The n images.
+        looks: The thumbnails of the images.
+        copies: The copies among the images.
+        split: The split for training; None for none, which is not audited then.
+        embeddings: The embeddings of the images, (n, d) float32.
+        seed: The seed of the folds.
     """
     images = _images(index, looks, copies, split)
     images["distance"] = distances(embeddings, copies.groups)
@@ -98,9 +101,9 @@ def audit_images(
     probabilities = out_of_fold(embeddings, index.labels, together(index, copies, photos=True), seed)
     if probabilities is not None:
         images["probability"] = probabilities[np.arange(len(index)), index.labels]
-        found = suspects(index.labels, probabilities)
-        images.loc[found, "suspected"] = np.asarray(index.class_names)[probabilities[found].argmax(axis=1)]
-        images.loc[found, "suspect_rank"] = np.arange(1, len(found) + 1)
+        rows = suspects(index.labels, probabilities)
+        images.loc[rows, "suspected"] = np.asarray(index.class_names)[probabilities[rows].argmax(axis=1)]
+        images.loc[rows, "suspect_rank"] = np.arange(1, len(rows) + 1)
     pairs = _pairs(index, copies, images)
     accounted = index.account.table()
     left_out, doubts = (
@@ -129,7 +132,7 @@ def _images(index: ImageIndex, looks: Thumbnails, copies: Duplicates, split: Spl
 
 
 def _shown(index: ImageIndex) -> np.ndarray:
-    """Returns the files of `index` as they stand in tables."""
+    """Returns the files of `index` as they are written in tables."""
     return np.array([visible(file) for file in index.files.tolist()])
 
 
@@ -151,9 +154,9 @@ def _findings(index: ImageIndex, audit: Audit, split: SplitDataset | None) -> li
     advised = f"train with {apart(index)}"
     copied = int((images["copies"] > 1).sum())
     contradicting, doubted = int(pairs["contradicting"].sum()), index.account.counts["doubted"]
-    unreadable = sum(one.may_be_image for one in index.account.left_out)
+    unreadable = sum(file.may_be_image for file in index.account.left_out)
     identical = int((pairs["kind"] == IDENTICAL).sum())
-    found = [
+    findings = [
         Finding(
             "unreadable",
             "unreadable files",
@@ -181,28 +184,28 @@ def _findings(index: ImageIndex, audit: Audit, split: SplitDataset | None) -> li
         seen = max(leaks.copies, leaks.photos or 0)
         photos = f", and {leaks.photos:,} are patches of a photo that is in train too" if leaks.photos else ""
         text = f"Of {leaks.tested:,} test images of this split {leaks.copies:,} have a copy in train{photos}."
-        found.append(Finding("leaks", "test images seen in training", seen, text, advised))
+        findings.append(Finding("leaks", "test images seen in training", seen, text, advised))
     text = (
         f"Of {count:,} images {copied:,} ({copied / count:.1%}) have a copy; to the byte: {_some(identical, 'file')}."
     )
-    found.append(Finding("copies", "images with a copy", copied, text, advised))
+    findings.append(Finding("copies", "images with a copy", copied, text, advised))
     if index.groups is not None:
         sizes = images["photo"].value_counts()
         text = f"Cut from {_some(len(sizes), 'photo')}, the largest into {_some(int(sizes.iloc[0]), 'patch', 'es')}."
-        found.append(Finding("photos", "photos that patches share", int((sizes > 1).sum()), text, advised))
+        findings.append(Finding("photos", "photos that patches share", int((sizes > 1).sum()), text, advised))
     suspected, strangers = len(audit.suspects), len(audit.outliers)
     text = f"Doubted by the images around them: {_some(suspected, 'label')} ({suspected / count:.1%})."
     if not audit.labels_judged:
         text = "Labels were not judged: a class has too few groups of images that are independent of each other."
     advice = "look at them in the order of suspects.csv; not all are wrong"
-    found.append(Finding("suspects", "suspected labels", suspected, text, advice))
+    findings.append(Finding("suspects", "suspected labels", suspected, text, advice))
     text = f"Far from all others: {_some(strangers, 'image')}."
     advice = "look at them in the order of outliers.csv; delete what is no concrete"
-    found.append(Finding("outliers", "outliers", strangers, text, advice))
+    findings.append(Finding("outliers", "outliers", strangers, text, advice))
     counts = images["class"].value_counts()
     balance = ", ".join(f"{number:,} {name}" for name, number in counts.items())
     rare = int((counts < RARE * counts.max()).sum())
-    found.append(
+    findings.append(
         Finding("rare_classes", "rare classes", rare, f"{balance}.", "train with trainer.class_weight=balanced")
     )
     sizes = images.groupby(["width", "height"]).size().sort_values(ascending=False)
@@ -210,8 +213,8 @@ def _findings(index: ImageIndex, audit: Audit, split: SplitDataset | None) -> li
     squeezed = int((images["width"] != images["height"]).sum())
     more = f" and {len(sizes) - 3} more sizes" if len(sizes) > 3 else ""
     text, advice = f"{listed}{more} pixels.", "they are squeezed into squares: cut them into square patches"
-    found.append(Finding("not_square", "images that are not square", squeezed, text, advice))
-    return found
+    findings.append(Finding("not_square", "images that are not square", squeezed, text, advice))
+    return findings
 
 
 def _some(count: int, noun: str, plural: str = "s") -> str:

@@ -1,4 +1,4 @@
-"""Images that stand out: labelled otherwise than their likes, or like no other image."""
+"""Images with suspected labels, and images that are unlike all others."""
 
 import numpy as np
 
@@ -7,24 +7,24 @@ from crackexp.data.neighbours import nearest
 FOLDS = 5
 NEIGHBOURS = 10
 COMPONENTS = 128
-"""Of embeddings, by principal component analysis: what the rest of them tells of the class is noise."""
+"""The number of principal components of embeddings. The other components tell nothing but noise about the class."""
 FAR = 2.0
-"""A distance stands out where it is so many times as far above the median as that of one image in twenty."""
+"""A distance is an outlier if it exceeds the median by this multiple of what the 95th percentile exceeds it by."""
 
 
 def distances(embeddings: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Returns how far each image is from its likes: the mean distance to its ten nearest neighbours.
+    """Returns the mean distance of each image to its ten nearest neighbours.
 
-    Kuan and Mueller 2022, "Back to the Basics: Revisiting Out-of-Distribution Detection Baselines", with embeddings of
-    length 1. Of a group the first image alone is a neighbour, and of its own group none: a stranger's copy is a
-    stranger too.
+    The method is that of Kuan and Mueller 2022, "Back to the Basics: Revisiting Out-of-Distribution Detection
+    Baselines", with embeddings of length 1. Only the first image of a group is a neighbour, and no image of the own
+    group is one, so that the copy of an outlier is an outlier too.
 
     Args:
-        embeddings: (n, d) float32.
-        groups: (n,) int, equal for copies.
+        embeddings: The embeddings, (n, d) float32.
+        groups: The group of each image, (n,) int, which is equal for copies.
 
     Returns:
-        (n,) float64; 0 where there is no other group.
+        The distances, (n,) float64; 0 where there is no other group.
     """
     rows = embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-9)
     _, first = np.unique(groups, return_index=True)
@@ -36,25 +36,25 @@ def distances(embeddings: np.ndarray, groups: np.ndarray) -> np.ndarray:
 
 
 def far_out(distance: np.ndarray) -> np.ndarray:
-    """Returns which distances stand out from the rest, (n,) bool; one in 2,000 of a normal distribution does."""
+    """Returns which distances are outliers, (n,) bool; in a normal distribution, one in 2,000 would be."""
     middle, upper = np.quantile(distance, [0.5, 0.95])
     return np.asarray(distance > middle + FAR * max(upper - middle, 1e-9))
 
 
 def out_of_fold(embeddings: np.ndarray, labels: np.ndarray, groups: np.ndarray, seed: int) -> np.ndarray | None:
-    """Returns what images of other groups say of each image's class.
+    """Returns the probabilities of the classes of each image, as predicted from images of other groups.
 
-    Logistic regression on the principal components of embeddings, with folds that hold the classes in their shares and
-    keep groups together: a copy with the same wrong label would vouch for it.
+    The model is a logistic regression on the principal components of the embeddings. Folds are stratified by class and
+    keep groups together, since a copy with the same wrong label would confirm it.
 
     Args:
-        embeddings: (n, d) float32.
-        labels: (n,) int in [0, k).
-        groups: (n,) int, equal for images that belong together.
-        seed: of the folds.
+        embeddings: The embeddings, (n, d) float32.
+        labels: The labels, (n,) int in [0, k).
+        groups: The group of each image, (n,) int, which is equal for images that belong together.
+        seed: The seed of the folds.
 
     Returns:
-        (n, k) float64 probabilities; None where a class has fewer than two groups.
+        The probabilities, (n, k) float64; None where a class has fewer than two groups.
     """
     from sklearn.decomposition import PCA
     from sklearn.linear_model import LogisticRegression
@@ -75,13 +75,14 @@ def out_of_fold(embeddings: np.ndarray, labels: np.ndarray, groups: np.ndarray, 
 
 
 def suspects(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Returns the images whose label may be wrong, the likeliest first, (m,) int.
+    """Returns the images whose label may be wrong, the most likely ones first, (m,) int.
 
-    Confident learning (Northcutt, Jiang and Chuang 2021), by cleanlab, and all that other images give another class.
+    These are the images that confident learning (Northcutt, Jiang and Chuang 2021) by cleanlab finds, and all images
+    for which another class is the most probable one.
 
     Args:
-        labels: (n,) int in [0, k).
-        probabilities: (n, k) of `out_of_fold`.
+        labels: The labels, (n,) int in [0, k).
+        probabilities: The probabilities of `out_of_fold`, (n, k).
     """
     from cleanlab.filter import find_label_issues
     from cleanlab.rank import get_label_quality_scores
