@@ -1,4 +1,4 @@
-"""Shows where photos are cracked, on a page in the browser: ``python -m crackexp.app model=MODEL``."""
+"""Shows the cracks in photos on a page in the browser: ``python -m crackexp.app model=MODEL``."""
 
 import threading
 import webbrowser
@@ -15,14 +15,14 @@ from crackexp.utils.extras import require_extra
 
 
 class AppLimits(Strict):
-    """What the page takes at most."""
+    """The limits of the page."""
 
     photos: Annotated[int, Field(ge=1, le=10_000)]
-    """The photos that are kept for an open page at once, about a megabyte of memory each."""
+    """The largest number of photos that are kept for an open page, each about a megabyte of memory."""
     megapixels: Annotated[float, Field(gt=0, le=178)]
-    """The megapixels of a photo, checked before it is decoded."""
+    """The largest number of megapixels of a photo, which is checked before it is decoded."""
     megabytes: Annotated[float, Field(gt=0, le=2000)]
-    """The megabytes of a file."""
+    """The largest number of megabytes of a file."""
 
 
 class AppConfig(CommandConfig):
@@ -30,33 +30,33 @@ class AppConfig(CommandConfig):
 
     groups: ClassVar = ("paths", "tracking")
     model: Text
-    """A run id, models:/NAME/VERSION, models:/NAME@ALIAS, models:/m-..., or a folder that holds a logged model."""
+    """The model: a run id, models:/NAME/VERSION, models:/NAME@ALIAS, models:/m-..., or the folder of a logged model."""
     host: Text
-    """The address to listen at: 127.0.0.1 for this computer alone, 0.0.0.0 for anybody on the network too."""
+    """The address to listen on: 127.0.0.1 for this computer only, or 0.0.0.0 for the network too."""
     port: Annotated[int, Field(ge=0, le=65535)]
-    """The port to listen at; 0 for any that is free."""
+    """The port to listen on; 0 for any free port."""
     open_browser: bool
-    """Whether the page is opened in your browser."""
+    """Whether the page is opened in the browser."""
     tile: Tile
-    """The tiles that a photo is cut into."""
+    """The tiles into which a photo is cut."""
     threshold: PhotoThreshold | None
-    """The probability of a crack, or of damage, from which on it is one; null for the threshold of the model."""
+    """The least probability of a crack, or of damage, that counts as one; null for the threshold of the model."""
     mm_per_px: MmPerPx | None
-    """The millimetres of the wall that a pixel of the photos shows; lengths are then told in millimetres too."""
+    """The size of a pixel on the wall in millimetres, for lengths in millimetres too; null where it is not known."""
     limits: AppLimits
-    """What the page takes at most."""
+    """The limits of the page."""
     batch_size: BatchSize | None
-    """The tiles that are computed at once; null for as many as are fastest."""
+    """The number of tiles in a batch; null for the number that is fastest."""
 
 
 def app(composed: DictConfig) -> None:
     """Serves the page until Ctrl-C or SIGTERM.
 
     Args:
-        composed: what Hydra composed from ``conf/app.yaml``.
+        composed: The config that Hydra composed from ``conf/app.yaml``.
 
     Raises:
-        UserError: a mistake in the config or the name of the model, a port in use, or NiceGUI is not installed.
+        UserError: The config or the name of the model has a mistake, the port is in use, or NiceGUI is not installed.
     """
     cfg = check(composed, AppConfig)
     require_extra("The page", ["nicegui"], "app", f"model={cfg.model}")

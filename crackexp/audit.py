@@ -1,4 +1,4 @@
-"""Looks for what is wrong with a dataset: ``python -m crackexp.audit dataset=NAME``."""
+"""Audits a dataset: ``python -m crackexp.audit dataset=NAME``."""
 
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -21,27 +21,27 @@ class AuditConfig(JobConfig):
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     """The seed of the folds."""
     image_size: ImageSize
-    """The side in pixels that images are embedded at; the same as in training shares the embeddings."""
+    """The side of images in pixels for embeddings; with that of a training, its stored embeddings are used."""
     out: Text
     """The folder of report.html and the tables."""
     shown: Annotated[int, Field(ge=1, le=500)]
-    """The pictures in a section of the page."""
+    """The largest number of pictures in a section of the page."""
     embeddings_gb: Gigabytes
-    """The gigabytes of stored embeddings of all runs; those that were not used for longest go first."""
+    """The gigabytes that stored embeddings of all runs may take; those not used for longest are removed first."""
 
 
 def audit(composed: DictConfig, account: Account | None = None) -> dict[str, float]:
-    """Finds copies, contradicting and suspected labels, outliers and unreadable files, and what a split lets through.
+    """Finds copies, contradicting and suspected labels, outliers, unreadable files, and leaks of a split.
 
     Args:
-        composed: what Hydra composed from ``conf/audit.yaml``.
-        account: Where it is noted what becomes of the files of the dataset.
+        composed: The config that Hydra composed from ``conf/audit.yaml``.
+        account: The account of the files of the dataset, which is filled here; None for a new one.
 
     Returns:
-        How often each was found, by the name of its metric.
+        The number of times that each kind of problem was found, by the name of its metric.
 
     Raises:
-        UserError: a mistake in the config or the dataset.
+        UserError: The config or the dataset has a mistake.
     """
     account = Account() if account is None else account
     cfg = check(composed, AuditConfig)
@@ -92,12 +92,12 @@ def audit(composed: DictConfig, account: Account | None = None) -> dict[str, flo
         run_log.log_dataset(logger, dataset.name, index, "audit")
         run_log.log_account(logger, account)
         table = embedder.embed(index, "plain", lambda part, batch: image_batches(part, size, batch), "Embedding images")
-        found = audit_images(index, looks, copies, split, table[:], cfg.seed)
+        result = audit_images(index, looks, copies, split, table[:], cfg.seed)
         judge = f"split {split.name}, " if split else ""
         how = f"{index.root}; {judge}embeddings by {backbone.name} at {size} px"
-        made = audit_report(dataset.name, how, index, found, cfg.shown)
+        made = audit_report(dataset.name, how, index, result, cfg.shown)
         files = artifacts.write(made, Path(cfg.out))
-        metrics = {f"audit/{finding.name}": float(finding.count) for finding in found.findings}
+        metrics = {f"audit/{finding.name}": float(finding.count) for finding in result.findings}
         logger.log_metrics(metrics | {"audit/images": float(len(index))})
         for file in files:
             logger.log_file(file, "audit")
@@ -109,7 +109,7 @@ def audit(composed: DictConfig, account: Account | None = None) -> dict[str, flo
 
 
 def main(composed: DictConfig) -> None:
-    """Audits, and ends with a status that says whether all files were read."""
+    """Audits a dataset and exits with a status that says whether all files were read."""
     account = Account()
     audit(composed, account)
     leave(account)

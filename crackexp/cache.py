@@ -1,4 +1,4 @@
-"""Lists and clears what is kept between runs: ``python -m crackexp.cache [clear=NAME]``."""
+"""Lists and clears the files that are kept between runs: ``python -m crackexp.cache [clear=NAME]``."""
 
 import json
 import shutil
@@ -32,7 +32,10 @@ FOLDERS = {
     "downloads": ("downloads", "archives"),
     "peers": ("peers", "environments of experiments/speed"),
 }
-"""The folder in the cache, and what it holds, by the name that a user types; beside it there is `embeddings`."""
+"""The folder in the cache and a description of its files, by the name that a user types.
+
+Embeddings are not among them, since they are listed by backbone.
+"""
 
 
 class CacheConfig(JobConfig):
@@ -40,19 +43,25 @@ class CacheConfig(JobConfig):
 
     groups: ClassVar = ("paths",)
     clear: Text | None
-    """What to remove: all, a kind of files that the list shows, or a key of it."""
+    """The part of the cache to remove: a name in the list, "embeddings" or "all"; null lists the parts."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Something kept: its name, what it is, where it lies."""
+    """A part of the cache.
+
+    Attributes:
+        name: The name that a user types to clear it.
+        about: A description of its files.
+        folder: The folder of its files.
+    """
 
     name: str
     about: str
     folder: Path
 
     def measure(self) -> tuple[int, int, float]:
-        """Returns how many files there are, their bytes, and when one was used last, in seconds."""
+        """Returns the number of files, their bytes, and the time of the last change, in seconds since the epoch."""
         count, size, newest = 0, 0, 0.0
         for path in self.folder.rglob("*"):
             with suppress(FileNotFoundError):
@@ -63,34 +72,35 @@ class Entry:
         return count, size, newest
 
     def in_use(self, tables: set[Path]) -> bool:
-        """Whether a running process uses one of `tables`, or holds a lock, in the folder.
+        """Returns whether a running process uses one of `tables` in the folder, or holds a lock in it.
 
-        Locks tell of states, sweeps, and of what is being made; who reads programs, splits or datasets is not known.
+        Locks show the use of states and sweeps, and files that are being written. It is not known whether a process
+        reads programs, splits or datasets.
         """
         return any(table.is_relative_to(self.folder) for table in tables) or any(map(_held, self.folder.rglob("*lock")))
 
 
 def cache(composed: DictConfig) -> None:
-    """Lists what the cache holds, or clears the named part of it.
+    """Lists the parts of the cache, or clears one.
 
     Args:
-        composed: what Hydra composed from ``conf/cache.yaml``.
+        composed: The config that Hydra composed from ``conf/cache.yaml``.
 
     Raises:
-        ConfigError: nothing of that name is kept.
-        DataError: a part that was to be cleared is in use.
+        ConfigError: There is no part of that name.
+        DataError: A part to clear is in use.
     """
     cfg = check(composed, CacheConfig)
     root = Path(cfg.paths.cache)
-    found = list(entries(root))
+    parts = list(entries(root))
     if cfg["clear"] is None:
-        show(root, found)
+        show(root, parts)
     else:
-        clear(root, found, cfg["clear"])
+        clear(root, parts, cfg["clear"])
 
 
 def entries(root: Path) -> Iterator[Entry]:
-    """Yields what the cache holds; the embeddings by backbone."""
+    """Yields the parts of the cache, of which embeddings of each backbone are one."""
     for model in sorted((root / "embeddings").glob("[!.]*/")):
         about = "embeddings"
         with suppress(FileNotFoundError, ValueError, KeyError, TypeError):
@@ -103,11 +113,11 @@ def entries(root: Path) -> Iterator[Entry]:
             yield Entry(name, about, root / folder)
 
 
-def show(root: Path, found: list[Entry]) -> None:
-    """Prints a row an entry: name, what it is, files, size, last use."""
+def show(root: Path, parts: list[Entry]) -> None:
+    """Prints a table of the parts of the cache: name, description, number of files, size, last use."""
     rows, total = [], 0
     with frozen(root) as tables:
-        for entry in found:
+        for entry in parts:
             count, size, newest = entry.measure()
             when = time.strftime("%Y-%m-%d %H:%M", time.localtime(newest))
             when = "in use now" if entry.in_use(tables) else when
@@ -124,20 +134,25 @@ def show(root: Path, found: list[Entry]) -> None:
     print_report(Report("Cache", [Section(f"Kept in {root}", [clearing], [Table(columns)])]))
 
 
-def clear(root: Path, found: list[Entry], name: str) -> None:
-    """Removes what `name` stands for: an entry, all embeddings, or everything; not what a running process uses.
+def clear(root: Path, parts: list[Entry], name: str) -> None:
+    """Removes a part of the cache, all embeddings, or everything, but for parts that a running process uses.
+
+    Args:
+        root: The folder of the cache.
+        parts: The parts of the cache.
+        name: The name of a part, "embeddings" or "all".
 
     Raises:
-        ConfigError: nothing of that name is kept.
-        DataError: something that was to be removed is in use.
+        ConfigError: There is no part of that name.
+        DataError: A part to remove is in use.
     """
     chosen = [
         entry
-        for entry in found
+        for entry in parts
         if name in (entry.name, "all") or (name == "embeddings" and entry.folder.parent.name == "embeddings")
     ]
     if not chosen and name not in (*FOLDERS, "embeddings", "all"):
-        names = ", ".join(dict.fromkeys(["all", "embeddings", *FOLDERS, *(entry.name for entry in found)]))
+        names = ", ".join(dict.fromkeys(["all", "embeddings", *FOLDERS, *(entry.name for entry in parts)]))
         raise ConfigError(f"Nothing of that name is kept in {root}. Choose from: {names}. Received: clear={name}")
     kept = []
     with frozen(root) as tables:
@@ -159,7 +174,7 @@ def clear(root: Path, found: list[Entry], name: str) -> None:
 
 @contextmanager
 def frozen(root: Path) -> Iterator[set[Path]]:
-    """Yields the tables of embeddings that are in use; none is added until the `with` block ends."""
+    """Yields the tables of embeddings in use. Processes cannot use further ones until the `with` block ends."""
     folder = root / "embeddings"
     if not folder.is_dir():
         yield set()
@@ -176,7 +191,7 @@ def megabytes(size: int) -> str:
 
 
 def _held(lock: Path) -> bool:
-    """Whether a process holds a lock."""
+    """Returns whether a process holds a lock."""
     if not lock.is_file():
         return False
     try:

@@ -1,4 +1,4 @@
-"""Fits a logged model to a new site: ``python -m crackexp.calibrate model=MODEL dataset.path=PATCHES``."""
+"""Calibrates a logged model for a new site: ``python -m crackexp.calibrate model=MODEL dataset.path=PATCHES``."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -18,21 +18,21 @@ class CalibrateConfig(ModelConfig):
 
     groups: ClassVar = ("paths", "dataset", "policy", "tracking")
     seed: Seed
-    """The seed of the folds that before and after are compared on."""
+    """The seed of the folds on which the model is compared before and after."""
 
 
 def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str, float]:
-    """Fits calibration and thresholds to labelled patches, and logs the model anew in a child run of its own.
+    """Fits calibration and thresholds to labelled patches, and logs the calibrated model in a child run.
 
     Args:
-        composed: what Hydra composed from ``conf/calibrate.yaml``.
-        account: Where it is noted what becomes of the files of the dataset.
+        composed: The config that Hydra composed from ``conf/calibrate.yaml``.
+        account: The account of the files of the dataset, which is filled here; None for a new one.
 
     Returns:
-        The metrics of the run by name.
+        The metrics of the run by their names.
 
     Raises:
-        UserError: a mistake in the config, the dataset or the name of the model, or too few patches.
+        UserError: The config, the dataset or the name of the model has a mistake, or there are too few patches.
     """
     account = Account() if account is None else account
     cfg = check(composed, CalibrateConfig)
@@ -81,21 +81,21 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
         run_log.log_dataset(logger, dataset.name, index, "calibration")
         run_log.log_account(logger, account)
         logger.log_metrics(site.metrics())
-        told = site_report(site, dataset.name)
-        logger.set_tags({"mlflow.note.content": markdown(told), **doubt_tags(site.doubts)})
+        result = site_report(site, dataset.name)
+        logger.set_tags({"mlflow.note.content": markdown(result), **doubt_tags(site.doubts)})
         calibration, positives = fitted.calibration, model.classes.indices
         network = calibrated(model.classifier, calibration.scale, calibration.shift, positives)
         facts = model.facts.inherited() | site.facts(dataset.name, index.fingerprint, model)
         model_uri = logger.log_model(network, facts)
         run_log.write_result(Path(cfg.paths.output), logger, model_uri, site.metrics(), {})
-    print_report(told)
+    print_report(result)
     print_plain(run_log.where_text(logger, Path(cfg.paths.output), model_uri))
     print_report(Report("", doubts_section(site.doubts)))
     return site.metrics()
 
 
 def main(composed: DictConfig) -> None:
-    """Calibrates, and ends with a status that says whether all files were read."""
+    """Calibrates a model and exits with a status that says whether all files were read."""
     account = Account()
     calibrate(composed, account)
     leave(account)

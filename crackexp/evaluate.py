@@ -1,4 +1,4 @@
-"""Judges a logged model on a dataset: ``python -m crackexp.evaluate run=RUN dataset=NAME``."""
+"""Evaluates a logged model on a dataset: ``python -m crackexp.evaluate run=RUN dataset=NAME``."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -24,25 +24,25 @@ class EvaluateConfig(JobConfig):
 
     groups: ClassVar = ("paths", "dataset", "metrics", "evaluation", "report", "tracking")
     run: Text
-    """A run id, models:/NAME/VERSION, models:/NAME@ALIAS, or models:/m-...."""
+    """The model: a run id, models:/NAME/VERSION, models:/NAME@ALIAS, or models:/m-...."""
     seed: Seed
     """The seed of the bootstrap."""
     batch_size: BatchSize | None
-    """The images that are computed at once; null for as many as are fastest."""
+    """The number of images in a batch; null for the number that is fastest."""
 
 
 def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, float]:
-    """Judges one model on every image of one dataset, in a child run of the model's run.
+    """Evaluates one model on every image of one dataset, in a child run of the run that logged the model.
 
     Args:
-        composed: what Hydra composed from ``conf/evaluate.yaml``.
-        account: Where it is noted what becomes of the files of all datasets.
+        composed: The config that Hydra composed from ``conf/evaluate.yaml``.
+        account: The account of the files of all datasets, which is filled here; None for a new one.
 
     Returns:
-        The metrics by name, as in ``result.json`` of the run's folder.
+        The metrics by their names, as in ``result.json`` in the folder of the run.
 
     Raises:
-        UserError: a mistake in the config, the dataset or the name of the model.
+        UserError: The config, the dataset or the name of the model has a mistake.
     """
     account = Account() if account is None else account
     timer = Timer()
@@ -122,7 +122,7 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
 
 
 def main(composed: DictConfig) -> float | None:
-    """Judges the model, and returns its accuracy to a sweeper."""
+    """Evaluates the model and returns its accuracy, for a sweeper."""
     account = Account()
     accuracy = evaluate(composed, account)["test/accuracy"]
     leave(account)

@@ -1,4 +1,4 @@
-"""Shows what in patches speaks for a crack: ``python -m crackexp.explain model=MODEL input=PATCHES out=FOLDER``."""
+"""Shows what speaks for a crack in patches: ``python -m crackexp.explain model=MODEL input=PATCHES out=FOLDER``."""
 
 import sys
 from pathlib import Path
@@ -20,24 +20,24 @@ class ExplainConfig(ModelConfig):
     out: Text
     """The folder of report.html, explanations.csv and images/."""
     target: Text | None
-    """The class to explain; null for damage, be it one class or several."""
+    """The class to explain; null for damage, which is one class or several."""
     layer: Text | None
-    """The layer whose feature maps are weighed; null for the last one with height and width."""
+    """The layer whose feature maps are weighted; null for the last one with height and width."""
     threshold: Probability | None
-    """The probability of a crack, or of damage, from which on it is one; null for the threshold of the model."""
+    """The least probability of a crack, or of damage, that counts as one; null for the threshold of the model."""
 
 
 def explain(composed: DictConfig) -> Account:
-    """Writes a picture of what speaks for a class in each image, a table and a page.
+    """Writes for each image a picture of the parts that speak for a class, and a table and a page of all images.
 
     Args:
-        composed: what Hydra composed from ``conf/explain.yaml``.
+        composed: The config that Hydra composed from ``conf/explain.yaml``.
 
     Returns:
-        What became of each file that was named or found.
+        The account of the files, which says for each one whether it was used or left out.
 
     Raises:
-        UserError: a mistake in the config, the name of the model, a class or a layer, or nothing to read at all.
+        UserError: The config, or the name of the model, a class or a layer has a mistake, or there are no files.
     """
     cfg = check(composed, ExplainConfig)
 
@@ -62,8 +62,8 @@ def explain(composed: DictConfig) -> Account:
         for part, rows, maps in predictor.explained(inputs):
             write(made.add(part, rows, maps))
     how = f"{cfg.model}, layer {predictor.layer}, {predictor.thresholds}"
-    told = made.report(how, predictor.counts, predictor.thresholds.defect)
-    page = artifacts.write(told, Path(cfg.out))[-1]
+    result = made.report(how, predictor.counts, predictor.thresholds.defect)
+    page = artifacts.write(result, Path(cfg.out))[-1]
     print_plain(f"{counts_text(predictor.counts)}\nTable       {table}")
     print_report(account_report(account))
     print_plain(f"Report      {page}")
@@ -71,7 +71,7 @@ def explain(composed: DictConfig) -> Account:
 
 
 def main(composed: DictConfig) -> None:
-    """Explains, and ends with a status that says whether all was read."""
+    """Explains images and exits with a status that says whether all files were read."""
     leave(explain(composed))
 
 

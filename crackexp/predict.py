@@ -21,20 +21,20 @@ class PredictConfig(ModelConfig):
     out: Annotated[str, text_ending(".csv", ".jsonl", ".parquet")]
     """The file of the table: .csv, .parquet or .jsonl."""
     threshold: Probability | None
-    """The probability of a crack, or of damage, from which on it is one; null for the threshold of the model."""
+    """The least probability of a crack, or of damage, that counts as one; null for the threshold of the model."""
 
 
 def predict(composed: DictConfig) -> Account:
-    """Writes a table of what a model says of each image.
+    """Writes a table of the predictions of a model for images.
 
     Args:
-        composed: what Hydra composed from ``conf/predict.yaml``.
+        composed: The config that Hydra composed from ``conf/predict.yaml``.
 
     Returns:
-        What became of each file that was named or found.
+        The account of the files, which says for each one whether it was used or left out.
 
     Raises:
-        UserError: a mistake in the config or the name of the model, or nothing to read at all.
+        UserError: The config or the name of the model has a mistake, or there are no files to read.
     """
     cfg = check(composed, PredictConfig)
 
@@ -59,7 +59,7 @@ def predict(composed: DictConfig) -> Account:
 
 
 def main(composed: DictConfig) -> None:
-    """Classifies, and ends with a status that says whether all was read."""
+    """Classifies images and exits with a status that says whether all files were read."""
     leave(predict(composed))
 
 

@@ -20,26 +20,26 @@ class SurveyConfig(ModelConfig):
     out: Text
     """The folder of report.html, photos.csv and photos/."""
     tile: Tile
-    """The tiles that a photo is cut into."""
+    """The tiles into which a photo is cut."""
     threshold: PhotoThreshold | None
-    """The probability of a crack, or of damage, from which on it is one; null for the threshold of the model."""
+    """The least probability of a crack, or of damage, that counts as one; null for the threshold of the model."""
     mm_per_px: MmPerPx | None
-    """The millimetres of the wall that a pixel of the photos shows; lengths are then told in millimetres too."""
+    """The size of a pixel on the wall in millimetres, for lengths in millimetres too; null where it is not known."""
     gps: bool
-    """Whether the places are told where photos were taken, as far as their files know."""
+    """Whether the report gives the places where photos were taken, as far as their files say."""
 
 
 def survey(composed: DictConfig) -> Account:
-    """Cuts photos into tiles, classifies them, and writes what is cracked: pictures, tables, outlines and a page.
+    """Cuts photos into tiles, classifies them, and writes pictures, tables, outlines and a page of the cracks.
 
     Args:
-        composed: what Hydra composed from ``conf/survey.yaml``.
+        composed: The config that Hydra composed from ``conf/survey.yaml``.
 
     Returns:
-        What became of each file that was named or found.
+        The account of the files, which says for each one whether it was used or left out.
 
     Raises:
-        UserError: a mistake in the config or the name of the model, or nothing to read at all.
+        UserError: The config or the name of the model has a mistake, or there are no files to read.
     """
     cfg = check(composed, SurveyConfig)
 
@@ -68,29 +68,29 @@ def survey(composed: DictConfig) -> Account:
         run_log.log_run(logger, cfg)
         made = Survey(Path(cfg.out), surveyor.thresholds.defect, cfg.mm_per_px, cfg.gps, account)
         with progress("Surveying", len(inputs)) as advance:
-            for one in inputs:
-                tell = of_one(advance)
+            for image in inputs:
+                report_share = of_one(advance)
                 try:
-                    if one.reason is None:
-                        made.add(one, *surveyor.survey_file(one.file, one.page, tell))
+                    if image.reason is None:
+                        made.add(image, *surveyor.survey_file(image.file, image.page, report_share))
                     else:
-                        account.leave_out(one.name, one.reason, one.may_be_image)
+                        account.leave_out(image.name, image.reason, image.may_be_image)
                 except ImageError as error:
-                    account.leave_out(one.name, error.reason)
-                tell(1)
-        told = made.report(f"{cfg.model}, tiles of {tiling.side} px, {surveyor.thresholds}")
-        files = [*made.files, *artifacts.write(told, Path(cfg.out))]
+                    account.leave_out(image.name, error.reason)
+                report_share(1)
+        result = made.report(f"{cfg.model}, tiles of {tiling.side} px, {surveyor.thresholds}")
+        files = [*made.files, *artifacts.write(result, Path(cfg.out))]
         logger.log_metrics(made.metrics())
         for file in files:
             logger.log_file(file, str(Path("survey", file.relative_to(cfg.out).parent)))
-    print_report(told)
+    print_report(result)
     print_report(account_report(account))
     print_plain(f"Report      {files[-1]}")
     return account
 
 
 def main(composed: DictConfig) -> None:
-    """Surveys, and ends with a status that says whether all was read."""
+    """Surveys photos and exits with a status that says whether all files were read."""
     leave(survey(composed))
 
 

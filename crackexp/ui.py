@@ -1,4 +1,4 @@
-"""Opens MLflow's pages on the store of the folder where you stand: ``python -m crackexp.ui``."""
+"""Opens the MLflow UI for the store of the working folder: ``python -m crackexp.ui``."""
 
 import os
 import sys
@@ -20,17 +20,17 @@ class UiConfig(CommandConfig):
 
     groups: ClassVar = ("paths", "tracking")
     port: Annotated[int, Field(ge=1, le=65535)]
-    """The port of 127.0.0.1 to listen at."""
+    """The port of 127.0.0.1 to listen on."""
 
 
 def ui(composed: DictConfig) -> None:
-    """Becomes ``mlflow ui`` on a store that was made to name the artifacts beside it, wherever it was copied to.
+    """Replaces this process with ``mlflow ui``, after the store of a copied folder has been updated.
 
     Args:
-        composed: what Hydra composed from ``conf/ui.yaml``.
+        composed: The config that Hydra composed from ``conf/ui.yaml``.
 
     Raises:
-        UserError: a mistake in the config, or a store that cannot be used.
+        UserError: The config has a mistake, or the store cannot be used.
     """
     cfg = check(composed, UiConfig)
     uri = require_store(instantiate(cfg.tracking), "Without a store there is nothing to show")

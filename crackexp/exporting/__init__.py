@@ -1,1 +1,1 @@
-"""What a logged model is exported to: files that other programs read, without crackexp."""
+"""Export of a logged model to files that other programs read without crackexp."""

@@ -1,1 +1,1 @@
-"""Sweeps: multiruns of Hydra whose trials are computed once and compared honestly."""
+"""Sweeps, which are multiruns of Hydra: each trial is computed once, and trials are compared by statistical tests."""
