@@ -1,4 +1,4 @@
-"""The text of ``--help``: the groups of a command with their options, and its keys with what their schemas say."""
+"""The text of ``--help``: the groups of a command with their options, and its keys with their descriptions."""
 
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -15,14 +15,14 @@ from crackexp.config.settings import SETTINGS, CommandConfig
 from crackexp.config.types import Strict
 
 COLUMN = 48
-"""The column that sentences begin at, where their keys leave room."""
+"""The column at which descriptions begin, where keys are short enough."""
 
 
 def register_help(command: type[CommandConfig]) -> None:
-    """Registers the two resolvers that ``conf/hydra/help/crackexp.yaml`` is written with.
+    """Registers the two resolvers that ``conf/hydra/help/crackexp.yaml`` uses.
 
     Args:
-        command: The keys and groups of the command.
+        command: The class that declares the keys and groups of the command.
     """
     new = partial(OmegaConf.register_new_resolver, replace=True)
     new("help.groups", lambda: _escaped(groups_text(command)), use_cache=True)  # Hydra is slow at listing options
@@ -30,7 +30,7 @@ def register_help(command: type[CommandConfig]) -> None:
 
 
 def groups_text(command: type[CommandConfig]) -> str:
-    """Returns a line for each group of a command: its name and its options."""
+    """Returns a line with the name and the options of each group of a command."""
     loader = GlobalHydra.instance().config_loader()
     added = [f"+{group}" for group in PLUS_GROUPS] if "trainer" in command.groups else []
     options = {group: loader.get_group_options(group.lstrip("+")) for group in [*command.groups, *added]}
@@ -38,7 +38,7 @@ def groups_text(command: type[CommandConfig]) -> str:
 
 
 def keys_text(cfg: DictConfig, command: type[CommandConfig]) -> str:
-    """Returns the composed config as YAML, with a sentence behind each key that has one."""
+    """Returns the composed config as YAML, with the description of each key as a comment."""
     plain: Any = OmegaConf.to_container(cfg)
     return "\n".join(_lines({key: value for key, value in plain.items() if key != "hydra"}, command))
 
@@ -56,7 +56,7 @@ def _lines(table: Mapping[str, Any], schema: type[Strict] | None, indent: str = 
 
 
 def _schema(above: type[Strict] | None, key: str, table: Mapping[str, Any]) -> type[Strict] | None:
-    """Returns the schema of the table `key`: that of its class, of its group, or of the field that it is above."""
+    """Returns the schema of the table `key`, which is that of its class, of its field in `above`, or of its group."""
     if isinstance(table.get("_target_"), str):
         return schema_of(table["_target_"])
     field = above.model_fields.get(key) if above else None

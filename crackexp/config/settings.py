@@ -1,6 +1,6 @@
-"""What stands in configs beside parts: the keys at the top of a command's config, and groups that build nothing.
+"""The schemas of config keys that build no part: the top-level keys of a command, and groups of plain values.
 
-Each command has a class of its own that inherits `CommandConfig`. The text below an attribute says what the key is.
+Each command has a class that inherits `CommandConfig`. The text below an attribute describes its key.
 """
 
 from typing import Annotated, Any, ClassVar, Literal
@@ -26,26 +26,26 @@ class JobConfig(CommandConfig):
     """The keys of a command that has an output folder of its own."""
 
     task_name: FileName
-    """The name of the folder in outputs/ that the command writes to."""
+    """The name of the folder in outputs/ to which the command writes."""
 
 
 class ModelConfig(JobConfig):
-    """The keys of a command that asks a logged model."""
+    """The keys of a command that uses a logged model."""
 
     groups: ClassVar[tuple[str, ...]] = ("paths", "tracking")
     model: Text
-    """A run id, models:/NAME/VERSION, models:/NAME@ALIAS, models:/m-..., or a folder that holds a logged model."""
+    """The model: a run id, models:/NAME/VERSION, models:/NAME@ALIAS, models:/m-..., or the folder of a logged model."""
     batch_size: BatchSize | None
-    """The images that are computed at once; null for as many as are fastest."""
+    """The number of images in a batch; null for the number that is fastest."""
 
 
 class Tile(Strict):
-    """The tiles that a photo is cut into."""
+    """The tiles into which a photo is cut."""
 
     size: Annotated[int, Field(ge=16, le=4096)]
-    """The side in pixels of the patches that the model was trained on, before they were scaled."""
+    """The side in pixels of the patches on which the model was trained, before they were scaled."""
     scale: Annotated[float, Field(ge=0.05, le=20)]
-    """The pixels of a photo for one of a patch; 2 where the photos show the wall twice as large."""
+    """The number of pixels of a photo for one pixel of a patch; 2 where photos show the wall twice as large."""
     overlap: Annotated[float, Field(ge=0, le=0.9)]
     """The share of a tile's side that the next one covers too."""
 
@@ -54,11 +54,11 @@ class Paths(Strict):
     """The group ``paths``."""
 
     root: Text
-    """The folder that relative folders are in."""
+    """The folder to which relative folders refer."""
     cache: Text
-    """The folder of what is kept between runs."""
+    """The folder of the files that are kept between runs."""
     output: Text
-    """The folder that the run writes to."""
+    """The folder to which the run writes."""
 
 
 class Evaluation(Strict):
@@ -67,19 +67,19 @@ class Evaluation(Strict):
     level: Share
     """The confidence of the intervals."""
     resamples: Annotated[int, Field(ge=10, le=100_000)]
-    """The number of bootstrap resamples that intervals are made of."""
+    """The number of bootstrap resamples for intervals."""
     gallery: Annotated[int, Field(ge=1, le=100)]
     """The number of images in the gallery of errors."""
     also: list[dict[str, Any]]
-    """Further datasets that the model is tested on, each NAME or {NAME: {key: value}}."""
+    """Further datasets on which the model is tested, each NAME or {NAME: {key: value}}."""
     corruptions: Annotated[
         list[Literal["blur", "noise", "jpeg", "dark", "bright", "far", "near", "rotation", "shadow", "joint"]], Distinct
     ]
-    """The corruptions under which the test images are judged too."""
+    """The corruptions under which the test images are evaluated too."""
 
 
 class Mixed(Strict):
-    """What an item of ``mix`` takes beside the keys of its dataset."""
+    """The keys of an item of ``mix`` beside those of its dataset."""
 
     weight: PositiveFloat = 1.0
     """The weight of each of its images in the loss."""
@@ -90,6 +90,6 @@ class Also(Strict):
 
 
 SETTINGS: dict[str, type[Strict]] = {"paths": Paths, "evaluation": Evaluation}
-"""The groups that build nothing, with their keys."""
+"""The schema of each group that builds nothing."""
 LISTED: dict[str, type[Strict]] = {"mix": Mixed, "evaluation.also": Also}
-"""The lists of datasets, with what an item takes beside the keys of its dataset."""
+"""The schema of the keys that an item of each list of datasets has beside those of its dataset."""

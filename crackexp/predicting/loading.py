@@ -1,4 +1,4 @@
-"""How every command that uses a logged model begins: float32, compiled programs kept, the model loaded."""
+"""Loading of the model for every command that uses a logged model."""
 
 from pathlib import Path
 
@@ -10,10 +10,10 @@ from crackexp.tracking.models import LoggedModel, load
 
 
 def open_model(cfg: DictConfig, key: str = "model") -> LoggedModel:
-    """Readies this process to compute, and loads the model that the checked config names under `key`.
+    """Loads the model that the key `key` of a checked config names, after setting up precision and compilation.
 
     Raises:
-        UserError: see `load`.
+        UserError: The model cannot be loaded; see `load`.
     """
     set_precision("float32")
     keep_programs(Path(cfg.paths.cache))
