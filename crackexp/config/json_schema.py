@@ -39,8 +39,9 @@ def group_schema(group: str) -> dict[str, Any]:
     if group in SETTINGS:
         schema = _table(SETTINGS[group])
     else:
-        targets = [target for target in packaged_targets(group) if target not in RENAMED]
-        node: dict[str, Any] = {"type": "object", "allOf": [_if_target(target) for target in targets]}
+        targets = [target for target in sorted(packaged_targets(group)) if target not in RENAMED]
+        known = {"allOf": [_if_target(target) for target in targets]} if targets else {}
+        node: dict[str, Any] = {"type": "object", **known}
         named = {"type": "object", "additionalProperties": {"anyOf": [node, {"type": "null"}]}}
         schema = named if CONTRACTS[group].named else dict(node)
         if group == "augmentation":

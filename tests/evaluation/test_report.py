@@ -1,6 +1,7 @@
 """An evaluation as it is shown and logged: on the terminal, in the description of the run, and as its artifacts."""
 
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,6 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
 
 from crackexp.data.augmentation import View
 from crackexp.data.classes.decisions import Thresholds
@@ -92,10 +92,10 @@ def all_asked(index: ImageIndex) -> tuple[EvaluationResult, Report]:
 
 
 def printed(report: Report, monkeypatch: pytest.MonkeyPatch, width: int = 100) -> str:
-    console = Console(width=width, markup=False, emoji=False, record=True, file=StringIO())
-    monkeypatch.setattr(terminal, "console", console)
-    terminal.print_report(report)
-    return console.export_text()
+    monkeypatch.setenv("COLUMNS", str(width))
+    with redirect_stdout(StringIO()) as out:
+        terminal.print_report(report)
+    return out.getvalue()
 
 
 def test_each_set_has_its_tables_and_figures_as_artifacts(all_asked: tuple[EvaluationResult, Report]) -> None:

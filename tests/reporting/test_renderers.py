@@ -1,5 +1,6 @@
 """A report as each renderer shows it: all of it, in its order, and with hostile names as plain text."""
 
+from contextlib import redirect_stdout
 from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
@@ -8,7 +9,6 @@ import matplotlib.image
 import numpy as np
 import pandas as pd
 import pytest
-from rich.console import Console
 
 from crackexp.reporting import (
     Card,
@@ -72,10 +72,10 @@ class Page(HTMLParser):
 
 
 def printed(report: Report, width: int, monkeypatch: pytest.MonkeyPatch) -> str:
-    console = Console(width=width, markup=False, emoji=False, record=True, file=StringIO())
-    monkeypatch.setattr(terminal, "console", console)
-    terminal.print_report(report)
-    return console.export_text()
+    monkeypatch.setenv("COLUMNS", str(width))
+    with redirect_stdout(StringIO()) as out:
+        terminal.print_report(report)
+    return out.getvalue()
 
 
 def test_a_terminal_ends_with_the_answer_and_the_notes(monkeypatch: pytest.MonkeyPatch) -> None:
