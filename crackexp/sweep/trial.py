@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from pydantic import BaseModel
+from pydantic import BaseModel, field_validator
 
 from crackexp.config.checking import instantiate
 from crackexp.config.overrides import task_overrides
@@ -54,6 +56,16 @@ class Outcome(BaseModel, extra="forbid"):
     error: str = ""
     seconds: float
     incomplete: bool = False
+
+    @field_validator("overrides")
+    @classmethod
+    def _are_overrides(cls, overrides: list[str]) -> list[str]:
+        """Refuses what Hydra cannot read, as it stands in a damaged file."""
+        try:
+            OverridesParser.create().parse_overrides(overrides)
+        except HydraException as error:
+            raise ValueError(str(error)) from error
+        return overrides
 
 
 class SingleRun:

@@ -57,12 +57,14 @@ def test_a_run_of_own_parts_alone_trains_and_logs_its_own_metric(
     assert (tmp_path / "run" / "epochs.txt").read_text() == "2"
 
 
+@pytest.mark.slow
 def test_own_parts_are_swept(command_here: Command, project: list[str], tmp_path: Path) -> None:
     done = command_here("train", *project, "-m", "head.units=4,8", "hydra.sweep.dir=sweep")
     assert done.returncode == 0, done.stderr
     assert len(list((tmp_path / "sweep").rglob("metrics.txt"))) == 2
 
 
+@pytest.mark.slow
 def test_fine_tuning_asks_for_the_layer_that_a_backbone_does_not_name(
     command_here: Command, project: list[str]
 ) -> None:
@@ -73,6 +75,7 @@ def test_fine_tuning_asks_for_the_layer_that_a_backbone_does_not_name(
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["KLDivergence", "BinaryFocalCrossentropy", "MeanSquaredError"])
 def test_any_loss_of_keras_that_takes_probabilities_trains(
     command_here: Command, project: list[str], loss: str

@@ -35,3 +35,12 @@ def test_a_search_tells_no_total(tmp_path: Path, capsys: pytest.CaptureFixture[s
     ends(tmp_path, 0, overrides=["+experiment=mobilenet", "dropout=0.1"], state="finished", accuracy=None)
     watch.stop()
     assert capsys.readouterr().out.startswith("[  1/?] dropout=0.1")
+
+
+def test_an_outcome_that_hydra_cannot_read_counts_as_failed(tmp_path: Path) -> None:
+    watch = Watch(tmp_path, 1, ["dropout"])
+    watch.start()
+    ends(tmp_path, 0, overrides=[">ropout=0.1"], state="finished", accuracy=0.9)
+    watch.stop()
+    (outcome,) = watch.ended.values()
+    assert (outcome.state, "damaged" in outcome.error) == ("failed", True)

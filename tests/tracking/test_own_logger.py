@@ -38,6 +38,7 @@ def own(tmp_path: Path) -> list[str]:
     return ["--config-dir", "own", "tracking=printed"]
 
 
+@pytest.mark.slow
 def test_a_logger_of_ones_own_logs_a_run_and_each_cell_of_a_multirun(
     command_here: Command, own: list[str], tmp_path: Path
 ) -> None:

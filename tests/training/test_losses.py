@@ -79,6 +79,7 @@ def test_a_loss_that_does_not_fit_is_refused_with_what_it_gave(
         make_module(loss=loss)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trainer", ["frozen", pytest.param("finetune", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("target", ["keras.losses.KLDivergence", "own_losses.OneMinusProbability"])
 def test_a_loss_is_an_override_away(

@@ -65,6 +65,7 @@ def own(tmp_path: Path) -> str:
     return str(tmp_path / "own")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trainer", ["pixels", "brief"])
 def test_a_trainer_of_ones_own_is_one_class_and_one_file(
     command_here: Command,
@@ -81,6 +82,7 @@ def test_a_trainer_of_ones_own_is_one_class_and_one_file(
     assert metrics["val/loss"] != metrics["val/loss_before"], "nothing was trained"
 
 
+@pytest.mark.slow
 def test_its_key_that_changes_no_result_makes_no_other_run(command_here: Command, own: str, tmp_path: Path) -> None:
     words = ["--config-dir", own, *[word for word in WORDS if word != "tracking=none"], "trainer=pixels"]
     done = command_here("train", *words, "-m", "trainer.note=one,two")
