@@ -23,7 +23,7 @@ import limits
 import numpy as np
 from hydra import compose, initialize_config_dir
 
-from crackexp.config.checking import check, instantiate
+from crackexp.config.checking import check
 from crackexp.config.options import conf_dir
 from crackexp.data.datamodule import DataModule
 from crackexp.data.images.decode import load_image
@@ -159,18 +159,19 @@ def main() -> None:
         own = [f"paths.root={folder}", f"paths.cache={folder}/parts", f"paths.output={folder}", "tracking=none"]
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             cfg = check(compose("train", [*words, *own]), TrainConfig)
+        parts = build_parts(cfg)
         data = DataModule(
-            instantiate(cfg.dataset),
-            instantiate(cfg.split),
-            instantiate(cfg.augmentation),
+            parts.dataset,
+            parts.split,
+            parts.augmentation,
             cfg.image_size,
             cfg.batch_size,
             cfg.seed,
         )
         data.prepare()
         data.setup()
-        trainer = instantiate(cfg.trainer)
-        trainer.setup(lambda: build_module(cfg, data.index.classes), data, Timer())
+        trainer = parts.trainer
+        trainer.setup(lambda: build_module(parts, cfg, data.index.classes), data, Timer())
         images = host(data, trainer.head.embedder.batch_size)
         embedding(trainer, data, images)
         head(trainer, data, cfg)
