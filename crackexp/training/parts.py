@@ -1,7 +1,9 @@
 """The parts of a run, built before any work begins, and what keeps them from working together."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 from hydra.core.hydra_config import HydraConfig
@@ -56,32 +58,34 @@ def build_parts(cfg: DictConfig) -> Parts:
         ConfigError: Lists all that is wrong, a line each: arguments that a part refuses, and parts that do not fit.
     """
     require_all_kept(cfg)
-    built, problems = {}, []
+    built: dict[str, Any] = {}
+    problems: list[str] = []
     for group in GROUPS:
-        try:
+        with _collected(problems):
             built[group] = instantiate(cfg[group])
-        except UserError as error:
-            problems.append(str(error))
-    try:
+    with _collected(problems):
         built["metrics"] = build_metrics(cfg.metrics)
         built["compared_by"] = comparable(built["metrics"], cfg.sweep.metric, "sweep.metric")
-    except UserError as error:
-        problems.append(str(error))
-    try:
+    with _collected(problems):
         built["report"] = {str(name): instantiate(node) for name, node in cfg.report.items() if node}
-    except UserError as error:
-        problems.append(str(error))
     for path in LISTED:
-        try:
+        with _collected(problems):
             listed(cfg, path)
-        except UserError as error:
-            problems.append(str(error))
     if problems:
         raise ConfigError("\n".join(problems))
     parts = Parts(**built)
     if problems := list(_misfits(parts, cfg)):
         raise ConfigError("\n".join(problems))
     return parts
+
+
+@contextmanager
+def _collected(problems: list[str]) -> Iterator[None]:
+    """Appends the message of a UserError in the `with` block to `problems`, so that further parts are looked at too."""
+    try:
+        yield
+    except UserError as error:
+        problems.append(str(error))
 
 
 def _misfits(parts: Parts, cfg: DictConfig) -> Iterator[str]:
