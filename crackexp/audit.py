@@ -112,7 +112,7 @@ def main(composed: DictConfig) -> None:
     """Audits a dataset and exits with a status that says whether all files were read."""
     account = Account()
     audit(composed, account)
-    leave(account)
+    leave(account.exit_status)
 
 
 if __name__ == "__main__":

@@ -98,7 +98,7 @@ def main(composed: DictConfig) -> None:
     """Calibrates a model and exits with a status that says whether all files were read."""
     account = Account()
     calibrate(composed, account)
-    leave(account)
+    leave(account.exit_status)
 
 
 if __name__ == "__main__":

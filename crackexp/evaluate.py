@@ -125,7 +125,7 @@ def main(composed: DictConfig) -> float | None:
     """Evaluates the model and returns its accuracy, for a sweeper."""
     account = Account()
     accuracy = evaluate(composed, account)["test/accuracy"]
-    leave(account)
+    leave(account.exit_status)
     return accuracy
 
 

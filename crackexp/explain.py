@@ -72,7 +72,7 @@ def explain(composed: DictConfig) -> Account:
 
 def main(composed: DictConfig) -> None:
     """Explains images and exits with a status that says whether all files were read."""
-    leave(explain(composed))
+    leave(explain(composed).exit_status)
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ def predict(composed: DictConfig) -> Account:
 
 def main(composed: DictConfig) -> None:
     """Classifies images and exits with a status that says whether all files were read."""
-    leave(predict(composed))
+    leave(predict(composed).exit_status)
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ def survey(composed: DictConfig) -> Account:
 
 def main(composed: DictConfig) -> None:
     """Surveys photos and exits with a status that says whether all files were read."""
-    leave(survey(composed))
+    leave(survey(composed).exit_status)
 
 
 if __name__ == "__main__":

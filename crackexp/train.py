@@ -107,7 +107,7 @@ def main(composed: DictConfig) -> float | None:
     account = Account()
     with trial.job(composed, account):
         metric = train(composed, account).get(composed.optimized_metric)
-    leave(account)
+    leave(account.exit_status)
     return metric
 
 

@@ -28,7 +28,6 @@ from crackexp.config.mistakes import validate
 from crackexp.config.options import conf_dir
 from crackexp.config.overrides import explain
 from crackexp.config.settings import CommandConfig, JobConfig
-from crackexp.data.accounting import Account
 from crackexp.utils.distributed import abort_on_error
 from crackexp.utils.errors import ConfigError, UserError, refuse
 from crackexp.utils.names import set_up_streams
@@ -99,13 +98,13 @@ class NameCheck(Callback):
             refuse("\n".join(problems))
 
 
-def leave(account: Account) -> None:
-    """Ends a single run with status 3 where files that may be images were left out; see `Account.exit_status`.
+def leave(status: int) -> None:
+    """Ends a single run with an exit status, such as `Account.exit_status`, where it is not 0.
 
     A job of a multirun goes on, since its sweep ends with that status.
     """
-    if account.exit_status and HydraConfig.get().mode != RunMode.MULTIRUN:
-        sys.exit(account.exit_status)
+    if status and HydraConfig.get().mode != RunMode.MULTIRUN:
+        sys.exit(status)
 
 
 def _run_reporting_mistakes(main: Callable[[Task], Callable[[], None]], task: Task, multirun: Multirun) -> None:

@@ -30,6 +30,7 @@ def photographed(wrong: np.ndarray, configuration: dict[str, float], sizes: Sequ
     return replace(one, predictions=one.predictions.assign(group=photos))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known", [True, False])
 def test_trials_that_differ_by_the_photo_alone_get_no_loser_where_photos_are_known(known):
     rng = np.random.default_rng(3)

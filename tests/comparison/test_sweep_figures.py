@@ -25,7 +25,9 @@ SWEEPS = {
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "log_loss"])
-@pytest.mark.parametrize("sweep", SWEEPS)
+@pytest.mark.parametrize(
+    "sweep", [name for name in SWEEPS if name != "many panels"] + [pytest.param("many panels", marks=pytest.mark.slow)]
+)
 def test_figures_fit_every_sweep(sweep, metric):
     configurations = SWEEPS[sweep]
     trials = drawn_trials(

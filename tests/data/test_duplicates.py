@@ -155,6 +155,7 @@ def test_a_damaged_file_is_made_anew(
     assert "damaged" in caplog.text
 
 
+@pytest.mark.slow
 def test_copies_among_real_patches(real_data: Path, tmp_path: Path) -> None:
     """Against a list of copies that leaves shifted ones out."""
     root = real_data / "mendeley-sample"

@@ -229,6 +229,7 @@ def test_a_limit_reads_only_what_it_takes(root: Path, tmp_path: Path) -> None:
     assert set(_build(root, tmp_path, limit=4).files.tolist()) == kept
 
 
+@pytest.mark.slow
 def test_real_images_are_all_usable(real_data: Path, tmp_path: Path) -> None:
     root = real_data / "mendeley-sample"
     index = build_index(root, class_members(root), "Positive", tmp_path)

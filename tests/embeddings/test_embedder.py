@@ -187,6 +187,7 @@ def test_no_pass_of_the_backbone_is_wasted(tmp_path: Path) -> None:
     assert embedder.computed == 2805
 
 
+@pytest.mark.slow
 def test_two_processes_compute_each_image_once(tmp_path: Path) -> None:
     processes = [start(work, tmp_path, name, 0, 0.004) for name in ("a", "b")]
     for name in ("a", "b"):
@@ -204,6 +205,7 @@ def test_two_processes_compute_each_image_once(tmp_path: Path) -> None:
         np.testing.assert_array_equal(np.load(tmp_path / f"{name}.npy"), expected)
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_left_is_computed_by_the_one_that_waits(tmp_path: Path) -> None:
     killed = start(work, tmp_path, "killed", 30, 0.05)
     other = start(work, tmp_path, "other", 0, 0.0)

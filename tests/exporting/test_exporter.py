@@ -121,7 +121,7 @@ def network_with(part: str) -> keras.Model:
 
 @pytest.mark.parametrize(
     ("part", "refused", "words"),
-    [("layer", {"keras", "h5"}, "Doubled"), ("operation", {"h5"}, "Add")],
+    [pytest.param("layer", {"keras", "h5"}, "Doubled", marks=pytest.mark.slow), ("operation", {"h5"}, "Add")],
 )
 def test_parts_of_ones_own_go_where_they_can(part: str, refused: set[str], words: str, tmp_path: Path) -> None:
     network = network_with(part)

@@ -109,7 +109,7 @@ def numbers(node: Any) -> Iterator[float]:
             yield from numbers(value)
 
 
-COUNTS = [100, pytest.param(300, marks=pytest.mark.slow)]
+COUNTS = [40, pytest.param(300, marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize(

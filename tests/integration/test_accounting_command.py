@@ -41,6 +41,7 @@ def told(stdout: str, fate: str) -> list[str]:
     return sorted(line.split(": ")[1] for line in lines)
 
 
+@pytest.mark.slow
 def test_training_and_judging_account_for_every_file(command_here: Command, tree: Path, tmp_path: Path) -> None:
     dataset = ["dataset=folder", f"dataset.path={tree}", "dataset.positive=crack"]
     refused = command_here("train", *dataset, *TINY)

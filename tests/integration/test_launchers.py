@@ -163,6 +163,7 @@ def test_a_ray_worker_that_dies_is_one_failed_trial(launch: Launch, tmp_path: Pa
     assert len(metrics(tmp_path)) == 3
 
 
+@pytest.mark.slow
 def test_no_ray_cluster_is_told_in_a_sentence(launch: Launch, tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'crackexp[launchers]'")
     done = launch(tmp_path, "hydra/launcher=ray", RAY_TMPDIR=str(tmp_path))

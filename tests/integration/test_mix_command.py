@@ -33,6 +33,7 @@ def job(patches: Path, tmp_path: Path) -> list[str]:
     return ["dataset=folder", f"dataset.path={patches}", *TINY, MIX.replace("SITE", str(site))]
 
 
+@pytest.mark.slow
 def test_several_datasets_train_one_model(command_here: Command, job: list[str], tmp_path: Path) -> None:
     done = command_here("train", *job)
     assert done.returncode == 0, done.stderr

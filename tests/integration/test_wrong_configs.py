@@ -56,7 +56,7 @@ WRONG = [
     ("dataset.path=here", ["'path'", "dataset"]),
     ("dataset.count=1", ["dataset.count", "greater than or equal to 2"]),
     ("dataset.limit=0", ["dataset.limit", "greater than 0"]),
-    ("dataset.limit=20", ["batch_size", "14 training images"]),
+    ("dataset.limit=20 dataset.count=40 dataset.size=48", ["batch_size", "14 training images"]),
     ("dataset.on_bad_file=skp", ["dataset.on_bad_file", "'skip'"]),
     ("dataset.cracks=thn", ["dataset.cracks", "'thin'"]),
     ("mix=synthetic", ["mix is a list", "mix=[synthetic]", "mix=synthetic"]),
@@ -215,6 +215,7 @@ def test_a_command_is_refused_in_the_same_sentence(command: Command, command_her
     assert done.stderr.strip().startswith("crackexp: ")  # and no line of Hydra's above it
 
 
+@pytest.mark.slow
 def test_every_group_of_every_command_is_needed() -> None:
     for name, root in ROOTS.items():
         for group in root.groups:

@@ -117,10 +117,10 @@ def test_runs_and_sweeps_are_compared_by_a_metric_of_ones_own(command: Command, 
     assert parent.data.metrics["sweep/best_true_class"] == pytest.approx(best, abs=1e-6)
 
     ids = sorted(scores, key=scores.__getitem__)[:: len(scores) - 1]
-    for metric in ("true_class", "missed"):
+    for metric, title in {"true_class": "probability of the true class", "missed": "missed"}.items():
         done = command("compare", *ids, *OWN, f"metric={metric}")
         assert done.returncode == 0, done.stderr
-        assert metric in done.stdout
+        assert title in done.stdout
     done = command("compare", *ids, *OWN, "metric=specificity")
     assert done.returncode == 2
     assert "accuracy, log_loss, brier, true_class, missed" in done.stderr

@@ -77,15 +77,16 @@ def best(folder: Path) -> dict[str, Any]:
 
 
 def test_a_search_finds_the_smallest_value(search: Search, tmp_path: Path) -> None:
-    done = search("hydra.sweeper.n_trials=30", "search.x=interval(-10.0,10.0)")
+    done = search("hydra.sweeper.n_trials=12", "search.x=interval(-10.0,10.0)")
 
     assert done.returncode == 0, done.stderr
     values = [(job["x"] - 0.3) ** 2 for job in jobs(tmp_path)]
-    assert len(values) == 30
-    assert best(tmp_path)["best_value"] == min(values) < 0.1
-    assert "30 of 30 trials finished" in done.stdout
+    assert len(values) == 12
+    assert best(tmp_path)["best_value"] == min(values) < 1
+    assert "12 of 12 trials finished" in done.stdout
 
 
+@pytest.mark.slow
 def test_each_kind_of_sweep_is_a_distribution_of_its_own(search: Search, tmp_path: Path) -> None:
     done = search(
         "hydra.sweeper.n_trials=25",

@@ -42,13 +42,9 @@ def _log_a_trial(logger: MlflowLogger, number: int) -> str:
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize(
-    ("processes", "rounds"),
-    [pytest.param(2, 1, id="quick"), pytest.param(8, 10, id="thorough", marks=pytest.mark.slow)],
-)
-def test_processes_that_start_together_on_an_empty_store_lose_nothing(
-    tmp_path: Path, processes: int, rounds: int
-) -> None:
+@pytest.mark.slow
+def test_processes_that_start_together_on_an_empty_store_lose_nothing(tmp_path: Path) -> None:
+    processes, rounds = 8, 10
     spawn = multiprocessing.get_context("spawn")
     shared = spawn.Barrier(processes)
     with ProcessPoolExecutor(processes, mp_context=spawn, initializer=_meet_at, initargs=(shared,)) as pool:

@@ -153,7 +153,10 @@ def finetune(make_data: MakeData, make_module: MakeModule, arguments: dict[str, 
     return Training(make, watchful)
 
 
-@pytest.mark.parametrize("breaks", [[(3, 2)], [3], [(1, 0), 3, (4, 3)], [5]], ids=str)
+ONCE, AGAIN = [(3, 2)], [[3], [(1, 0), 3, (4, 3)], [5]]
+
+
+@pytest.mark.parametrize("breaks", [ONCE, *(pytest.param(breaks, marks=pytest.mark.slow) for breaks in AGAIN)], ids=str)
 def test_a_head_goes_on_bit_for_bit(frozen: Training, tmp_path: Path, breaks: list[Any]) -> None:
     whole = frozen.run(tmp_path / "whole")
     assert len(whole.history["loss"]) == 5
@@ -194,7 +197,7 @@ def test_without_a_saved_state_a_run_begins_anew(frozen: Training, tmp_path: Pat
     assert_same_bits(frozen.run(tmp_path / "broken", (0, 2)), frozen.run(tmp_path / "whole"))
 
 
-@pytest.mark.parametrize("optimizer", ["SGD", "AdamW"])
+@pytest.mark.parametrize("optimizer", [pytest.param("SGD", marks=pytest.mark.slow), "AdamW"])
 def test_averaged_weights_schedules_and_checkpoints_go_on(
     frozen: Training, make_module: MakeModule, tmp_path: Path, optimizer: str
 ) -> None:

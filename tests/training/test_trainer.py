@@ -123,7 +123,7 @@ def test_a_loss_that_is_no_number_stops_the_run(
         fit(FrozenTrainer(epochs=3, **arguments), module, make_data(), (NanGuard(),))
 
 
-@pytest.mark.parametrize("last", [5, 3], ids=["to_the_end", "stopped_early"])
+@pytest.mark.parametrize("last", [pytest.param(5, marks=pytest.mark.slow), 3], ids=["to_the_end", "stopped_early"])
 def test_averaged_weights_are_what_is_validated_and_kept(
     make_data: MakeData, make_module: MakeModule, arguments: dict[str, Any], last: int
 ) -> None:
@@ -211,6 +211,7 @@ def test_what_is_explained_is_the_classifier_as_it_was_trained(
     np.testing.assert_allclose(maps, gradcam.enlarge(expected, 32, 32), atol=1e-3 * np.abs(expected).max())
 
 
+@pytest.mark.slow
 def test_tensorboard_files_hold_the_metrics(
     make_data: MakeData, make_module: MakeModule, arguments: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -226,7 +227,8 @@ def test_tensorboard_files_hold_the_metrics(
     assert losses == pytest.approx(history.metrics["val_loss"])
 
 
-@pytest.mark.parametrize("trained", ["head", pytest.param("all", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("trained", ["head", "all"])
 def test_half_precision_trains_to_probabilities_in_float32(
     make_data: MakeData, make_module: MakeModule, arguments: dict[str, Any], trained: str
 ) -> None:

@@ -151,6 +151,7 @@ def test_a_signal_ends_it_amid_a_look_frees_the_port_and_leaves_no_file(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_an_address_writes_no_control_characters_on_the_terminal(tmp_path: Path, cache: Path, model: str) -> None:
     with served(tmp_path, cache, f"model={model}") as running:
         assert requests.get(f"{running.address}/%1b[2J", timeout=30).status_code == 404
@@ -160,6 +161,7 @@ def test_an_address_writes_no_control_characters_on_the_terminal(tmp_path: Path,
     assert "\x1b" not in said
 
 
+@pytest.mark.slow
 def test_an_open_host_is_warned_of_called_by_any_name_and_opened_in_the_browser(
     tmp_path: Path, cache: Path, model: str
 ) -> None:
