@@ -23,7 +23,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from crackexp.cli.faults import explain_fault
-from crackexp.config.help import register_help
+from crackexp.config.help import help_text
 from crackexp.config.mistakes import validate
 from crackexp.config.options import conf_dir
 from crackexp.config.overrides import explain
@@ -37,6 +37,10 @@ Task = Callable[[DictConfig], float | None]
 Multirun = Callable[[], AbstractContextManager[Callable[[], bool]]]
 VALUED = ("--cfg", "-c", "--info", "-i", "--package", "-p", "--config-dir", "-cd", "--config-name", "-cn")
 """The options of Hydra that take the next word as their value."""
+MODES = ("-h", "--help", "-m", "--multirun", "--resolve")
+"""The options of Hydra that say what is done, of which ``--help`` is stronger than the others."""
+IN_PLACE = ["hydra.mode=RUN", "hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=none"]
+"""Overrides of a job that writes no file. ``--help`` is one: Hydra's own lists all options of all groups first."""
 
 
 def run(task: Task, config_name: str, command: type[CommandConfig], multirun: Multirun | None = None) -> None:
@@ -71,7 +75,9 @@ def run(task: Task, config_name: str, command: type[CommandConfig], multirun: Mu
     checks = {"name": {"_target_": f"{NameCheck.__module__}.{NameCheck.__name__}"}}
     ConfigStore.instance().store(group="hydra", name="config", node=HydraConf(callbacks=checks), provider="hydra")
     main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)
-    register_help(command)
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        sys.argv[1:] = [word for word in sys.argv[1:] if word not in MODES] + IN_PLACE
+        task, multirun = (lambda composed: print(help_text(composed, command))), None
     with abort_on_error():
         _run_reporting_mistakes(main, task, multirun or _no_multirun)
 
@@ -121,6 +127,10 @@ def _run_reporting_mistakes(main: Callable[[Task], Callable[[], None]], task: Ta
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise
             refuse(str(error))  # here, since Hydra prints a line of its own above what a job raises
+        except BrokenPipeError:
+            if HydraConfig.get().mode != RunMode.MULTIRUN:
+                _leave_unread()
+            raise
 
     try:
         with multirun() as sweeping:

@@ -2,10 +2,10 @@
 
 import textwrap
 from collections.abc import Iterator, Mapping
-from functools import partial
 from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from crackexp.config.mistakes import description
@@ -18,15 +18,17 @@ COLUMN = 48
 """The column at which descriptions begin, where keys are short enough."""
 
 
-def register_help(command: type[CommandConfig]) -> None:
-    """Registers the two resolvers that ``conf/hydra/help/crackexp.yaml`` uses.
+def help_text(cfg: DictConfig, command: type[CommandConfig]) -> str:
+    """Returns what ``--help`` prints of a command.
 
     Args:
+        cfg: The config that Hydra composed.
         command: The class that declares the keys and groups of the command.
     """
-    new = partial(OmegaConf.register_new_resolver, replace=True)
-    new("help.groups", lambda: _escaped(groups_text(command)), use_cache=True)  # Hydra is slow at listing options
-    new("help.keys", lambda *, _root_: _escaped(keys_text(_root_, command)))
+    told = HydraConfig.get().help
+    groups = f"Groups (choose with group=option)\n{groups_text(command)}"
+    keys = f"Config (override with key=value)\n{keys_text(cfg, command)}"
+    return "\n\n".join([told.header.rstrip(), groups, keys, told.footer.rstrip()])
 
 
 def groups_text(command: type[CommandConfig]) -> str:
@@ -40,7 +42,7 @@ def groups_text(command: type[CommandConfig]) -> str:
 def keys_text(cfg: DictConfig, command: type[CommandConfig]) -> str:
     """Returns the composed config as YAML, with the description of each key as a comment."""
     plain: Any = OmegaConf.to_container(cfg)
-    return "\n".join(_lines({key: value for key, value in plain.items() if key != "hydra"}, command))
+    return "\n".join(_lines(plain, command))
 
 
 def _lines(table: Mapping[str, Any], schema: type[Strict] | None, indent: str = "") -> Iterator[str]:
@@ -63,8 +65,3 @@ def _schema(above: type[Strict] | None, key: str, table: Mapping[str, Any]) -> t
     if field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, Strict):
         return field.annotation
     return SETTINGS.get(key)
-
-
-def _escaped(text: str) -> str:
-    """Returns `text` for Hydra's template, in which a dollar sign begins a variable."""
-    return text.replace("$", "$$")
