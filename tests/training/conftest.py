@@ -13,13 +13,16 @@ from crackexp.data.datamodule import DataModule
 from crackexp.data.sources import ImageFolder
 from crackexp.data.splits.ratio_split import RatioSplit
 from crackexp.data.transforms import RandomFlip
-from crackexp.models.backbone import Application
+from crackexp.models import Backbone
+from crackexp.models.backbone import Application, SmallCNN
 from crackexp.models.heads import build_head
 from crackexp.training.module import CrackModule
 from crackexp.utils.timer import Timer
 
 MakeData = Callable[..., DataModule]
 MakeModule = Callable[..., CrackModule]
+MOBILENET = Application("mobilenet_v2", 0.35, None)
+"""A deep backbone with random weights, for tests that name its layers."""
 
 
 @pytest.fixture
@@ -47,12 +50,16 @@ def make_data(patches: Path, tmp_path: Path) -> MakeData:
 
 @pytest.fixture
 def make_module() -> MakeModule:
-    """Makes a module with random weights."""
+    """Makes a module with random weights, of a backbone that is small unless another one is given."""
 
     def make(
-        seed: int = 0, loss: keras.Loss | None = None, learning_rate: float = 1e-2, dropout: float = 0.3
+        seed: int = 0,
+        loss: keras.Loss | None = None,
+        learning_rate: float = 1e-2,
+        dropout: float = 0.3,
+        network: Backbone | None = None,
     ) -> CrackModule:
-        backbone = Application("mobilenet_v2", 0.35, None).build(32, seed)
+        backbone = (network or SmallCNN([8, 16, 32])).build(32, seed)
         return CrackModule(
             backbone,
             build_head(backbone.output_shape[-1], 2, dropout, seed),

@@ -20,7 +20,7 @@ from crackexp.training.trainer import Trainer
 from crackexp.utils.errors import DataError
 from crackexp.utils.pytree import load_pytree, save_pytree
 from crackexp.utils.timer import Timer
-from tests.training.conftest import MakeData, MakeModule
+from tests.training.conftest import MOBILENET, MakeData, MakeModule
 
 RUN = "0" * 32
 
@@ -148,7 +148,7 @@ def finetune(make_data: MakeData, make_module: MakeModule, arguments: dict[str, 
             freeze_batch_norm=False,
             **arguments,
         )
-        return trainer, make_module(dropout=0.5), make_data()
+        return trainer, make_module(dropout=0.5, network=MOBILENET), make_data()
 
     return Training(make, watchful)
 

@@ -19,7 +19,7 @@ from crackexp.training.history import TrainingHistory
 from crackexp.training.trainer import Trainer
 from crackexp.utils.errors import UserError
 from crackexp.utils.timer import Timer
-from tests.training.conftest import MakeData, MakeModule
+from tests.training.conftest import MOBILENET, MakeData, MakeModule
 
 Logged = list[tuple[dict[str, float], int]]
 
@@ -56,7 +56,7 @@ def test_logged_metrics_are_those_of_scikit_learn_on_the_assembled_classifier(
     probabilities = module.classifier.predict(images, verbose=0)
     last, step = logged[-1]
     assert step == 2
-    assert last["val/loss"] == pytest.approx(log_loss(data.val.labels, probabilities.astype(float)), abs=1e-5)
+    assert last["val/loss"] == pytest.approx(log_loss(data.val.labels, probabilities), abs=1e-5)
     assert last["val/accuracy"] == accuracy_score(data.val.labels, probabilities.argmax(1))
     np.testing.assert_allclose(trainer.predict(data.val, "val"), probabilities, atol=1e-5)
 
@@ -98,7 +98,7 @@ def test_balanced_weights_are_one_on_average_and_rare_classes_weigh_more(
     data.train, data.weights = data.train.subset(rows), data.weights[rows]
     counts = np.bincount(data.train.labels)
     trainer = FrozenTrainer(epochs=1, **(arguments | {"class_weight": "balanced"}))
-    trainer.setup(make_module, data, Timer())
+    trainer.setup(partial(make_module, network=MOBILENET), data, Timer())
     weights = trainer.sample_weights()
     assert weights.mean() == pytest.approx(1)
     per_class = [weights[data.train.labels == label].sum() for label in (0, 1)]
@@ -159,7 +159,7 @@ def test_averaged_weights_are_what_is_validated_and_kept(
 def test_fine_tuning_makes_one_curve_and_keeps_batch_norm_still(
     make_data: MakeData, make_module: MakeModule, arguments: dict[str, Any]
 ) -> None:
-    module, data = make_module(), make_data()
+    module, data = make_module(network=MOBILENET), make_data()
     statistics = {
         layer.name: (np.array(layer.moving_mean), np.array(layer.moving_variance))
         for layer in module.backbone.layers
@@ -198,7 +198,7 @@ def test_fine_tuning_makes_one_curve_and_keeps_batch_norm_still(
 def test_what_is_explained_is_the_classifier_as_it_was_trained(
     make_data: MakeData, make_module: MakeModule, arguments: dict[str, Any], kind: str
 ) -> None:
-    module, data = make_module(), make_data()
+    module, data = make_module(network=MOBILENET), make_data()
     live = {"head_epochs": 0, "learning_rate": 1e-2, "unfreeze_from": "block_16_expand", "freeze_batch_norm": True}
     trainer = FrozenTrainer(epochs=1, **arguments) if kind == "head" else FineTuneTrainer(epochs=1, **live, **arguments)
     fit(trainer, module, data)
@@ -237,7 +237,7 @@ def test_half_precision_trains_to_probabilities_in_float32(
     trainer = FrozenTrainer(epochs=1, **half) if trained == "head" else FineTuneTrainer(epochs=1, **live, **half)
     try:
         data = make_data()
-        module = trainer.setup(make_module, data, Timer())
+        module = trainer.setup(partial(make_module, network=MOBILENET), data, Timer())
         trainer.fit([], lambda metrics, step: None, Checkpointer("", None, "", ""))
         assert module.backbone.get_layer("Conv1").compute_dtype == "bfloat16"
         probabilities = trainer.predict(data.test, "test")
