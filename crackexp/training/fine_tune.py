@@ -1,30 +1,26 @@
 """The trainer that reaches the backbone: the head first, then layers of the backbone, through pixels."""
 
-from collections.abc import Callable, Sequence
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import keras
 import numpy as np
 from pydantic import Field
 
-from crackexp.config.types import BatchSize, Epochs, Gigabytes, LearningRate, Precision, Seed, Text
+from crackexp.config.types import Epochs, LearningRate, Text
 from crackexp.data.augmentation import View
-from crackexp.data.datamodule import DataModule
 from crackexp.data.index import ImageIndex
 from crackexp.inference.compilation import compile_once
 from crackexp.inference.engine import Inference, computing
 from crackexp.models.classifier import unfreeze
 from crackexp.training.checkpoint import Checkpointer
-from crackexp.training.embedded_head import EmbeddedHead
+from crackexp.training.embedding_trainer import EmbeddingTrainer
 from crackexp.training.fit_loop import FitLoop, Log, verbosity
 from crackexp.training.history import TrainingHistory
-from crackexp.training.module import CrackModule
-from crackexp.training.trainer import Trainer
 from crackexp.utils.errors import ConfigError
-from crackexp.utils.timer import Timer
 
 
-class FineTuneTrainer(Trainer):
+class FineTuneTrainer(EmbeddingTrainer):
     """Fits the head on embeddings, then the network from a named layer on with a new optimizer.
 
     The two phases make one history. Until the second phase begins, predictions come from embeddings.
@@ -35,56 +31,33 @@ class FineTuneTrainer(Trainer):
         learning_rate: The learning rate of the second phase.
         unfreeze_from: The first layer that is trained in the second phase; null for all layers.
         freeze_batch_norm: Whether batch norm stays in inference mode, with its moving statistics as they are.
-        batch_size: The number of images of a training step.
-        seed: The seed of the run.
-        precision: The precision of the arithmetic; all but float32 are for GPUs.
-        class_weight: Whether rare classes weigh more: "balanced" weighs each class by its inverse frequency.
-        devices: The number of devices of each process that share each batch, or "auto" for all.
-        embed_batch_size: The number of images of a pass of the backbone on one device; null for the fastest.
-        embeddings_gb: The gigabytes that stored embeddings of all runs may take; those not used for longest go first.
-        cache: The folder of compiled programs and embeddings.
-
-    Attributes:
-        head: The head on embeddings; from `setup` on.
+        kwargs: What trainers on embeddings take, see `EmbeddingTrainer`.
 
     Example:
         >>> trainer = FineTuneTrainer(
         ...     head_epochs=5, epochs=3, learning_rate=1e-5, unfreeze_from="block_16_expand", freeze_batch_norm=True,
-        ...     batch_size=32, seed=0, precision="float32", class_weight=None, devices=1, embed_batch_size=None,
-        ...     embeddings_gb=20.0, cache="cache",
+        ...     batch_size=32, seed=0, embed_batch_size=None, embeddings_gb=20.0, cache="cache",
         ... )
         >>> trainer.unfreeze_from
         'block_16_expand'
     """
 
-    unrelated_to_result: ClassVar[tuple[str, ...]] = ("embeddings_gb",)
-
-    head: EmbeddedHead
-
     def __init__(
         self,
+        *,
         head_epochs: Annotated[int, Field(ge=0, le=100_000)],
         epochs: Epochs,
         learning_rate: LearningRate,
         unfreeze_from: Text | None,
         freeze_batch_norm: bool,
-        batch_size: BatchSize,
-        seed: Seed,
-        precision: Precision,
-        class_weight: Literal["balanced"] | None,
-        devices: Annotated[int, Field(gt=0, le=4096)] | Literal["auto"],
-        embed_batch_size: BatchSize | None,
-        embeddings_gb: Gigabytes,
-        cache: Text,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(batch_size, seed, cache, precision, class_weight, devices)
+        super().__init__(**kwargs)
         self.head_epochs = head_epochs
         self.epochs = epochs
         self.learning_rate = learning_rate
         self.unfreeze_from = unfreeze_from
         self.freeze_batch_norm = freeze_batch_norm
-        self.embed_batch_size = embed_batch_size
-        self.embeddings_gb = embeddings_gb
         self._fine_tuned: Inference | None = None
 
     @property
@@ -92,8 +65,7 @@ class FineTuneTrainer(Trainer):
         """Whether there is a first phase."""
         return self.head_epochs > 0
 
-    def setup(self, build: Callable[[], CrackModule], datamodule: DataModule, timer: Timer) -> CrackModule:
-        module = super().setup(build, datamodule, timer)
+    def unfreeze(self) -> None:
         devices = self.devices
         if devices.padding and not self.freeze_batch_norm:
             raise ConfigError(
@@ -101,11 +73,7 @@ class FineTuneTrainer(Trainer):
                 f"{len(devices.local) * devices.processes} for batch_size, or "
                 f"trainer.freeze_batch_norm=true. Received: batch_size={self.batch_size}"
             )
-        unfreeze(module.classifier, self.unfreeze_from, self.freeze_batch_norm)
-        self.head = EmbeddedHead(
-            module, datamodule, devices, timer, self.cache, self.embed_batch_size, self.embeddings_gb
-        )
-        return module
+        unfreeze(self.module.classifier, self.unfreeze_from, self.freeze_batch_norm)
 
     def fit(
         self, callbacks: Sequence[keras.callbacks.Callback], log: Log, checkpointer: Checkpointer
@@ -124,10 +92,7 @@ class FineTuneTrainer(Trainer):
         return predict(index, title, view)
 
     def inference(self) -> Inference:
-        return self._fine_tuned or self.head.inference()
-
-    def timings(self) -> dict[str, float]:
-        return self.head.timings()
+        return self._fine_tuned or super().inference()
 
     def _fit_pixels(self, loop: FitLoop, callbacks: Sequence[keras.callbacks.Callback]) -> None:
         """Fits the unfrozen layers as the phase "pixels", whose epochs are numbered on from the first phase."""
