@@ -1,19 +1,18 @@
 """A random split that keeps copies of an image, and patches of one photo, in one part."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from crackexp.config.types import Distinct, Ratio, Seed, Text
+from crackexp.config.types import Distinct
 from crackexp.data.duplicates import Duplicates, find_duplicates
 from crackexp.data.index import PARTS, ImageIndex
-from crackexp.data.splits.base import Split, require_unsplit
-from crackexp.data.splits.ratio_split import ratio_name
+from crackexp.data.splits.base import require_unsplit
+from crackexp.data.splits.random_split import RandomSplit
 from crackexp.data.splits.split_folder import SplitDataset, kept, link_parts
 from crackexp.utils.errors import DataError
 from crackexp.utils.seeds import generator
@@ -23,7 +22,7 @@ _BALANCED = 0.005
 """Where no stretch of an order has more than this share too much of a class, no better order is looked for."""
 
 
-class GroupedSplit(Split):
+class GroupedSplit(RandomSplit):
     """Random split in which copies of an image, and patches of one photo, are never divided between two parts.
 
     Groups are put into an order of which every stretch holds the classes in about their shares: groups with equal
@@ -36,12 +35,9 @@ class GroupedSplit(Split):
     of images. So this class chooses the parts itself; the folder is laid out in the same way.
 
     Args:
-        ratio: The shares of train, val and test, which are above 0 and sum to 1.
-        seed: The seed of the order. It is not the seed of the run, so that repeats of a run share their test images.
         by: What is kept together: "copies" of an image, see `find_duplicates`, and "photos", which are the patches of
             one photo where the dataset knows it. Groups that share an image become one group.
-        cache: The folder that the split is kept in, below `splits`.
-        check_leaks: Whether to look for test images that train holds as a copy or on another patch of the same photo.
+        kwargs: What random splits take, see `RandomSplit`.
 
     Example:
 
@@ -55,27 +51,12 @@ class GroupedSplit(Split):
     0
     """
 
-    unrelated_to_result = ("check_leaks",)
-
     def __init__(
-        self,
-        *,
-        ratio: Ratio,
-        seed: Seed,
-        by: Annotated[list[Literal["copies", "photos"]], Field(min_length=1), Distinct],
-        cache: Text,
-        check_leaks: bool = True,
+        self, *, by: Annotated[list[Literal["copies", "photos"]], Field(min_length=1), Distinct], **kwargs: Any
     ) -> None:
-        self.ratio = tuple(float(share) for share in ratio)
-        self.seed = int(seed)
+        super().__init__(**kwargs)
         self.by = tuple(sorted(set(by)))
-        self.cache = Path(cache)
-        self.check_leaks = check_leaks
-
-    @property
-    def name(self) -> str:
-        """The name of the split in its folder and in reports; it is the same for every dataset."""
-        return f"grouped-{'-'.join(self.by)}-{ratio_name(self.ratio, self.seed)}"
+        self.kind = f"grouped-{'-'.join(self.by)}"
 
     def split(self, index: ImageIndex) -> SplitDataset:
         """Divides the groups of a dataset, or reads the split from the cache.

@@ -2,30 +2,24 @@
 
 import random
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from crackexp.config.types import Ratio, Seed, Text
 from crackexp.data.index import ImageIndex
-from crackexp.data.splits.base import Split, require_unsplit
+from crackexp.data.splits.base import require_unsplit
+from crackexp.data.splits.random_split import RandomSplit
 from crackexp.data.splits.split_folder import SplitDataset, kept
 from crackexp.utils.errors import DataError
 
 
-class RatioSplit(Split):
+class RatioSplit(RandomSplit):
     """Random split of each class by `splitfolders.ratio`.
 
     With one seed, the images of a class are shuffled into the same order whatever the ratio is. Train is the head of
     this order and test its tail, so the test part of a larger share holds that of a smaller one.
-
-    Args:
-        ratio: The shares of train, val and test, which are above 0 and sum to 1.
-        seed: The seed of the shuffle. It is not the seed of the run, so that repeats of a run share their test images.
-        cache: The folder that the split is kept in, below `splits`.
-        check_leaks: Whether to look for test images that train holds as a copy or on another patch of the same photo.
 
     Example:
 
@@ -39,18 +33,7 @@ class RatioSplit(Split):
     (28, 8, 4)
     """
 
-    unrelated_to_result = ("check_leaks",)
-
-    def __init__(self, *, ratio: Ratio, seed: Seed, cache: Text, check_leaks: bool = True) -> None:
-        self.ratio = tuple(float(share) for share in ratio)
-        self.seed = int(seed)
-        self.cache = Path(cache)
-        self.check_leaks = check_leaks
-
-    @property
-    def name(self) -> str:
-        """The name of the split in its folder and in reports; it is the same for every dataset."""
-        return f"ratio-{ratio_name(self.ratio, self.seed)}"
+    kind = "ratio"
 
     def split(self, index: ImageIndex) -> SplitDataset:
         """Divides the images of each class, or reads the split from the cache.
@@ -95,11 +78,6 @@ class RatioSplit(Split):
 def apart(index: ImageIndex) -> str:
     """Returns the overrides with which copies of an image, and patches of one photo, are kept in one part."""
     return "split=grouped" if index.parts is None else "split=grouped dataset.merge_parts=true"
-
-
-def ratio_name(ratio: Sequence[float], seed: int) -> str:
-    """Returns the ratio and the seed as they are written in the name of a split, such as ``0.7-0.2-0.1-seed-1337``."""
-    return f"{'-'.join(f'{share:g}' for share in ratio)}-seed-{seed}"
 
 
 @contextmanager
