@@ -9,12 +9,14 @@ Constructors of parts name these types in their annotations, see `crackexp.confi
 import re
 import unicodedata
 from posixpath import normpath
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from crackexp.utils.store_uri import uri_problem
+
+Number = TypeVar("Number", int, float)
 
 
 class Strict(BaseModel):
@@ -87,6 +89,18 @@ def _sums_to_one(shares: list[float]) -> list[float]:
     return shares
 
 
+def _lower_first(bounds: list[Number]) -> list[Number]:
+    if bounds[0] > bounds[1]:
+        raise PydanticCustomError("lower_first", "must have its lower value first")
+    return bounds
+
+
+def _odd(value: int) -> int:
+    if value % 2 == 0:
+        raise PydanticCustomError("odd", "must be odd")
+    return value
+
+
 Text = Annotated[str, Field(max_length=4096), AfterValidator(_text)]
 """One line of text: a path, an address, an id."""
 FileName = Annotated[str, Field(max_length=100), AfterValidator(_file_name)]
@@ -119,6 +133,9 @@ def text_ending(*endings: str) -> AfterValidator:
 Distinct = AfterValidator(_distinct)
 """Marks a list that holds nothing twice."""
 
+Odd = AfterValidator(_odd)
+"""Marks an integer that must be odd."""
+
 Positive = Annotated[int, Field(gt=0, le=1_000_000)]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
 Epochs = Annotated[int, Field(gt=0, le=100_000)]
@@ -132,6 +149,13 @@ Gigabytes = Annotated[float, Field(gt=0, le=1e6)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
+SignedShare = Annotated[float, Field(ge=-1, le=1)]
+Pair = Annotated[list[Number], Field(min_length=2, max_length=2, strict=False)]
+"""Two numbers, in a list or a tuple."""
+Bounds = Annotated[Pair[Number], AfterValidator(_lower_first)]
+"""A pair (lower, upper) of the numbers between which one is drawn."""
+ZoomFactor = Annotated[float, Field(gt=-1, lt=1)] | Bounds[Annotated[float, Field(gt=-1, le=1)]]
+"""The change of a length, which is never down to nothing: a number f stands for the bounds -f and f."""
 Ratio = Annotated[list[PositiveFloat], Field(min_length=3, max_length=3), AfterValidator(_sums_to_one)]
 """The shares of train, val and test."""
 Inputs = Text | Annotated[list[Text], Field(min_length=1)]

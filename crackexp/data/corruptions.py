@@ -7,16 +7,19 @@ exposure, distance and rotation of the camera, cast shadows, and joints of the f
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Annotated
 
 import cv2
 import numpy as np
+from pydantic import Field
 
+from crackexp.config.types import Probability
 from crackexp.data.augmentation import Augmentation, View
 from crackexp.data.synthetic.camera import shading
 from crackexp.data.synthetic.marks import groove, line_field
 from crackexp.data.synthetic.texture import BASE_SIZE, smoothstep
 from crackexp.data.transforms import GaussianNoise, RandomGaussianBlur, RandomJPEGQuality, RandomRotation, RandomZoom
-from crackexp.data.transforms.base import Transform, number
+from crackexp.data.transforms.base import Transform, checked
 
 STRENGTHS = (1, 2, 3)
 SEED = 0
@@ -32,11 +35,12 @@ class Exposure(Transform):
         stops: The change of the exposure in stops, in [-8, 8]: -1 halves the light, 1 doubles it.
 
     Raises:
-        ConfigError: `stops` is out of range.
+        ValueError: `stops` is out of range.
     """
 
-    def __init__(self, stops: float) -> None:
-        self.stops = number("stops", stops, -8, 8)
+    @checked
+    def __init__(self, stops: Annotated[float, Field(ge=-8, le=8)]) -> None:
+        self.stops = stops
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         table = np.clip(np.rint(LEVELS * 2 ** (self.stops / GAMMA)), 0, 255).astype(np.uint8)
@@ -51,12 +55,13 @@ class CastShadow(Transform):
         edge: The width of the penumbra as a share of the side of the image, in (0, 1].
 
     Raises:
-        ConfigError: An argument is out of range.
+        ValueError: An argument is out of range.
     """
 
-    def __init__(self, depth: float, edge: float = 0.02) -> None:
-        self.depth = number("depth", depth, 0, 1)
-        self.edge = number("edge", edge, 0, 1, open_low=True)
+    @checked
+    def __init__(self, depth: Probability, edge: Annotated[float, Field(gt=0, le=1)] = 0.02) -> None:
+        self.depth = depth
+        self.edge = edge
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         half = self.edge * max(image.shape) / 2
@@ -71,12 +76,13 @@ class FormworkJoint(Transform):
         darkness: The share of the brightness that is lost inside the groove, in [0, 1].
 
     Raises:
-        ConfigError: An argument is out of range.
+        ValueError: An argument is out of range.
     """
 
-    def __init__(self, width: float, darkness: float) -> None:
-        self.width = number("width", width, 0, 50, open_low=True)
-        self.darkness = number("darkness", darkness, 0, 1)
+    @checked
+    def __init__(self, width: Annotated[float, Field(gt=0, le=50)], darkness: Probability) -> None:
+        self.width = width
+        self.darkness = darkness
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         scale = max(image.shape) / BASE_SIZE

@@ -8,7 +8,6 @@ import pytest
 from crackexp.config.settings import Evaluation
 from crackexp.data.corruptions import SUITE, CastShadow, Exposure, FormworkJoint, corruptions
 from crackexp.data.synthetic import draw_patch
-from crackexp.utils.errors import ConfigError
 
 PATCH = draw_patch(0, 0, cracked=True, size=160)
 GRAY = np.full((100, 100, 3), 120, np.uint8)
@@ -80,7 +79,10 @@ def test_a_formwork_joint_is_a_straight_dark_groove_of_its_width() -> None:
     assert spread[0] > 8 * spread[1]
 
 
-@pytest.mark.parametrize("make", [lambda: Exposure(9), lambda: CastShadow(1.5), lambda: FormworkJoint(0, 0.5)])
-def test_what_is_out_of_range_is_refused(make: type) -> None:
-    with pytest.raises(ConfigError, match="Received"):
-        make()
+@pytest.mark.parametrize(
+    ("transform", "wrong"),
+    [(Exposure, {"stops": 9}), (CastShadow, {"depth": 1.5}), (FormworkJoint, {"darkness": 0.5, "width": 0})],
+)
+def test_what_is_out_of_range_is_refused(transform: type, wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=list(wrong)[-1]):
+        transform(**wrong)

@@ -1,13 +1,15 @@
 """Transforms against Keras' layers: the same fixed change gives the same pixels within rounding."""
 
+import math
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
 
+from crackexp.config.mistakes import validate
+from crackexp.config.schema import schema_of
 from crackexp.data import transforms
-from crackexp.utils.errors import ConfigError
 from crackexp.utils.seeds import generator
 
 ROUNDING = 0.51  # ours are whole grey levels, Keras' are floats
@@ -162,15 +164,29 @@ def test_equal_generators_give_equal_pixels_and_leave_the_image(image: np.ndarra
     [
         ("RandomFlip", {"mode": "diagonal"}),
         ("RandomRotation", {"factor": 2}),
-        ("RandomRotation", {"factor": (0.2, 0.1)}),
+        ("RandomRotation", {"factor": [0.2, 0.1]}),
+        ("RandomRotation", {"factor": [0.2]}),
         ("RandomRotation", {"factor": 0.1, "fill_mode": "mirror"}),
+        ("RandomRotation", {"factor": 0.1, "fill_value": 256}),
         ("RandomZoom", {"height_factor": -1}),
+        ("RandomZoom", {"height_factor": 1}),
+        ("RandomTranslation", {"height_factor": 0.1, "width_factor": [0, 1.5]}),
         ("RandomBrightness", {"factor": "dark"}),
+        ("RandomBrightness", {"factor": math.nan}),
         ("RandomContrast", {"factor": 1.5}),
-        ("RandomJPEGQuality", {"quality": (0, 200)}),
+        ("RandomGaussianBlur", {"kernel_size": 4}),
+        ("RandomGaussianBlur", {"sigma": -1}),
+        ("GaussianNoise", {"stddev": True}),
+        ("RandomJPEGQuality", {"quality": [0, 200]}),
+        ("RandomJPEGQuality", {"quality": 0.9}),
     ],
     ids=str,
 )
-def test_a_wrong_argument_is_refused(name: str, arguments: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match="Received: "):
+def test_a_wrong_argument_is_refused_in_a_config_and_in_python(name: str, arguments: dict[str, Any]) -> None:
+    target = f"crackexp.data.transforms.{name}"
+    problems = validate(schema_of(target), {"_target_": target, **arguments}, "augmentation.transforms.mine")
+    assert problems
+    wrong = list(arguments)[-1]
+    assert all(f"Received: augmentation.transforms.mine.{wrong}" in problem for problem in problems)
+    with pytest.raises(ValueError, match=wrong):
         getattr(transforms, name)(**arguments)

@@ -1,20 +1,24 @@
-"""The base class of transforms, and checks of their arguments."""
+"""The base class of transforms, and what their arguments mean."""
 
 import json
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ConfigDict, validate_call
 
+from crackexp.config.types import Number
 from crackexp.utils.errors import ConfigError
 from crackexp.utils.files import file_digest
 from crackexp.utils.source_code import source_digest
 
 Range = tuple[float, float]
 """The bounds (lower, upper) that a number is drawn between."""
+checked = validate_call(config=ConfigDict(strict=True, allow_inf_nan=False))
+"""Holds the arguments of a constructor to its annotations, as a config does: OpenCV would take many a wrong value, and
+give other pixels."""
 
 
 class Transform(ABC):
@@ -83,100 +87,24 @@ class Transform(ABC):
         return f"{type(self).__name__}({arguments})"
 
 
-def number(name: str, value: Any, low: float, high: float, *, open_low: bool = False, integer: bool = False) -> float:
-    """Returns an argument as a number after checking that it is one in [low, high], or (low, high] with `open_low`.
-
-    Args:
-        name: The name of the argument, for the message.
-        value: The argument.
-        low: The smallest allowed number.
-        high: The largest allowed number.
-        open_low: Whether `low` itself is refused.
-        integer: Whether the number must be whole.
-
-    Raises:
-        ConfigError: The argument is no such number.
-    """
-    fits = (
-        isinstance(value, (int, float, np.number))
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-        and low <= value <= high
-        and not (open_low and value == low)
-        and (not integer or float(value).is_integer())
-    )
-    if not fits:
-        kind = "a whole number" if integer else "a number"
-        raise ConfigError(f"`{name}` must be {kind} {_interval(low, high, open_low)}. Received: {name}={value}")
-    return int(value) if integer else float(value)
-
-
-def pair(
-    name: str,
-    value: Any,
-    low: float,
-    high: float,
-    *,
-    open_low: bool = False,
-    integer: bool = False,
-    ordered: bool = True,
-) -> Range | None:
-    """Returns an argument that is a pair (lower, upper) after checking both numbers; None where it is no sequence.
-
-    Args:
-        name: The name of the argument, for the message.
-        value: The argument.
-        low: The smallest allowed number.
-        high: The largest allowed number.
-        open_low: Whether `low` itself is refused.
-        integer: Whether the numbers must be whole.
-        ordered: Whether the first number must not be the larger one.
-
-    Raises:
-        ConfigError: The argument is a sequence, but not of two such numbers.
-    """
-    if isinstance(value, str) or not isinstance(value, Sequence):
-        return None
-    received = f"Received: {name}={list(value)}"
-    if len(value) != 2:
-        raise ConfigError(f"`{name}` must be a number or a pair (lower, upper). {received}")
-    first, second = (number(name, bound, low, high, open_low=open_low, integer=integer) for bound in value)
-    if ordered and first > second:
-        raise ConfigError(f"`{name}` must have its lower value first. {received}")
-    return first, second
-
-
-def around_zero(name: str, value: Any, low: float, high: float, *, open_low: bool = False) -> Range:
+def around_zero(factor: float | list[float]) -> Range:
     """Returns the bounds of a factor, of which a number f means [-f, f], as in Keras' layers."""
-    given = pair(name, value, low, high, open_low=open_low)
-    if given is not None:
-        return given
-    factor = abs(number(name, value, low, high, open_low=open_low))
-    return number(name, -factor, low, high, open_low=open_low), factor
+    return _pair(factor) if isinstance(factor, list) else (-abs(factor), abs(factor))
 
 
-def from_zero(name: str, value: Any, high: float) -> Range:
+def from_zero(strength: float | list[float]) -> Range:
     """Returns the bounds of a strength, of which a number f means [0, f], as in Keras' layers."""
-    given = pair(name, value, 0.0, high)
-    return (0.0, number(name, value, 0.0, high)) if given is None else given
+    return _pair(strength) if isinstance(strength, list) else (0.0, strength)
 
 
-def choice(name: str, value: Any, choices: Sequence[str]) -> str:
-    """Returns an argument after checking that it is one of `choices`.
-
-    Raises:
-        ConfigError: The argument is none of them.
-    """
-    if value not in choices:
-        raise ConfigError(f"`{name}` must be one of {', '.join(choices)}. Received: {name}={value}")
-    return str(value)
+def exactly(value: Number | list[Number]) -> tuple[Number, Number]:
+    """Returns the bounds of a value, of which a number is taken as it is."""
+    return _pair(value) if isinstance(value, list) else (value, value)
 
 
-def _interval(low: float, high: float, open_low: bool) -> str:
-    """Returns how a message writes the interval [low, high] or (low, high]."""
-    if math.isinf(high):
-        return f"of at least {low:g}"
-    return f"in {'(' if open_low else '['}{low:g}, {high:g}]"
+def _pair(bounds: list[Number]) -> tuple[Number, Number]:
+    lower, upper = bounds
+    return lower, upper
 
 
 def _plain(value: Any) -> Any:

@@ -2,12 +2,14 @@
 
 import math
 from abc import abstractmethod
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import cv2
 import numpy as np
+from pydantic import Field
 
-from crackexp.data.transforms.base import Transform, around_zero, choice, number
+from crackexp.config.types import Bounds, SignedShare, ZoomFactor
+from crackexp.data.transforms.base import Transform, around_zero, checked
 
 FLIPS = {"horizontal": 1, "vertical": 0, "horizontal_and_vertical": -1}
 BORDERS = {
@@ -28,7 +30,7 @@ class RandomFlip(Transform):
             name two transforms to flip the axes independently.
 
     Raises:
-        ConfigError: There is no such mode.
+        ValueError: There is no such mode.
 
     Example:
 
@@ -38,10 +40,11 @@ class RandomFlip(Transform):
     [9, 6, 3, 0]
     """
 
+    @checked
     def __init__(
         self, mode: Literal["horizontal", "vertical", "horizontal_and_vertical"] = "horizontal_and_vertical"
     ) -> None:
-        self.mode = choice("mode", mode, tuple(FLIPS))
+        self.mode = mode
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return cv2.flip(image, FLIPS[self.mode]) if rng.random() < 0.5 else image
@@ -58,19 +61,20 @@ class Warp(Transform):
         fill_value: The gray level k of `fill_mode="constant"`, in [0, 255].
 
     Raises:
-        ConfigError: An argument is out of range.
+        ValueError: An argument is out of range.
     """
 
+    @checked
     def __init__(
         self,
         *,
         fill_mode: Literal["reflect", "constant", "wrap", "nearest"] = "reflect",
         interpolation: Literal["bilinear", "nearest"] = "bilinear",
-        fill_value: float = 0.0,
+        fill_value: Annotated[float, Field(ge=0, le=255)] = 0.0,
     ) -> None:
-        self.fill_mode = choice("fill_mode", fill_mode, tuple(BORDERS))
-        self.interpolation = choice("interpolation", interpolation, tuple(INTERPOLATIONS))
-        self.fill_value = number("fill_value", fill_value, 0, 255)
+        self.fill_mode = fill_mode
+        self.interpolation = interpolation
+        self.fill_value = fill_value
 
     @abstractmethod
     def matrix(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
@@ -100,7 +104,7 @@ class RandomRotation(Warp):
         kwargs: What fills the corners, see `Warp`.
 
     Raises:
-        ConfigError: An argument is out of range.
+        ValueError: An argument is out of range.
 
     Example:
 
@@ -111,8 +115,9 @@ class RandomRotation(Warp):
     [[0, 0, 0], [255, 0, 0], [0, 0, 0]]
     """
 
-    def __init__(self, factor: float | list[float], **kwargs: Any) -> None:
-        self.factor = around_zero("factor", factor, -1, 1)
+    @checked
+    def __init__(self, factor: SignedShare | Bounds[SignedShare], **kwargs: Any) -> None:
+        self.factor = around_zero(factor)
         super().__init__(**kwargs)
 
     def matrix(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
@@ -126,15 +131,15 @@ class RandomZoom(Warp):
     """Zooms an image about its middle, like `keras.layers.RandomZoom`.
 
     Args:
-        height_factor: The change of the height that is shown: a number f is drawn from [-f, f], a pair from
-            [lower, upper], both in (-1, 1]. Positive numbers zoom out: at 0.2 the output shows 1.2 times the height of
+        height_factor: The change of the height that is shown: a number f in (-1, 1) is drawn from [-f, f], a pair in
+            (-1, 1] from [lower, upper]. Positive numbers zoom out: at 0.2 the output shows 1.2 times the height of
             the input.
         width_factor: The same for the width, drawn separately; null to use what was drawn for the height, which keeps
             the aspect ratio.
         kwargs: What fills the borders, see `Warp`.
 
     Raises:
-        ConfigError: An argument is out of range.
+        ValueError: An argument is out of range.
 
     Example:
 
@@ -144,13 +149,10 @@ class RandomZoom(Warp):
     4
     """
 
-    def __init__(
-        self, height_factor: float | list[float], width_factor: float | list[float] | None = None, **kwargs: Any
-    ) -> None:
-        self.height_factor = around_zero("height_factor", height_factor, -1, 1, open_low=True)
-        self.width_factor = (
-            None if width_factor is None else around_zero("width_factor", width_factor, -1, 1, open_low=True)
-        )
+    @checked
+    def __init__(self, height_factor: ZoomFactor, width_factor: ZoomFactor | None = None, **kwargs: Any) -> None:
+        self.height_factor = around_zero(height_factor)
+        self.width_factor = None if width_factor is None else around_zero(width_factor)
         super().__init__(**kwargs)
 
     def matrix(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
@@ -170,7 +172,7 @@ class RandomTranslation(Warp):
         kwargs: What fills the borders, see `Warp`.
 
     Raises:
-        ConfigError: An argument is out of range.
+        ValueError: An argument is out of range.
 
     Example:
 
@@ -180,9 +182,15 @@ class RandomTranslation(Warp):
     [0, 0, 255, 255]
     """
 
-    def __init__(self, height_factor: float | list[float], width_factor: float | list[float], **kwargs: Any) -> None:
-        self.height_factor = around_zero("height_factor", height_factor, -1, 1)
-        self.width_factor = around_zero("width_factor", width_factor, -1, 1)
+    @checked
+    def __init__(
+        self,
+        height_factor: SignedShare | Bounds[SignedShare],
+        width_factor: SignedShare | Bounds[SignedShare],
+        **kwargs: Any,
+    ) -> None:
+        self.height_factor = around_zero(height_factor)
+        self.width_factor = around_zero(width_factor)
         super().__init__(**kwargs)
 
     def matrix(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:

@@ -1,14 +1,15 @@
 """Photometric transforms: brightness, contrast, blur, sensor noise and compression."""
 
 import functools
-import math
+from typing import Annotated
 
 import cv2
 import numpy as np
+from pydantic import Field
 from scipy.special import ndtri
 
-from crackexp.data.transforms.base import Transform, around_zero, from_zero, number, pair
-from crackexp.utils.errors import ConfigError
+from crackexp.config.types import Bounds, NonNegativeFloat, Odd, Pair, Probability, SignedShare
+from crackexp.data.transforms.base import Transform, around_zero, checked, exactly, from_zero
 
 LEVELS = np.arange(256, dtype=np.float64)
 TINY_SIGMA = 1e-6  # OpenCV reads a sigma of 0 as "choose one from the kernel size"
@@ -22,7 +23,7 @@ class RandomBrightness(Transform):
             [-1, 1]. The image is black at -1 and white at 1.
 
     Raises:
-        ConfigError: `factor` is out of range.
+        ValueError: `factor` is out of range.
 
     Example:
 
@@ -31,8 +32,9 @@ class RandomBrightness(Transform):
     51
     """
 
-    def __init__(self, factor: float | list[float]) -> None:
-        self.factor = around_zero("factor", factor, -1, 1)
+    @checked
+    def __init__(self, factor: SignedShare | Bounds[SignedShare]) -> None:
+        self.factor = around_zero(factor)
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return cv2.LUT(image, _to_uint8(LEVELS + 255 * rng.uniform(*self.factor)))
@@ -49,7 +51,7 @@ class RandomContrast(Transform):
             both in [0, 1].
 
     Raises:
-        ConfigError: `factor` is out of range.
+        ValueError: `factor` is out of range.
 
     Example:
 
@@ -60,9 +62,9 @@ class RandomContrast(Transform):
     True
     """
 
-    def __init__(self, factor: float | list[float]) -> None:
-        given = pair("factor", factor, 0, 1, ordered=False)
-        self.factor = (number("factor", factor, 0, 1),) * 2 if given is None else given
+    @checked
+    def __init__(self, factor: Probability | Pair[Probability]) -> None:
+        self.factor = exactly(factor)
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         lower, upper = self.factor
@@ -83,7 +85,7 @@ class RandomGaussianBlur(Transform):
             pair from [lower, upper].
 
     Raises:
-        ConfigError: An argument is out of range.
+        ValueError: An argument is out of range.
 
     Example:
 
@@ -94,14 +96,16 @@ class RandomGaussianBlur(Transform):
     True
     """
 
+    @checked
     def __init__(
-        self, factor: float | list[float] = 1.0, kernel_size: int = 3, sigma: float | list[float] = 1.0
+        self,
+        factor: Probability | Bounds[Probability] = 1.0,
+        kernel_size: Annotated[int, Field(ge=1), Odd] = 3,
+        sigma: NonNegativeFloat | Bounds[NonNegativeFloat] = 1.0,
     ) -> None:
-        self.factor = from_zero("factor", factor, 1)
-        self.kernel_size = int(number("kernel_size", kernel_size, 1, math.inf, integer=True))
-        if self.kernel_size % 2 == 0:
-            raise ConfigError(f"`kernel_size` must be odd. Received: kernel_size={kernel_size}")
-        self.sigma = from_zero("sigma", sigma, math.inf)
+        self.factor = from_zero(factor)
+        self.kernel_size = kernel_size
+        self.sigma = from_zero(sigma)
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         if rng.random() >= rng.uniform(*self.factor):
@@ -122,7 +126,7 @@ class GaussianNoise(Transform):
             [0, 1]: a number is taken as it is, a pair (lower, upper) draws one for each image; both in [0, 1].
 
     Raises:
-        ConfigError: `stddev` is out of range.
+        ValueError: `stddev` is out of range.
 
     Example:
 
@@ -132,9 +136,9 @@ class GaussianNoise(Transform):
     True
     """
 
-    def __init__(self, stddev: float | list[float]) -> None:
-        given = pair("stddev", stddev, 0, 1)
-        self.stddev = (number("stddev", stddev, 0, 1),) * 2 if given is None else given
+    @checked
+    def __init__(self, stddev: Probability | Bounds[Probability]) -> None:
+        self.stddev = exactly(stddev)
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         stddev = 255 * rng.uniform(*self.stddev)
@@ -151,7 +155,7 @@ class RandomJPEGQuality(Transform):
             draws one for each image.
 
     Raises:
-        ConfigError: `quality` is out of range.
+        ValueError: `quality` is out of range.
 
     Example:
 
@@ -160,13 +164,15 @@ class RandomJPEGQuality(Transform):
     (32, 32, 3)
     """
 
-    def __init__(self, quality: int | list[int]) -> None:
-        given = pair("quality", quality, 1, 100, integer=True)
-        self.quality = (number("quality", quality, 1, 100, integer=True),) * 2 if given is None else given
+    @checked
+    def __init__(
+        self, quality: Annotated[int, Field(ge=1, le=100)] | Bounds[Annotated[int, Field(ge=1, le=100)]]
+    ) -> None:
+        self.quality = exactly(quality)
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         lower, upper = self.quality
-        quality = int(rng.integers(int(lower), int(upper), endpoint=True))
+        quality = int(rng.integers(lower, upper, endpoint=True))
         bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
         _, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
         decoded = cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB)
