@@ -11,7 +11,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import create_model
 
-from crackexp.config.contracts import CONTRACTS, require_kept
+from crackexp.config.contracts import CONTRACTS, Contract, require_kept
 from crackexp.config.mistakes import description, source, validate
 from crackexp.config.options import compose_listed, packaged_targets, suggest, typed
 from crackexp.config.overrides import sentence
@@ -206,7 +206,7 @@ def _check_listed(path: str, values: dict[str, Any]) -> list[str]:
     for option, node in [pair for item in items or [] for pair in item.items()]:
         prefix = f"{path}.{option}"
         beside = {key: node[key] for key in extra.model_fields if key in node}
-        wrong = _check_node(prefix, node, extra)
+        wrong = _check_node(prefix, node, CONTRACTS["dataset"], extra)
         if not wrong:
             node |= extra.model_validate(beside).model_dump()
         name = node.get("name")
@@ -225,28 +225,25 @@ def _check_group(group: str, node: Any) -> list[str]:
         return [f"{group} must be a table, chosen by {group}=NAME. Received: {source(group, node)}"]
     if group in SETTINGS:
         return validate(SETTINGS[group], node, group)
-    if CONTRACTS[group].named:
-        return _check_named(group, node)
-    problems = _check_node(group, node)
-    if group == "augmentation" and not problems:
-        problems += _check_named("augmentation.transforms", node.get("transforms"))
-    return problems
+    contract = CONTRACTS[group]
+    return _check_named(group, node, contract) if contract.named else _check_node(group, node, contract)
 
 
-def _check_named(path: str, table: Any) -> list[str]:
+def _check_named(path: str, table: Any, contract: Contract) -> list[str]:
     """Checks a table of nodes by name, where null switches a node off."""
     if not isinstance(table, Mapping):
         return [f"{path} must be a table of named parts. Type {path}={{}} for none. Received: {source(path, table)}"]
     nodes = [(f"{path}.{name}", node) for name, node in table.items() if node is not None]
-    return [problem for place, node in nodes for problem in _check_node(place, node)]
+    return [problem for place, node in nodes for problem in _check_node(place, node, contract)]
 
 
-def _check_node(path: str, node: Any, beside: type[Strict] | None = None) -> list[str]:
+def _check_node(path: str, node: Any, contract: Contract, beside: type[Strict] | None = None) -> list[str]:
     """Checks the config of a part against the constructor of its class, which is not imported.
 
     Args:
         path: The path of the node.
         node: The node as plain values.
+        contract: The contract of the part.
         beside: The schema of the keys that the node has beside the arguments of the class; None for none.
     """
     group = _group(path)
@@ -261,18 +258,15 @@ def _check_node(path: str, node: Any, beside: type[Strict] | None = None) -> lis
             f"A class of your own must be importable from where you stand. "
             f"Received: {source(f'{path}._target_', target)}"
         ]
-    schema = _schema(path, target)
-    return validate(create_model(schema.__name__, __base__=(beside, schema)) if beside else schema, node, path)
+    schema = schema_of(target, contract.keys)
+    problems = validate(create_model(schema.__name__, __base__=(beside, schema)) if beside else schema, node, path)
+    tables = [(f"{path}.{key}", node[key], parts) for key, parts in contract.tables.items() if key in node]
+    return [*problems, *(problem for table in tables for problem in _check_named(*table))]
 
 
 def _group(path: str) -> str:
     """Returns the group to which the node at `path` belongs."""
     return "dataset" if path.startswith(tuple(LISTED)) else path.partition(".")[0]
-
-
-def _schema(path: str, target: str) -> type[Strict]:
-    keys = {} if path.startswith("augmentation.") else CONTRACTS[_group(path)].keys
-    return schema_of(target, keys)
 
 
 def _is_there(target: str) -> bool:

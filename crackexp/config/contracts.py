@@ -28,12 +28,14 @@ class Contract:
         base: The dotted name of the class from which classes of the group inherit.
         keys: The types of the keys that a config has beside the arguments of the constructor.
         named: Whether the group is a table of nodes by name, where null switches a node off.
+        tables: The contracts of the arguments that are such tables themselves, by the names of the arguments.
     """
 
     noun: str
     base: str
     keys: Mapping[str, Any] = field(default_factory=dict)
     named: bool = False
+    tables: Mapping[str, "Contract"] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"a class that inherits {self.base}"
@@ -43,11 +45,14 @@ class Contract:
         return isinstance(candidate, type) and issubclass(candidate, hydra.utils.get_class(self.base))
 
 
-TRANSFORM = Contract("transform", "crackexp.data.transforms.Transform")
 CONTRACTS = {
     "dataset": Contract("dataset", "crackexp.data.sources.Dataset", keys={"name": FileName}),
     "split": Contract("split", "crackexp.data.splits.Split"),
-    "augmentation": Contract("augmentation", "crackexp.data.augmentation.Augmentation"),
+    "augmentation": Contract(
+        "augmentation",
+        "crackexp.data.augmentation.Augmentation",
+        tables={"transforms": Contract("transform", "crackexp.data.transforms.Transform", named=True)},
+    ),
     "backbone": Contract("backbone", "crackexp.models.base.Backbone"),
     "head": Contract("head", "crackexp.models.base.Head"),
     "loss": Contract("loss", "keras.losses.Loss"),
@@ -120,15 +125,16 @@ def _require(node: Any, contracts: tuple[Contract, ...], path: str) -> None:
     if not isinstance(node, Mapping):
         return
     inside = contracts
+    tables: Mapping[str, Contract] = {}
     if "_target_" in node:
         kept = _kept(node["_target_"], contracts, path)
         if node.get("_partial_"):
             raise ConfigError(f"Parts are built whole. Leave out _partial_. Received: {path}._partial_=true")
         if node.get("_recursive_") is False:
             return
-        inside = (TRANSFORM,) if kept is CONTRACTS["augmentation"] else (kept, *ARGUMENTS)
+        inside, tables = (kept, *ARGUMENTS), kept.tables
     for key, value in node.items():
-        _require(value, inside, f"{path}.{key}")
+        _require(value, (tables[key],) if key in tables else inside, f"{path}.{key}")
 
 
 def _kept(target: Any, contracts: tuple[Contract, ...], path: str) -> Contract:

@@ -43,9 +43,8 @@ def group_schema(group: str) -> dict[str, Any]:
         known = {"allOf": [_if_target(target) for target in targets]} if targets else {}
         node: dict[str, Any] = {"type": "object", **known}
         named = {"type": "object", "additionalProperties": {"anyOf": [node, {"type": "null"}]}}
-        schema = named if CONTRACTS[group].named else dict(node)
-        if group == "augmentation":
-            schema["properties"] = {"transforms": named}
+        contract = CONTRACTS[group]
+        schema = named if contract.named else {**node, "properties": dict.fromkeys(contract.tables, named)}
     schema.setdefault("properties", {})["defaults"] = {"type": "array"}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": group, **schema}
 
