@@ -52,7 +52,10 @@ def test_a_run_of_own_parts_alone_trains_and_logs_its_own_metric(
 ) -> None:
     done = command_here("train", *project, "optimized_metric=test/specificity", "hydra.run.dir=run")
     assert done.returncode == 0, done.stderr
-    assert "test/specificity 0 " in (tmp_path / "run" / "metrics.txt").read_text()
+    lines = [line.rsplit(" ", 1) for line in (tmp_path / "run" / "metrics.txt").read_text().splitlines()]
+    metrics = {key: float(value) for key, value in lines}
+    assert "test/specificity 0" in metrics
+    assert metrics["val/loss 2"] != metrics["val/loss_before 0"], "nothing was trained"
     assert "The brightest images" in done.stdout
     assert (tmp_path / "run" / "epochs.txt").read_text() == "2"
 

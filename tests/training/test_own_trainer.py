@@ -1,5 +1,6 @@
-"""A trainer of the user's own is a class and a config file beside crackexp, with keys of its own."""
+"""Trainers that inherit another one, with keys of their own or fewer, and the former names of trainers."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,34 +12,19 @@ from crackexp.config.checking import check, instantiate
 from crackexp.training.config import TrainConfig
 from tests.conftest import TINY, Command
 
+PROJECT = Path(__file__).parents[1] / "extension_project"
 OWN = '''
 from crackexp.training.frozen import FrozenTrainer
-from crackexp.training.trainer import Trainer
+from wall.pixels import PixelTrainer
 
 
-class PixelTrainer(Trainer):
-    """Trains the whole network with Keras' own loop."""
+class NotedTrainer(PixelTrainer):
+    """Takes a note beside the arguments of `PixelTrainer`."""
 
     unrelated_to_result = ("note",)
 
-    def __init__(self, rounds, batch_size, seed, cache, note=""):
-        super().__init__(batch_size, seed, cache)
-        self.rounds = rounds
-
-    def fit(self, callbacks, log, checkpointer):
-        loop, data, module = self.begin(log, checkpointer), self.datamodule, self.module
-        epochs = loop.start_phase("pixels", self.rounds)
-        module.classifier.compile(module.optimizer(), module.loss, weighted_metrics=["accuracy"])
-        module.classifier.fit(
-            self.train_batches(epochs),
-            initial_epoch=epochs.start,
-            epochs=epochs.stop,
-            steps_per_epoch=data.steps_per_epoch,
-            callbacks=loop.callbacks(self.with_validation(callbacks)),
-            shuffle=False,
-            verbose=0,
-        )
-        return loop.history
+    def __init__(self, note="", **kwargs):
+        super().__init__(**kwargs)
 
 
 class BriefTrainer(FrozenTrainer):
@@ -46,8 +32,7 @@ class BriefTrainer(FrozenTrainer):
 
     def __init__(self, batch_size, seed, cache):
         super().__init__(
-            epochs=1, batch_size=batch_size, seed=seed, precision="float32", class_weight=None, devices=1,
-            embed_batch_size=None, embeddings_gb=1.0, cache=cache,
+            epochs=1, batch_size=batch_size, seed=seed, embed_batch_size=None, embeddings_gb=1.0, cache=cache
         )
 '''
 SHARED = "batch_size: ${batch_size}\nseed: ${seed}\ncache: ${paths.cache}\n"
@@ -56,25 +41,21 @@ WORDS = [*TINY, "dataset.count=40", "dataset.size=48", "tracking=none"]
 
 @pytest.fixture
 def own(tmp_path: Path) -> str:
-    """A module of trainers, and the folder of their configs."""
+    """A module of trainers beside those of the extension project, and the folder of their configs."""
+    shutil.copytree(PROJECT / "wall", tmp_path / "wall")
     (tmp_path / "own_trainers.py").write_text(OWN)
     folder = tmp_path / "own" / "trainer"
     folder.mkdir(parents=True)
-    (folder / "pixels.yaml").write_text(f"_target_: own_trainers.PixelTrainer\nrounds: 2\nnote: ''\n{SHARED}")
+    (folder / "noted.yaml").write_text(f"_target_: own_trainers.NotedTrainer\nepochs: 1\nnote: ''\n{SHARED}")
     (folder / "brief.yaml").write_text(f"_target_: own_trainers.BriefTrainer\n{SHARED}")
     return str(tmp_path / "own")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("trainer", ["pixels", "brief"])
-def test_a_trainer_of_ones_own_is_one_class_and_one_file(
-    command_here: Command,
-    own: str,
-    tmp_path: Path,
-    read_metrics: Callable[[Path], dict[str, float]],
-    trainer: str,
+def test_a_trainer_may_take_fewer_arguments_than_the_one_that_it_inherits(
+    command_here: Command, own: str, tmp_path: Path, read_metrics: Callable[[Path], dict[str, float]]
 ) -> None:
-    done = command_here("train", "--config-dir", own, *WORDS, f"trainer={trainer}")
+    done = command_here("train", "--config-dir", own, *WORDS, "trainer=brief")
     assert done.returncode == 0, done.stdout + done.stderr
     metrics = read_metrics(tmp_path)
     assert {"train/loss", "val/loss", "val/loss_before", "test/accuracy"} <= metrics.keys()
@@ -84,7 +65,7 @@ def test_a_trainer_of_ones_own_is_one_class_and_one_file(
 
 @pytest.mark.slow
 def test_its_key_that_changes_no_result_makes_no_other_run(command_here: Command, own: str, tmp_path: Path) -> None:
-    words = ["--config-dir", own, *[word for word in WORDS if word != "tracking=none"], "trainer=pixels"]
+    words = ["--config-dir", own, *[word for word in WORDS if word != "tracking=none"], "trainer=noted"]
     done = command_here("train", *words, "-m", "trainer.note=one,two")
     assert done.returncode == 0, done.stdout + done.stderr
     runs = [file for file in tmp_path.rglob("result.json") if (file.parent / "config.yaml").exists()]
