@@ -1,14 +1,17 @@
-"""A cache of the digests of checked files, so that only new and changed files are read."""
+"""Checks and digests image files, and keeps the results, so that only new and changed files are read."""
 
 import hashlib
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
-from crackexp.data.images.decode import CheckedFile
+from crackexp.data.images.decode import CheckedFile, check_file
 from crackexp.utils.arrays import ArrayCache
+from crackexp.utils.progress import progress
 
+_CHUNK = 64
 _RULES = 3
 """A version that is raised when what counts as a usable image changes, so that every file is checked again."""
 _LAYOUT = {"files": ("U", ("n",)), "stamps": ("i", ("n", 2)), "digests": ("U", ("n",)), "doubts": ("U", ("n",))}
@@ -78,3 +81,30 @@ class DigestCache:
             file: (size, time, CheckedFile(digest, None, tuple(filter(None, doubts.split("\n")))))
             for file, (size, time), digest, doubts in rows
         }
+
+
+def check_files(root: Path, files: np.ndarray, folder: Path) -> list[CheckedFile]:
+    """Checks each file; a file that has not changed since it was checked before is not read again.
+
+    Args:
+        root: The folder that the files are relative to.
+        files: The POSIX paths of the files, (n,) str.
+        folder: The folder of the cache.
+    """
+    known = DigestCache(root, folder)
+    checked = [known.get(file) for file in files.tolist()]
+    unknown = [i for i, one in enumerate(checked) if one is None]
+
+    def check(rows: list[int]) -> list[tuple[int, CheckedFile]]:
+        return [(i, check_file(root / str(files[i]))) for i in rows]
+
+    chunks = [unknown[start : start + _CHUNK] for start in range(0, len(unknown), _CHUNK)]
+    with progress("Checking images", len(unknown)) as advance, ThreadPoolExecutor() as pool:
+        for done in pool.map(check, chunks):
+            for i, one in done:
+                checked[i] = one
+                if one.reason is None:
+                    known.put(str(files[i]), one)
+            advance(len(done))
+    known.save()
+    return [one for one in checked if one is not None]

@@ -4,7 +4,6 @@ import hashlib
 import logging
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,13 +14,11 @@ import numpy as np
 from crackexp.data.accounting import Account
 from crackexp.data.classes.decisions import Classes, positives_of
 from crackexp.data.contradictions import contradictions, links_across_classes
-from crackexp.data.digests import DigestCache, root_key
-from crackexp.data.images.decode import CheckedFile, check_file
+from crackexp.data.digests import check_files, root_key
 from crackexp.utils.csv_text import csv_text
 from crackexp.utils.errors import ConfigError, DataError
 from crackexp.utils.files import write_text
 from crackexp.utils.names import on_one_line, visible
-from crackexp.utils.progress import progress
 
 PARTS = ("train", "val", "test")
 """The names of the parts of a split, in their order."""
@@ -29,7 +26,6 @@ OnBadFile = Literal["error", "skip"]
 
 _log = logging.getLogger(__name__)
 _SHOWN = 20
-_CHUNK = 64
 
 
 @dataclass(frozen=True)
@@ -241,7 +237,7 @@ def build_index(
         index = index.subset(rows)
     if not index.positives and len(class_names) > 1:
         raise DataError(f"The positive class is none of {', '.join(class_names)}. Received: {positive} for {root}")
-    checked = _check(root, index.files, Path(cache) / "index")
+    checked = check_files(root, index.files, Path(cache) / "index")
     linked = links_across_classes(root, index.files, index.labels, checked, class_names)
     for row, (file, one) in enumerate(zip(index.files.tolist(), checked, strict=True)):
         if row in linked:
@@ -282,27 +278,6 @@ def _limited(index: ImageIndex, class_names: Sequence[str], limit: int) -> np.nd
             mine = np.concatenate([first, mine[~np.isin(mine, first)]])
         turn[mine] = np.arange(len(mine))
     return np.sort(np.lexsort((labels, turn))[:limit])
-
-
-def _check(root: Path, files: np.ndarray, folder: Path) -> list[CheckedFile]:
-    """Checks each file; a file that has not changed since it was checked before is not read again."""
-    known = DigestCache(root, folder)
-    checked = [known.get(file) for file in files.tolist()]
-    unknown = [i for i, one in enumerate(checked) if one is None]
-
-    def check(rows: list[int]) -> list[tuple[int, CheckedFile]]:
-        return [(i, check_file(root / str(files[i]))) for i in rows]
-
-    chunks = [unknown[start : start + _CHUNK] for start in range(0, len(unknown), _CHUNK)]
-    with progress("Checking images", len(unknown)) as advance, ThreadPoolExecutor() as pool:
-        for done in pool.map(check, chunks):
-            for i, one in done:
-                checked[i] = one
-                if one.reason is None:
-                    known.put(str(files[i]), one)
-            advance(len(done))
-    known.save()
-    return [one for one in checked if one is not None]
 
 
 def _report_bad_files(root: Path, account: Account, folder: Path, on_bad_file: str) -> None:

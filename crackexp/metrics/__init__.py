@@ -1,5 +1,6 @@
 """Metrics: what predictions are worth, with intervals that say how sure that is."""
 
+from crackexp.metrics.curves import AveragePrecision, FPRAtRecall, RecallAtFPR, RocAuc
 from crackexp.metrics.evaluation import evaluate_predictions
 from crackexp.metrics.intervals import Interval
 from crackexp.metrics.metric import MeanMetric, Metric
@@ -8,16 +9,12 @@ from crackexp.metrics.standard import (
     F1,
     STANDARD,
     Accuracy,
-    AveragePrecision,
     BalancedAccuracy,
     BrierScore,
     CalibrationError,
-    FPRAtRecall,
     LogLoss,
     Precision,
     Recall,
-    RecallAtFPR,
-    RocAuc,
 )
 
 __all__ = [

@@ -10,13 +10,14 @@ import numpy as np
 
 from crackexp.metrics.intervals import Interval, covering, grouped_interval, percentile_interval, student, wilson
 from crackexp.metrics.predictions import Predictions
-from crackexp.metrics.scorer import Weighted
+from crackexp.metrics.scorer import Scorer, Weighted
 from crackexp.utils.errors import ConfigError
 
 Place = Literal["summary", "subsets", "corruptions", "sweep"]
 """Where a metric is shown besides ``metrics.csv`` and the description of a run: in the table on the terminal, in the
 table and the figure of datasets and surfaces side by side, among the metrics that are logged of each corruption, and in
 the runs table of a sweep."""
+NOWHERE: frozenset[Place] = frozenset()
 
 
 class Metric(ABC):
@@ -200,6 +201,15 @@ class MeanMetric(Metric):
     def score(self, loss: Any) -> Any:
         """Returns the value of the metric where the mean loss is `loss`, a float or an array."""
         return self.best - loss if self.higher_is_better else self.best + loss
+
+
+class ScoredMetric(Metric):
+    """A metric in [0, 1] that is computed for many resamples at once."""
+
+    lowest, highest = 0.0, 1.0
+
+    def compute(self, predictions: Predictions) -> float:
+        return float(self.resampled(Scorer(predictions)(np.ones((1, len(predictions))))).ravel()[0])
 
 
 def first_row(samples: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crackexp.data import index as index_module
+from crackexp.data import digests
 from crackexp.data.classes.decisions import Classes
 from crackexp.data.images.decode import CheckedFile
 from crackexp.data.index import ImageIndex, build_index
@@ -83,13 +83,13 @@ def test_subset_keeps_rows_together(root: Path, tmp_path: Path) -> None:
 
 def test_only_new_and_changed_files_are_read_again(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
-    original = index_module.check_file
+    original = digests.check_file
 
     def spy(path: Path) -> CheckedFile:
         read.append(path.relative_to(root).as_posix())
         return original(path)
 
-    monkeypatch.setattr(index_module, "check_file", spy)
+    monkeypatch.setattr(digests, "check_file", spy)
     first = _build(root, tmp_path)
     assert len(read) == 15
     read.clear()

@@ -3,7 +3,8 @@
 import numpy as np
 
 from crackexp.metrics import Bootstrap, Interval, Predictions, evaluate_predictions
-from crackexp.metrics.standard import STANDARD, CurveMetric
+from crackexp.metrics.curves import CurveMetric
+from crackexp.metrics.standard import STANDARD
 
 
 def scores_of(

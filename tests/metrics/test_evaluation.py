@@ -8,11 +8,12 @@ from scipy.stats import norm
 from sklearn import metrics as sk
 
 from crackexp.metrics.closed_forms import bounded_mean, ece_interval, f1_interval
+from crackexp.metrics.curves import CurveMetric
 from crackexp.metrics.evaluation import Resampled, mean_scores
 from crackexp.metrics.intervals import Interval, resampled_counts, wilson
 from crackexp.metrics.predictions import Bootstrap, Predictions
 from crackexp.metrics.scorer import calibration_bins
-from crackexp.metrics.standard import STANDARD, CurveMetric
+from crackexp.metrics.standard import STANDARD
 from crackexp.utils.seeds import generator
 from tests.metrics.scoring import curve_intervals, scores_of
 
