@@ -124,21 +124,9 @@ class Sweep:
     def _report(self) -> None:
         from crackexp.sweep.outcome import register, report
 
-        seconds = time.perf_counter() - self.started
-        report(
-            self.store,
-            self.parent,
-            self.name,
-            self.keys,
-            self.metric,
-            self.metrics,
-            self.settings,
-            this_command(),
-            seconds,
-            self.hydra,
-        )
+        report(self, time.perf_counter() - self.started)
         if self.register:
-            register(self.store, self.parent, self.register, self.metric, self.settings)
+            register(self)
 
 
 class SweepCallback(Callback):

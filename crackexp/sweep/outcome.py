@@ -1,66 +1,48 @@
 """The report of a sweep at its end: on the terminal, on its parent run in MLflow, and as one HTML file."""
 
 import math
-from collections.abc import Mapping, Sequence
-
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING
 
 from crackexp.comparison.comparison import compare
 from crackexp.comparison.figures import sweep_figures
 from crackexp.comparison.report import comparison_report, failures_section
-from crackexp.config.commands import next_command
-from crackexp.metrics.metric import MeanMetric, Metric, shown
+from crackexp.config.commands import next_command, this_command
+from crackexp.metrics.metric import shown
 from crackexp.reporting import Report, artifacts
 from crackexp.reporting.html import page
 from crackexp.reporting.markdown import markdown
 from crackexp.reporting.terminal import print_plain, print_report
 from crackexp.tracking.registry import VERDICT_TAG, Registry
-from crackexp.tracking.sweeps import SweepStore
 from crackexp.tracking.view import sweep_view
 from crackexp.utils.errors import DataError
+
+if TYPE_CHECKING:
+    from crackexp.sweep.callback import Sweep
 
 MEASURES = ("time/total_seconds", "val/loss")
 """The last columns of the runs table of a sweep, behind the swept values, the compared score and the metrics."""
 
 
-def report(
-    store: SweepStore,
-    parent: str,
-    name: str,
-    keys: Sequence[str],
-    metric: MeanMetric,
-    metrics: Mapping[str, Metric],
-    settings: DictConfig,
-    command: str,
-    seconds: float,
-    hydra: DictConfig,
-) -> None:
+def report(sweep: "Sweep", seconds: float) -> None:
     """Compares the finished trials of a sweep, prints the report, and logs it to the parent run.
 
     Args:
-        store: The store of the sweep.
-        parent: The run id of the sweep.
-        name: The name of the sweep.
-        keys: The swept keys.
-        metric: The metric by which the trials are compared.
-        metrics: All metrics by their names.
-        settings: The node `sweep` of the config.
-        command: The command that runs the sweep.
-        seconds: The seconds that the sweep took.
-        hydra: The node `hydra` of the config.
+        sweep: The sweep, whose trials have ended.
+        seconds: The seconds that it took.
     """
+    store, parent, name, metric = sweep.store, sweep.parent, sweep.name, sweep.metric
     trials, failures = store.trials(parent)
     failed = [failure.summary for failure in failures]
     counts = {"sweep/cells": len(trials) + len(failures), "sweep/finished": len(trials), "sweep/failed": len(failures)}
     store.annotate(parent, metrics={**counts, "time/sweep_seconds": seconds}, tags={})
     try:
-        comparison = compare(trials, metric, settings.level)
+        comparison = compare(trials, metric, sweep.settings.level)
     except DataError as error:
         print_report(Report(name, failures_section(failed)))
         print_plain(str(error))
         store.annotate(parent, metrics={}, tags={"mlflow.note.content": str(error)})
         return
-    result = comparison_report(comparison, name, sweep_figures(comparison), failed, command)
+    result = comparison_report(comparison, name, sweep_figures(comparison), failed, this_command())
     print_report(result)
     texts = {**dict(artifacts.texts(result)), artifacts.PAGE: page(result)}
     store.log(
@@ -77,24 +59,17 @@ def report(
         tags = {"sweep.verdict": verdicts[trial.configuration]}
         score = {common: trial.score} if math.isfinite(trial.score) else {}
         store.annotate(str(trial.run_id), metrics=score, tags=tags)
-    columns = (common, *(f"test/{key}" for key in shown(metrics, "sweep")), *MEASURES)
-    view = sweep_view(name, store.experiment_id, parent, keys, columns, not metric.higher_is_better)
+    columns = (common, *(f"test/{key}" for key in shown(sweep.metrics, "sweep")), *MEASURES)
+    view = sweep_view(name, store.experiment_id, parent, sweep.keys, columns, not metric.higher_is_better)
     store.save_view(view)
-    again = next_command("compare", parent, "--html", hydra=hydra)
+    again = next_command("compare", parent, "--html", hydra=sweep.hydra)
     print_plain("\n".join([*store.where(parent, view), f"Again       {again}"]))
 
 
-def register(store: SweepStore, parent: str, name: str, metric: MeanMetric, settings: DictConfig) -> None:
-    """Registers the best finished trial of a sweep and prints whether it becomes champion; see `Registry.enter`.
-
-    Args:
-        store: The store of the sweep.
-        parent: The run id of the sweep.
-        name: The name of the registered model.
-        metric: The metric by which models are compared.
-        settings: The node `sweep` of the config.
-    """
-    trials, _ = store.trials(parent)
-    verdict = Registry(store, name).enter([trial.run_id for trial in trials], metric, settings.level)
-    store.annotate(parent, metrics={}, tags={VERDICT_TAG: verdict})
+def register(sweep: "Sweep") -> None:
+    """Registers the best finished trial of a sweep and prints whether it becomes champion; see `Registry.enter`."""
+    trials, _ = sweep.store.trials(sweep.parent)
+    run_ids = [trial.run_id for trial in trials]
+    verdict = Registry(sweep.store, sweep.register).enter(run_ids, sweep.metric, sweep.settings.level)
+    sweep.store.annotate(sweep.parent, metrics={}, tags={VERDICT_TAG: verdict})
     print_plain(f"Registry    {verdict}")
