@@ -1,7 +1,6 @@
 """The head of a classifier on embeddings of its frozen backbone."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -14,7 +13,7 @@ from crackexp.embeddings.dataset import EmbeddingDataset
 from crackexp.embeddings.embedder import Embedder
 from crackexp.embeddings.store import EmbeddingTable
 from crackexp.inference.compilation import compile_once
-from crackexp.inference.engine import Inference, fastest_batch, padded_batches
+from crackexp.inference.engine import Inference, padded_batches
 from crackexp.models.classifier import headed
 from crackexp.models.heads import fit_statistics
 from crackexp.training.devices import Devices
@@ -34,9 +33,7 @@ class EmbeddedHead:
         datamodule: The images.
         devices: The devices that share the work.
         timer: Counts the seconds of embedding.
-        cache: The folder that holds ``embeddings/``.
-        batch_size: The number of images of a pass of the backbone on one device; None for `fastest_batch`.
-        gigabytes: How much all stored embeddings may take.
+        embedder: Runs the backbone of the module over images.
     """
 
     def __init__(
@@ -45,19 +42,13 @@ class EmbeddedHead:
         datamodule: DataModule,
         devices: Devices,
         timer: Timer,
-        cache: Path,
-        batch_size: int | None,
-        gigabytes: float,
+        embedder: Embedder,
     ) -> None:
         self.module = module
         self.datamodule = datamodule
         self.devices = devices
         self.timer = timer
-        size = datamodule.image_size
-        batch_size = batch_size or fastest_batch(size)
-        self.embedder = Embedder(
-            module.backbone, size, batch_size, cache, gigabytes * 1e9, devices.local, module.source
-        )
+        self.embedder = embedder
         self._head_inference = Inference(module.head, HEAD_BATCH)
 
     def adapt(self, epochs: int) -> None:

@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 from crackexp.config.types import BatchSize, Gigabytes
 from crackexp.data.datamodule import DataModule
-from crackexp.inference.engine import Inference
+from crackexp.embeddings.embedder import Embedder
+from crackexp.inference.engine import Inference, fastest_batch
 from crackexp.training.embedded_head import EmbeddedHead
 from crackexp.training.module import CrackModule
 from crackexp.training.trainer import Trainer
@@ -47,9 +48,11 @@ class EmbeddingTrainer(Trainer):
     def setup(self, build: Callable[[], CrackModule], datamodule: DataModule, timer: Timer) -> CrackModule:
         module = super().setup(build, datamodule, timer)
         self.unfreeze()
-        self.head = EmbeddedHead(
-            module, datamodule, self.devices, timer, self.cache, self.embed_batch_size, self.embeddings_gb
-        )
+        size = datamodule.image_size
+        batch_size = self.embed_batch_size or fastest_batch(size)
+        budget = self.embeddings_gb * 1e9
+        embedder = Embedder(module.backbone, size, batch_size, self.cache, budget, self.devices.local, module.source)
+        self.head = EmbeddedHead(module, datamodule, self.devices, timer, embedder)
         return module
 
     def inference(self) -> Inference:
