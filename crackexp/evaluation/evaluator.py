@@ -116,9 +116,7 @@ class EvaluationResult:
 
     def predictions_table(self, one: SetResult) -> pd.DataFrame:
         """Returns the predictions for each image of one of the sets, see `tables.predictions_table`."""
-        index, decided = one.index, one.decisions if self.shows_decisions else None
-        labelled = (index.labels, one.probabilities, index.classes)
-        return predictions_table(index.files, index.digests, *labelled, index.groups, decided)
+        return predictions_table(one.index, one.probabilities, one.decisions if self.shows_decisions else None)
 
     def scores(self) -> dict[str, Scores]:
         """Returns the scores by the prefix of their names: test, also/NAME, corruption/blur_1, ..."""

@@ -7,50 +7,40 @@ import pandas as pd
 from sklearn.metrics import classification_report
 
 from crackexp.data.classes.decisions import SOUND, UNSURE, Classes, Defect
+from crackexp.data.index import ImageIndex
 from crackexp.metrics.intervals import Interval
 from crackexp.utils.names import visible
 
 
-def predictions_table(
-    files: np.ndarray,
-    digests: np.ndarray,
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    classes: Classes,
-    groups: np.ndarray | None = None,
-    decided: np.ndarray | None = None,
-) -> pd.DataFrame:
-    """Returns what was predicted for each image, in the order of the files.
+def predictions_table(index: ImageIndex, probabilities: np.ndarray, decided: np.ndarray | None = None) -> pd.DataFrame:
+    """Returns what was predicted for each image, in the order of the index.
 
     Args:
-        files: (n,) str.
-        digests: (n,) str.
-        labels: (n,) int in [0, c).
-        probabilities: (n, c) float.
-        classes: the c classes.
-        groups: (n,) str, such as the photo of each image, where they are known.
-        decided: (n,) str, see `Thresholds.decide`, for the table of a model of more than two classes.
+        index: The n images.
+        probabilities: The probability of each class, (n, c) float.
+        decided: The decision on each image, (n,) str, see `Thresholds.decide`, for the table of a model of more than
+            two classes; None for a table without decisions.
 
     Returns:
         A row an image: path, digest, group (where known), label and prediction (names), correct, confidence
         (probability of the prediction), probability (of damage), decision (where `decided` is given) and, with c > 2,
         probability_NAME of each class.
     """
-    names = np.asarray(classes.names)
+    names, labels = np.asarray(index.class_names), index.labels
     predictions = probabilities.argmax(axis=1)
     table = pd.DataFrame(
         {
-            "path": [visible(file) for file in files.tolist()],
-            "digest": digests,
+            "path": [visible(file) for file in index.files.tolist()],
+            "digest": index.digests,
             "label": names[labels],
             "prediction": names[predictions],
             "correct": predictions == labels,
             "confidence": probabilities.max(axis=1),
-            "probability": classes.probability(probabilities),
+            "probability": index.classes.probability(probabilities),
         }
     )
-    if groups is not None:
-        table.insert(2, "group", groups)
+    if index.groups is not None:
+        table.insert(2, "group", index.groups)
     if decided is not None:
         table["decision"] = decided
     if len(names) == 2:

@@ -5,13 +5,15 @@ Type: python experiments/false_winners/photos.py [REPEATS]
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from crackexp.comparison.comparison import Trial, compare
+from crackexp.data.index import ImageIndex
 from crackexp.evaluation.tables import predictions_table
 
-NAMES = ["sound", "cracked"]
+NAMES = ("sound", "cracked")
 STRAY = 0.6
 """Standard deviation of the logarithm of an error rate: over the photos of one configuration."""
 
@@ -26,7 +28,8 @@ def draw(rng: np.random.Generator, photos: int, patches: int, errors: float, con
         rates = np.minimum(hard * np.exp(STRAY * rng.standard_normal(photos)), 0.9)
         wrong = rng.random(len(photo)) < rates[photo]
         probabilities = np.eye(2)[np.where(wrong, 1 - labels, labels)] * 0.8 + 0.1
-        table = predictions_table(keys, keys, labels, probabilities, NAMES, 1, photo.astype(str))
+        index = ImageIndex(Path(), keys, labels, keys, NAMES, NAMES[1:], groups=photo.astype(str))
+        table = predictions_table(index, probabilities)
         trials.append(Trial(str(number), f"configuration {number}", {"number": number}, {}, table, 1.0, 1))
     return trials
 

@@ -3,6 +3,7 @@
 import io
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from crackexp.comparison.items import read_predictions
 from crackexp.comparison.noise import noise_draws, training_noise
 from crackexp.comparison.sentences import answer, notes
 from crackexp.comparison.verdicts import judge
-from crackexp.data.classes.decisions import Classes
+from crackexp.data.index import ImageIndex
 from crackexp.evaluation.tables import predictions_table
 from crackexp.metrics import STANDARD
 from crackexp.metrics.intervals import wilson
@@ -78,10 +79,11 @@ def test_losses_of_three_classes_are_those_of_scikit_learn():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, 60)
     files = np.array([f"{k}" for k in range(60)])
+    index = ImageIndex(Path(), files, labels, files, ("a", "b", "c"), ("a",))
     trials = []
     for number in range(2):
         probabilities = rng.dirichlet(np.ones(3), 60)
-        table = predictions_table(files, files, labels, probabilities, Classes(("a", "b", "c"), ("a",)))
+        table = predictions_table(index, probabilities)
         trials.append(replace(trial(errors(4, 0), {"dropout": number}), predictions=table))
         trials[-1].metrics["expected"] = log_loss(labels, probabilities)
     found = compare(trials, STANDARD["log_loss"]).table.set_index("configuration")

@@ -2,13 +2,14 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from crackexp.comparison.comparison import Trial
 from crackexp.comparison.design import level_text
-from crackexp.data.classes.decisions import Classes
+from crackexp.data.index import ImageIndex
 from crackexp.evaluation.tables import predictions_table
 
 NAMES = ["Negative", "Positive"]
@@ -37,9 +38,9 @@ def trial(
     right = np.where(wrong, 1 - sure, sure)
     probabilities = np.where(np.eye(2, dtype=bool)[labels], right[:, None], 1 - right[:, None])
     digests = np.array([f"d{number:05}" for number in range(n)] if digests is None else digests)
-    table = predictions_table(
-        np.array([f"{k}.jpg" for k in range(n)]), digests, labels, probabilities, Classes(tuple(names), (names[1],))
-    )
+    files = np.array([f"{k}.jpg" for k in range(n)])
+    index = ImageIndex(Path(), files, labels, digests, tuple(names), (names[1],))
+    table = predictions_table(index, probabilities)
     text = ", ".join(f"{key.rsplit('.')[-1]}={level_text(level)}" for key, level in (configuration or {}).items())
     name = name or text or "run"
     return Trial(f"id-{name}", name, configuration or {}, {}, table, seconds, parameters)

@@ -82,7 +82,8 @@ def test_tables_of_what_was_decided_agree_with_each_other() -> None:
     probabilities, labels = said(60), np.arange(60) % 3
     decided = Thresholds(0.9, 0.9, DAMAGE).decide(WALL.probability(probabilities), WALL.leads(probabilities))
     files = np.array([f"{k}.png" for k in range(60)])
-    table = predictions_table(files, files, labels, probabilities, WALL, None, decided)
+    index = ImageIndex(Path(), files, labels, files, WALL.names, WALL.positives)
+    table = predictions_table(index, probabilities, decided)
     counts = decisions_table(labels, decided, WALL, DAMAGE)
     assert counts.index.tolist() == ["crack (damage)", "sound", "spalling (damage)"]
     expected = pd.crosstab(table["label"], table["decision"])[["damage", "unsure", "sound"]]

@@ -1,6 +1,7 @@
 """Tables of predictions and metrics."""
 
 from io import StringIO
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 from sklearn.metrics import precision_recall_fscore_support
 
 from crackexp.comparison.items import read_predictions
-from crackexp.data.classes.decisions import Classes
+from crackexp.data.index import ImageIndex
 from crackexp.evaluation.tables import (
     classification_report_text,
     metrics_table,
@@ -24,7 +25,7 @@ DIGESTS = np.array([letter * 32 for letter in "01234"])
 
 
 def test_predictions_keep_the_order_of_the_files():
-    table = predictions_table(FILES, DIGESTS, LABELS, PROBABILITIES, Classes(("no", "yes"), ("no",)))
+    table = predictions_table(ImageIndex(Path(), FILES, LABELS, DIGESTS, ("no", "yes"), ("no",)), PROBABILITIES)
     assert table.to_dict("list") == {
         "path": FILES.tolist(),
         "digest": DIGESTS.tolist(),
@@ -38,7 +39,8 @@ def test_predictions_keep_the_order_of_the_files():
 
 def test_more_classes_have_a_probability_each():
     probabilities = np.array([[0.2, 0.3, 0.5], [0.6, 0.3, 0.1]], np.float32)
-    table = predictions_table(FILES[:2], DIGESTS[:2], np.array([2, 1]), probabilities, Classes(("a", "b", "c"), ("c",)))
+    index = ImageIndex(Path(), FILES[:2], np.array([2, 1]), DIGESTS[:2], ("a", "b", "c"), ("c",))
+    table = predictions_table(index, probabilities)
     assert table["prediction"].tolist() == ["c", "a"]
     columns = ["probability_a", "probability_b", "probability_c"]
     assert np.array_equal(table[columns].to_numpy(), probabilities)
@@ -47,7 +49,8 @@ def test_more_classes_have_a_probability_each():
 def test_predictions_survive_a_csv_file():
     photos = np.array(["7001", "7001", "7002", "7003", "007"])
     probabilities = PROBABILITIES.astype(np.float32)
-    table = predictions_table(FILES, DIGESTS, LABELS, probabilities, Classes(("no", "yes"), ("yes",)), groups=photos)
+    index = ImageIndex(Path(), FILES, LABELS, DIGESTS, ("no", "yes"), ("yes",), groups=photos)
+    table = predictions_table(index, probabilities)
     read = read_predictions(StringIO(table.to_csv(index=False)))
     assert list(read.columns[:3]) == ["path", "digest", "group"]
     assert read["group"].tolist() == photos.tolist()

@@ -10,7 +10,7 @@ import mlflow
 import numpy as np
 import pytest
 
-from crackexp.data.classes.decisions import Classes
+from crackexp.data.index import ImageIndex
 from crackexp.evaluation.tables import predictions_table
 from crackexp.sweep.selection import select
 from crackexp.tracking.models import load
@@ -20,8 +20,6 @@ from crackexp.tracking.sweeps import SweepStore
 from crackexp.utils.errors import DataError, UserError
 from tests.conftest import Command
 from tests.tracking.test_logger import make_logger
-
-CLASSES = Classes(("Negative", "Positive"), ("Positive",))
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +40,8 @@ def sweep(root: Path, store: SweepStore) -> str:
     parent = store.open_parent("a sweep", tags, rerun=False)
     digests = np.array([f"{number:032x}" for number in range(12)])
     said = np.tile(np.float32([[0.8, 0.2], [0.1, 0.9]]), (6, 1))
-    table = predictions_table(digests, digests, np.arange(12) % 2, said, CLASSES)
+    index = ImageIndex(Path(), digests, np.arange(12) % 2, digests, ("Negative", "Positive"), ("Positive",))
+    table = predictions_table(index, said)
     for dropout in (0.1, 0.2, 0.3):
         logger = make_logger(root)
         with logger.run(f"dropout={dropout}", {"sweep.settings": json.dumps({"dropout": dropout})}, parent):

@@ -308,7 +308,8 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> Logged:
     digests = np.array([f"{number:032x}" for number in range(12)])
     labels = np.arange(12) % 2
     said = generator(0, "said").dirichlet([1, 1], 12).astype(np.float32)
-    table = predictions_table(digests, digests, labels, said, CLASSES)
+    index = ImageIndex(Path(), digests, labels, digests, CLASSES.names, CLASSES.positives)
+    table = predictions_table(index, said)
     manifest = "".join(
         f"train,{CLASSES.names[label]},{digest}.jpg,{digest}\n" for label, digest in zip(labels, digests, strict=True)
     )

@@ -2,13 +2,14 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import matplotlib
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from crackexp.data.classes.decisions import Classes
+from crackexp.data.index import ImageIndex
 from crackexp.evaluation.tables import predictions_table
 from crackexp.reporting import figures
 from crackexp.reporting.figures.style import INK, RED
@@ -67,7 +68,8 @@ def test_error_gallery_says_what_it_shows(wrong, total, title):
     labels = np.ones(n, int)
     probabilities = np.tile([0.997, 0.003] if wrong else [0.4, 0.6], (n, 1))
     files = np.array([f"Positive/{number:05}_{'x' * 40}.jpg" for number in range(n)])
-    table = predictions_table(files, files, labels, probabilities, Classes(tuple(NAMES), (NAMES[1],)))
+    index = ImageIndex(Path(), files, labels, files, tuple(NAMES), (NAMES[1],))
+    table = predictions_table(index, probabilities)
 
     batch, scores = images(n), np.random.default_rng(1).normal(size=(n, 20, 20))
     figure = figures.error_gallery(batch, scores, table, total, "Positive")

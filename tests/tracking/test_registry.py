@@ -14,6 +14,7 @@ import pytest
 from scipy.stats import binomtest
 
 from crackexp.data.classes.decisions import Classes
+from crackexp.data.index import ImageIndex
 from crackexp.evaluation.tables import predictions_table
 from crackexp.metrics import STANDARD
 from crackexp.models.backbone import SmallCNN
@@ -76,7 +77,8 @@ def run(store: Path, classifier: keras.Model, name: str) -> Run:
         right = np.where(np.isin(tested, wrong), 1 - sure, sure)
         probabilities = np.where(np.eye(2, dtype=bool)[labels], right[:, None], 1 - right[:, None])
         digests = np.array([f"d{item}" for item in tested])
-        table = predictions_table(digests, digests, labels, probabilities, Classes(tuple(classes), (classes[1],)))
+        index = ImageIndex(Path(), digests, labels, digests, tuple(classes), (classes[1],))
+        table = predictions_table(index, probabilities)
         parts = [("test", item) for item in tested] + [("val" if item % 5 else "train", item) for item in seen]
         manifest = "".join(f"{part},{classes[item % 2]},{item}.jpg,d{item}\n" for part, item in parts)
 
