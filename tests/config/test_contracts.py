@@ -20,6 +20,7 @@ Compose = Callable[..., DictConfig]
 MINE = """
 import pathlib
 import keras
+from crackexp.data.augmentation import Augmentation
 from crackexp.data.transforms import Transform
 
 def touch(*args, **kwargs):
@@ -35,6 +36,10 @@ class Keeps(Transform):
 
     def __call__(self, image, rng):
         return image
+
+class Plain(Augmentation):
+    def __init__(self, views=None):
+        super().__init__({}, views)
 
 class Stops(keras.callbacks.Callback):
     def __init__(self, schedule=None, inner=None):
@@ -189,6 +194,12 @@ def test_parts_of_the_right_kind_are_built(mine: Path, place: str, node: Any) ->
 def test_a_part_built_with_a_partial_of_our_own_keeps_working() -> None:
     make = instantiate(OmegaConf.create({"_target_": "keras.optimizers.SGD"}), "optimizer", _partial_=True)
     assert make(learning_rate=0.5).learning_rate == 0.5
+
+
+def test_an_augmentation_of_ones_own_needs_no_table_of_transforms(mine: Path, compose_config: Compose) -> None:
+    words = ("augmentation=none", "augmentation._target_=mine.Plain", "~augmentation.transforms")
+    cfg = check(compose_config(*words, "augmentation.views=3"), TrainConfig)
+    assert instantiate(cfg.augmentation).views == 3
 
 
 def test_every_part_of_the_default_config_keeps_its_contract(compose_config: Compose) -> None:
