@@ -30,13 +30,13 @@ def own_parts(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("own_parts")
 @pytest.mark.parametrize("text", COMMANDS)
 def test_an_example_of_extending_runs(command: Command, tmp_path: Path, patches: Path, text: str) -> None:
-    words = shlex.split(text)
+    words = shlex.split(text.replace("\\\n", " "))
     assert words[:3] == ["python", "-m", "crackexp.train"]
     if "dataset=named_files" in words:
         (tmp_path / "PATCHES").mkdir()
-        for folder, name in (("Positive", "crack"), ("Negative", "sound")):
+        for folder in ("Positive", "Negative"):
             for file in (patches / folder).iterdir():
-                shutil.copy(file, tmp_path / "PATCHES" / f"{name}_{file.name}")
+                shutil.copy(file, tmp_path / "PATCHES" / f"{folder.lower()}_{file.name}")
     else:
         words += ["dataset=folder", f"dataset.path={patches}"]
     tiny = [key for key in TINY if "two_convolutions" not in text or not key.startswith("backbone")]
