@@ -7,7 +7,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hydra.utils import get_class
 
+from crackexp.config.contracts import CONTRACTS, TRANSFORM
 from tests.conftest import TINY, Command
 
 ROOT = Path(__file__).parents[2]
@@ -30,13 +32,13 @@ def own_parts(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("own_parts")
 @pytest.mark.parametrize("text", COMMANDS)
 def test_an_example_of_extending_runs(command: Command, tmp_path: Path, patches: Path, text: str) -> None:
-    words = shlex.split(text)
+    words = shlex.split(text.replace("\\\n", " "))
     assert words[:3] == ["python", "-m", "crackexp.train"]
     if "dataset=named_files" in words:
         (tmp_path / "PATCHES").mkdir()
-        for folder, name in (("Positive", "crack"), ("Negative", "sound")):
+        for folder in ("Positive", "Negative"):
             for file in (patches / folder).iterdir():
-                shutil.copy(file, tmp_path / "PATCHES" / f"{name}_{file.name}")
+                shutil.copy(file, tmp_path / "PATCHES" / f"{folder.lower()}_{file.name}")
     else:
         words += ["dataset=folder", f"dataset.path={patches}"]
     tiny = [key for key in TINY if "two_convolutions" not in text or not key.startswith("backbone")]
@@ -84,5 +86,31 @@ def test_commands_of_the_readme_are_known() -> None:
         assert f"\n{target}:" in makefile
     for entry in set(re.findall(r"python -m crackexp\.(\w+)", readme)):
         assert (ROOT / "crackexp" / f"{entry}.py").is_file()
-    for link in re.findall(r"\]\(([^)#:]+)\)", readme):
-        assert (ROOT / link).exists(), link
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda page: page.name
+)
+def test_links_of_the_docs_lead_to_files_and_headings(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s:]+)\)", page.read_text()):
+        file, _, anchor = link.partition("#")
+        target = page.parent / file if file else page
+        assert target.exists(), link
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE)
+            assert anchor in [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings], link
+
+
+def test_the_page_on_extending_names_the_base_class_of_every_group() -> None:
+    rows = re.findall(r"^\| \[?`([\w.]+)`.*?\| `(crackexp|keras)([\w.]+)` \|", EXTENDING, re.MULTILINE)
+    named = {group.removesuffix(".NAME"): get_class(package + name) for group, package, name in rows}
+    contracts = {**CONTRACTS, "augmentation.transforms": TRANSFORM}
+    del contracts["augmentation"]
+    assert named == {group: get_class(contract.base) for group, contract in contracts.items()}
+
+
+def test_every_config_of_the_page_on_extending_is_chosen_by_a_command() -> None:
+    configs = re.findall(r"^```yaml file=own/(\w+)/(\w+)\.yaml$", EXTENDING, re.MULTILINE)
+    chosen = " ".join(COMMANDS).split()
+    assert [f"{group}={option}" for group, option in configs if f"{group}={option}" not in chosen] == []
+    assert configs
