@@ -43,7 +43,7 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
     from crackexp.data.splits.given_split import only_part
     from crackexp.data.summary import account_report, seen_report
     from crackexp.evaluation.doubts import doubt_tags, doubts_section
-    from crackexp.evaluation.site import fit_to_site, require_site, require_two
+    from crackexp.evaluation.site import fit_to_site, require_binary, require_site
     from crackexp.evaluation.site_report import site_report
     from crackexp.inference.engine import Inference, computing
     from crackexp.metrics.predictions import Predictions
@@ -60,7 +60,7 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
     account.add(index.account)
     print_report(account_report(account))
     model = open_model(cfg)
-    require_two(model.classes)
+    require_binary(model.classes)
     policy = instantiate(cfg.policy)
     if policy.temperature:
         check_calibratable(model.classifier, f"model={cfg.model}")

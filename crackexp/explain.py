@@ -41,10 +41,10 @@ def explain(composed: DictConfig) -> Account:
     """
     cfg = check(composed, ExplainConfig)
 
-    from crackexp.predicting.inputs import named
+    from crackexp.predicting.inputs import named_inputs
 
     account = Account()
-    inputs = named(cfg.input, sys.stdin, account)
+    inputs = named_inputs(cfg.input, sys.stdin, account)
 
     from crackexp.data.summary import account_report
     from crackexp.predicting.explanations import Explanations

@@ -38,10 +38,10 @@ def predict(composed: DictConfig) -> Account:
     """
     cfg = check(composed, PredictConfig)
 
-    from crackexp.predicting.inputs import named
+    from crackexp.predicting.inputs import named_inputs
 
     account = Account()
-    inputs = named(cfg.input, sys.stdin, account)
+    inputs = named_inputs(cfg.input, sys.stdin, account)
 
     from crackexp.data.summary import account_report
     from crackexp.predicting.loading import open_model

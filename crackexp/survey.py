@@ -43,10 +43,10 @@ def survey(composed: DictConfig) -> Account:
     """
     cfg = check(composed, SurveyConfig)
 
-    from crackexp.predicting.inputs import named
+    from crackexp.predicting.inputs import named_inputs
 
     account = Account()
-    inputs = named(cfg.input, sys.stdin, account)
+    inputs = named_inputs(cfg.input, sys.stdin, account)
 
     from crackexp.data.images.decode import ImageError
     from crackexp.data.summary import account_report

@@ -6,7 +6,7 @@ import pandas as pd
 
 from crackexp.comparison.comparison import Comparison, Effect
 from crackexp.comparison.design import level_text
-from crackexp.evaluation.sets import over_photos
+from crackexp.evaluation.sets import intervals_note
 from crackexp.reporting.formatting import ends_text, listed, number, p_text
 
 FEW_IMAGES = 100
@@ -81,7 +81,7 @@ def notes(comparison: Comparison) -> list[str]:
 
 def _photos(comparison: Comparison, groups: int, fewest: int) -> list[str]:
     """Returns the notes on a comparison over photos: that photos are compared, and whether they are too few."""
-    lines = [over_photos(groups, comparison.items)]
+    lines = [intervals_note(groups, comparison.items)]
     least = fewest if comparison.metric.proportion else 2
     if len(comparison.table) > 1 and groups < least:
         other = ", or compare by log_loss" if groups > 1 else ""

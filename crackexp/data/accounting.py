@@ -1,4 +1,4 @@
-"""An account of every file below an input: used, left out with a reason, or used with a doubt."""
+"""An account of the files below an input: which were used, left out or doubted, and why."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -28,7 +28,7 @@ class Remark:
         file: The path, as the user knows it.
         reason: Why the file was left out or is doubted, in a few words.
         may_be_image: Whether a file that was left out may be an image that the user wanted to be read. It is False
-            for what is certainly none, such as a link that leads back to a folder which was read already.
+            for what certainly is none, such as a link that leads back to a folder which was read already.
     """
 
     file: str
@@ -48,8 +48,8 @@ class Account:
         left_out: The files that were not used, each with its reason.
         doubts: The files that were used although something about them is odd, each with the reason. A file may have
             several doubts.
-        ignored: How many files were left out quietly, by their suffix: those that nobody means as images
-            (``.DS_Store``, ``.txt``, ``.xml``), and those beyond a limit that the user set.
+        ignored: The number of files that were left out without a remark, by their suffix: files that are not meant as
+            images (``.DS_Store``, ``.txt``, ``.xml``), and those beyond a limit that the user set.
 
     Example:
 
@@ -73,7 +73,7 @@ class Account:
         self.doubts += [Remark(file, reason) for reason in reasons]
 
     def ignore(self, file: str) -> None:
-        """Counts a file that nobody means as an image."""
+        """Counts a file that is not meant as an image."""
         path = PurePath(file)
         self.ignored[path.suffix.lower() or path.name] += 1
 
@@ -88,7 +88,7 @@ class Account:
         """Returns a copy of the account in which every file has the name `rename(file)`."""
 
         def moved(remarks: list[Remark]) -> list[Remark]:
-            return [replace(one, file=rename(one.file)) for one in remarks]
+            return [replace(remark, file=rename(remark.file)) for remark in remarks]
 
         return replace(self, left_out=moved(self.left_out), doubts=moved(self.doubts), ignored=Counter(self.ignored))
 
@@ -99,7 +99,7 @@ class Account:
     @property
     def exit_status(self) -> int:
         """The exit status of the command: 3 where a file was left out that may be an image, else 0."""
-        return INCOMPLETE if any(one.may_be_image for one in self.left_out) else 0
+        return INCOMPLETE if any(remark.may_be_image for remark in self.left_out) else 0
 
     @property
     def counts(self) -> dict[str, int]:
@@ -107,7 +107,7 @@ class Account:
         return {
             "used": self.used,
             "left_out": len(self.left_out),
-            "doubted": len({one.file for one in self.doubts}),
+            "doubted": len({remark.file for remark in self.doubts}),
             "ignored": self.ignored.total(),
         }
 
@@ -115,21 +115,22 @@ class Account:
         """Returns a row for each file that was left out or is doubted, with the columns file, fate and reason."""
         import pandas as pd  # takes half a second, which --help and refusals do not wait for
 
-        rows = [(visible(one.file), LEFT_OUT, visible(one.reason)) for one in self.left_out]
-        rows += [(visible(one.file), DOUBTED, visible(one.reason)) for one in self.doubts]
+        rows = [(visible(remark.file), LEFT_OUT, visible(remark.reason)) for remark in self.left_out]
+        rows += [(visible(remark.file), DOUBTED, visible(remark.reason)) for remark in self.doubts]
         return pd.DataFrame(rows, columns=["file", "fate", "reason"])
 
     def text(self) -> str:
         """Returns the counts in a line, and below it the first files that were left out or are doubted."""
         counts = self.counts
-        told = f"{counts['used']:,} used, {counts['left_out']:,} left out, {counts['doubted']:,} used with a doubt"
-        line = f"Files: {told}"
+        line = (
+            f"Files: {counts['used']:,} used, {counts['left_out']:,} left out, {counts['doubted']:,} used with a doubt"
+        )
         if self.ignored:
-            kinds = ", ".join(f"{kind} {count:,}" for kind, count in self.ignored.most_common(5))
-            line += f"; {counts['ignored']:,} others ignored ({kinds})"
+            suffixes = ", ".join(f"{suffix} {count:,}" for suffix, count in self.ignored.most_common(5))
+            line += f"; {counts['ignored']:,} others ignored ({suffixes})"
         lines = [line]
         for fate, remarks in ((LEFT_OUT, self.left_out), (DOUBTED, self.doubts)):
-            lines += [f"  {fate}: {on_one_line(f'{one.file}: {one.reason}')}" for one in remarks[:SHOWN]]
+            lines += [f"  {fate}: {on_one_line(f'{remark.file}: {remark.reason}')}" for remark in remarks[:SHOWN]]
             if len(remarks) > SHOWN:
                 lines.append(f"  {fate}: and {len(remarks) - SHOWN:,} more")
         return "\n".join(lines)

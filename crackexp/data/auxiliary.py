@@ -23,9 +23,9 @@ class AuxiliaryDataset:
         weight: The weight of each of its images in the loss; an image of the main dataset has the weight 1.
 
     Attributes:
-        index: All images of the dataset, with its own classes; only those of its train where it comes with a split.
-            It is there after `prepare`.
-        train: The images that are added to train, with the classes of the main dataset. It is there after `setup`.
+        index: All images of the dataset, with its own classes; only its training images where it comes with a split.
+            It is set by `prepare`.
+        train: The images that are added to train, with the classes of the main dataset. It is set by `setup`.
     """
 
     def __init__(self, dataset: Dataset, weight: float) -> None:
@@ -61,7 +61,7 @@ class AuxiliaryDataset:
         seen = np.isin(images.digests, np.concatenate([part.digests for part in held_out]))
         if seen.all():
             raise DataError(
-                "All images of a dataset that is mixed in are in val or test of the main one. Leave it out of mix. "
+                "All images of the auxiliary dataset are also in val or test of the main one. Remove it from mix. "
                 f"Received: {self.name} of {len(images)} images in mix"
             )
         if seen.any():

@@ -14,7 +14,7 @@ def links_across_classes(
 ) -> dict[int, tuple[str, bool]]:
     """Finds the images that would have two labels because a link leads to a file of another class.
 
-    The path that is no link decides the class. Where every path is a link, the class is not known.
+    The class of a file is that of its own path. Where only links lead to it, its class is not known.
 
     Args:
         root: The folder that the paths are relative to.
@@ -27,23 +27,23 @@ def links_across_classes(
         The rows to leave out, each with the reason, and whether its image is thereby missing from the dataset.
     """
     labels_of: dict[str, set[int]] = {}
-    for one, label in zip(checked, labels.tolist(), strict=True):
-        labels_of.setdefault(one.digest, set()).add(label)
-    paths: dict[str, list[int]] = {}
-    for row, one in enumerate(checked):
-        if one.reason is None and len(labels_of[one.digest]) > 1:
-            paths.setdefault(os.path.realpath(root / str(files[row])), []).append(row)
-    top, found = Path(os.path.realpath(root)), {}
-    for real, rows in paths.items():
-        given = {int(labels[row]) for row in rows}
-        meant = {int(labels[row]) for row in rows if str(top / str(files[row])) == real}
-        names = ", ".join(class_names[label] for label in sorted(given))
-        for row in rows if len(given) > 1 else ():
-            if not meant:
-                found[row] = (f"a link to {real}, which the classes {names} link to", True)
-            elif labels[row] not in meant:
-                found[row] = (f"a link to {real}, which is read already", False)
-    return found
+    for file, label in zip(checked, labels.tolist(), strict=True):
+        labels_of.setdefault(file.digest, set()).add(label)
+    rows_of: dict[str, list[int]] = {}
+    for row, file in enumerate(checked):
+        if file.reason is None and len(labels_of[file.digest]) > 1:
+            rows_of.setdefault(os.path.realpath(root / str(files[row])), []).append(row)
+    real_root, left_out = Path(os.path.realpath(root)), {}
+    for real_path, rows in rows_of.items():
+        all_labels = {int(labels[row]) for row in rows}
+        own_labels = {int(labels[row]) for row in rows if str(real_root / str(files[row])) == real_path}
+        names = ", ".join(class_names[label] for label in sorted(all_labels))
+        for row in rows if len(all_labels) > 1 else ():
+            if not own_labels:
+                left_out[row] = (f"a link to {real_path}, which the classes {names} link to", True)
+            elif labels[row] not in own_labels:
+                left_out[row] = (f"a link to {real_path}, which is read already", False)
+    return left_out
 
 
 def contradictions(
@@ -54,13 +54,13 @@ def contradictions(
     Args:
         files: (n,) str, the paths of the images.
         labels: (n,) int, the rows of `class_names`.
-        digests: (n,) str, those of the bytes of the files.
+        digests: (n,) str, the digests of the files' bytes.
         class_names: The classes.
     """
     _, first, copy_of = np.unique(digests, return_index=True, return_inverse=True)
-    found = []
+    doubts = []
     for row in np.flatnonzero(labels != labels[first[copy_of]]):
-        mate = first[copy_of[row]]
-        for one, other in ((row, mate), (mate, row)):
-            found.append((int(one), f"the same bytes are {class_names[labels[other]]} in {files[other]}"))
-    return found
+        copy = first[copy_of[row]]
+        for doubted, other in ((row, copy), (copy, row)):
+            doubts.append((int(doubted), f"the same bytes are {class_names[labels[other]]} in {files[other]}"))
+    return doubts

@@ -52,10 +52,10 @@ class DigestCache:
         known = self._known.get(file)
         return known[2] if known is not None and known[:2] == stamp else None
 
-    def put(self, file: str, found: CheckedFile) -> None:
+    def put(self, file: str, checked: CheckedFile) -> None:
         """Stores the result of a usable file, for the size and time of change that `get` has seen."""
         if file in self._stamps:
-            self._known[file] = (*self._stamps[file], found)
+            self._known[file] = (*self._stamps[file], checked)
             self._changed = True
 
     def save(self) -> None:

@@ -37,14 +37,14 @@ _LAYOUT = {"pairs": ("i", ("m", 2)), "kinds": ("U", ("m",)), "similarity": ("f",
 _FREQUENCIES = 12
 _CANDIDATE = 0.5
 """The smallest cosine of the spectra of two candidates; that of copies is 0.6 and more."""
-_FEW = 1000
+_ALL_CANDIDATES = 1000
 """Up to this number of images, all neighbours are candidates, because a mean spectrum needs more images."""
 _MARGIN = SIDE // 8
 _CHUNK = 256
-_PLAIN = 4.0
+_MIN_CONTRAST = 4.0
 """The smallest standard deviation, out of 32, of a texture that is compared."""
-_LIT, _MOVED = 10.0, 2
-"""The gray levels and the pixels of a thumbnail from which on a copy is described as of other light, or shifted."""
+_MIN_DIFFERENCE, _MIN_SHIFT = 10.0, 2
+"""The gray levels and the pixels of a thumbnail from which on a copy is called "other light" and "shifted"."""
 _ORIENTATIONS = ("", "mirrored left-right", "mirrored up-down", "turned")
 
 
@@ -84,11 +84,11 @@ def find_duplicates(index: ImageIndex, cache: Path) -> Duplicates:
         cache: The folder that results are kept in.
     """
     digests, first, rows = np.unique(index.digests, return_index=True, return_inverse=True)
-    near, kinds, similarity = _kept(digests, index.subset(first), first, Path(cache))
-    again = np.setdiff1d(np.arange(len(index)), first)
-    pairs = np.concatenate([np.sort(first[near], axis=1), np.stack([first[rows[again]], again], axis=1)])
-    kinds = np.concatenate([kinds, np.full(len(again), IDENTICAL)])
-    similarity = np.concatenate([similarity, np.ones(len(again), np.float32)])
+    near, kinds, similarity = _cached_pairs(digests, index.subset(first), first, Path(cache))
+    repeated = np.setdiff1d(np.arange(len(index)), first)
+    pairs = np.concatenate([np.sort(first[near], axis=1), np.stack([first[rows[repeated]], repeated], axis=1)])
+    kinds = np.concatenate([kinds, np.full(len(repeated), IDENTICAL)])
+    similarity = np.concatenate([similarity, np.ones(len(repeated), np.float32)])
     order = np.lexsort((pairs[:, 1], pairs[:, 0]))
     links = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(index), len(index)))
     _, component = connected_components(links, directed=False)
@@ -96,7 +96,7 @@ def find_duplicates(index: ImageIndex, cache: Path) -> Duplicates:
     return Duplicates(pairs[order], kinds[order], similarity[order], lowest[component].astype(np.int64))
 
 
-def _kept(
+def _cached_pairs(
     digests: np.ndarray, pictures: ImageIndex, first: np.ndarray, cache: Path
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns the pairs of `digests`, (m, 2) int64, their kinds and similarities, from the cache if possible."""
@@ -116,21 +116,23 @@ def _search(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Finds the copies among thumbnails, (n, 64, 64) uint8; returns pairs, kinds and similarities."""
     light = pictures.mean(axis=(1, 2))
     textures = _textures(pictures)
-    usable = np.array([texture.std() >= _PLAIN for texture in textures])
+    usable = np.array([texture.std() >= _MIN_CONTRAST for texture in textures])
     pairs = _candidates(_spectra(textures), usable)
-    found = []
+    matches = []
     with progress("Comparing pictures", len(pairs)) as advance, ThreadPoolExecutor(joblib.cpu_count()) as pool:
         chunks = [pairs[start : start + _CHUNK] for start in range(0, len(pairs), _CHUNK)]
-        for rows, matches in zip(chunks, pool.map(lambda rows: _compare(textures, rows), chunks), strict=True):
-            found += [
-                (*pair, *match) for pair, match in zip(rows.tolist(), matches, strict=True) if match[0] >= SIMILAR
+        for rows, overlays in zip(chunks, pool.map(lambda rows: _compare(textures, rows), chunks), strict=True):
+            matches += [
+                (*pair, *overlay)
+                for pair, overlay in zip(rows.tolist(), overlays, strict=True)
+                if overlay[0] >= SIMILAR
             ]
             advance(len(rows))
-    kinds = [_kind(turn, moved, light[a] - light[b]) for a, b, _, turn, moved in found]
+    kinds = [_kind(orientation, shift, light[a] - light[b]) for a, b, _, orientation, shift in matches]
     return (
-        np.array([match[:2] for match in found], np.int64).reshape(-1, 2),
+        np.array([match[:2] for match in matches], np.int64).reshape(-1, 2),
         np.array(kinds, str),
-        np.array([min(match[2], 1) for match in found], np.float32),
+        np.array([min(match[2], 1) for match in matches], np.float32),
     )
 
 
@@ -156,15 +158,16 @@ def _spectra(textures: np.ndarray) -> np.ndarray:
     it leaves alone.
     """
     window = np.outer(*[np.hanning(SIDE + 2)[1:-1]] * 2).astype(np.float32)
-    k, parts = _FREQUENCIES, []
+    k, chunks = _FREQUENCIES, []
     for start in range(0, len(textures), _CHUNK):
         waves = scipy.fft.rfft2((textures[start : start + _CHUNK].astype(np.float32) - 128) * window)[:, :, :k]
         size = np.abs(waves)
-        one, other = size[:, 1:k, 1:], size[:, -1:-k:-1, 1:]
-        mixed = [one + other, np.abs(one - other)]
-        both = [part.reshape(len(size), -1) / 2**0.5 for part in mixed] + [size[:, 0, 1:], size[:, 1:k, 0]]
-        parts.append(np.sqrt(np.concatenate(both, axis=1)))
-    spectra = np.concatenate(parts)
+        rising, falling = size[:, 1:k, 1:], size[:, -1:-k:-1, 1:]
+        symmetric = [rising + falling, np.abs(rising - falling)]
+        features = [feature.reshape(len(size), -1) / 2**0.5 for feature in symmetric]
+        features += [size[:, 0, 1:], size[:, 1:k, 0]]
+        chunks.append(np.sqrt(np.concatenate(features, axis=1)))
+    spectra = np.concatenate(chunks)
     spectra -= spectra.mean(axis=0)
     spectra /= np.maximum(np.linalg.norm(spectra, axis=1, keepdims=True), 1e-6)
     return spectra
@@ -177,7 +180,7 @@ def _candidates(spectra: np.ndarray, usable: np.ndarray) -> np.ndarray:
         return np.empty((0, 2), np.int64)
     squared, places = nearest(spectra[rows], spectra[rows], min(NEIGHBOURS + 1, len(rows)), "Looking for copies")
     own = np.broadcast_to(np.arange(len(rows))[:, None], places.shape)
-    near = (places != own) & ((1 - squared / 2 >= _CANDIDATE) | (len(rows) <= _FEW))
+    near = (places != own) & ((1 - squared / 2 >= _CANDIDATE) | (len(rows) <= _ALL_CANDIDATES))
     return rows[np.unique(np.sort(np.stack([own[near], places[near]], axis=1), axis=1), axis=0)]
 
 
@@ -186,16 +189,17 @@ def _compare(textures: np.ndarray, pairs: np.ndarray) -> list[tuple[float, int, 
     return [max(_overlaid(textures[a], textures[b])) for a, b in pairs.tolist()]
 
 
-def _overlaid(one: np.ndarray, other: np.ndarray) -> Iterator[tuple[float, int, int]]:
+def _overlaid(texture: np.ndarray, other: np.ndarray) -> Iterator[tuple[float, int, int]]:
     """Yields the best correlation, the orientation and the shift in pixels of one texture laid over the other."""
     middle = other[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
-    for turn, seen in enumerate((middle, middle[:, ::-1], middle[::-1], middle[::-1, ::-1])):
-        scores = cv2.matchTemplate(one, np.ascontiguousarray(seen), cv2.TM_CCOEFF_NORMED)
+    for orientation, template in enumerate((middle, middle[:, ::-1], middle[::-1], middle[::-1, ::-1])):
+        scores = cv2.matchTemplate(texture, np.ascontiguousarray(template), cv2.TM_CCOEFF_NORMED)
         _, best, _, (x, y) = cv2.minMaxLoc(scores)
-        yield best, turn, max(abs(x - _MARGIN), abs(y - _MARGIN))
+        yield best, orientation, max(abs(x - _MARGIN), abs(y - _MARGIN))
 
 
-def _kind(turn: int, moved: int, lighter: float) -> str:
+def _kind(orientation: int, shift: int, difference: float) -> str:
     """Returns the words for an orientation, a shift in pixels and a difference of brightness in gray levels."""
-    words = [_ORIENTATIONS[turn], "shifted" if moved >= _MOVED else "", "other light" if abs(lighter) >= _LIT else ""]
+    shifted = "shifted" if shift >= _MIN_SHIFT else ""
+    words = [_ORIENTATIONS[orientation], shifted, "other light" if abs(difference) >= _MIN_DIFFERENCE else ""]
     return ", ".join(word for word in words if word) or "re-encoded"

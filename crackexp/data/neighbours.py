@@ -28,10 +28,10 @@ def nearest(rows: np.ndarray, queries: np.ndarray, count: int, title: str) -> tu
     faiss.omp_set_num_threads(joblib.cpu_count())
     index = faiss.IndexFlatL2(rows.shape[1])
     index.add(np.ascontiguousarray(rows))
-    found = []
+    results = []
     with progress(title, len(queries)) as advance:
         for start in range(0, len(queries), _CHUNK):
-            found.append(index.search(np.ascontiguousarray(queries[start : start + _CHUNK]), count))
-            advance(len(found[-1][0]))
-    squared, places = zip(*found, strict=True)
-    return np.concatenate(squared), np.concatenate(places)
+            results.append(index.search(np.ascontiguousarray(queries[start : start + _CHUNK]), count))
+            advance(len(results[-1][0]))
+    squared, neighbours = zip(*results, strict=True)
+    return np.concatenate(squared), np.concatenate(neighbours)

@@ -1,4 +1,4 @@
-"""What a command tells of its data before it begins, as reports for the terminal."""
+"""Reports for the terminal on the data of a command, which it prints before it begins."""
 
 from collections.abc import Collection, Mapping
 
@@ -13,15 +13,17 @@ from crackexp.reporting import Column, Report, Section, Table
 
 
 def account_report(account: Account) -> Report:
-    """Returns how many files were used, left out and doubted, and the names of those of the last two kinds."""
+    """Returns a report on the files that were used, left out and doubted; those left out and doubted are named."""
     return Report("Files", _account(account))
 
 
 def data_report(datamodule: DataModule) -> Report:
-    """Returns how many images of each class train, val and test hold, how many of train are from other datasets, and
-    how many test images training has seen."""
+    """Returns a report on the images of each class in train, val and test.
+
+    It has a row for each auxiliary dataset, and a warning of test images that training has seen.
+    """
     index = datamodule.index
-    mixed = {f"  of them {one.name}, weight {one.weight:g}": one.train for one in datamodule.mix}
+    mixed = {f"  of them {dataset.name}, weight {dataset.weight:g}": dataset.train for dataset in datamodule.mix}
     parts = {"train": datamodule.train, **mixed, "val": datamodule.val, "test": datamodule.test}
     counts = np.array([np.bincount(images.labels, minlength=len(index.class_names)) for images in parts.values()])
     columns = [Column("part", list(parts))]
@@ -38,20 +40,20 @@ def leaks_section(leaks: Leaks, advice: str) -> list[Section]:
     """Returns a warning of test images that training has seen; an empty list where there are none.
 
     Args:
-        leaks: What was found.
-        advice: What to type so that there are none.
+        leaks: The leaks of the split.
+        advice: What to type for a split without leaks.
     """
-    seen = [f"{leaks.copies:,} have a copy in train"] if leaks.copies else []
-    seen += [f"{leaks.photos:,} are patches of a photo that is in train too"] if leaks.photos else []
+    kinds = [f"{leaks.copies:,} have a copy in train"] if leaks.copies else []
+    kinds += [f"{leaks.photos:,} are patches of a photo that is in train too"] if leaks.photos else []
     text = (
-        f"Of {leaks.tested:,} test images {' and '.join(seen)}: their score says how well training is remembered. "
+        f"Of {leaks.tested:,} test images {' and '.join(kinds)}, so the test score is too optimistic. "
         f"Type {advice} to keep them apart."
     )
-    return [Section(sentences=[text], tone="warning")] if seen else []
+    return [Section(sentences=[text], tone="warning")] if kinds else []
 
 
 def seen_report(name: str, index: ImageIndex, seen: Collection[str] | None) -> Report:
-    """Returns how many images that a model is tested on it was trained on or chosen by.
+    """Returns a report on the test images that are in the model's train or val.
 
     Args:
         name: The name of the dataset.
@@ -61,24 +63,24 @@ def seen_report(name: str, index: ImageIndex, seen: Collection[str] | None) -> R
     sentences = []
     count = int(np.isin(index.digests, list(seen or ())).sum())
     if count:
-        sentences.append(f"{count:,} of the {len(index):,} images of {name} stand in the model's train or val.")
+        sentences.append(f"{count:,} of the {len(index):,} images of {name} are in the model's train or val.")
     if seen is None:
-        sentences.append("Which images the model was trained on is not known: its run keeps no list of them.")
+        sentences.append("It is not known which images the model was trained on, since its run has no list of them.")
     return Report(name, [Section(sentences=sentences)])
 
 
 def others_report(others: Mapping[str, ImageIndex], left_out: Mapping[str, int]) -> Report:
-    """Returns how many images the other datasets hold, and how many of theirs are left out.
+    """Returns a report on the images of the extra datasets, and how many are left out.
 
     Args:
         others: The images of each dataset, by its name.
-        left_out: The number of images that are left out of each dataset, for they stand in train or val.
+        left_out: The number of images of each dataset that are left out, since they are in train or val.
     """
     sections = []
     for name, index in others.items():
-        told = f"Also {name}: {len(index):,} images, {index.damaged.sum():,} {index.classes.defect.adjective}"
-        told += f"; left out {left_out[name]:,} that stand in train or val" if left_out[name] else ""
-        sections += [Section(sentences=[told]), *_account(index.account)]
+        sentence = f"Also {name}: {len(index):,} images, {index.damaged.sum():,} {index.classes.defect.adjective}"
+        sentence += f"; left out {left_out[name]:,} that are in train or val" if left_out[name] else ""
+        sections += [Section(sentences=[sentence]), *_account(index.account)]
     return Report("Other datasets", sections)
 
 

@@ -46,10 +46,10 @@ class Thumbnails:
         """Returns the thumbnails of some rows, (m,) int."""
         return Thumbnails(self.pictures[rows], self.sharpness[rows], self.shapes[rows])
 
-    def and_(self, others: "Thumbnails") -> "Thumbnails":
+    def followed_by(self, others: "Thumbnails") -> "Thumbnails":
         """Returns these thumbnails followed by others."""
-        ours, theirs = vars(self).values(), vars(others).values()
-        return Thumbnails(*(np.concatenate(pair) for pair in zip(ours, theirs, strict=True)))
+        pairs = zip(vars(self).values(), vars(others).values(), strict=True)
+        return Thumbnails(*(np.concatenate(pair) for pair in pairs))
 
 
 def thumbnails(index: ImageIndex, cache: Path) -> Thumbnails:
@@ -63,33 +63,33 @@ def thumbnails(index: ImageIndex, cache: Path) -> Thumbnails:
     file = Path(cache) / "duplicates" / f"thumbnails-{root_key(index.root)}.npz"
     arrays = ArrayCache(file, _RULES, _LAYOUT, "every thumbnail is made anew")
     table = arrays.read() or {"digests": np.empty(0, "<U32"), **vars(_empty(0))}
-    known, held = table.pop("digests"), Thumbnails(**table)
+    known, stored = table.pop("digests"), Thumbnails(**table)
     missing = np.flatnonzero(~np.isin(digests, known))
     if len(missing):
-        made = _make(index, first[missing])
-        held = held.and_(made) if len(known) else made
+        new = _make(index, first[missing])
+        stored = stored.followed_by(new) if len(known) else new
         known = np.concatenate([known, digests[missing]])
-        arrays.write({"digests": known, **vars(held)})
+        arrays.write({"digests": known, **vars(stored)})
     order = np.argsort(known)
-    return held[order[np.searchsorted(known, digests, sorter=order)][rows]]
+    return stored[order[np.searchsorted(known, digests, sorter=order)][rows]]
 
 
 def _make(index: ImageIndex, rows: np.ndarray) -> Thumbnails:
-    made = _empty(len(rows))
+    new = _empty(len(rows))
 
     def draw(start: int) -> int:
         chunk = rows[start : start + _CHUNK]
         for place, row in enumerate(chunk, start):
             grey = cv2.cvtColor(load_image(index.path(int(row)), digest=str(index.digests[row])), cv2.COLOR_RGB2GRAY)
-            made.shapes[place] = grey.shape
-            made.sharpness[place] = cv2.Laplacian(grey, cv2.CV_32F).var()
-            made.pictures[place] = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+            new.shapes[place] = grey.shape
+            new.sharpness[place] = cv2.Laplacian(grey, cv2.CV_32F).var()
+            new.pictures[place] = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
         return len(chunk)
 
     with progress("Making thumbnails", len(rows)) as advance, ThreadPoolExecutor(joblib.cpu_count()) as pool:
         for done in pool.map(draw, range(0, len(rows), _CHUNK)):
             advance(done)
-    return made
+    return new
 
 
 def _empty(count: int) -> Thumbnails:

@@ -1,4 +1,4 @@
-"""Calibration: probabilities that are right as often as they say, by scale and shift of what goes into the softmax."""
+"""The calibration of probabilities by a scale and a shift of the logits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,20 +6,20 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize, minimize_scalar
 
-SMALLEST = float(np.finfo(np.float32).tiny)
-MOST = 4.0
-"""Of the natural logarithm of a scale: calibration makes no network more than 55 times as sure, or as unsure."""
+SMALLEST_PROBABILITY = float(np.finfo(np.float32).tiny)
+MAX_LOG_SCALE = 4.0
+"""The largest absolute natural logarithm of a scale: calibration multiplies logits by 1/55 to 55."""
 PRIOR_SCALE, PRIOR_SHIFT = 0.5, 1.0
-"""Standard deviations, before a site's images are seen, of the logarithm of the scale and of the shift of log-odds."""
+"""The prior standard deviations of the logarithm of the scale and of the shift of the log-odds of a site."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What is done to the log-odds of a crack: z becomes scale * z + shift; with more classes, to their logits.
+    """A map of the log-odds z of damage to scale * z + shift. With more than two classes it maps their logits.
 
     Attributes:
-        scale: 1 / temperature, above 0.
-        shift: 0 but for a model that was fitted to a site.
+        scale: The inverse of the temperature, above 0.
+        shift: What is added to the log-odds. It is 0 unless the model was calibrated for a site.
     """
 
     scale: float = 1.0
@@ -30,9 +30,11 @@ class Calibration:
         return 1 / self.scale
 
     def __call__(self, probabilities: np.ndarray, positives: Sequence[int]) -> np.ndarray:
-        """Returns what the calibrated network says, (n, c) float32, where it said `probabilities`, (n, c).
+        """Returns the calibrated probabilities, (n, c) float32.
 
-        The shift is added to the logits of the classes `positives`, and so to the log-odds of damage.
+        Args:
+            probabilities: The probabilities of the network, (n, c) float.
+            positives: The classes that mean damage. The shift is added to their logits.
         """
         if self == Calibration():
             return probabilities
@@ -42,53 +44,60 @@ class Calibration:
 
 
 def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> Calibration:
-    """Returns the temperature that makes `labels` (n,) the most likely, where `probabilities` (n, c) were said of them.
+    """Returns the temperature scaling under which the labels are the most likely.
 
-    Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", arXiv:1706.04599; the targets are Platt's
-    (1999) instead of 0 and 1, so that images which are all told apart do not make the network sure beyond measure.
+    Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", arXiv:1706.04599. The targets are Platt's
+    (1999) instead of 0 and 1, since the best temperature would be 0 where every image is classified rightly.
+
+    Args:
+        labels: (n,) int in [0, c).
+        probabilities: The probabilities of the network, (n, c) float.
     """
     logs, targets = _logs(probabilities), _targets(labels, probabilities.shape[1])
 
     def loss(log_scale: float) -> float:
         return -float(np.mean(np.sum(targets * _log_softmax(np.exp(log_scale) * logs), axis=1)))
 
-    return Calibration(scale=float(np.exp(minimize_scalar(loss, bounds=(-MOST, MOST), method="bounded").x)))
+    return Calibration(
+        scale=float(np.exp(minimize_scalar(loss, bounds=(-MAX_LOG_SCALE, MAX_LOG_SCALE), method="bounded").x))
+    )
 
 
 def fit_site(labels: np.ndarray, probabilities: np.ndarray, positive: int) -> Calibration:
-    """Returns scale and shift of the log-odds of a crack that images of a new site make the most likely.
+    """Returns the scale and shift of the log-odds that fit the images of a new site, for a model of two classes.
 
-    Two classes. Source: Platt 1999, "Probabilistic Outputs for Support Vector Machines", with his targets. Few images
-    must not overrule what the network learnt from thousands, so scale and shift are drawn towards 1 and 0: their
-    maximum a posteriori under normal priors of `PRIOR_SCALE` and `PRIOR_SHIFT`, which many images outvote.
+    This is Platt scaling with his targets (Platt 1999, "Probabilistic Outputs for Support Vector Machines"). A few
+    images must not overrule what the network learnt from thousands, so scale and shift are their maximum a posteriori
+    estimates under normal priors around 1 and 0 of `PRIOR_SCALE` and `PRIOR_SHIFT`, which count less with more images.
 
     Args:
-        labels: (n,) int, both classes among them.
-        probabilities: (n, 2) of the model.
-        positive: the class that means "crack".
+        labels: (n,) int in [0, 2), with both classes among them.
+        probabilities: The probabilities of the network, (n, 2) float.
+        positive: The class that means damage.
     """
     logs, targets = _logs(probabilities), _targets(labels, 2)
-    odds = logs[:, positive] - logs[:, 1 - positive]
+    log_odds = logs[:, positive] - logs[:, 1 - positive]
 
     def loss(parameters: np.ndarray) -> float:
-        z = np.exp(parameters[0]) * odds + parameters[1]
-        far = (parameters[0] / PRIOR_SCALE) ** 2 / 2 + (parameters[1] / PRIOR_SHIFT) ** 2 / 2
-        return float(np.mean(np.logaddexp(0, z) - targets[:, positive] * z) + far / len(labels))
+        z = np.exp(parameters[0]) * log_odds + parameters[1]
+        penalty = (parameters[0] / PRIOR_SCALE) ** 2 / 2 + (parameters[1] / PRIOR_SHIFT) ** 2 / 2
+        return float(np.mean(np.logaddexp(0, z) - targets[:, positive] * z) + penalty / len(labels))
 
-    best = minimize(loss, np.zeros(2), method="L-BFGS-B", bounds=[(-MOST, MOST), (None, None)]).x
+    best = minimize(loss, np.zeros(2), method="L-BFGS-B", bounds=[(-MAX_LOG_SCALE, MAX_LOG_SCALE), (None, None)]).x
     return Calibration(scale=float(np.exp(best[0])), shift=float(best[1]))
 
 
 def _targets(labels: np.ndarray, classes: int) -> np.ndarray:
+    """Returns Platt's targets, (n, classes) float: 1 - 1 / (k + 2) for the label, which k images have."""
     counts = np.bincount(labels, minlength=classes)
-    doubt = 1 / (counts[labels] + 2)
-    targets = np.repeat((doubt / (classes - 1))[:, None], classes, axis=1)
-    targets[np.arange(len(labels)), labels] = 1 - doubt
+    remainder = 1 / (counts[labels] + 2)
+    targets = np.repeat((remainder / (classes - 1))[:, None], classes, axis=1)
+    targets[np.arange(len(labels)), labels] = 1 - remainder
     return targets
 
 
 def _logs(probabilities: np.ndarray) -> np.ndarray:
-    return np.log(np.maximum(probabilities.astype(np.float64), SMALLEST))
+    return np.log(np.maximum(probabilities.astype(np.float64), SMALLEST_PROBABILITY))
 
 
 def _log_softmax(logits: np.ndarray) -> np.ndarray:

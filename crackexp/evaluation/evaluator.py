@@ -12,15 +12,15 @@ from crackexp.data.augmentation import View
 from crackexp.data.corruptions import corruptions
 from crackexp.data.index import ImageIndex
 from crackexp.evaluation.doubts import calibration_doubt, doubts_of
-from crackexp.evaluation.policy import FittedPolicy, judge_decisions
-from crackexp.evaluation.robustness import Robustness, judge_corrupted
-from crackexp.evaluation.sets import Part, Scores, judge_groups, judge_part
+from crackexp.evaluation.policy import FittedPolicy, evaluate_decisions
+from crackexp.evaluation.robustness import Robustness, evaluate_corruptions
+from crackexp.evaluation.sets import Scores, Subset, evaluate_groups, evaluate_subset
 from crackexp.evaluation.tables import predictions_table
 from crackexp.metrics.metric import Metric
 from crackexp.metrics.predictions import Bootstrap, Predictions
 
 Predict = Callable[[ImageIndex, str, View | None], np.ndarray]
-"""Returns the probabilities, (n, c) float32, of the images of an index, plain or as a view shows them."""
+"""Predicts the probabilities, (n, c) float32, of the n images of an index, as they are or as a view transforms them."""
 
 
 @dataclass(frozen=True)
@@ -31,24 +31,24 @@ class SetResult:
         prefix: The prefix of the metrics and the folder of the artifacts: "test", or also/NAME.
         index: The n images.
         probabilities: The calibrated probabilities, (n, c) float32.
-        whole: The scores of all images.
+        overall: The scores of all images.
         groups: The scores of the surfaces and photos, where these are known.
         decisions: The decisions of the policy, (n,) str.
-        decided: The scores of the decisions, see `judge_decisions`.
+        decision_scores: The scores of the decisions, see `evaluate_decisions`.
     """
 
     prefix: str
     index: ImageIndex
     probabilities: np.ndarray
-    whole: Part
-    groups: Sequence[Part]
+    overall: Subset
+    groups: Sequence[Subset]
     decisions: np.ndarray
-    decided: Scores
+    decision_scores: Scores
 
     @property
     def name(self) -> str:
         """The name of the set in tables and figures."""
-        return self.whole.name
+        return self.overall.name
 
     @property
     def predictions(self) -> np.ndarray:
@@ -56,27 +56,27 @@ class SetResult:
         return self.probabilities.argmax(axis=1)
 
     @property
-    def rows(self) -> list[Part]:
-        """The whole set, then its surfaces if it has several."""
-        surfaces = [part for part in self.groups if part.kind == "surface"]
-        return [self.whole, *(surfaces if len(surfaces) > 1 else [])]
+    def rows(self) -> list[Subset]:
+        """The scores of all images, then those of the surfaces if there are several."""
+        surfaces = [subset for subset in self.groups if subset.kind == "surface"]
+        return [self.overall, *(surfaces if len(surfaces) > 1 else [])]
 
     @property
     def doubts(self) -> list[str]:
         """What speaks against relying on the classifier, see `doubts_of`."""
-        area = self.whole.scores.get("roc_auc")
-        value = None if area is None else area.value
-        return doubts_of(self.name, self.index.labels, self.predictions, self.index.classes, value)
+        score = self.overall.scores.get("roc_auc")
+        roc_auc = None if score is None else score.value
+        return doubts_of(self.name, self.index.labels, self.predictions, self.index.classes, roc_auc)
 
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """All that an evaluation found.
+    """The result of an evaluation.
 
     Attributes:
         test: The result on the test images of the run's own dataset.
         extra: The results on the extra datasets.
-        robustness: The scores of the test images under corruptions; None where none were asked for.
+        robustness: The scores of the test images under corruptions; None where the config names no corruptions.
         policy: The policy that calibrated the probabilities and made the decisions.
         metrics: The metrics by their names.
         level: The confidence of the intervals.
@@ -95,44 +95,51 @@ class EvaluationResult:
         return [self.test, *self.extra]
 
     @property
-    def rows(self) -> list[Part]:
+    def rows(self) -> list[Subset]:
         """The scores of all sets, each followed by those of its surfaces, which are called SET: SURFACE."""
         rows = []
-        for one in self.sets:
-            whole, *surfaces = one.rows
-            rows += [whole, *(replace(part, name=f"{whole.name}: {part.name}") for part in surfaces)]
+        for result in self.sets:
+            overall, *surfaces = result.rows
+            rows += [overall, *(replace(surface, name=f"{overall.name}: {surface.name}") for surface in surfaces)]
         return rows
 
     @property
     def doubts(self) -> list[str]:
         """What speaks against relying on the classifier, a sentence each; none for one that works."""
-        found = [doubt for one in self.sets for doubt in one.doubts]
-        return [*calibration_doubt(self.policy.calibration), *found]
+        return [
+            *calibration_doubt(self.policy.calibration),
+            *(doubt for result in self.sets for doubt in result.doubts),
+        ]
 
     @property
     def shows_decisions(self) -> bool:
         """Whether decisions are listed beside predictions: with two classes they differ by the threshold alone."""
         return len(self.policy.classes.names) > 2
 
-    def predictions_table(self, one: SetResult) -> pd.DataFrame:
+    def predictions_table(self, result: SetResult) -> pd.DataFrame:
         """Returns the predictions for each image of one of the sets, see `tables.predictions_table`."""
-        return predictions_table(one.index, one.probabilities, one.decisions if self.shows_decisions else None)
+        decisions = result.decisions if self.shows_decisions else None
+        return predictions_table(result.index, result.probabilities, decisions)
 
     def scores(self) -> dict[str, Scores]:
         """Returns the scores by the prefix of their names: test, also/NAME, corruption/blur_1, ..."""
-        scores: dict[str, Scores] = {one.prefix: {**one.whole.scores, **one.decided} for one in self.sets}
+        scores: dict[str, Scores] = {
+            result.prefix: {**result.overall.scores, **result.decision_scores} for result in self.sets
+        }
         if self.robustness:
-            scores |= {f"corruption/{name}": found for name, found in self.robustness.logged().items()}
+            scores |= {f"corruption/{name}": corrupted for name, corrupted in self.robustness.logged().items()}
         return scores
 
     def all_metrics(self) -> dict[str, float]:
         """Returns all metrics by name, such as test/accuracy and test/accuracy_low."""
-        parts = [named_metrics(prefix, scores) for prefix, scores in self.scores().items()]
-        return {name: value for part in parts for name, value in part.items()}
+        metrics: dict[str, float] = {}
+        for prefix, scores in self.scores().items():
+            metrics |= named_metrics(prefix, scores)
+        return metrics
 
 
 def named_metrics(prefix: str, scores: Scores) -> dict[str, float]:
-    """Returns PREFIX/NAME, PREFIX/NAME_low and PREFIX/NAME_high of each metric; what is no number is left out."""
+    """Returns PREFIX/NAME, PREFIX/NAME_low and PREFIX/NAME_high of each metric, without values that are not finite."""
     values = {
         f"{prefix}/{name}{end}": value
         for name, score in scores.items()
@@ -146,9 +153,9 @@ class Evaluator:
 
     Args:
         settings: The config group `evaluation`.
-        seed: The seed of the run, for bootstraps.
+        seed: The seed of the run, from which the bootstrap samples are drawn.
         image_size: The side of the images that the classifier takes, pixels; images are corrupted at that size.
-        predict: Asks the classifier.
+        predict: Returns the uncalibrated probabilities of the classifier.
         policy: Calibrates the probabilities and makes the decisions.
         metrics: The metrics by their names.
     """
@@ -170,7 +177,7 @@ class Evaluator:
         self._predict = predict
 
     def evaluate(self, name: str, index: ImageIndex, extra: Mapping[str, ImageIndex]) -> EvaluationResult:
-        """Evaluates the classifier on its test images and on all that the settings ask for.
+        """Evaluates the classifier on its test images, on extra datasets, and under the corruptions of the settings.
 
         Args:
             name: The name of the test images, in tables and figures.
@@ -183,36 +190,37 @@ class Evaluator:
         return EvaluationResult(test, others, robustness, self.policy, self.metrics, self.settings.level)
 
     def _evaluate(self, prefix: str, name: str, index: ImageIndex) -> SetResult:
-        said = self.predict(index, prefix, None)
-        decisions, probabilities = self.policy.decide(said), self._matched(index, said)
-        given = (_predictions(index, probabilities), index.classes, self.bootstrap, self.metrics)
-        groups, whole = judge_groups(*given), judge_part("set", name, *given)
-        decided = judge_decisions(index.damaged, decisions, self.bootstrap, index.groups)
-        return SetResult(prefix, index, probabilities, whole, groups, decisions, decided)
+        calibrated = self.predict(index, prefix, None)
+        decisions, probabilities = self.policy.decide(calibrated), self._in_classes_of(index, calibrated)
+        predictions = _predictions(index, probabilities)
+        groups = evaluate_groups(predictions, index.classes, self.bootstrap, self.metrics)
+        overall = evaluate_subset("set", name, predictions, index.classes, self.bootstrap, self.metrics)
+        decision_scores = evaluate_decisions(index.damaged, decisions, self.bootstrap, index.groups)
+        return SetResult(prefix, index, probabilities, overall, groups, decisions, decision_scores)
 
     def predict(self, index: ImageIndex, title: str, view: View | None) -> np.ndarray:
         """Returns the calibrated probabilities, (n, c) float32, of the images of an index; see `Predict`."""
         return self.policy.calibrated(self._predict(index, title, view))
 
-    def _matched(self, index: ImageIndex, said: np.ndarray) -> np.ndarray:
-        """Returns what the model says in the classes of `index`, (n, c) float32; see `ImageIndex.judged_by`."""
-        known = self.policy.classes
-        return said if index.class_names == known.names else known.merge(said, index.classes)
+    def _in_classes_of(self, index: ImageIndex, probabilities: np.ndarray) -> np.ndarray:
+        """Returns the classifier's probabilities in the c classes of `index`, (n, c); see `ImageIndex.judged_by`."""
+        classes = self.policy.classes
+        return probabilities if index.class_names == classes.names else classes.merge(probabilities, index.classes)
 
     def _corrupted(self, test: SetResult) -> Robustness:
         index = test.index
 
-        def look(title: str, view: View) -> np.ndarray:
-            return self._matched(index, self.predict(index, title, view))
+        def predict(title: str, view: View) -> np.ndarray:
+            return self._in_classes_of(index, self.predict(index, title, view))
 
-        said = {
-            name: [look(f"test, {name} {k}", view) for k, view in enumerate(views, start=1)]
+        corrupted = {
+            name: [predict(f"test, {name} {k}", view) for k, view in enumerate(views, start=1)]
             for name, views in corruptions(self.settings.corruptions, self.image_size).items()
         }
         predictions = _predictions(index, test.probabilities)
-        return judge_corrupted(predictions, test.whole.scores, said, self.bootstrap, self.metrics)
+        return evaluate_corruptions(predictions, test.overall.scores, corrupted, self.bootstrap, self.metrics)
 
 
 def _predictions(index: ImageIndex, probabilities: np.ndarray) -> Predictions:
-    """Returns the predictions for the images of an index, of which `probabilities`, (n, c), were said."""
+    """Returns the predictions for the n images of an index, whose probabilities are `probabilities`, (n, c)."""
     return Predictions(index.labels, probabilities, index.classes.indices[0], index.groups, index.class_names)

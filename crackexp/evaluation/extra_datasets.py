@@ -1,4 +1,4 @@
-"""The extra datasets that a run is evaluated on, without the images that the model has seen."""
+"""The extra datasets that a run is evaluated on, without the images that the model was trained on."""
 
 from collections.abc import Collection
 
@@ -27,7 +27,7 @@ class ExtraDatasets:
         left_out: The number of images that were left out of each dataset.
 
     Raises:
-        UserError: A dataset has no place, or its folder is not there.
+        UserError: A dataset has no folder and no URL, or its folder does not exist.
     """
 
     def __init__(self, cfg: DictConfig) -> None:
@@ -39,11 +39,11 @@ class ExtraDatasets:
     def prepare(self, classes: Classes, seen: Collection[str]) -> None:
         """Indexes the images, and matches their classes with those of the classifier, see `ImageIndex.judged_by`.
 
-        Of a dataset that comes with a split, the test images are taken.
+        Of a dataset that has a given split, only the test images are used.
 
         Args:
             classes: The classes of the classifier.
-            seen: The digests of the images that it was trained on or chosen by. These are left out, and counted.
+            seen: The digests of the images that it was trained or selected on. These are left out and counted.
 
         Raises:
             UserError: Images cannot be used, classes cannot be matched, or no image is left.
@@ -53,7 +53,7 @@ class ExtraDatasets:
                 index = only_part(source.prepare(), "test", name).judged_by(classes)
                 unseen = ~np.isin(index.digests, list(seen))
                 if not unseen.any():
-                    raise DataError(f"All images stand in train or val. Received: {index.root}")
+                    raise DataError(f"All images are also in train or val. Received: {index.root}")
                 self.indexes[name] = index.subset(unseen)
                 self.left_out[name] = int(np.sum(~unseen))
 

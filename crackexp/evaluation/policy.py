@@ -1,4 +1,4 @@
-"""The decision policy: thresholds that keep a promise about recall or false alarms, and how they do on other images."""
+"""The decision policy: calibration, and thresholds that guarantee a recall or a false positive rate."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from crackexp.utils.errors import DataError
 
 @dataclass(frozen=True)
 class FittedPolicy:
-    """How a network's probabilities become decisions.
+    """A policy that was fitted to images: it turns the probabilities of a network into decisions.
 
     Attributes:
-        classes: of the network.
-        calibration: of what the network says.
-        thresholds: of the calibrated probability of damage.
+        classes: The classes of the network.
+        calibration: The calibration of its probabilities.
+        thresholds: The thresholds of the calibrated probability of damage.
     """
 
     classes: Classes
@@ -33,22 +33,24 @@ class FittedPolicy:
         return str(self.thresholds) if temperature == 1 else f"{self.thresholds}, at temperature {temperature:.3g}"
 
     def calibrated(self, probabilities: np.ndarray) -> np.ndarray:
-        """Returns the calibrated probabilities, (n, c) float32, where the network says `probabilities`, (n, c)."""
+        """Returns the calibrated probabilities, (n, c) float32, for the network's `probabilities`, (n, c)."""
         return self.calibration(probabilities, self.classes.indices)
 
     def decide(self, probabilities: np.ndarray) -> np.ndarray:
-        """Returns the decisions, (n,) str, on images of which `probabilities`, (n, c), are the calibrated ones."""
+        """Returns the decisions, (n,) str, for calibrated `probabilities`, (n, c)."""
         return self.thresholds.decide(self.classes.probability(probabilities), self.classes.leads(probabilities))
 
     def metrics(self) -> dict[str, float]:
-        """Returns what is logged: the temperature, and the thresholds."""
-        found = {"temperature": self.calibration.temperature, "threshold": self.thresholds.crack}
-        found["unsure_from"] = self.thresholds.unsure
-        return {f"policy/{name}": value for name, value in found.items()}
+        """Returns the metrics to log: the temperature and the thresholds."""
+        return {
+            "policy/temperature": self.calibration.temperature,
+            "policy/threshold": self.thresholds.crack,
+            "policy/unsure_from": self.thresholds.unsure,
+        }
 
 
 class Policy:
-    """What is asked of a model's decisions, and fitted on validation images.
+    """The requirements on a model's decisions. Calibration and thresholds that meet them are fitted to images.
 
     Args:
         temperature: Whether the logits are divided by the temperature that fits validation best.
@@ -66,82 +68,119 @@ class Policy:
 
     @property
     def promises(self) -> dict[str, float]:
-        """The shares that are asked for, by key."""
-        asked = {"recall": self.recall, "false_alarms": self.false_alarms}
-        return {key: share for key, share in asked.items() if share is not None}
+        """The shares that the decisions must reach, by key; only those that are set."""
+        shares = {"recall": self.recall, "false_alarms": self.false_alarms}
+        return {key: share for key, share in shares.items() if share is not None}
 
     def require_enough(self, damaged: np.ndarray, defect: Defect) -> None:
-        """Raises DataError where images, `damaged` or not, (n,) bool, are too few for what is asked of decisions."""
+        """Checks that there are enough images to fit thresholds to.
+
+        Args:
+            damaged: Whether each image is damaged, (n,) bool.
+            defect: The defect that the model looks for, as it is called in messages.
+
+        Raises:
+            DataError: There are fewer damaged or negative images than a promise takes.
+        """
         counts = {"recall": int(damaged.sum()), "false_alarms": int((~damaged).sum())}
         for key, share in self.promises.items():
-            least = fewest(share if key == "recall" else 1 - share, self.confidence)
-            if counts[key] < least:
-                kind = defect.adjective if key == "recall" else "sound"
+            required = min_samples(share if key == "recall" else 1 - share, self.confidence)
+            if counts[key] < required:
+                adjective = defect.adjective if key == "recall" else "sound"
                 raise DataError(
-                    f"To promise policy.{key}={share:g} at a confidence of {self.confidence:g} takes {least} {kind} "
-                    f"images to fit it on, and there are {counts[key]}. Add images, or ask for less: another "
-                    f"policy.{key}, or a lower policy.confidence. Received: policy.{key}={share:g}"
+                    f"policy.{key}={share:g} at policy.confidence={self.confidence:g} takes {required} {adjective} "
+                    f"images to fit the threshold to, and there are {counts[key]}. Add images, or set a less strict "
+                    f"policy.{key} or a lower policy.confidence. Received: policy.{key}={share:g}"
                 )
 
     def fit(self, labels: np.ndarray, probabilities: np.ndarray, classes: Classes) -> FittedPolicy:
-        """Fits calibration, then thresholds, to images with `labels` (n,) of which `probabilities` (n, c) were said.
+        """Fits the calibration, then the thresholds, to validation images.
 
-        The temperature is fitted to all classes, thresholds to damage and the rest.
+        The temperature is fitted to all classes, the thresholds to damage against the rest.
+
+        Args:
+            labels: (n,) int in [0, c).
+            probabilities: The probabilities of the network, (n, c) float.
+            classes: The c classes.
 
         Raises:
-            DataError: see `require_enough`.
+            DataError: The images are too few, see `require_enough`.
         """
         calibration = fit_temperature(labels, probabilities) if self.temperature else Calibration()
-        said = calibration(probabilities, classes.indices)
-        return FittedPolicy(classes, calibration, self.thresholds(labels, said, classes))
+        calibrated = calibration(probabilities, classes.indices)
+        return FittedPolicy(classes, calibration, self.thresholds(labels, calibrated, classes))
 
     def fit_site(self, labels: np.ndarray, probabilities: np.ndarray, classes: Classes) -> FittedPolicy:
-        """Fits a model of two classes to images of a new site; arguments as of `fit`.
+        """Fits the policy of a model of two classes to the images of a new site.
 
-        Where neither a recall nor a rate of false alarms is asked for, the threshold has the best expected F1.
+        Where neither `recall` nor `false_alarms` is set, the threshold is the one with the largest expected F1.
+
+        Args:
+            labels: (n,) int in [0, 2).
+            probabilities: The probabilities of the network, (n, 2) float.
+            classes: The two classes.
 
         Raises:
-            DataError: see `require_enough`.
+            DataError: The images are too few, see `require_enough`.
         """
-        (crack,) = classes.indices
-        calibration = fit_site(labels, probabilities, crack) if self.temperature else Calibration()
-        said = calibration(probabilities, [crack])
+        (positive,) = classes.indices
+        calibration = fit_site(labels, probabilities, positive) if self.temperature else Calibration()
+        calibrated = calibration(probabilities, [positive])
         if self.promises:
-            return FittedPolicy(classes, calibration, self.thresholds(labels, said, classes))
-        return FittedPolicy(classes, calibration, Thresholds().moved(threshold_for_f1(said[:, crack])))
+            return FittedPolicy(classes, calibration, self.thresholds(labels, calibrated, classes))
+        return FittedPolicy(classes, calibration, Thresholds().moved(threshold_for_f1(calibrated[:, positive])))
 
     def thresholds(self, labels: np.ndarray, probabilities: np.ndarray, classes: Classes) -> Thresholds:
-        """Returns the thresholds for calibrated `probabilities` (n, c) of images with `labels` (n,).
+        """Returns the thresholds that keep the promises.
+
+        Where those for recall and for false alarms leave a range between them, images in it are "unsure". Where they
+        overlap, their mean keeps both promises.
+
+        Args:
+            labels: (n,) int in [0, c).
+            probabilities: The calibrated probabilities, (n, c) float.
+            classes: The c classes.
 
         Raises:
-            DataError: see `require_enough`.
+            DataError: The images are too few, see `require_enough`.
         """
-        damage, damaged = classes.probability(probabilities), classes.damaged(labels)
+        scores, damaged = classes.probability(probabilities), classes.damaged(labels)
         self.require_enough(damaged, classes.defect)
-        found = {}
+        fitted = {}
         if self.recall is not None:
-            found["recall"] = threshold_for_recall(damage[damaged], self.recall, self.confidence)
+            fitted["recall"] = threshold_for_recall(scores[damaged], self.recall, self.confidence)
         if self.false_alarms is not None:
-            found["false_alarms"] = threshold_for_false_alarms(damage[~damaged], self.false_alarms, self.confidence)
-        usual = Thresholds(defect=classes.defect)
-        if not found:
-            return usual
-        low, high = found.get("recall"), found.get("false_alarms")
+            fitted["false_alarms"] = threshold_for_false_alarms(scores[~damaged], self.false_alarms, self.confidence)
+        default = Thresholds(defect=classes.defect)
+        if not fitted:
+            return default
+        low, high = fitted.get("recall"), fitted.get("false_alarms")
         if low is not None and high is not None and low < high:
             return Thresholds(high, low, classes.defect)
-        return usual.moved(float(np.mean(list(found.values()))))
+        return default.moved(float(np.mean(list(fitted.values()))))
 
 
-def fewest(share: float, confidence: float) -> int:
-    """Returns how many images a promise about `share` of them takes at least: all of them may then keep it."""
+def min_samples(share: float, confidence: float) -> int:
+    """Returns the fewest images from which a promise can be made for `share` of further ones, if none of them fails it.
+
+    Args:
+        share: The share of further images that keep the promise, in (0, 1).
+        confidence: The confidence of the promise, in (0, 1).
+    """
     return int(np.ceil(np.log1p(-confidence) / np.log(share) - 1e-9))
 
 
-def allowed_misses(count: int, share: float, confidence: float) -> int:
-    """Returns the most misses among `count` images that show, at `confidence`, that `share` of further ones are hit.
+def max_failures(count: int, share: float, confidence: float) -> int:
+    """Returns how many of `count` images a threshold may miss, so that it hits `share` of further ones.
 
-    The distribution-free tolerance limit (Wilks 1941, Annals of Mathematical Statistics 12, 91-96): a threshold at the
-    order statistic above k misses keeps the promise unless at most k of `count` images fall where only 1 - share do.
+    This is the distribution-free tolerance limit (Wilks 1941, Annals of Mathematical Statistics 12, 91-96): a
+    threshold at the order statistic above k misses breaks the promise only where at most k of `count` images fall
+    into a region of probability 1 - share.
+
+    Args:
+        count: The number of images.
+        share: The share of further images to hit, in (0, 1).
+        confidence: The confidence that they are hit, in (0, 1).
 
     Returns:
         k in [0, count), or -1 where the images are too few.
@@ -154,77 +193,95 @@ def threshold_for_recall(cracked: np.ndarray, recall: float, confidence: float) 
     """Returns the largest threshold that finds `recall` of further cracks with the given confidence.
 
     Args:
-        cracked: (n,) probabilities of a crack of cracked images; n at least `fewest`.
-        recall: in (0, 1).
-        confidence: in (0, 1).
+        cracked: The calibrated probabilities of a crack for cracked images, (n,); n is at least that of `min_samples`.
+        recall: The share of further cracks to find, in (0, 1).
+        confidence: The confidence that they are found, in (0, 1).
     """
-    return float(np.sort(cracked)[allowed_misses(len(cracked), recall, confidence)])
+    return float(np.sort(cracked)[max_failures(len(cracked), recall, confidence)])
 
 
-def threshold_for_false_alarms(sound: np.ndarray, rate: float, confidence: float) -> float:
-    """Returns the smallest threshold that calls at most `rate` of further sound images cracked; as for recall."""
-    highest = np.sort(sound)[::-1][allowed_misses(len(sound), 1 - rate, confidence)]
+def threshold_for_false_alarms(negative: np.ndarray, rate: float, confidence: float) -> float:
+    """Returns the smallest threshold that calls at most `rate` of further negative images cracked.
+
+    Args:
+        negative: The calibrated probabilities of a crack for images without one, (n,); n is at least that of
+            `min_samples`.
+        rate: The false positive rate, in (0, 1).
+        confidence: The confidence that it is not exceeded, in (0, 1).
+    """
+    highest = np.sort(negative)[::-1][max_failures(len(negative), 1 - rate, confidence)]
     return float(np.nextafter(highest, np.float32(2), dtype=np.float32))
 
 
-def threshold_for_f1(crack: np.ndarray) -> float:
-    """Returns the threshold with the largest expected F1, where calibrated probabilities of a crack are `crack`, (n,).
+def threshold_for_f1(probabilities: np.ndarray) -> float:
+    """Returns the threshold with the largest expected F1.
 
-    For calibrated probabilities it is half of that F1 (Lipton, Elkan, Naryanaswamy 2014, arXiv:1402.1892).
+    It is half of that F1, where probabilities are calibrated (Lipton, Elkan, Naryanaswamy 2014, arXiv:1402.1892).
+
+    Args:
+        probabilities: The calibrated probabilities of a crack, (n,).
     """
-    ranked = np.sort(crack.astype(np.float64))[::-1]
+    ranked = np.sort(probabilities.astype(np.float64))[::-1]
     best = np.max(2 * np.cumsum(ranked) / (np.arange(1, len(ranked) + 1) + ranked.sum()))
     return float(best / 2)
 
 
-def judge_decisions(
-    damaged: np.ndarray, decided: np.ndarray, bootstrap: Bootstrap, groups: np.ndarray | None
+def evaluate_decisions(
+    damaged: np.ndarray, decisions: np.ndarray, bootstrap: Bootstrap, groups: np.ndarray | None
 ) -> Mapping[str, Interval]:
-    """Returns what the decisions on n images are worth.
+    """Returns recall, false positive rate and share of unsure images of the decisions on n images.
 
     Intervals are Wilson's where images are independent; with `groups` they are those of `grouped_interval`, never
     narrower than Wilson's.
 
     Args:
-        damaged: (n,) bool, the truth.
-        decided: (n,) str, see `Thresholds.decide`.
-        bootstrap: how intervals are made.
-        groups: (n,) the photo of each image, or None.
+        damaged: Whether each image is damaged, (n,) bool.
+        decisions: (n,) str, see `Thresholds.decide`.
+        bootstrap: The bootstrap of the intervals.
+        groups: The photo of each image, (n,); None where images are independent.
 
     Returns:
         `decided_recall`, the share of the damaged images that are not called sound, `decided_false_alarms`, the share
-        of the others that are called damaged, and `decided_unsure`, the share of all; without images, none.
+        of the others that are called damaged, and `decided_unsure`, the share of all images. A share of no images is
+        left out.
     """
-    shares = {
-        "decided_recall": (decided != SOUND, damaged),
-        "decided_false_alarms": (~np.isin(decided, (SOUND, UNSURE)), ~damaged),
-        "decided_unsure": (decided == UNSURE, np.ones(len(decided), bool)),
+    selections = {
+        "decided_recall": (decisions != SOUND, damaged),
+        "decided_false_alarms": (~np.isin(decisions, (SOUND, UNSURE)), ~damaged),
+        "decided_unsure": (decisions == UNSURE, np.ones(len(decisions), bool)),
     }
-    shares = {name: (hit & of, of) for name, (hit, of) in shares.items() if of.any()}
-    scores = {name: wilson(int(hit.sum()), int(of.sum()), bootstrap.level) for name, (hit, of) in shares.items()}
+    shares = {name: (counted & among, among) for name, (counted, among) in selections.items() if among.any()}
+    scores = {
+        name: wilson(int(counted.sum()), int(among.sum()), bootstrap.level) for name, (counted, among) in shares.items()
+    }
     if groups is None:
         return scores
     members = np.unique(groups, return_inverse=True)[1]
-    counts = np.concatenate([*bootstrap.counts(len(decided), members)])
-    for name, (hit, of) in shares.items():
+    counts = np.concatenate([*bootstrap.counts(len(decisions), members)])
+    for name, (counted, among) in shares.items():
         with np.errstate(invalid="ignore"):
-            samples = (counts @ hit) / (counts @ of)
+            samples = (counts @ counted) / (counts @ among)
         grouped = grouped_interval(scores[name].value, samples, int(members.max()) + 1, bootstrap.level)
         scores[name] = covering(grouped, scores[name])
     return scores
 
 
-def decisions_text(decided: Mapping[str, Interval], defect: Defect) -> str:
-    """Says in a line what `judge_decisions` found of decisions about `defect`."""
+def decisions_text(scores: Mapping[str, Interval], defect: Defect) -> str:
+    """Returns the scores of `evaluate_decisions` as one line of text.
 
-    def share(score: Interval) -> str:
+    Args:
+        scores: The scores of the decisions.
+        defect: The defect that the decisions are about, as it is called in the line.
+    """
+
+    def percentage(score: Interval) -> str:
         ends = "" if np.isnan(score.low) else f" ({100 * score.low:.1f} to {100 * score.high:.1f})"
         return f"{100 * score.value:.1f} %{ends}"
 
-    words = {
+    titles = {
         "decided_recall": f"{defect.plural} found",
         "decided_false_alarms": "false alarms",
         "decided_unsure": "unsure",
     }
-    told = {name: score for name, score in decided.items() if name != "decided_unsure" or score.value > 0}
-    return ", ".join(f"{words[name]} {share(score)}" for name, score in told.items())
+    shown = {name: score for name, score in scores.items() if name != "decided_unsure" or score.value > 0}
+    return ", ".join(f"{titles[name]} {percentage(score)}" for name, score in shown.items())

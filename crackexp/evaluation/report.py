@@ -1,4 +1,4 @@
-"""What an evaluation found, as a report, and the logging of it."""
+"""The report of an evaluation, and the logging of it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -13,10 +13,10 @@ from crackexp.data.images.pixels import resize
 from crackexp.data.pipeline import resized_images
 from crackexp.evaluation.doubts import doubt_tags, doubts_section
 from crackexp.evaluation.evaluator import EvaluationResult, SetResult, named_metrics
-from crackexp.evaluation.figures import corruption_sheet, part_scores, reliability_diagram, robustness_curves
+from crackexp.evaluation.figures import corruption_sheet, reliability_diagram, robustness_curves, subset_scores
 from crackexp.evaluation.policy import decisions_text
 from crackexp.evaluation.robustness import Robustness
-from crackexp.evaluation.sets import Part, notes, parts_table
+from crackexp.evaluation.sets import Subset, notes, subsets_frame
 from crackexp.evaluation.tables import classification_report_text, decisions_table, metrics_table, most_wrong
 from crackexp.metrics.intervals import Interval
 from crackexp.metrics.metric import Metric, shown
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from crackexp.tracking.logger import Logger
 
 Explain = Callable[[np.ndarray], np.ndarray]
-"""Maps images (k, S, S, 3) uint8 to what in them speaks for damage, (k, S, S) float32, see `GradCam`."""
+"""Maps images, (k, S, S, 3) uint8, to the evidence for damage in them, (k, S, S) float32, see `GradCam`."""
 GRID = 9
 """The number of images that are shown with their predictions."""
 
@@ -43,23 +43,23 @@ def evaluation_report(
     doubts: Sequence[str] = (),
     own: Mapping[str, ReportSection[EvaluationResult]] = MappingProxyType({}),
 ) -> Report:
-    """Returns what an evaluation found: scores, decisions, and all tables and figures as artifacts.
+    """Returns the report of an evaluation: scores, decisions, and all tables and figures as artifacts.
 
     Args:
         result: The result of the evaluation.
         settings: The config group `evaluation`.
-        image_size: The side of the pictures in the figures, pixels.
-        explain: Says what speaks for damage in the images of a figure.
-        doubts: What speaks against relying on the classifier, a sentence each. They stand in the description of the run
-            alone: a command prints them at its end, where they are not overlooked.
+        image_size: The side of the images in the figures, pixels.
+        explain: Returns the evidence for damage in the images of a figure.
+        doubts: What speaks against relying on the classifier, a sentence each. They are shown in the description of the
+            run alone, since a command prints them at its end, where they are not overlooked.
         own: The sections that the config group `report` names, by their names.
     """
     sections = [*doubts_section(doubts, ["markdown"]), *_scores(result)]
-    sections += [_artifacts(result, one, settings.gallery, image_size, explain) for one in result.sets]
+    sections += [_artifacts(result, images, settings.gallery, image_size, explain) for images in result.sets]
     sections += [_side_by_side(result)] if len(result.rows) > 1 else []
     sections += [_corruptions(result.robustness, result, settings, image_size)] if result.robustness else []
-    added = [one.section(result).below(f"report/{name}") for name, one in own.items()]
-    return Report(result.test.name, [*sections, _decisions(result), *added])
+    own_sections = [maker.section(result).below(f"report/{name}") for name, maker in own.items()]
+    return Report(result.test.name, [*sections, _decisions(result), *own_sections])
 
 
 def log_evaluation(logger: "Logger", result: EvaluationResult, report: Report, doubts: Sequence[str]) -> None:
@@ -78,19 +78,23 @@ def log_evaluation(logger: "Logger", result: EvaluationResult, report: Report, d
 
 
 def scores_table(scores: Mapping[str, Interval], level: float) -> Table:
-    """Returns a table of metrics with their intervals, which hold at `level`."""
-    found = list(scores.values())
-    values = [number(score.value) for score in found]
-    ends = [ends_text(score.low, score.high) for score in found]
+    """Returns a table of metrics with their intervals.
+
+    Args:
+        scores: The scores by the names of their metrics.
+        level: The confidence of the intervals.
+    """
+    values = [number(score.value) for score in scores.values()]
+    ends = [ends_text(score.low, score.high) for score in scores.values()]
     interval = Column(f"{level:.0%} interval", ends, numeric=True)
     return Table([Column("metric", list(scores)), Column("value", values, numeric=True), interval])
 
 
-def subsets_table(parts: Sequence[Part], metrics: Mapping[str, Metric]) -> Table:
-    """Returns a table of sets of images and their surfaces, a row each, with the metrics that are shown of subsets."""
-    names = Column("set", [f"{part.name}\n({part.size})" for part in parts])
+def subsets_table(subsets: Sequence[Subset], metrics: Mapping[str, Metric]) -> Table:
+    """Returns a table with a row for each subset, and the metrics whose `shown_in` has "subsets"."""
+    names = Column("set", [f"{subset.name}\n({subset.size})" for subset in subsets])
     columns = [
-        Column(name, [_text(part.scores.get(name), "\n") for part in parts]) for name in shown(metrics, "subsets")
+        Column(name, [_text(subset.scores.get(name), "\n") for subset in subsets]) for name in shown(metrics, "subsets")
     ]
     return Table([names, *columns])
 
@@ -107,19 +111,19 @@ def corruptions_table(robustness: Robustness) -> Table:
 
 def _scores(result: EvaluationResult) -> Iterator[Section]:
     """Yields the scores of the test images: the summary on a terminal, all in a description."""
-    whole = result.test.whole
-    title, names = f"{whole.name}, {whole.size}", shown(result.metrics, "summary")
-    summary = {name: whole.scores[name] for name in names if name in whole.scores}
+    overall = result.test.overall
+    title, names = f"{overall.name}, {overall.size}", shown(result.metrics, "summary")
+    summary = {name: overall.scores[name] for name in names if name in overall.scores}
     yield Section(title, tables=[scores_table(summary, result.level)], media=["terminal"])
-    yield Section(title, tables=[scores_table(whole.scores, result.level)], media=["markdown"])
-    yield Section(sentences=[f"{one.name}: {note}" for one in result.sets for note in notes(one.whole)])
+    yield Section(title, tables=[scores_table(overall.scores, result.level)], media=["markdown"])
+    yield Section(sentences=[f"{images.name}: {note}" for images in result.sets for note in notes(images.overall)])
 
 
 def _side_by_side(result: EvaluationResult) -> Section:
     title, drawn, files = "Sets side by side", [], {}
     if result.extra:
-        figure = part_scores(result.rows, title, result.level, result.metrics)
-        drawn, files = [Figure(figure, "also/sets.png", title)], {"also/sets.csv": parts_table(result.rows)}
+        figure = subset_scores(result.rows, title, result.level, result.metrics)
+        drawn, files = [Figure(figure, "also/sets.png", title)], {"also/sets.csv": subsets_frame(result.rows)}
     table = subsets_table(result.rows, result.metrics)
     return Section(f"{title}, {result.level:.0%} intervals", tables=[table], figures=drawn, files=files)
 
@@ -146,25 +150,27 @@ def _corruptions(robustness: Robustness, result: EvaluationResult, settings: Dic
 
 def _decisions(result: EvaluationResult) -> Section:
     defect = result.policy.thresholds.defect
-    lines = [f"{one.name}: {decisions_text(one.decided, defect)}" for one in result.sets]
+    lines = [f"{images.name}: {decisions_text(images.decision_scores, defect)}" for images in result.sets]
     return Section(f"Decisions, {result.policy}", lines)
 
 
-def _artifacts(result: EvaluationResult, one: SetResult, gallery: int, image_size: int, explain: Explain) -> Section:
+def _artifacts(
+    result: EvaluationResult, set_result: SetResult, gallery: int, image_size: int, explain: Explain
+) -> Section:
     """Returns the tables and figures of a set of images, which are logged and not shown.
 
     With two classes the decision follows from the prediction, but for the threshold. With more, the decision stands
     beside the prediction in each of the tables. Images of one class have no curves.
     """
-    index, probabilities, predictions = one.index, one.probabilities, one.predictions
+    index, probabilities, predictions = set_result.index, set_result.probabilities, set_result.predictions
     labels, names, positive = index.labels, index.class_names, index.classes.indices[0]
-    scores, counts = one.whole.scores, None
+    scores, counts = set_result.overall.scores, None
     text = classification_report_text(labels, predictions, names)
     if result.shows_decisions:
-        scores = {**scores, **one.decided}
-        counts = decisions_table(labels, one.decisions, index.classes, result.policy.thresholds.defect)
+        scores = {**scores, **set_result.decision_scores}
+        counts = decisions_table(labels, set_result.decisions, index.classes, result.policy.thresholds.defect)
         text += f"\nDecisions, {result.policy}\n{counts.to_string()}\n"
-    table = result.predictions_table(one)
+    table = result.predictions_table(set_result)
     files = {
         "metrics.csv": csv_text(metrics_table(scores), index=True),
         "classification_report.txt": text,
@@ -187,22 +193,23 @@ def _artifacts(result: EvaluationResult, one: SetResult, gallery: int, image_siz
     drawn["most_wrong"] = figures.error_gallery(
         images, explain(images), table.iloc[worst], errors, index.classes.target
     )
-    if one.groups:
-        photos = [part for part in one.groups if part.kind == "photo"]
-        title = f"{one.name} by surface and photo"
-        files["groups.csv"] = parts_table([one.whole, *one.groups])
-        drawn["groups"] = part_scores(one.rows, title, result.level, result.metrics, photos)
+    if set_result.groups:
+        photos = [subset for subset in set_result.groups if subset.kind == "photo"]
+        title = f"{set_result.name} by surface and photo"
+        files["groups.csv"] = subsets_frame([set_result.overall, *set_result.groups])
+        drawn["groups"] = subset_scores(set_result.rows, title, result.level, result.metrics, photos)
     return Section(
         figures=[
-            Figure(drawing, f"{name}.png", f"{one.name}: {name.replace('_', ' ')}") for name, drawing in drawn.items()
+            Figure(drawing, f"{name}.png", f"{set_result.name}: {name.replace('_', ' ')}")
+            for name, drawing in drawn.items()
         ],
         files=files,
         media=[],
-    ).below(one.prefix)
+    ).below(set_result.prefix)
 
 
-def _text(score: Interval | None, between: str = " ") -> str:
-    """Returns a score with its interval, as far as it has them, and what stands between the two."""
+def _text(score: Interval | None, separator: str = " ") -> str:
+    """Returns a score as text, followed by the separator and its interval where it has one."""
     if score is None:
         return "undefined"
-    return number(score.value) + (f"{between}({ends})" if (ends := ends_text(score.low, score.high, "")) else "")
+    return number(score.value) + (f"{separator}({ends})" if (ends := ends_text(score.low, score.high, "")) else "")

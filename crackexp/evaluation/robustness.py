@@ -1,4 +1,4 @@
-"""What a classifier is worth on the same images under corruptions."""
+"""The scores of a classifier on the same images under corruptions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,13 +16,13 @@ from crackexp.metrics.standard import STANDARD
 
 @dataclass(frozen=True)
 class Robustness:
-    """Scores of one set of images as they are, and under corruptions.
+    """The scores of a set of images without corruption and under corruptions.
 
     Attributes:
-        clean: scores of the images as they are.
-        corrupted: name of a corruption to the scores at its strengths 1, 2, ...
-        mean: over all corruptions and strengths.
-        metrics: The metrics by their names; the table has all, those that are shown under corruptions are logged.
+        clean: The scores of the images without corruption.
+        corrupted: The scores at the strengths 1, 2, ... of each corruption, by its name.
+        mean: The means of the scores over all corruptions and strengths.
+        metrics: The metrics by their names. The table has all; those are logged whose `shown_in` has "corruptions".
     """
 
     clean: Scores
@@ -31,22 +31,34 @@ class Robustness:
     metrics: Mapping[str, Metric] = field(default_factory=lambda: STANDARD)
 
     def named(self) -> dict[str, Scores]:
-        """Returns the scores by NAME_STRENGTH, and those of the "mean"."""
-        named = {f"{name}_{k}": each for name, row in self.corrupted.items() for k, each in enumerate(row, start=1)}
+        """Returns the scores by NAME_STRENGTH, and their means as "mean"."""
+        named = {
+            f"{name}_{strength}": scores
+            for name, row in self.corrupted.items()
+            for strength, scores in enumerate(row, start=1)
+        }
         return named | {"mean": self.mean}
 
     def logged(self) -> dict[str, dict[str, Interval]]:
-        """Returns as `named` the metrics that are logged."""
-        names = shown(self.metrics, "corruptions")
-        return {name: {key: one[key] for key in names if key in one} for name, one in self.named().items()}
+        """Returns the scores of `named`, without those that are not logged."""
+        logged = shown(self.metrics, "corruptions")
+        return {
+            name: {metric: scores[metric] for metric in logged if metric in scores}
+            for name, scores in self.named().items()
+        }
 
     def table(self) -> pd.DataFrame:
-        """Returns a row a corruption and strength: corruption, strength, and value, _low, _high of each metric.
+        """Returns a table with a row for each corruption and strength.
 
-        The first row is of strength 0, the images as they are; the last is the mean over the others.
+        Its columns are corruption, strength, and NAME, NAME_low and NAME_high of each metric. The first row, of
+        strength 0, is that of the images without corruption; the last is the mean over the others.
         """
         rows: list[tuple[str, int | None, Scores]] = [("none", 0, self.clean)]
-        rows += [(name, k, each) for name, row in self.corrupted.items() for k, each in enumerate(row, start=1)]
+        rows += [
+            (name, strength, scores)
+            for name, row in self.corrupted.items()
+            for strength, scores in enumerate(row, start=1)
+        ]
         rows.append(("mean", None, self.mean))
         table = pd.DataFrame(
             [
@@ -63,29 +75,31 @@ class Robustness:
         return table
 
 
-def judge_corrupted(
+def evaluate_corruptions(
     predictions: Predictions,
     clean: Scores,
     corrupted: Mapping[str, Sequence[np.ndarray]],
     bootstrap: Bootstrap,
     metrics: Mapping[str, Metric] = STANDARD,
 ) -> Robustness:
-    """Judges the same images under corruptions.
+    """Evaluates the predictions for the same images under corruptions.
 
     Args:
-        predictions: For the images as they are.
-        clean: Their scores.
-        corrupted: The name of each corruption to the probabilities, (n, c) float, at each strength from weak to strong.
-        bootstrap: How intervals are made; the resamples are the same for all corruptions.
+        predictions: The predictions for the images without corruption.
+        clean: The scores of these predictions.
+        corrupted: The probabilities, (n, c) float, at each strength from weak to strong, by the name of the corruption.
+        bootstrap: The bootstrap of the intervals. Its samples are the same for all corruptions.
         metrics: The metrics by their names.
     """
-    judged = {
-        name: [Resampled(replace(predictions, probabilities=given), bootstrap, metrics) for given in row]
+    resampled = {
+        name: [
+            Resampled(replace(predictions, probabilities=probabilities), bootstrap, metrics) for probabilities in row
+        ]
         for name, row in corrupted.items()
     }
     return Robustness(
         clean,
-        {name: [one.intervals() for one in row] for name, row in judged.items()},
-        mean_scores([one for row in judged.values() for one in row]),
+        {name: [strength.intervals() for strength in row] for name, row in resampled.items()},
+        mean_scores([strength for row in resampled.values() for strength in row]),
         metrics,
     )

@@ -1,4 +1,4 @@
-"""What a classifier is worth on sets of images, and on parts of them: each surface, each photo."""
+"""The scores of a classifier on sets of images, and on the surfaces and photos in them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,21 +15,21 @@ from crackexp.metrics.predictions import Bootstrap, Predictions
 from crackexp.metrics.standard import STANDARD
 
 Scores = Mapping[str, Interval]
-FEW = 10
-"""Photos below which intervals may be too narrow, as simulated: see docs/evaluation.md."""
+MIN_PHOTOS = 10
+"""With fewer photos intervals may be too narrow, as simulations show: see docs/evaluation.md."""
 
 
 @dataclass(frozen=True)
-class Part:
-    """A set of images, or those of a surface or a photo, as judged.
+class Subset:
+    """The scores of a set of images, or of the images of one of its surfaces or photos.
 
     Attributes:
         kind: "set", "surface" or "photo".
-        name: of the set, the surface, or SURFACE/PHOTO.
-        images: how many.
-        cracked: how many of them are damaged.
-        photos: that they were cut from; None where unknown.
-        scores: metrics with their intervals.
+        name: The name of the set or surface; of a photo, SURFACE/PHOTO.
+        images: The number of images.
+        cracked: The number of damaged ones among them.
+        photos: The number of photos that the images were cut from; None where it is not known.
+        scores: The scores with their intervals, by the names of the metrics.
     """
 
     kind: str
@@ -41,69 +41,75 @@ class Part:
 
     @property
     def size(self) -> str:
-        """Says how many images and photos there are."""
+        """The numbers of images and photos, as text."""
         photos = "" if self.photos is None else f", {self.photos:,} photo{'s' if self.photos != 1 else ''}"
         return f"{self.images:,} image{'s' if self.images != 1 else ''}{photos}"
 
 
-def judge_part(
+def evaluate_subset(
     kind: str,
     name: str,
     predictions: Predictions,
     classes: Classes,
     bootstrap: Bootstrap,
     metrics: Mapping[str, Metric] = STANDARD,
-) -> Part:
-    """Returns the part with its scores.
+) -> Subset:
+    """Evaluates the predictions for a subset of images.
 
     Args:
         kind: "set", "surface" or "photo".
-        name: Of the part.
-        predictions: For its images.
-        classes: Of the predictions.
-        bootstrap: How intervals are made.
+        name: The name of the subset.
+        predictions: The predictions for its images.
+        classes: The classes of the predictions.
+        bootstrap: The bootstrap of the intervals.
         metrics: The metrics by their names.
     """
     scores = evaluate_predictions(predictions, bootstrap, metrics)
     damaged = int(classes.damaged(predictions.labels).sum())
-    return Part(kind, name, len(predictions), damaged, predictions.group_count, scores)
+    return Subset(kind, name, len(predictions), damaged, predictions.group_count, scores)
 
 
-def judge_groups(
+def evaluate_groups(
     predictions: Predictions, classes: Classes, bootstrap: Bootstrap, metrics: Mapping[str, Metric] = STANDARD
-) -> list[Part]:
-    """Judges each surface, then each photo; a single photo has no intervals, and without groups there are no parts.
+) -> list[Subset]:
+    """Evaluates the predictions for each surface, then for each photo.
+
+    Photos have no intervals. Where the groups of the images are not known, the list is empty.
 
     Args:
-        predictions: Their groups are the photos of the images, (n,) str; what stands before the last "/" of a photo is
-            its surface.
-        classes: Of the predictions.
-        bootstrap: How intervals are made.
+        predictions: The predictions, whose groups are the photos of the images, (n,) str. The surface of a photo is its
+            name up to the last "/".
+        classes: The classes of the predictions.
+        bootstrap: The bootstrap of the intervals.
         metrics: The metrics by their names.
     """
     groups = predictions.groups
     if groups is None:
         return []
     surfaces = np.array([surface_of(str(group)) for group in groups])
-    parts = []
+    subsets = []
     for kind, names in (("surface", surfaces), ("photo", groups)):
         for name in np.unique(names[names != ""]):
-            parts.append(judge_part(kind, str(name), predictions.take(names == name), classes, bootstrap, metrics))
-    return parts
+            members = predictions.take(names == name)
+            subsets.append(evaluate_subset(kind, str(name), members, classes, bootstrap, metrics))
+    return subsets
 
 
 def surface_of(photo: str) -> str:
-    """Returns the surface of a photo called SURFACE/PHOTO; "" where it names none."""
+    """Returns the surface of a photo called SURFACE/PHOTO, or "" where the name has no surface."""
     return photo.rpartition("/")[0]
 
 
-def parts_table(parts: Sequence[Part]) -> pd.DataFrame:
-    """Returns a row a part: kind, name, photos, images, cracked, and value, _low and _high of each metric."""
+def subsets_frame(subsets: Sequence[Subset]) -> pd.DataFrame:
+    """Returns a table with a row for each subset.
+
+    Its columns are kind, name, photos, images, cracked, and NAME, NAME_low and NAME_high of each metric.
+    """
     rows = []
-    for part in parts:
-        row: dict[str, Any] = {"kind": part.kind, "name": part.name, "photos": part.photos}
-        row |= {"images": part.images, "cracked": part.cracked}
-        for metric, score in part.scores.items():
+    for subset in subsets:
+        row: dict[str, Any] = {"kind": subset.kind, "name": subset.name, "photos": subset.photos}
+        row |= {"images": subset.images, "cracked": subset.cracked}
+        for metric, score in subset.scores.items():
             row |= {metric: score.value, f"{metric}_low": score.low, f"{metric}_high": score.high}
         rows.append(row)
     table = pd.DataFrame(rows)
@@ -111,25 +117,32 @@ def parts_table(parts: Sequence[Part]) -> pd.DataFrame:
     return table
 
 
-def notes(part: Part) -> list[str]:
-    """Returns what a reader of the scores of a set must know: what the intervals speak of, and why metrics are missing.
+def notes(subset: Subset) -> list[str]:
+    """Returns what a reader of the scores must know, a sentence each.
 
-    Where it is not known which photo an image was cut from, and there are images of several classes, that is nothing.
+    There is a note on intervals where the photos that the images were cut from are known, and one on metrics that are
+    left out where all images are of one class.
     """
-    found = [] if part.photos is None else [over_photos(part.photos, part.images)]
-    if "roc_auc" not in part.scores:
-        kind, measured = ("damaged", "found") if part.cracked else ("sound", "called damaged")
-        found.append(
-            f"All images are {kind}, so it can be measured how many are {measured}. Precision, f1, the areas under the "
-            "curves and what is read off them need both kinds of images: they and the curves are left out."
+    sentences = [] if subset.photos is None else [intervals_note(subset.photos, subset.images)]
+    if "roc_auc" not in subset.scores:
+        state, measured = ("damaged", "found") if subset.cracked else ("sound", "called damaged")
+        sentences.append(
+            f"All images are {state}, so only the share of them that is {measured} can be measured. Precision, f1, the "
+            "curves and the areas under them need both damaged and sound images, and are left out."
         )
-    return found
+    return sentences
 
 
-def over_photos(photos: int, images: int) -> str:
-    """Says what intervals of `images`, cut from so many photos, speak of."""
+def intervals_note(photos: int, images: int) -> str:
+    """Returns a note on the intervals of scores.
+
+    Args:
+        photos: The number of photos that the images were cut from.
+        images: The number of images.
+    """
     if photos == 1:
-        return "All images were cut from one photo, so how it would go on others is not known: there are no intervals."
-    told = f"Intervals are over the {photos:,} photos that the images were cut from, not over {images:,} images."
-    few = f" With fewer than {FEW} photos they may still be too narrow." if photos < FEW else ""
-    return told + few
+        return "All images were cut from one photo, which says nothing about others, so there are no intervals."
+    note = f"Intervals are over the {photos:,} photos that the images were cut from, not over {images:,} images."
+    if photos < MIN_PHOTOS:
+        note += f" With fewer than {MIN_PHOTOS} photos they may still be too narrow."
+    return note

@@ -1,6 +1,6 @@
-"""A model fitted to a new site by a few labelled images of it, and what that gains on images it was not fitted to."""
+"""The calibration of a model for a new site with a few labelled images of it, and its cross-validated gain."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,23 +15,24 @@ from crackexp.metrics.predictions import Predictions
 from crackexp.utils.errors import ConfigError, DataError
 
 FOLDS = 5
-LEAST = 5
-"""Images of each class that a fit takes."""
+MIN_IMAGES = 5
+"""The fewest images of each class that a site can be fitted to."""
 
 
 @dataclass(frozen=True)
 class Site:
-    """A model fitted to a site.
+    """The calibration of a model for a site.
 
     Attributes:
-        fitted: to all its images.
-        before: the model's own thresholds.
-        images: how many, and `cracked` of them are.
-        scores: name to value before and after. Before is the model as it was; after are the images of each fold, judged
-            by a fit to the others, so that no image is judged by a fit to itself; thresholds that keep a promise are
-            those of all images, since the images of a fold may be too few for one.
-        by_photo: whether folds were dealt by photo; else images of one photo may stand on both sides.
-        doubts: what speaks against relying on the model at the site, a sentence each, see `doubts_of`.
+        fitted: The policy that was fitted to all images of the site.
+        before: The thresholds that the model had before.
+        images: The number of images.
+        cracked: The number of cracked ones among them.
+        scores: The values of each score before and after, by its name. Before is the model as it was. After is
+            cross-validated: the images of each fold are evaluated by a fit to the other folds. Thresholds that keep a
+            promise are always those of all images, since the images of a fold may be too few for them.
+        by_photo: Whether all images of a photo are in one fold.
+        doubts: What speaks against relying on the model at the site, a sentence each, see `doubts_of`.
     """
 
     fitted: FittedPolicy
@@ -43,14 +44,20 @@ class Site:
     doubts: Sequence[str]
 
     def metrics(self) -> dict[str, float]:
-        """Returns what is logged."""
-        found = {**self.fitted.metrics(), "policy/shift": self.fitted.calibration.shift}
+        """Returns the metrics to log."""
+        metrics = {**self.fitted.metrics(), "policy/shift": self.fitted.calibration.shift}
         for name, (before, after) in self.scores.items():
-            found |= {f"site/{name}_before": before, f"site/{name}_after": after}
-        return found
+            metrics |= {f"site/{name}_before": before, f"site/{name}_after": after}
+        return metrics
 
     def facts(self, dataset: str, digest: str, model: Any) -> dict[str, Any]:
-        """Returns what the new model's metadata tell of its calibration; `model` is the LoggedModel before."""
+        """Returns the metadata of the calibrated model.
+
+        Args:
+            dataset: The name of the dataset with the images of the site.
+            digest: The digest of these images.
+            model: The logged model that was calibrated, a `tracking.models.LoggedModel`.
+        """
         calibration = self.fitted.calibration
         step = {"dataset": dataset, "digest": digest, "from": model.run_id}
         step |= {"scale": calibration.scale, "shift": calibration.shift, "threshold_before": self.before.crack}
@@ -63,73 +70,84 @@ class Site:
 
 
 def fit_to_site(policy: Policy, predictions: Predictions, classes: Classes, before: Thresholds, seed: int) -> Site:
-    """Fits calibration and thresholds to images of a site, and cross-validates what that gains.
+    """Fits calibration and thresholds to the images of a site, and cross-validates the gain.
 
     Args:
-        policy: what is asked for; where neither a recall nor a rate of false alarms is, the best F1 is.
-        predictions: of the model, for the images of the site; their groups are the photos.
-        classes: of the model.
-        before: the model's own thresholds.
-        seed: of the folds.
+        policy: The policy to fit. Without a recall and a rate of false alarms, the threshold is that of the best F1.
+        predictions: The predictions of the model for the images of the site; their groups are the photos.
+        classes: The classes of the model.
+        before: The thresholds of the model.
+        seed: The seed of the folds.
 
     Raises:
-        UserError: see `require_site`.
+        UserError: The model has more than two classes, or the images are too few, see `require_site`.
     """
     labels, probabilities = predictions.labels, predictions.probabilities
     require_site(policy, labels, classes)
     cracked = classes.damaged(labels)
     fitted = policy.fit_site(labels, probabilities, classes)
-    after = np.zeros(len(labels))
-    decided = np.full(len(labels), SOUND, dtype=object)
+    scores_before = classes.probability(probabilities)
+    scores_after = np.zeros(len(labels))
+    decisions_after = np.full(len(labels), SOUND, dtype=object)
     folds, by_photo = _folds(cracked, predictions.groups, seed)
-    asked = Policy(policy.temperature, None, None, policy.confidence) if policy.promises else policy
-    for rest, held in folds:
-        fold = asked.fit_site(labels[rest], probabilities[rest], classes)
-        after[held] = classes.probability(fold.calibrated(probabilities[held]))
+    fold_policy = Policy(policy.temperature, None, None, policy.confidence) if policy.promises else policy
+    for train, test in folds:
+        fold = fold_policy.fit_site(labels[train], probabilities[train], classes)
+        scores_after[test] = classes.probability(fold.calibrated(probabilities[test]))
         thresholds = fitted.thresholds if policy.promises else fold.thresholds
-        decided[held] = thresholds.decide(after[held])
-    said = classes.probability(probabilities)
-    decisions = before.decide(said), decided
+        decisions_after[test] = thresholds.decide(scores_after[test])
+    decisions = before.decide(scores_before), decisions_after
     scores = {
         "f1": [f1_score(cracked, decision == CRACK, zero_division=0) for decision in decisions],
         "recall": [np.mean(decision[cracked] != SOUND) for decision in decisions],
         "false_alarms": [np.mean(decision[~cracked] == CRACK) for decision in decisions],
-        "log_loss": [log_loss(cracked, one, labels=[False, True]) for one in (said, after)],
+        "log_loss": [log_loss(cracked, score, labels=[False, True]) for score in (scores_before, scores_after)],
     }
-    told = {name: (float(first), float(second)) for name, (first, second) in scores.items()}
-    (crack,) = classes.indices
-    predicted = np.where(decided == CRACK, crack, 1 - crack)
+    pairs = {name: (float(first), float(second)) for name, (first, second) in scores.items()}
+    (positive,) = classes.indices
+    predicted = np.where(decisions_after == CRACK, positive, 1 - positive)
     doubts = calibration_doubt(fitted.calibration)
-    doubts += doubts_of("The site", labels, predicted, classes, float(roc_auc_score(cracked, said)))
-    return Site(fitted, before, len(labels), int(cracked.sum()), told, by_photo, doubts)
+    doubts += doubts_of("The site", labels, predicted, classes, float(roc_auc_score(cracked, scores_before)))
+    return Site(fitted, before, len(labels), int(cracked.sum()), pairs, by_photo, doubts)
 
 
-def require_two(classes: Classes) -> None:
-    """Raises ConfigError where a model of `classes` knows more than two.
+def require_binary(classes: Classes) -> None:
+    """Checks that a model has two classes.
 
-    Scale and shift of one log-odds is all that a few images can tell; how a site shifts several kinds of damage against
-    each other is more.
+    A few images are enough to fit the scale and shift of one log-odds, but not how a site shifts several kinds of
+    damage against each other.
+
+    Args:
+        classes: The classes of the model.
+
+    Raises:
+        ConfigError: There are more than two.
     """
     if len(classes.names) != 2:
         raise ConfigError(
-            "A site is fitted with two classes, damaged and not. Give a model that was trained on two folders. "
-            f"Received: a model of {len(classes.names)} classes, {', '.join(classes.names)}"
+            "Only a model of two classes, damaged and not, can be calibrated for a site. Choose a model trained "
+            f"on two classes. Received: a model of {len(classes.names)} classes, {', '.join(classes.names)}"
         )
 
 
 def require_site(policy: Policy, labels: np.ndarray, classes: Classes) -> None:
-    """Says what keeps a model from being fitted to images with `labels` (n,), before it is asked about them.
+    """Checks that a model can be calibrated for a site, before it predicts its images.
+
+    Args:
+        policy: The policy to fit.
+        labels: The labels of the images of the site, (n,) int in [0, c).
+        classes: The c classes.
 
     Raises:
-        ConfigError: see `require_two`.
-        DataError: there are fewer than `LEAST` images of a class, or too few for what is asked.
+        ConfigError: The model has more than two classes.
+        DataError: There are fewer than `MIN_IMAGES` images of a class, or too few for the promises of the policy.
     """
-    require_two(classes)
+    require_binary(classes)
     cracked = int(classes.damaged(labels).sum())
-    if min(cracked, len(labels) - cracked) < LEAST:
+    if min(cracked, len(labels) - cracked) < MIN_IMAGES:
         raise DataError(
-            f"A fit takes {LEAST} cracked and {LEAST} sound images at least, 25 of each for one to rely on. "
-            f"Received: {cracked} cracked, {len(labels) - cracked} sound"
+            f"Calibration takes at least {MIN_IMAGES} cracked and {MIN_IMAGES} sound images, and 25 of each to be "
+            f"reliable. Received: {cracked} cracked, {len(labels) - cracked} sound"
         )
     policy.require_enough(classes.damaged(labels), classes.defect)
 
@@ -137,18 +155,14 @@ def require_site(policy: Policy, labels: np.ndarray, classes: Classes) -> None:
 def _folds(
     cracked: np.ndarray, groups: np.ndarray | None, seed: int
 ) -> tuple[list[tuple[np.ndarray, np.ndarray]], bool]:
-    """Returns rows to fit to and rows to judge of each fold, and whether photos stay whole.
+    """Returns the rows to train on and to test on of each fold, and whether all images of a photo are in one fold.
 
-    Folds go by photo where each then has cracked and sound images to be fitted to.
+    They are where the training rows of each fold then have both cracked and negative images.
     """
-
-    def usable(folds: Iterator[tuple[np.ndarray, np.ndarray]]) -> list[tuple[np.ndarray, np.ndarray]]:
-        dealt = list(folds)
-        return dealt if all(0 < cracked[rest].sum() < len(rest) for rest, _ in dealt) else []
-
     photos = 0 if groups is None else len(np.unique(groups))
     if photos > 1:
         splitter = StratifiedGroupKFold(min(FOLDS, photos), shuffle=True, random_state=seed % 2**32)
-        if dealt := usable(splitter.split(cracked, cracked, groups)):
-            return dealt, True
+        folds = list(splitter.split(cracked, cracked, groups))
+        if all(0 < cracked[train].sum() < len(train) for train, _ in folds):
+            return folds, True
     return list(StratifiedKFold(FOLDS, shuffle=True, random_state=seed % 2**32).split(cracked, cracked)), False

@@ -1,4 +1,4 @@
-"""What the calibration of a model for a site came to, as a report."""
+"""The report of the calibration of a model for a site."""
 
 from crackexp.evaluation.doubts import doubts_section
 from crackexp.evaluation.site import Site
@@ -6,11 +6,11 @@ from crackexp.reporting import Column, Report, Section, Table
 
 
 def site_report(site: Site, dataset: str) -> Report:
-    """Returns thresholds, calibration and scores before and after.
+    """Returns the report, with the thresholds, the calibration and the scores before and after.
 
     Args:
-        site: The model as it was fitted to the site.
-        dataset: The name of the images of the site.
+        site: The calibration for the site.
+        dataset: The name of the dataset with the images of the site.
     """
     calibration, after = site.fitted.calibration, site.fitted.thresholds
     sign = "-" if calibration.shift < 0 else "+"
@@ -23,5 +23,5 @@ def site_report(site: Site, dataset: str) -> Report:
     table = Table([Column("", names), Column("before", before), Column("after", fitted)])
     title = f"Fitted to {site.images:,} images of {dataset}, {site.cracked:,} cracked"
     how = "photo by photo" if site.by_photo else "image by image"
-    note = f"After is cross-validated, {how}: no image is judged by a fit to itself."
+    note = f"After is cross-validated, {how}: no image is evaluated by a fit to itself."
     return Report(title, [*doubts_section(site.doubts, ["markdown"]), Section(title, [note], [table])])

@@ -1,4 +1,4 @@
-"""Tables of an evaluated classifier, as they are logged."""
+"""The tables of an evaluation, as they are logged."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,19 +12,20 @@ from crackexp.metrics.intervals import Interval
 from crackexp.utils.names import visible
 
 
-def predictions_table(index: ImageIndex, probabilities: np.ndarray, decided: np.ndarray | None = None) -> pd.DataFrame:
-    """Returns what was predicted for each image, in the order of the index.
+def predictions_table(
+    index: ImageIndex, probabilities: np.ndarray, decisions: np.ndarray | None = None
+) -> pd.DataFrame:
+    """Returns a table with a row for each image, in the order of the index.
 
     Args:
         index: The n images.
         probabilities: The probability of each class, (n, c) float.
-        decided: The decision on each image, (n,) str, see `Thresholds.decide`, for the table of a model of more than
-            two classes; None for a table without decisions.
+        decisions: The decision on each image, (n,) str, see `Thresholds.decide`; None leaves the column out.
 
     Returns:
-        A row an image: path, digest, group (where known), label and prediction (names), correct, confidence
-        (probability of the prediction), probability (of damage), decision (where `decided` is given) and, with c > 2,
-        probability_NAME of each class.
+        The table with the columns path, digest, group (if known), label and prediction (names of classes), correct,
+        confidence (probability of the prediction), probability (of damage), decision (if given) and, with more than two
+        classes, probability_NAME of each class.
     """
     names, labels = np.asarray(index.class_names), index.labels
     predictions = probabilities.argmax(axis=1)
@@ -41,8 +42,8 @@ def predictions_table(index: ImageIndex, probabilities: np.ndarray, decided: np.
     )
     if index.groups is not None:
         table.insert(2, "group", index.groups)
-    if decided is not None:
-        table["decision"] = decided
+    if decisions is not None:
+        table["decision"] = decisions
     if len(names) == 2:
         return table
     columns = [f"probability_{name}" for name in names]
@@ -50,28 +51,28 @@ def predictions_table(index: ImageIndex, probabilities: np.ndarray, decided: np.
 
 
 def most_wrong(labels: np.ndarray, probabilities: np.ndarray, k: int) -> np.ndarray:
-    """Returns the rows to look at: the wrong predictions whose true class got the least probability, least first.
+    """Returns the rows of the wrong predictions, those first whose true class has the lowest probability.
 
-    Where all predictions are right, they are the least sure ones.
+    Where all predictions are right, it returns the rows of the least confident ones.
 
     Args:
         labels: (n,) int in [0, c).
         probabilities: (n, c) float.
-        k: at most so many rows.
+        k: The largest number of rows to return.
     """
-    given = probabilities[np.arange(len(labels)), labels]
-    order = np.argsort(given, kind="stable")
+    of_true_class = probabilities[np.arange(len(labels)), labels]
+    order = np.argsort(of_true_class, kind="stable")
     wrong = order[probabilities.argmax(axis=1)[order] != labels[order]]
     return (wrong if len(wrong) else order)[:k]
 
 
 def classification_report_text(labels: np.ndarray, predictions: np.ndarray, class_names: Sequence[str]) -> str:
-    """Returns scikit-learn's classification report; what is undefined, such as recall of no images, is nan.
+    """Returns scikit-learn's classification report, in which undefined values, such as recall of no images, are nan.
 
     Args:
         labels: (n,) int in [0, c).
         predictions: (n,) int in [0, c).
-        class_names: of the c classes.
+        class_names: The names of the c classes.
     """
     text: str = classification_report(
         labels,
@@ -84,23 +85,23 @@ def classification_report_text(labels: np.ndarray, predictions: np.ndarray, clas
     return text
 
 
-def decisions_table(labels: np.ndarray, decided: np.ndarray, classes: Classes, defect: Defect) -> pd.DataFrame:
-    """Returns how the images of each class were decided on: a row a class, a column a decision.
+def decisions_table(labels: np.ndarray, decisions: np.ndarray, classes: Classes, defect: Defect) -> pd.DataFrame:
+    """Returns a table that counts images, with a row for each class and a column for each decision.
 
     Args:
         labels: (n,) int in [0, c).
-        decided: (n,) str, see `Thresholds.decide`.
-        classes: the c classes; those that are damage are marked.
-        defect: what was looked for.
+        decisions: (n,) str, see `Thresholds.decide`.
+        classes: The c classes; the names of those that mean damage are marked.
+        defect: The defect that the decisions are about.
     """
     names = [f"{name} ({defect})" if name in classes.positives else name for name in classes.names]
     columns = [str(defect), UNSURE, SOUND]
-    counts = [[int(np.sum((labels == k) & (decided == column))) for column in columns] for k in range(len(names))]
+    counts = [[int(np.sum((labels == k) & (decisions == column))) for column in columns] for k in range(len(names))]
     return pd.DataFrame(counts, index=pd.Index(names), columns=columns)
 
 
 def metrics_table(scores: Mapping[str, Interval]) -> pd.DataFrame:
-    """Returns a row a metric, its name as the index: value, low, high."""
+    """Returns a table with a row for each metric, its name as index, and the columns value, low and high."""
     rows = [(score.value, score.low, score.high) for score in scores.values()]
     index = pd.Index(list(scores), name="metric")
     return pd.DataFrame(rows, index=index, columns=["value", "low", "high"], dtype=float)

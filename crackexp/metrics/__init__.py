@@ -1,4 +1,4 @@
-"""Metrics: what predictions are worth, with intervals that say how sure that is."""
+"""Metrics of predictions, with confidence intervals."""
 
 from crackexp.metrics.curves import AveragePrecision, FPRAtRecall, RecallAtFPR, RocAuc
 from crackexp.metrics.evaluation import evaluate_predictions

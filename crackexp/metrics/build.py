@@ -1,4 +1,4 @@
-"""From the config group ``metrics`` to metrics by their names."""
+"""Builds the metrics of the config group ``metrics``."""
 
 import re
 
@@ -20,8 +20,8 @@ def build_metrics(table: DictConfig) -> dict[str, Metric]:
     """
     nodes = {str(name): node for name, node in table.items() if node}
     problems = [
-        "A metric is named by letters, digits, dots, dashes and underscores, without _low or _high at its end and "
-        f"decided_ at its beginning, which are names of intervals and decisions. Type metrics.NAME. "
+        "The name of a metric is made of letters, digits, dots, dashes and underscores. It must not end with _low or "
+        "_high or begin with decided_, which name intervals and decisions. Type metrics.NAME. "
         f"Received: metrics.{name}"
         for name in nodes
         if not re.fullmatch(r"(?!decided_)[\w.-]+(?<!_low)(?<!_high)", name)
@@ -29,8 +29,8 @@ def build_metrics(table: DictConfig) -> dict[str, Metric]:
     metrics = {name: instantiate(node) for name, node in nodes.items()}
     if not isinstance(metrics.get("accuracy"), Accuracy):
         problems.append(
-            "Accuracy is what tables and sweeps rest upon, so it is always measured. Leave metrics.accuracy as it is; "
-            f"one of your own has a name of its own. Received: {source('metrics.accuracy', nodes.get('accuracy'))}"
+            "Tables and sweeps need metrics.accuracy, so it cannot be changed. Give a metric of your own another name. "
+            f"Received: {source('metrics.accuracy', nodes.get('accuracy'))}"
         )
     if problems:
         raise ConfigError("\n".join(problems))

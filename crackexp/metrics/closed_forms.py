@@ -1,4 +1,4 @@
-"""Intervals without a bootstrap, which keep their width where a score is perfect and every resample is so too."""
+"""Intervals without a bootstrap, which have a width also where a score is perfect, as every resample then is."""
 
 import numpy as np
 from scipy.optimize import brentq
@@ -14,16 +14,16 @@ def f1_interval(hits: int, misses: int, level: float) -> Interval:
     F-measure", Machine Learning 110, 451-456), a plain proportion; f1 rises with it.
 
     Args:
-        hits: true positives.
-        misses: false positives and false negatives together; at least 1 with the hits.
-        level: confidence in (0, 1).
+        hits: The number of true positives.
+        misses: The number of false positives and false negatives; with the hits it is at least 1.
+        level: The confidence, in (0, 1).
     """
     share = wilson(hits, hits + misses, level)
     return Interval(*(2 * end / (1 + end) for end in (share.value, share.low, share.high)))
 
 
 def ece_interval(percentiles: Interval, shifts: np.ndarray, level: float, images: int) -> Interval:
-    """Returns ece with an interval that holds the truth as often as it says, for a calibrated network too.
+    """Returns the expected calibration error with an interval that has its coverage for a calibrated network too.
 
     An estimate of ece is too high, for noise moves every bin away from the diagonal, and a resample adds the
     noise once more: percentiles alone miss the ece of a calibrated network, 0, every time. They do for the
@@ -32,10 +32,10 @@ def ece_interval(percentiles: Interval, shifts: np.ndarray, level: float, images
     errors where all predictions are right, may move ece by their share, see `unseen`.
 
     Args:
-        percentiles: the estimate with the bootstrap's percentiles.
-        shifts: (resamples,) the sum of each resample, in [0, 2].
-        level: confidence in (0, 1).
-        images: how many there are.
+        percentiles: The estimate with the percentiles of the bootstrap.
+        shifts: The sum over the bins of each resample, (resamples,) in [0, 2].
+        level: The confidence, in (0, 1).
+        images: The number of images.
     """
     value, hidden = percentiles.value, unseen(images, level)
     low = value - max(float(np.quantile(shifts, (1 + level) / 2)), hidden)
@@ -50,10 +50,10 @@ def auc_interval(value: float, positives: int, negatives: int, level: float) -> 
     the error is that of Hanley and McNeil (1982) at the area asked about, with half of all images in each class.
 
     Args:
-        value: the estimate, in [0, 1].
-        positives: how many images are of the class, at least 1.
-        negatives: how many are not, at least 1.
-        level: confidence in (0, 1).
+        value: The estimate, in [0, 1].
+        positives: The number of images of the class, at least 1.
+        negatives: The number of other images, at least 1.
+        level: The confidence, in (0, 1).
     """
     z, mean = normal(level), (positives + negatives) / 2
 
@@ -67,19 +67,19 @@ def auc_interval(value: float, positives: int, negatives: int, level: float) -> 
     return Interval(value, lower(value), 1 - lower(1 - value))
 
 
-def bounded_mean(value: float, most: float, images: int, level: float) -> Interval:
-    """Returns a mean of losses in [0, most] with an interval that reckons with images of a kind that was not met.
+def bounded_mean(value: float, highest: float, images: int, level: float) -> Interval:
+    """Returns a mean of losses in [0, highest] with an interval that allows for images of a kind that was not met.
 
     The share of that kind may be as large as `unseen` says, and the loss on it anything.
 
     Args:
-        value: the mean.
-        most: largest possible loss.
-        images: how many there are.
-        level: confidence in (0, 1).
+        value: The mean.
+        highest: The largest possible loss.
+        images: The number of images.
+        level: The confidence, in (0, 1).
     """
     hidden = unseen(images, level)
-    return Interval(value, value - hidden * value, value + hidden * (most - value))
+    return Interval(value, value - hidden * value, value + hidden * (highest - value))
 
 
 def extremes(truth: np.ndarray, score: np.ndarray, level: float) -> tuple[Curves, Curves]:
@@ -92,9 +92,9 @@ def extremes(truth: np.ndarray, score: np.ndarray, level: float) -> tuple[Curves
     them may all be of that kind, and nothing is known of the recall there.
 
     Args:
-        truth: (n,) bool, which images are of the class; some are and some are not.
-        score: (n,) float in [0, 1].
-        level: confidence in (0, 1).
+        truth: Whether each image is of the class, (n,) bool; some are and some are not.
+        score: The score of each image, (n,) float in [0, 1].
+        level: The confidence, in (0, 1).
     """
     positives, negatives = int(truth.sum()), int((~truth).sum())
     hidden = [unseen(count, (1 + level) / 2) for count in (positives, negatives)]

@@ -1,4 +1,4 @@
-"""What predictions are worth: every metric with its interval."""
+"""Evaluates predictions: every metric with its interval."""
 
 from collections.abc import Mapping, Sequence
 
@@ -20,8 +20,8 @@ def evaluate_predictions(
     average_precision, recall_at_fpr_5 and fpr_at_recall_95 are those of the positive class; with more they are the
     mean over the classes, each against the rest.
 
-    What labels and predictions leave undefined is left out: recall of a class without images, precision of a class that
-    nothing is predicted to be, and what is read off the curves where all images or none are of the class.
+    Metrics that are undefined for the labels and predictions are left out: recall of a class without images, precision
+    of a class that is never predicted, and those of curves where all images or none are of the class.
 
     Where images are independent, intervals are closed forms or the percentiles of a bootstrap over images, as each
     metric says. Resamples in which a metric is undefined are left out of its percentiles. Where images come in groups,
@@ -37,7 +37,7 @@ def evaluate_predictions(
 
     Args:
         predictions: The predictions for n images.
-        bootstrap: How intervals are made.
+        bootstrap: The bootstrap of the intervals.
         metrics: The metrics by their names.
     """
     return Resampled(predictions, bootstrap, metrics).intervals()
@@ -48,12 +48,12 @@ class Resampled:
 
     Args:
         predictions: The predictions for n images.
-        bootstrap: How they are resampled.
+        bootstrap: The bootstrap of the resamples.
         metrics: The metrics by their names.
 
     Attributes:
         value: The value of each metric, nan where it is undefined.
-        samples: What `Metric.resampled` gives for all resamples; empty where there is but one group.
+        samples: The result of `Metric.resampled` for all resamples; empty where there is only one group.
     """
 
     def __init__(
@@ -87,21 +87,21 @@ class Resampled:
         }
 
 
-def mean_scores(parts: Sequence[Resampled]) -> dict[str, Interval]:
+def mean_scores(resampled: Sequence[Resampled]) -> dict[str, Interval]:
     """Returns the mean of each metric over several predictions for the same images, with its interval.
 
-    The interval is that of `mean_of`, from the intervals of the parts. The resamples of the parts are the same, and
-    tell how their metrics go together, so that what makes an image hard in all of them is reckoned with. A metric that
-    is undefined in one part is left out.
+    The interval is that of `mean_of`. The resamples of all predictions are the same, and so show how their metrics are
+    correlated, since an image may be hard in all of them. A metric that is undefined for one of them is left out.
 
     Args:
-        parts: of the same labels, groups, bootstrap and metrics; one at least.
+        resampled: The resampled predictions, with the same labels, groups, bootstrap and metrics; at least one.
     """
-    scores = [part.intervals() for part in parts]
+    scores = [each.intervals() for each in resampled]
     return {
         name: mean_of(
-            [one[name] for one in scores], correlation_of(np.array([first_row(part.samples[name]) for part in parts]))
+            [intervals[name] for intervals in scores],
+            correlation_of(np.array([first_row(each.samples[name]) for each in resampled])),
         )
         for name in scores[0]
-        if all(name in one for one in scores)
+        if all(name in intervals for intervals in scores)
     }

@@ -8,15 +8,21 @@ from scipy.special import expit, logit
 from scipy.stats import chi2, norm, t
 
 CHUNK = 2**18
-"""Counts that `resampled_counts` holds at a time: 2 MB, which a processor's cache holds."""
+"""The number of counts that `resampled_counts` yields at a time: 2 MB, which fit in the cache of a processor."""
 
 RARE = 3
-"""Successes, or failures, up to which `wilson` is modified."""
+"""The largest number of successes, or failures, for which `wilson` is modified."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its confidence interval, `low` <= `high`, in the unit of the estimate; nan ends: it has none."""
+    """An estimate with its confidence interval.
+
+    Attributes:
+        value: The estimate.
+        low: The lower end, in the unit of the estimate; nan where there is no interval.
+        high: The upper end, at least `low`; nan where there is no interval.
+    """
 
     value: float
     low: float
@@ -32,9 +38,9 @@ def wilson(successes: float, trials: int, level: float) -> Interval:
     99.6 % of 40 in 84 % of the draws instead of 95 %.
 
     Args:
-        successes: in [0, trials]. An average over the trials that is not a count may be given as a fraction of them.
-        trials: at least 1.
-        level: confidence in (0, 1).
+        successes: The number of successes, in [0, trials]; a fraction where the proportion is a mean of no counts.
+        trials: The number of trials, at least 1.
+        level: The confidence, in (0, 1).
     """
     share, square = successes / trials, normal(level) ** 2 / trials
     middle = (share + square / 2) / (1 + square)
@@ -48,7 +54,7 @@ def wilson(successes: float, trials: int, level: float) -> Interval:
 
 
 def _least_poisson(count: float, level: float) -> float:
-    """Returns the least mean of a Poisson variable of which `count` was seen, with the error of both ends."""
+    """Returns the lower end of the mean of a Poisson variable that was `count`, with the error of both ends."""
     return float(chi2.ppf(1 - level, 2 * count) / 2)
 
 
@@ -60,28 +66,28 @@ def unseen(trials: int, level: float) -> float:
     all right?", JAMA 249, 1743-1745).
 
     Args:
-        trials: at least 1.
-        level: confidence in (0, 1) of the two-sided interval.
+        trials: The number of draws, at least 1.
+        level: The confidence of the two-sided interval, in (0, 1).
     """
     return float(1 - ((1 - level) / 2) ** (1 / trials))
 
 
-def mean_of(parts: Sequence[Interval], correlation: np.ndarray | None = None) -> Interval:
+def mean_of(intervals: Sequence[Interval], correlation: np.ndarray | None = None) -> Interval:
     """Returns the mean of several estimates with its interval.
 
-    The method recovers the variances from the intervals of the parts, each side by itself (MOVER; Zou and
+    The method recovers the variances from the intervals of the estimates, separately for each side (MOVER; Zou and
     Donner 2008, "Construction of confidence limits about effect measures", Statistics in Medicine 27,
-    1693-1702). The interval of one part is that part's own.
+    1693-1702). The interval of a single estimate is its own.
 
     Args:
-        parts: at least one, all at one level.
-        correlation: (k, k) float64, of the k estimates with one another. Without it they are independent.
+        intervals: The k estimates with their intervals of the same level; at least one.
+        correlation: The correlation of the estimates, (k, k) float64; None where they are independent.
     """
-    values, lows, highs = np.array([(part.value, part.low, part.high) for part in parts]).T
-    together = np.eye(len(parts)) if correlation is None else correlation
+    values, lows, highs = np.array([(interval.value, interval.low, interval.high) for interval in intervals]).T
+    correlation = np.eye(len(intervals)) if correlation is None else correlation
 
     def reach(side: np.ndarray) -> float:
-        return float(np.sqrt(np.maximum(side @ together @ side, 0)) / len(parts))
+        return float(np.sqrt(np.maximum(side @ correlation @ side, 0)) / len(intervals))
 
     value = float(values.mean())
     return Interval(value, value - reach(values - lows), value + reach(highs - values))
@@ -90,11 +96,11 @@ def mean_of(parts: Sequence[Interval], correlation: np.ndarray | None = None) ->
 def correlation_of(samples: np.ndarray) -> np.ndarray:
     """Returns the correlation of k estimates over resamples, (k, k) float64.
 
-    An estimate that is the same in every resample, such as a perfect score, does not tell how it goes with the others.
-    Its correlation with them is taken to be 1, the widest case for a mean.
+    The correlation of an estimate that is the same in every resample, such as a perfect score, is not known. It is
+    taken to be 1, which makes the interval of a mean the widest.
 
     Args:
-        samples: (k, resamples) float64. A resample in which an estimate is nan is left out.
+        samples: The estimates of each resample, (k, resamples) float64. A resample with a nan is left out.
     """
     samples = samples[:, ~np.isnan(samples).any(axis=0)]
     if samples.shape[1] < 2:
@@ -102,8 +108,8 @@ def correlation_of(samples: np.ndarray) -> np.ndarray:
     spread = samples - samples.mean(axis=1, keepdims=True)
     products = spread @ spread.T
     scale = np.sqrt(np.outer(np.diag(products), np.diag(products)))
-    found = np.divide(products, scale, out=np.ones_like(products), where=scale > 1e-12)
-    return np.clip(found, -1, 1)
+    correlation = np.divide(products, scale, out=np.ones_like(products), where=scale > 1e-12)
+    return np.clip(correlation, -1, 1)
 
 
 def resampled_counts(
@@ -112,15 +118,15 @@ def resampled_counts(
     """Yields how often each of n items is drawn in each resample with replacement (Efron 1979).
 
     Args:
-        n: number of items, at least 1.
-        resamples: number of resamples in all.
-        rng: the stream that is drawn from.
-        groups: (n,) int in [0, g), the group of each item. Whole groups are drawn then, g of them, so that items that
-            resemble each other come together (Field and Welsh 2007, "Bootstrapping clustered data", Journal of the
-            Royal Statistical Society B 69, 369-390). None: each item is a group.
+        n: The number of items, at least 1.
+        resamples: The number of resamples.
+        rng: The generator of all random numbers.
+        groups: The group of each item, (n,) int in [0, g). Then g groups are drawn, each with all its items, so that
+            items that resemble each other stay together (Field and Welsh 2007, "Bootstrapping clustered data", Journal
+            of the Royal Statistical Society B 69, 369-390). None makes each item a group.
 
     Yields:
-        (r, n) float64 counts of r resamples, with one group each the sum of each row is n; r * n <= `CHUNK`, or r = 1.
+        The counts of r resamples, (r, n) float64, where r * n <= `CHUNK` or r = 1. Without groups each row sums to n.
     """
     rows = max(1, CHUNK // n)
     g = n if groups is None else int(groups.max()) + 1
@@ -133,7 +139,13 @@ def resampled_counts(
 
 
 def percentile_interval(value: float, samples: np.ndarray, level: float) -> Interval:
-    """Returns `value` with the percentiles of `samples`, values of resamples; nan ones are left out."""
+    """Returns an estimate with the percentile interval of the bootstrap.
+
+    Args:
+        value: The estimate.
+        samples: The values of resamples, (resamples,); those that are nan are left out.
+        level: The confidence, in (0, 1).
+    """
     samples = samples[~np.isnan(samples)]
     if not len(samples):
         return Interval(value, np.nan, np.nan)
@@ -153,12 +165,12 @@ def grouped_interval(value: float, samples: np.ndarray, groups: int, level: floa
     and Methodology 7, 334-364). Percentiles are too narrow for few groups, and the more so the nearer 0 or 1.
 
     Args:
-        value: the estimate, at least 0.
-        samples: (resamples,) values of resamples of groups; nan ones are left out.
-        groups: number of groups; with one there is no interval, its ends are nan.
-        level: confidence in (0, 1).
-        bounded: whether the estimate lies in [0, 1]; else only 0 bounds it, and the scale is that of logarithms. An
-            estimate on its bound keeps the percentiles.
+        value: The estimate, at least 0.
+        samples: The values of resamples of groups, (resamples,); those that are nan are left out.
+        groups: The number of groups. With one group there is no interval, and its ends are nan.
+        level: The confidence, in (0, 1).
+        bounded: Whether the estimate lies in [0, 1]. Otherwise only 0 bounds it, and the scale is that of logarithms.
+            An estimate on its bound has the interval of the percentiles.
     """
     samples = samples[~np.isnan(samples)]
     if groups < 2 or not len(samples):
@@ -169,7 +181,7 @@ def grouped_interval(value: float, samples: np.ndarray, groups: int, level: floa
 
 
 def on_odds(value: float, reach: float, bounded: bool) -> Interval:
-    """Returns `value` with `reach` to each side, taken over to the scale of `grouped_interval`."""
+    """Returns `value` with an interval of `reach` to each side, transformed to the scale of `grouped_interval`."""
     if bounded:
         reach /= value * (1 - value)
         return Interval(value, float(expit(logit(value) - reach)), float(expit(logit(value) + reach)))
@@ -177,12 +189,12 @@ def on_odds(value: float, reach: float, bounded: bool) -> Interval:
 
 
 def student(groups: int, level: float) -> float:
-    """Returns how many standard errors of a bootstrap over `groups`, 2 at least, lie to each side of an estimate."""
+    """Returns the half width of an interval in standard errors of a bootstrap over `groups`, at least 2."""
     return float(t.ppf((1 + level) / 2, groups - 1) * np.sqrt(groups / (groups - 1)))
 
 
 def normal(level: float) -> float:
-    """Returns how many standard errors lie to each side of an estimate from many observations."""
+    """Returns the half width of an interval in standard errors, for an estimate from many observations."""
     return float(norm.ppf((1 + level) / 2))
 
 

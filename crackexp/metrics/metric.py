@@ -1,4 +1,4 @@
-"""What a metric is: a value, how it is resampled, its interval, and where it is shown."""
+"""The base classes of metrics: their values, resamples and intervals, and where they are shown."""
 
 import copy
 import math
@@ -21,10 +21,11 @@ NOWHERE: frozenset[Place] = frozenset()
 
 
 class Metric(ABC):
-    """A number that says how good predictions are, with a confidence interval.
+    """A measure of predictions, with a confidence interval.
 
-    A metric of your own inherits this class and has `compute`; its interval is that of a bootstrap. A metric that is a
-    mean over the images inherits `MeanMetric` instead, which is much faster, and which runs can be compared by.
+    A metric of your own inherits this class and implements `compute`; its interval is that of a bootstrap. A metric
+    that is a mean over the images inherits `MeanMetric` instead, which is much faster, and by which runs can be
+    compared.
 
     Example:
 
@@ -33,8 +34,8 @@ class Metric(ABC):
     >>> class Specificity(Metric):
     ...     lowest, highest = 0.0, 1.0
     ...     def compute(self, predictions):
-    ...         sound = predictions.labels != predictions.positive
-    ...         return predictions.correct[sound].mean() if sound.any() else float("nan")
+    ...         negative = predictions.labels != predictions.positive
+    ...         return predictions.correct[negative].mean() if negative.any() else float("nan")
     >>> predictions = Predictions(np.array([0, 0, 1]), np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]), positive=1)
     >>> metrics = named({"specificity": Specificity()})
     >>> evaluate_predictions(predictions, Bootstrap(seed=0, resamples=100), metrics)["specificity"].value
@@ -42,7 +43,7 @@ class Metric(ABC):
 
     Attributes:
         name: The key of the metric in the config group `metrics`; it is logged as ``test/NAME``.
-        title: What it is called in sentences and figures, such as "log loss".
+        title: The name in sentences and figures, such as "log loss".
         higher_is_better: Whether a larger value is better.
         lowest: The lowest value that it can take, -inf where there is none.
         highest: The highest value that it can take, inf where there is none.
@@ -101,12 +102,12 @@ class Metric(ABC):
         """
         if predictions.group_count == 1:
             return Interval(value, math.nan, math.nan)
-        found = self.bootstrapped(predictions, value, samples, level)
+        bootstrapped = self.bootstrapped(predictions, value, samples, level)
         exact = self.closed_form(predictions, value, level)
         if exact is None:
-            return found
-        replaced = (self.exact and predictions.groups is None) or math.isnan(found.low)
-        return exact if replaced else covering(found, exact)
+            return bootstrapped
+        replaced = (self.exact and predictions.groups is None) or math.isnan(bootstrapped.low)
+        return exact if replaced else covering(bootstrapped, exact)
 
     def bootstrapped(self, predictions: Predictions, value: float, samples: np.ndarray, level: float) -> Interval:
         """Returns the interval of the bootstrap: percentiles over images, or Student's over groups of them.
@@ -169,7 +170,7 @@ class MeanMetric(Metric):
         if values.shape != (len(predictions),) or not np.isfinite(values).all():
             raise ConfigError(
                 f"{type(self).__name__}.per_image must return a finite number for each image. Return an array of shape "
-                f"({len(predictions)},), or inherit Metric and have compute. Received: shape {values.shape} "
+                f"({len(predictions)},), or inherit Metric and implement compute. Received: shape {values.shape} "
                 f"for metrics.{self.name}"
             )
         return values
@@ -218,17 +219,16 @@ def first_row(samples: np.ndarray) -> np.ndarray:
 
 
 def named(metrics: Mapping[str, Metric]) -> dict[str, Metric]:
-    """Returns the metrics with the names that they have in the mapping; one without a title is called by its name."""
-    found = {}
+    """Returns copies of the metrics with the names that they have in the mapping, which are also missing titles."""
+    copies = {}
     for name, metric in metrics.items():
-        one = copy.copy(metric)
-        one.name, one.title = name, metric.title or name.replace("_", " ")
-        found[name] = one
-    return found
+        copies[name] = copy.copy(metric)
+        copies[name].name, copies[name].title = name, metric.title or name.replace("_", " ")
+    return copies
 
 
 def shown(metrics: Mapping[str, Metric], place: Place) -> dict[str, Metric]:
-    """Returns those of the metrics that are shown at a place."""
+    """Returns the metrics that are shown at a place."""
     return {name: metric for name, metric in metrics.items() if place in metric.shown_in}
 
 
@@ -247,9 +247,7 @@ def comparable(metrics: Mapping[str, Metric], name: str, key: str) -> MeanMetric
     if isinstance(metric, MeanMetric):
         return metric
     names = ", ".join(name for name, metric in metrics.items() if isinstance(metric, MeanMetric))
-    why = (
-        f"{name} is no mean over images, so runs cannot be compared by it image by image"
-        if metric
-        else (f"There is no metric {name}")
-    )
-    raise ConfigError(f"{why}. Type {key}=NAME with one of {names}. Received: {key}={name}")
+    reason = f"There is no metric {name}"
+    if metric:
+        reason = f"Runs cannot be compared by {name}, which is no mean over images"
+    raise ConfigError(f"{reason}. Type {key}=NAME with one of {names}. Received: {key}={name}")

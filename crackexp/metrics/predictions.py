@@ -1,4 +1,4 @@
-"""What a classifier said about labelled images, and how uncertainty about that is measured."""
+"""The predictions of a classifier for labelled images, and the bootstrap of their metrics."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,13 +15,13 @@ ROUNDING = 1e-5
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """The probabilities that a classifier gave to n labelled images.
+    """The probabilities that a classifier predicted for n labelled images.
 
     Example:
 
     >>> import numpy as np
     >>> labels, probabilities = np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
-    >>> predictions = Predictions(labels, probabilities, positive=1, names=("sound", "crack"))
+    >>> predictions = Predictions(labels, probabilities, positive=1, names=("negative", "crack"))
     >>> predictions.predicted.tolist(), predictions.correct.tolist()
     ([0, 1, 0], [True, True, False])
 
@@ -56,7 +56,7 @@ class Predictions:
             raise ValueError(f"Labels must be (n,) and probabilities (n, c). {shapes}")
         n, c = probabilities.shape
         if n == 0 or c < 2:
-            raise ValueError(f"There must be an image and two classes at least. {shapes}")
+            raise ValueError(f"There must be at least one image and two classes. {shapes}")
         if labels.min() < 0 or labels.max() >= c:
             raise ValueError(f"Labels must lie in [0, {c}). Received: {labels.min()} to {labels.max()}")
         missing = np.isnan(probabilities).any(axis=1).sum()
@@ -69,8 +69,8 @@ class Predictions:
         wrong = (probabilities < -ROUNDING).any(axis=1) | (np.abs(sums - 1) > SUM_TOLERANCE)
         if wrong.any():
             raise ValueError(
-                f"The probabilities of an image must be at least 0, with sum 1; those of {wrong.sum()} of {n} "
-                f"images are not. Received: {probabilities[wrong.argmax()]} for image {wrong.argmax()}"
+                f"The probabilities of an image must be at least 0 and sum to 1, but those of {wrong.sum()} of {n} "
+                f"images do not. Received: {probabilities[wrong.argmax()]} for image {wrong.argmax()}"
             )
 
     def __len__(self) -> int:
@@ -83,7 +83,7 @@ class Predictions:
 
     @property
     def classes(self) -> list[int]:
-        """The classes that precision, recall and the curves are of: the positive one of two, or all of more."""
+        """The classes of which precision, recall and curves are computed: the positive one of two, or all of more."""
         return [self.positive] if self.binary else list(range(self.probabilities.shape[1]))
 
     @cached_property
@@ -93,12 +93,12 @@ class Predictions:
 
     @cached_property
     def correct(self) -> np.ndarray:
-        """Whether each image was predicted rightly, (n,) bool."""
+        """Whether each image was classified correctly, (n,) bool."""
         return np.asarray(self.predicted == self.labels)
 
     @cached_property
     def given(self) -> np.ndarray:
-        """The probability that the true class of each image got, (n,) float64."""
+        """The predicted probability of the true class of each image, (n,) float64."""
         return np.asarray(self.probabilities[np.arange(len(self)), self.labels], np.float64)
 
     @property
@@ -137,7 +137,7 @@ class Predictions:
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """How confidence intervals are made.
+    """The settings of the bootstrap that makes confidence intervals.
 
     Args:
         seed: The seed of the resampling. Equal seeds give equal resamples of n images.

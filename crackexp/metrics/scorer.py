@@ -1,4 +1,4 @@
-"""What metrics share: sums over images and ranked scores, for many weightings of the images at once."""
+"""Sums over images and ranked scores, which metrics share, for many weightings of the images at once."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ def calibration_bins(confidence: np.ndarray) -> np.ndarray:
 class Scorer:
     """Prepares predictions, so that metrics can be computed for many weightings of the images at once.
 
-    Called with (r, n) weights, it returns the `Weighted` predictions that metrics are computed of.
+    Called with (r, n) weights, it returns the `Weighted` predictions of which metrics are computed.
 
     Args:
         predictions: The predictions for n images.
@@ -58,9 +58,9 @@ class Scorer:
 
     @cached_property
     def rankings(self) -> "list[Ranking]":
-        """The ranked images, for each of the classes that curves are drawn of."""
-        found = self.predictions
-        return [Ranking(found.labels == k, found.probabilities[:, k]) for k in found.classes]
+        """The ranked images for each class of `Predictions.classes`."""
+        predictions = self.predictions
+        return [Ranking(predictions.labels == k, predictions.probabilities[:, k]) for k in predictions.classes]
 
 
 def surprises(predictions: Predictions) -> np.ndarray:
@@ -77,7 +77,7 @@ def squared_errors(predictions: Predictions) -> np.ndarray:
 
 
 class Weighted:
-    """Predictions under r weightings of the images. What several metrics need of them is computed once, when asked for.
+    """Predictions under r weightings of the images. Sums that several metrics need are computed once, on first use.
 
     Args:
         scorer: The prepared predictions for n images.
@@ -100,22 +100,22 @@ class Weighted:
 
     @property
     def truth(self) -> np.ndarray:
-        """How many images are of each class, (r, c)."""
+        """The number of images of each class, (r, c)."""
         return self._sums[0]
 
     @property
     def guess(self) -> np.ndarray:
-        """How many images are predicted to be of each class, (r, c)."""
+        """The number of images that are predicted to be of each class, (r, c)."""
         return self._sums[1]
 
     @property
     def hits(self) -> np.ndarray:
-        """How many images of each class are predicted rightly, (r, c)."""
+        """The number of images of each class that are classified correctly, (r, c)."""
         return self._sums[2]
 
     @property
     def gap(self) -> np.ndarray:
-        """How far confidence lies above accuracy in each calibration bin, summed over the images, (r, bins)."""
+        """The difference of confidence and accuracy in each calibration bin, summed over the images, (r, bins)."""
         return self._sums[3]
 
     @property
@@ -130,7 +130,7 @@ class Weighted:
 
     @cached_property
     def curves(self) -> "list[Curves]":
-        """The curves of each of the classes that curves are drawn of."""
+        """The curves of each class of `Predictions.classes`."""
         return [ranking(self.weights) for ranking in self.scorer.rankings]
 
 
@@ -140,8 +140,8 @@ class Ranking:
     Called with (r, n) weights, it returns the `Curves` of r weightings.
 
     Args:
-        truth: (n,) bool, which images are of the class.
-        score: (n,) float.
+        truth: Whether each image is of the class, (n,) bool.
+        score: The score of each image, (n,) float.
     """
 
     def __init__(self, truth: np.ndarray, score: np.ndarray) -> None:
@@ -221,11 +221,12 @@ def _height(
     """Returns the height at `place` of r curves of straight lines that rise from (0, 0) to (1, 1), (r,); nan where nan.
 
     Args:
-        x: of the curves, maps the number of a point of each curve, (r,) int, to where it lies, (r,) float64.
-        y: likewise, how high.
-        before: whether a point at x, (r,), stands to the left: true of the first point, false of the last.
-        place: in (0, 1).
-        last: (r,) int, the number of the last points.
+        x: A function of the number of a point of each curve, (r,) int, that returns the x of the point, (r,) float64.
+        y: A function of the number of a point of each curve that returns the y of the point.
+        before: A function of the x of points, (r,), that returns whether they are left of `place`: True for the first
+            points, False for the last.
+        place: The x at which the height is computed, in (0, 1).
+        last: The number of the last point of each curve, (r,) int.
     """
     left, right = np.zeros_like(last), last
     while np.any(right - left > 1):

@@ -1,1 +1,1 @@
-"""What a logged model says of files that have no labels: the files that are named, predictions, explanations."""
+"""The predictions of a logged model for files without labels, and their explanations."""

@@ -1,4 +1,4 @@
-"""The folder that an explanation writes: each image beside its saliency overlay, a table, and a page over all."""
+"""The folder that an explanation writes: each image beside its saliency overlay, a table, and a page."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -27,12 +27,12 @@ SHOWN = 1000
 
 
 class Explanations:
-    """Writes which parts of images speak for a class, some images at a time.
+    """Writes pictures of the evidence for a class in images, some images at a time.
 
     Args:
-        folder: The folder to write to, which is made where it is missing.
+        folder: The folder to write to, which is made if it does not exist.
         target: The class that is explained.
-        enlarge: The function that brings maps to the size of an image; see `GradCam.enlarge`.
+        enlarge: A function that enlarges maps to the size of an image; see `GradCam.enlarge`.
     """
 
     def __init__(self, folder: Path, target: str, enlarge: Callable[[np.ndarray, int, int], np.ndarray]) -> None:
@@ -46,60 +46,60 @@ class Explanations:
 
         Args:
             inputs: The n pages of files.
-            rows: What the model says of each of them; see `Predictor.explained`.
+            rows: The predictions for each of them; see `Predictor.explained`.
             maps: The saliency maps, (n, h, w) float32.
 
         Returns:
-            `rows` with the column `picture`, the file in the folder; it is empty where there is none.
+            `rows` with the column `picture`, the path of the picture in the folder; empty for a file that was not read.
         """
         pictures: list[str | None] = []
         with progress("Drawing", len(rows)) as advance:
-            for one, row, cells in zip(inputs, rows.itertuples(), maps, strict=True):
+            for file, row, saliency in zip(inputs, rows.itertuples(), maps, strict=True):
                 self._count += 1
-                name = f"images/{self._count:05}_{file_stem(one.name)}.jpg" if pd.isna(row.reason) else None
+                name = f"images/{self._count:05}_{file_stem(file.name)}.jpg" if pd.isna(row.reason) else None
                 if name:
                     with replacing(self.folder / name) as temporary:
-                        temporary.write_bytes(encode_jpeg(self._picture(one, cells), 90))
+                        temporary.write_bytes(encode_jpeg(self._picture(file, saliency), 90))
                 pictures.append(name)
                 advance(1)
         rows = rows.assign(picture=pd.array(pictures, "string"))
         self._shown = pd.concat([self._shown, rows.dropna(subset="picture")]).nlargest(SHOWN, "probability")
         return rows
 
-    def report(self, how: str, counts: Mapping[str, int], defect: Defect) -> Report:
-        """Returns the pictures, the likeliest to be damaged first.
+    def report(self, source: str, counts: Mapping[str, int], defect: Defect) -> Report:
+        """Returns a report with the pictures, those with the highest probability of damage first.
 
         Args:
-            how: The model, the layer and the threshold, in a line.
+            source: The model, the layer and the threshold, in a line.
             counts: The number of images by decision; see `Predictor`.
-            defect: What the model looks for.
+            defect: The defect that the model looks for.
         """
         rows = self._shown.astype(object).where(self._shown.notna(), None).to_dict("records")
-        told = ", ".join(f"{count:,} {'not read' if name == UNREAD else name}" for name, count in counts.items())
+        totals = ", ".join(f"{count:,} {'not read' if name == UNREAD else name}" for name, count in counts.items())
         read = sum(count for name, count in counts.items() if name != UNREAD)
-        first = f", {len(rows):,} of them" if len(rows) < read else ""
+        shown = f"the {len(rows):,} most probable" if len(rows) < read else "the most probable"
         about = [
-            f"{told}; the likeliest {defect.plural} first{first}.",
-            f"Grad-CAM: what moved the network, not where the {defect} ends. In each image the strongest place has "
-            "full colour.",
+            f"{totals}; {shown} {defect.plural} first.",
+            f"Grad-CAM shows what influenced the network, not the outline of the {defect}. In each image the strongest "
+            "place has full colour.",
         ]
         gallery = Gallery([self._card(row, defect) for row in rows], width=24)
         labels = [Label(f"for {self._target}", "danger"), Label(f"against {self._target}", "primary")]
-        title = f"What speaks for and against {self._target}"
-        return Report(title, [Section(sentences=about, galleries=[gallery])], labels=labels, source=how)
+        title = f"Evidence for and against {self._target}"
+        return Report(title, [Section(sentences=about, galleries=[gallery])], labels=labels, source=source)
 
     def _card(self, row: Mapping[str, Any], defect: Defect) -> Card:
-        alt = f"{row['path']} and what speaks for and against {self._target} in it"
+        alt = f"{row['path']} and the evidence for and against {self._target} in it"
         facts = f"probability of {defect.phrase} {row['probability']:.3f}"
         facts += f" · {row['doubt']}" if row["doubt"] else ""
         label = decision_label(row["decision"])
         return Card([Picture(row["picture"], alt)], row["path"], [facts], label)
 
-    def _picture(self, one: InputFile, cells: np.ndarray) -> np.ndarray:
-        image = load_image(one.file, one.page)
+    def _picture(self, file: InputFile, saliency: np.ndarray) -> np.ndarray:
+        image = load_image(file.file, file.page)
         height, width = image.shape[:2]
         scale = SIDE / max(height, width)
         size = max(round(width * scale), 1), max(round(height * scale), 1)
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-        (scores,) = self._enlarge(cells[None], size[1], size[0])
+        (scores,) = self._enlarge(saliency[None], size[1], size[0])
         return np.hstack([image, evidence(image, scores)])

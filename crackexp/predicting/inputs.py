@@ -20,12 +20,12 @@ STANDARD_INPUT = "-"
 
 @dataclass(frozen=True)
 class InputFile:
-    """One page of a file that was named, or a name that leads to no image.
+    """A page of an input file, or a name for which there is no image.
 
     Attributes:
         path: The path, as it was named.
         reason: Why there is no image to read; None for an image.
-        may_be_image: Whether what there is a reason for may be an image that the user wants to be read.
+        may_be_image: Whether a file with a reason may be an image that the user wants to be read.
         page: The number of the page in the file, from 0.
     """
 
@@ -36,39 +36,44 @@ class InputFile:
 
     @property
     def name(self) -> str:
-        """What tables and reports call the page: the path, and from the second page on ``path#2``."""
+        """The name of the page in tables and reports: the path, and ``path#2`` for the second page."""
         return page_name(self.path, self.page)
 
     @property
     def file(self) -> Path:
-        """Where the file lies."""
+        """The path of the file, in which ``~`` is expanded."""
         return Path(self.path).expanduser()
 
 
 def page_name(path: str, page: int) -> str:
-    """Returns what tables and reports call a page of a file: the path, and from the second page on ``path#2``."""
+    """Returns the name of a page in tables and reports: the path, and ``path#2`` for the second page.
+
+    Args:
+        path: The path of the file.
+        page: The number of the page, from 0.
+    """
     return f"{path}#{page + 1}" if page else path
 
 
-def named(names: str | Sequence[str], standard_input: Iterable[str], account: Account) -> list[InputFile]:
-    """Returns the pages that the value of ``input=`` leads to; see `find`.
+def named_inputs(names: str | Sequence[str], standard_input: Iterable[str], account: Account) -> list[InputFile]:
+    """Returns the pages of the files that the value of ``input=`` names; see `find_inputs`.
 
     Raises:
         DataError: There is no image among them.
     """
-    inputs = find([names] if isinstance(names, str) else names, standard_input, account)
-    if all(one.reason for one in inputs):
+    inputs = find_inputs([names] if isinstance(names, str) else names, standard_input, account)
+    if all(file.reason for file in inputs):
         empty = "standard input is empty" if STANDARD_INPUT in names else "an empty name"
-        reasons = "; ".join(f"{one.name}: {one.reason}" for one in inputs) or empty
-        raise DataError(f"There is no image to look at. Type input=FILES, FOLDERS or PATTERNS. Received: {reasons}")
+        reasons = "; ".join(f"{file.name}: {file.reason}" for file in inputs) or empty
+        raise DataError(f"There are no images to read. Type input=FILES, FOLDERS or PATTERNS. Received: {reasons}")
     return inputs
 
 
-def find(names: Sequence[str], standard_input: Iterable[str], account: Account) -> list[InputFile]:
-    """Returns the pages of the files that `names` lead to, in their order, each file once, whatever leads to it.
+def find_inputs(names: Sequence[str], standard_input: Iterable[str], account: Account) -> list[InputFile]:
+    """Returns the pages of the named files, in the order of the names. A file that is named twice is returned once.
 
-    A file that is named is taken whatever it is. Of a folder, and of what a pattern fits, the images are taken, sorted;
-    files that may be images and are not read stand among them with the reason.
+    A file that is named itself is returned whatever its kind. Of folders and patterns the images are returned, sorted;
+    files among them that may be images but are not read are returned with the reason.
 
     Args:
         names: Files, folders, patterns with ``*``, ``**``, ``?`` or ``[...]``, and "-" for the lines of
@@ -76,46 +81,47 @@ def find(names: Sequence[str], standard_input: Iterable[str], account: Account) 
         standard_input: Lines, each a file, a folder or a pattern.
         account: The account of files, which counts those that are no images.
     """
-    found: dict[str, InputFile] = {}
+    by_path: dict[str, InputFile] = {}
     for name in names:
         lines = (line.strip() for line in standard_input) if name == STANDARD_INPUT else [name]
         for line in filter(None, lines):
-            found.update({one.path: one for one in _lead(line, account)})
-    files = _each_once(found.values())
+            by_path.update({file.path: file for file in _files_of(line, account)})
+    files = _each_once(by_path.values())
     with ThreadPoolExecutor() as pool:
-        counts = pool.map(lambda one: 1 if one.reason else pages_of(one.file), files)
-    return [replace(one, page=page) for one, count in zip(files, counts, strict=True) for page in range(count)]
+        counts = pool.map(lambda file: 1 if file.reason else pages_of(file.file), files)
+    return [replace(file, page=page) for file, count in zip(files, counts, strict=True) for page in range(count)]
 
 
-def _each_once(found: Iterable[InputFile]) -> list[InputFile]:
-    """Leaves out what leads to the same file again: another spelling of its path, or a link, which gets a reason."""
-    first: dict[str, InputFile] = {}
+def _each_once(files: Iterable[InputFile]) -> list[InputFile]:
+    """Leaves out another spelling of the path of a file, and gives a link to it a reason."""
+    first_of: dict[str, InputFile] = {}
     kept = []
-    for one in found:
-        before = one if one.reason else first.setdefault(os.path.realpath(one.file), one)
-        if before is one:
-            kept.append(one)
-        elif _written_out(before) != _written_out(one):
+    for file in files:
+        first = file if file.reason else first_of.setdefault(os.path.realpath(file.file), file)
+        if first is file:
+            kept.append(file)
+        elif _absolute(first) != _absolute(file):
             kept.append(
-                InputFile(one.path, f"the same file as {before.path}, which is read already", may_be_image=False)
+                InputFile(file.path, f"the same file as {first.path}, which is read already", may_be_image=False)
             )
     return kept
 
 
-def _written_out(one: InputFile) -> str:
-    return os.path.normpath(one.file.absolute())
+def _absolute(file: InputFile) -> str:
+    return os.path.normpath(file.file.absolute())
 
 
-def _lead(name: str, account: Account) -> Iterator[InputFile]:
+def _files_of(name: str, account: Account) -> Iterator[InputFile]:
+    """Yields the files that one name, a file, a folder or a pattern, stands for."""
     path = Path(name).expanduser()
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError) as error:  # a null character is a ValueError
-        gone = isinstance(error, ValueError) or error.errno in (errno.ENOENT, errno.ENOTDIR)
-        if gone and glob.has_magic(name):
-            yield from _fitting(path, name, account)
+        missing = isinstance(error, ValueError) or error.errno in (errno.ENOENT, errno.ENOTDIR)
+        if missing and glob.has_magic(name):
+            yield from _matching(path, name, account)
         else:
-            yield InputFile(name, "there is no such file or folder" if gone else describe(error))  # type: ignore[arg-type]
+            yield InputFile(name, "there is no such file or folder" if missing else describe(error))  # type: ignore[arg-type]
         return
     if stat.S_ISDIR(mode):
         yield from _below(path, name, account)
@@ -125,36 +131,38 @@ def _lead(name: str, account: Account) -> Iterator[InputFile]:
         yield InputFile(name, "neither a file nor a folder")
 
 
-def _fitting(pattern: Path, name: str, account: Account) -> Iterator[InputFile]:
-    """Yields what a pattern matches. What lies below a folder that matches too is found there."""
+def _matching(pattern: Path, name: str, account: Account) -> Iterator[InputFile]:
+    """Yields the files that a pattern matches, and those below folders that it matches."""
     matches = [Path(match) for match in sorted(glob.glob(str(pattern), recursive=True))]  # noqa: PTH207, pathlib's takes no absolute pattern
     folders = {match for match in matches if is_folder(match)}
     beside: dict[Path, set[str]] = {}
     for match in matches:
         beside.setdefault(match.parent, set()).add(match.stem)
-    led = False
+    any_file = False
     for match in (match for match in matches if folders.isdisjoint(match.parents)):
-        met = Account()
+        others = Account()
         if match in folders:
-            ways = list(_below(match, str(match), account))
+            files = list(_below(match, str(match), account))
         else:
-            image = is_image(match, met, beside[match.parent])
-            ways = [InputFile(str(match))] if image else list(_left_out(met, account))
-        led = led or bool(ways)
-        yield from ways
-    if not led:
-        yield InputFile(name, "this pattern fits no image" if matches else "this pattern fits no file")
+            image = is_image(match, others, beside[match.parent])
+            files = [InputFile(str(match))] if image else list(_left_out(others, account))
+        any_file = any_file or bool(files)
+        yield from files
+    if not any_file:
+        yield InputFile(name, "this pattern matches no image" if matches else "this pattern matches no file")
 
 
 def _below(folder: Path, name: str, account: Account) -> Iterator[InputFile]:
-    met = Account()
-    images = without_links({"": list_images(folder, met)}, met)[""]
-    yield from sorted([InputFile(str(image.path)) for image in images], key=lambda one: one.path)
-    if not images and not met.left_out:
+    """Yields the files below a folder."""
+    others = Account()
+    images = without_links({"": list_images(folder, others)}, others)[""]
+    yield from sorted([InputFile(str(image.path)) for image in images], key=lambda file: file.path)
+    if not images and not others.left_out:
         yield InputFile(name, "this folder holds no images")
-    yield from _left_out(met, account)
+    yield from _left_out(others, account)
 
 
-def _left_out(met: Account, account: Account) -> Iterator[InputFile]:
-    account.ignored.update(met.ignored)
-    yield from (InputFile(one.file, one.reason, one.may_be_image) for one in met.left_out)
+def _left_out(others: Account, account: Account) -> Iterator[InputFile]:
+    """Yields the files that `others` left out, and adds those that it ignored to `account`."""
+    account.ignored.update(others.ignored)
+    yield from (InputFile(remark.file, remark.reason, remark.may_be_image) for remark in others.left_out)

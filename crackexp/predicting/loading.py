@@ -1,4 +1,4 @@
-"""Loading of the model for every command that uses a logged model."""
+"""Loads the logged model that a command uses."""
 
 from pathlib import Path
 

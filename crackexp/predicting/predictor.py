@@ -19,36 +19,36 @@ from crackexp.utils.names import visible
 from crackexp.utils.progress import progress
 
 MIN_SIDE = 16
-"""The least side of an image in pixels; a smaller one shows nothing that could be a crack."""
-PHOTO = 4
-"""An image with a side of so many times the model's is a photo, whose cracks are lost when it is scaled down whole."""
-PHOTO_DOUBT = "a photo, much larger than a patch: scaled down whole it may lose its cracks, so use crackexp.survey"
+"""The smallest side of an image that is classified, in pixels; nothing in a smaller one could be a crack."""
+PHOTO_FACTOR = 4
+"""An image with a side this many times the model's is a photo, whose cracks may be lost when it is scaled down."""
+PHOTO_DOUBT = "a photo, much larger than a patch: cracks may be lost when it is scaled down, so use crackexp.survey"
 UNREAD = "unread"
 ROWS = 4096
 """The number of rows of a table."""
 
 
 class Predictor:
-    """Classifies image files, and says which parts of them speak for a class.
+    """Classifies image files, and shows the evidence for a class in them.
 
     Args:
         model: The logged model.
         threshold: The probability of damage from which on the decision is "crack" or "damage"; None takes the
             thresholds of the model.
-        batch_size: The number of images that are computed at once; None takes what is fastest.
+        batch_size: The number of images in a batch; None takes the fastest.
         target: The class that is explained; None explains all classes that are damage, as one.
         layer: The layer whose feature maps are explained; None takes the one that `GradCam` chooses.
         account: The account of files, to which the files are added.
 
     Raises:
-        ConfigError: The model has no such class or layer.
+        ConfigError: The model has no class `target` or no layer `layer`.
 
     Attributes:
         thresholds: The thresholds of the decisions.
-        target: What is explained, in words.
+        target: The name of what is explained.
         layer: The layer whose feature maps are explained.
-        enlarge: The function that brings maps to the size of an image; see `GradCam.enlarge`.
-        counts: The number of files so far by decision: "crack" or "damage", "unsure" where the model can say so,
+        enlarge: A function that enlarges maps to the size of an image; see `GradCam.enlarge`.
+        counts: The number of files so far by decision: "crack" or "damage", "unsure" where the model has this decision,
             "sound", and "unread".
         account: What became of each file so far.
     """
@@ -63,14 +63,16 @@ class Predictor:
         account: Account | None = None,
     ) -> None:
         self.thresholds = model.thresholds if threshold is None else model.thresholds.moved(threshold)
-        doubt = self.thresholds.unsure < self.thresholds.crack or len(model.classes.names) > 2
-        damage = self.thresholds.defect.value
-        self.counts: Counter[str] = Counter({damage: 0, **({UNSURE: 0} if doubt else {}), SOUND: 0, UNREAD: 0})
+        can_be_unsure = self.thresholds.unsure < self.thresholds.crack or len(model.classes.names) > 2
+        decisions = [self.thresholds.defect.value, *([UNSURE] if can_be_unsure else []), SOUND, UNREAD]
+        self.counts: Counter[str] = Counter(dict.fromkeys(decisions, 0))
         self.account = Account() if account is None else account
         self._model = model
         names = model.classes.names
         if target is not None and target not in names:
-            raise ConfigError(f"The model has no such class; choose from {', '.join(names)}. Received: target={target}")
+            raise ConfigError(
+                f"The model has no such class. Choose from: {', '.join(names)}. Received: target={target}"
+            )
         self.target = target or model.classes.target
         targets = [names.index(target)] if target else model.classes.indices
         self._network = Explainer(computing(model.classifier), targets, layer, batch_size)
@@ -83,26 +85,29 @@ class Predictor:
     def explained(self, inputs: Sequence[InputFile]) -> Iterator[tuple[list[InputFile], pd.DataFrame, np.ndarray]]:
         """Yields the predictions for some inputs with their saliency maps, up to `ROWS` inputs at a time.
 
-        So memory does not grow with the number of files. An image is scaled whole to the square that the model takes,
-        whatever its shape, as in training. Names that lead to no file come last.
+        So memory does not grow with the number of files. An image is scaled as a whole to the square that the model
+        takes, whatever its shape, as in training. Inputs that are no images come last.
+
+        Args:
+            inputs: The pages of files.
 
         Yields:
-            The inputs of the part, and a row for each of them: path (with ``#2`` for the second page of a file), label
-            (a class name), probability (of damage, float32 in [0, 1]), decision ("crack" or "damage", "unsure" or
-            "sound"), reason (why the file was not read; then the others are empty) and doubt (what is odd about the
-            image, such as a guessed bit depth). The third item holds the maps of what speaks for the explained class,
-            (rows, h, w) float32; they mean nothing where the file was not read.
+            The inputs of a chunk; a table with a row for each of them; and the saliency maps for the explained class,
+            (rows, h, w) float32, which mean nothing where the file was not read. The columns of the table are path
+            (with ``#2`` for the second page of a file), label (a class name), probability (of damage, float32 in
+            [0, 1]), decision ("crack" or "damage", "unsure" or "sound"), reason (why the file was not read; then the
+            others are empty) and doubt (what is odd about the image, such as a guessed bit depth).
         """
-        named = [one for one in inputs if one.reason is None]
-        with progress("Classifying", len(named)) as advance:
-            for start in range(0, len(named), ROWS):
-                part = named[start : start + ROWS]
-                outputs, maps, results = self._read(part, advance)
-                yield part, self._table(part, outputs, results), maps
-        if refused := [one for one in inputs if one.reason is not None]:
-            nothing, maps = self._empty(len(refused))
-            results = [ReadResult(reason=one.reason) for one in refused]
-            yield refused, self._table(refused, nothing, results), maps
+        images = [file for file in inputs if file.reason is None]
+        with progress("Classifying", len(images)) as advance:
+            for start in range(0, len(images), ROWS):
+                chunk = images[start : start + ROWS]
+                outputs, maps, results = self._read(chunk, advance)
+                yield chunk, self._table(chunk, outputs, results), maps
+        if others := [file for file in inputs if file.reason is not None]:
+            outputs, maps = self._empty(len(others))
+            results = [ReadResult(reason=file.reason) for file in others]
+            yield others, self._table(others, outputs, results), maps
 
     def _empty(self, count: int) -> list[np.ndarray]:
         return [np.zeros((count, *shape[1:]), np.float32) for shape in self._network.model.output_shape]
@@ -115,54 +120,59 @@ class Predictor:
         size = self._network.batch_size
 
         def images() -> Iterator[np.ndarray]:
-            files = [(one.file, one.page) for one in inputs]
-            for batch, its_results in readable_batches(files, self._model.image_size, size):
-                results.extend(map(self._judge, its_results))
+            files = [(file.file, file.page) for file in inputs]
+            for batch, batch_results in readable_batches(files, self._model.image_size, size):
+                results.extend(map(self._check_size, batch_results))
                 yield batch
 
         for start, output in zip(range(0, len(inputs), size), self._network.stream(images()), strict=True):
-            for whole, part in zip((outputs, maps), output, strict=True):
-                rows = whole[start : start + size]
-                rows[:] = part[: len(rows)]
+            for array, batch in zip((outputs, maps), output, strict=True):
+                rows = array[start : start + size]
+                rows[:] = batch[: len(rows)]
             advance(len(rows))
         return outputs, maps, results
 
-    def _judge(self, result: ReadResult) -> ReadResult:
-        """Returns the result of reading an image, with what its size says of it."""
+    def _check_size(self, result: ReadResult) -> ReadResult:
+        """Returns the result of reading an image, with a reason or a doubt where the image is too small or a photo."""
         sides = result.height, result.width
         if result.reason is not None:
             return result
         if min(sides) < MIN_SIDE:
             return ReadResult(reason=too_small(*sides))
-        if max(sides) >= PHOTO * self._model.image_size:
+        if max(sides) >= PHOTO_FACTOR * self._model.image_size:
             return replace(result, doubts=(*result.doubts, PHOTO_DOUBT))
         return result
 
     def _table(self, inputs: Sequence[InputFile], outputs: np.ndarray, results: Sequence[ReadResult]) -> pd.DataFrame:
         classes = self._model.classes
         probability, names = classes.probability(outputs), np.array(classes.names)
-        decided = self.thresholds.decide(probability, classes.leads(outputs))
+        decisions = self.thresholds.decide(probability, classes.leads(outputs))
         table = pd.DataFrame(
             {
-                "path": pd.Series([one.name for one in inputs], dtype=object),
+                "path": pd.Series([file.name for file in inputs], dtype=object),
                 "label": pd.array(names[outputs.argmax(axis=1)].tolist(), "string"),
                 "probability": pd.array(probability, "Float32"),
-                "decision": pd.array(decided.tolist(), "string"),
-                "reason": pd.array([one.reason and visible(one.reason) for one in results], "string"),
-                "doubt": pd.array(["; ".join(one.doubts) or None for one in results], "string"),
+                "decision": pd.array(decisions.tolist(), "string"),
+                "reason": pd.array([result.reason and visible(result.reason) for result in results], "string"),
+                "doubt": pd.array(["; ".join(result.doubts) or None for result in results], "string"),
             }
         )
         table.loc[table["reason"].notna(), ["label", "probability", "decision", "doubt"]] = pd.NA
         self.counts.update(table["decision"].fillna(UNREAD))
-        for one, result in zip(inputs, results, strict=True):
+        for file, result in zip(inputs, results, strict=True):
             if result.reason is not None:
-                self.account.leave_out(one.name, result.reason, one.may_be_image)
+                self.account.leave_out(file.name, result.reason, file.may_be_image)
             else:
                 self.account.used += 1
-                self.account.doubt(one.name, result.doubts)
+                self.account.doubt(file.name, result.doubts)
         return table
 
 
 def too_small(height: int, width: int) -> str:
-    """Returns why an image with a side below `MIN_SIDE` is not classified."""
-    return f"{width} x {height} pixels are too few to judge: it takes {MIN_SIDE} a side"
+    """Returns why an image with a side below `MIN_SIDE` is not classified.
+
+    Args:
+        height: The height of the image in pixels.
+        width: The width of the image in pixels.
+    """
+    return f"{width} x {height} pixels are too few: an image must have {MIN_SIDE} on each side"

@@ -1,4 +1,4 @@
-"""Tables that are written some rows at a time, as CSV, JSON lines or Parquet. A file appears once it is complete.
+"""Writes tables some rows at a time, as CSV, JSON lines or Parquet. A file appears once it is complete.
 
 Texts in them are valid Unicode (see `visible`), and none in a CSV file is a formula (see `csv_text`).
 """
@@ -17,7 +17,7 @@ from crackexp.utils.files import replacing
 from crackexp.utils.names import visible
 
 TONES: dict[str, Tone] = {CRACK: "danger", DAMAGE: "danger", UNSURE: "warning"}
-"""How a decision stands out in a report."""
+"""The tone of each decision in a report."""
 
 Write = Callable[[pd.DataFrame], None]
 
@@ -27,7 +27,7 @@ def writing(file: Path) -> Iterator[Write]:
     """Yields a function that adds rows to a table. The file appears once the `with` block has ended without an error.
 
     Args:
-        file: The file, which ends with .csv, .jsonl or .parquet. Its folder is made.
+        file: The file, which ends with .csv, .jsonl or .parquet. Its folder is made if it does not exist.
 
     Example:
 
@@ -82,16 +82,16 @@ def _parquet(file: Path, stack: contextlib.ExitStack) -> Write:
 
 
 def _visible(rows: pd.DataFrame) -> pd.DataFrame:
-    """Returns `rows` with valid texts; only columns of Python objects can hold others."""
+    """Returns `rows` with texts of valid Unicode; only columns of Python objects can hold others."""
     objects = rows.select_dtypes("object")
     return rows.assign(**objects.map(lambda cell: visible(cell) if isinstance(cell, str) else cell))
 
 
 def counts_text(counts: Mapping[str, int]) -> str:
-    """Returns how many files were decided on in each way, a line each."""
+    """Returns the number of files by decision, in a line each."""
     return "\n".join(f"{name:<12}{count:,}" for name, count in counts.items())
 
 
 def decision_label(decision: str) -> Label:
-    """Returns a decision as a report shows it: damage and doubt stand out."""
+    """Returns a decision as a label of a report, in which damage and "unsure" stand out."""
     return Label(decision, TONES.get(decision, ""))

@@ -1,4 +1,4 @@
-"""Reports as files: tables as CSV, figures and galleries as PNG, texts as they are, and the page."""
+"""Renders reports as files: tables as CSV, figures and galleries as PNG, texts as they are, and the page."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 PAGE = "report.html"
 SIDE = 240
-"""Pixels of the side of a picture in the PNG file of a gallery."""
+"""The side of a picture in the PNG file of a gallery, in pixels."""
 
 
 class Logger(Protocol):
-    """What `log` needs of a logger."""
+    """The methods of a logger that `log` calls."""
 
     def log_text(self, text: str, path: str) -> None: ...
 
@@ -39,13 +39,13 @@ def texts(report: Report) -> Iterator[tuple[str, str]]:
 
 
 def drawings(report: Report) -> Iterator[tuple[str, "Drawing"]]:
-    """Yields the path and the drawing of each figure and of each gallery that has a path; a gallery is drawn here."""
+    """Yields the path and the drawing of each figure, and of each gallery that has a path."""
     for section in report.sections:
         for figure in section.figures:
             yield figure.path, figure.drawing
-        for one in section.galleries:
-            if one.path:
-                yield one.path, _sheet(one)
+        for pictures in section.galleries:
+            if pictures.path:
+                yield pictures.path, _sheet(pictures)
 
 
 def log(logger: Logger, report: Report, folder: str = "") -> None:
@@ -66,16 +66,17 @@ def write(report: Report, folder: Path) -> list[Path]:
     """Writes the texts of a report and its page, `report.html`, to a folder, and returns the files, the page last."""
     from crackexp.reporting.html import page
 
-    made = [*texts(report), (PAGE, page(report))]
-    for path, text in made:
+    files = [*texts(report), (PAGE, page(report))]
+    for path, text in files:
         write_text(folder / path, text)
-    return [folder / path for path, _ in made]
+    return [folder / path for path, _ in files]
 
 
-def _sheet(one: Gallery) -> "Drawing":
-    images = np.stack([np.hstack([_square(picture) for picture in card.pictures]) for card in one.cards])
-    details = [card.details[0] if card.details else "" for card in one.cards]
-    return gallery(images, [card.title for card in one.cards], details, one.title)
+def _sheet(pictures: Gallery) -> "Drawing":
+    """Draws a gallery as a figure."""
+    images = np.stack([np.hstack([_square(picture) for picture in card.pictures]) for card in pictures.cards])
+    details = [card.details[0] if card.details else "" for card in pictures.cards]
+    return gallery(images, [card.title for card in pictures.cards], details, pictures.title)
 
 
 def _square(picture: Picture) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Reports as HTML: one page that holds all it needs and opens anywhere."""
+"""Renders reports as HTML pages that need no other file."""
 
 import base64
 import io
@@ -13,13 +13,13 @@ from crackexp.reporting.report import Report
 from crackexp.utils.pictures import encode_jpeg
 
 DPI = 150
-"""Dots an inch of a figure on a page."""
+"""The resolution of a figure on a page, in dots per inch."""
 REM = 6.6
-"""The width of a figure on a page, in rem for each inch of it."""
+"""The width of a figure on a page, in rem per inch."""
 
 
 def page(report: Report) -> str:
-    """Returns a report as an HTML page. All that it holds is escaped by the one environment of Jinja here."""
+    """Returns a report as an HTML page, in which Jinja escapes all texts of the report."""
     sections = report.shown("html")
     galleries = [gallery for section in sections for gallery in section.galleries if gallery.overlays]
     return _ENVIRONMENT.get_template("page.html").render(

@@ -1,4 +1,4 @@
-"""Reports as Markdown, which MLflow shows as the description of a run."""
+"""Renders reports as Markdown, which MLflow shows as the description of a run."""
 
 from crackexp.reporting.report import Report, Section, Table
 
@@ -16,7 +16,7 @@ def markdown(report: Report) -> str:
 
 
 def literal(text: str) -> str:
-    """Returns a text so that Markdown shows it as it is, in a table too."""
+    """Returns a text with its special characters escaped, so that Markdown shows it literally, in a table too."""
     for sign in "\\`*_|<>":
         text = text.replace(sign, f"\\{sign}")
     return text.replace("\n", " ")

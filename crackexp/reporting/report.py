@@ -1,7 +1,7 @@
-"""What every result returns to be shown: a report of sections. The renderers beside this module show all of it alike.
+"""Reports, made of sections: every result returns one, and the renderers beside this module show it.
 
-A report holds texts that are ready to be read, figures and pictures. It escapes nothing: each renderer escapes what it
-is given, so a name of a file or a class may hold any characters.
+A report holds texts that are ready to be read, figures and pictures. Its texts are not escaped, since each renderer
+does that, so the name of a file or a class may hold any characters.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,9 +30,8 @@ class Column:
     Attributes:
         title: The head of the column.
         texts: A text for each row.
-        keys: What the rows are sorted by, and what a CSV file holds: a number or a text for each row. None stands for
-            the texts.
-        numeric: Whether the texts are numbers, which stand on the right.
+        keys: A number or a text for each row, by which rows are sorted and which a CSV file holds; None for the texts.
+        numeric: Whether the texts are numbers, which are aligned to the right.
         tones: A tone for each row whose text is shown as a badge; empty where the column has no badges.
         priority: 0 for a column that is always shown, 1 for one that a narrow terminal leaves out, 2 for one that only
             a page has room for.
@@ -57,10 +56,10 @@ class Table:
 
     Attributes:
         columns: The columns, each with as many texts as the others.
-        title: What stands over the table; empty where the title of the section says it.
+        title: The title of the table; empty where the title of the section is enough.
         tones: A tone for each row; empty for plain rows.
         sortable: Whether a click on the head of a column sorts the table on a page.
-        brief: How many rows a run's description holds; None for all.
+        brief: The number of rows in the description of a run; None for all.
         path: The CSV file that the table is logged as, below the folder of the report; empty to log none.
 
     Example:
@@ -109,7 +108,7 @@ class Figure:
     Attributes:
         drawing: The matplotlib figure.
         path: The PNG file that it is logged as, below the folder of the report.
-        caption: What it shows, in a few words.
+        caption: A few words that describe it.
     """
 
     drawing: "Drawing"
@@ -119,11 +118,11 @@ class Figure:
 
 @dataclass(frozen=True)
 class Overlay:
-    """Something that a reader of a page may lay over a picture.
+    """An overlay of a picture, which a reader of a page can switch on.
 
     Attributes:
-        name: A word for it in lower case, which a page uses as a CSS class.
-        title: What the reader chooses it by.
+        name: A word in lower case, which a page uses as a CSS class.
+        title: The name by which the reader chooses the overlay.
         outlines: Closed lines, each as the data of an SVG path in pixels of the picture.
         image: A PNG or JPEG file, stretched to `size`.
         size: Width and height of the image, in pixels of the picture.
@@ -142,9 +141,9 @@ class Picture:
 
     Attributes:
         source: Pixels (H, W, 3) uint8 RGB, the bytes of a PNG or JPEG file, or the path of a file beside the page.
-        alt: What it shows, in words.
+        alt: The alternative text.
         size: Width and height in pixels; needed where there are overlays.
-        overlays: What may be laid over it. A click on a picture with overlays enlarges it.
+        overlays: The overlays. A click on a picture with overlays enlarges it.
     """
 
     source: "np.ndarray | bytes | str"
@@ -172,9 +171,9 @@ class Card:
 
     Attributes:
         pictures: The pictures, side by side.
-        title: What stands below them.
-        details: A line each.
-        label: The word before the details, such as a decision.
+        title: The text below them.
+        details: Further texts, a line each.
+        label: The label before the details, such as a decision.
     """
 
     pictures: Sequence[Picture]
@@ -189,8 +188,8 @@ class Gallery:
 
     Attributes:
         cards: The entries.
-        title: What stands over the gallery where it is a PNG file.
-        width: The least width of a card on a page, in rem.
+        title: The title of the gallery where it is a PNG file.
+        width: The smallest width of a card on a page, in rem.
         path: The PNG file that the gallery is logged as, below the folder of the report. It takes pictures of pixels.
             Empty to log none.
     """
@@ -203,7 +202,8 @@ class Gallery:
     @property
     def overlays(self) -> Sequence[Overlay]:
         """The overlays that a reader chooses from: those of the first picture that has some."""
-        return next((one.overlays for card in self.cards for one in card.pictures if one.overlays), ())
+        pictures = (picture for card in self.cards for picture in card.pictures)
+        return next((picture.overlays for picture in pictures if picture.overlays), ())
 
 
 @dataclass(frozen=True)
@@ -253,7 +253,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """All that a command or a run has to say.
+    """The report of a command or a run.
 
     Attributes:
         title: What the report is about.

@@ -1,1 +1,1 @@
-"""The tiles of whole photos, classified: regions, pictures, tables and the page of a survey."""
+"""Surveys of whole photos: tiles, heat maps, regions, and the report."""

@@ -11,7 +11,7 @@ from scipy.spatial.distance import pdist
 
 @dataclass(frozen=True)
 class Region:
-    """A connected part of a photo that the tiles over it call cracked.
+    """A connected region of a photo whose tiles were classified as cracked.
 
     Attributes:
         rings: The outline and then the holes, each (k, 2) float64 corners x, y in pixels. The last corner is the first.
@@ -44,7 +44,7 @@ class Region:
 
     @property
     def extent(self) -> float:
-        """The largest distance between two points, in pixels. It exceeds that of the crack inside by up to a tile."""
+        """The largest distance between two points, in pixels; the crack inside may be shorter, by up to a tile."""
         outline = self.rings[0]
         return float(pdist(outline[ConvexHull(outline).vertices]).max())
 
@@ -59,9 +59,9 @@ def find_regions(heat: np.ndarray, threshold: float, cell: float, height: int, w
         height: The height of the photo in pixels.
         width: The width of the photo in pixels.
     """
-    beyond = np.pad(np.pad(heat, 1, "edge"), 1, constant_values=-1.0)
-    rows, columns = ((np.arange(count) - 1.5) * cell for count in beyond.shape)
-    contours = contour_generator(columns, rows, beyond, fill_type=FillType.OuterOffset)
+    padded = np.pad(np.pad(heat, 1, "edge"), 1, constant_values=-1.0)
+    rows, columns = ((np.arange(count) - 1.5) * cell for count in padded.shape)
+    contours = contour_generator(columns, rows, padded, fill_type=FillType.OuterOffset)
     regions = []
     for points, offsets in zip(*contours.filled(threshold, 2.0), strict=True):
         rings = [np.clip(ring, 0, (width, height)) for ring in np.split(points, offsets[1:-1])]

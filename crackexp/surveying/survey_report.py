@@ -31,13 +31,14 @@ SEVERITY = ["cracked_share", "longest_extent_px", "highest_probability"]
 
 
 def by_severity(rows: Sequence[Mapping[str, Any]], left_out: Sequence[Remark]) -> pd.DataFrame:
-    """Returns a table of the verdicts on photos, the most severe first, and then of the files that were left out.
+    """Returns a table of the photos, the most severe first, followed by the files that were left out.
 
     Args:
         rows: A row for each photo: `photo`, its name, and the entries of `PhotoResult.verdict`.
-        left_out: The files without a photo; the column `reason` says why.
+        left_out: The files that were left out; the column `reason` says why.
     """
-    table = pd.DataFrame([*rows, *({"photo": visible(one.file), "reason": visible(one.reason)} for one in left_out)])
+    unread = [{"photo": visible(remark.file), "reason": visible(remark.reason)} for remark in left_out]
+    table = pd.DataFrame([*rows, *unread])
     return table.sort_values(SEVERITY, ascending=False, kind="stable") if rows else table
 
 
@@ -45,10 +46,10 @@ class Survey:
     """Writes the results of a survey, photo by photo.
 
     Args:
-        folder: The folder to write to, which is made where it is missing.
-        defect: What the model looks for.
+        folder: The folder to write to, which is made if it does not exist.
+        defect: The defect that the model looks for.
         mm_per_px: The scale of the photos; see `PhotoResult.verdict`.
-        gps: Whether the table says where photos were taken, as far as they know.
+        gps: Whether the table has the places where photos were taken, of those whose Exif data has one.
         account: The account of files, to which the photos are added; the caller adds the files that were left out.
 
     Attributes:
@@ -63,21 +64,21 @@ class Survey:
         self._rows: list[dict[str, Any]] = []
         self._shown: dict[str, Picture] = {}
 
-    def add(self, one: InputFile, photo: PhotoSource, result: PhotoResult) -> None:
-        """Writes the overlays, the tiles and the outlines of one photo, and keeps what the page shows of it.
+    def add(self, file: InputFile, photo: PhotoSource, result: PhotoResult) -> None:
+        """Writes the overlays, the tiles and the outlines of one photo, and keeps its entry of the page.
 
         Args:
-            one: The page of a file.
+            file: The page of a file that holds the photo.
             photo: The photo, read to the end; the overlays are as large as its picture.
-            result: What the surveyor found in it.
+            result: The result of the surveyor for the photo.
         """
-        name = visible(one.name)
-        stem = f"{len(self._rows) + 1:04}_{file_stem(one.name)}"
+        name = visible(file.name)
+        stem = f"{len(self._rows) + 1:04}_{file_stem(file.name)}"
         row = {"photo": name, **result.verdict(self._mm_per_px), "files": f"photos/{stem}"}
         if result.doubts:
             row["doubt"] = "; ".join(result.doubts)
         if self._gps:
-            row["latitude"], row["longitude"] = gps(one.file) or (None, None)
+            row["latitude"], row["longitude"] = gps(file.file) or (None, None)
         self._account.used += 1
         self._account.doubt(name, result.doubts)
         base = self.folder / "photos" / stem
@@ -91,7 +92,7 @@ class Survey:
         self._show(stem, photo, result)
 
     def table(self) -> pd.DataFrame:
-        """Returns the verdict on each photo, the most severe first. The last column says why a file was not read."""
+        """Returns a table of the photos and of the files that were left out; see `by_severity`."""
         return by_severity(self._rows, self._account.left_out)
 
     def metrics(self) -> dict[str, float]:
@@ -106,27 +107,28 @@ class Survey:
         }
         return {f"survey/{name}": float(count) for name, count in counts.items()}
 
-    def report(self, how: str) -> Report:
-        """Returns what was found, the most severe photos first.
+    def report(self, source: str) -> Report:
+        """Returns the report of the survey, with the most severe photos first.
 
         Args:
-            how: The model, the tiles and the threshold, in a line.
+            source: The model, the tiles and the threshold, in a line.
         """
         defect, counts = self._defect, self.metrics()
         cracked, photos = int(counts["survey/cracked_photos"]), int(counts["survey/photos"])
         rows = sorted(self._rows, key=_severity, reverse=True)
         outline = "the crack's width or depth" if defect == CRACK else "its outline or depth"
         about = [
-            "The most severe first, by the share of the photo that is marked. Click a photo to zoom.",
-            f"Marked regions are where tiles that were classified as {defect.adjective} lie. They are wider than the "
-            f"{defect}, and say nothing of {outline}. Where the network looked is what in these tiles spoke for "
-            f"{defect.phrase} (Grad-CAM), full colour being the strongest place of each photo.",
+            "The most severe photos come first, by the share of the photo that is marked. Click a photo to zoom.",
+            f"Tiles that were classified as {defect.adjective} are marked. They are wider than the {defect}, and do "
+            f"not show {outline}. Where the network looked is the evidence for {defect.phrase} in them (Grad-CAM), "
+            "in full colour at the strongest place of each photo.",
         ]
         cards = [self._card(row) for row in rows]
         folder = self._folder()
         verdicts = _verdicts(rows[:LISTED], folder)
         unread = self._account.left_out
-        columns = [Column("file", [one.file for one in unread]), Column("reason", [one.reason for one in unread])]
+        files, reasons = [remark.file for remark in unread], [remark.reason for remark in unread]
+        columns = [Column("file", files), Column("reason", reasons)]
         return Report(
             f"{cracked} of {photos} {'photo shows' if photos == 1 else 'photos show'} {defect.plural}",
             [
@@ -135,12 +137,12 @@ class Survey:
                 *([Section("Not read", tables=[Table(columns)], media=["html"])] if unread else []),
                 Section(files={"photos.csv": self.table()}, media=[]),
             ],
-            source=f"{how}; {int(counts['survey/tiles']):,} tiles",
+            source=f"{source}; {int(counts['survey/tiles']):,} tiles",
         )
 
     def _folder(self) -> str:
-        """Returns the folder that all photos and files are in."""
-        names = [*(row["photo"] for row in self._rows), *(visible(one.file) for one in self._account.left_out)]
+        """Returns the common folder of all photos and other files."""
+        names = [*(row["photo"] for row in self._rows), *(visible(remark.file) for remark in self._account.left_out)]
         return os.path.commonpath([Path(name).absolute().parent for name in names])
 
     def _card(self, row: Mapping[str, Any]) -> Card:
@@ -184,7 +186,7 @@ def _severity(row: Mapping[str, Any]) -> list[float]:
 
 
 def _verdicts(rows: Sequence[Mapping[str, Any]], folder: str) -> Table:
-    """Returns the table on the terminal, in which photos are named from the folder that all of them are in."""
+    """Returns the table on the terminal, in which the paths of photos are relative to their common folder."""
     names = [row["photo"] for row in rows]
     extents = [row["longest_extent_px"] for row in rows]
     return Table(

@@ -26,7 +26,7 @@ Advance = Callable[[float], None]
 
 @dataclass(frozen=True)
 class PhotoResult:
-    """What a model says of one photo.
+    """The result of the survey of one photo.
 
     Attributes:
         height: The height of the photo in pixels.
@@ -39,7 +39,7 @@ class PhotoResult:
         cell: The side of a cell in pixels of the photo.
         thresholds: The thresholds of the mean probability at which decisions change.
         leads: (n,) bool, whether the most probable class of a tile is damage; see `Classes.leads`.
-        led: Whether that holds for half of the tiles over some cell, so that the photo is not called negative.
+        led: Whether that holds for half of the tiles over some cell, so that the photo is not called sound.
         doubts: What is odd about the photo, a few words each.
     """
 
@@ -116,7 +116,7 @@ class Surveyor:
         model: The model, which was trained on patches.
         tiling: How photos are cut into tiles.
         threshold: The threshold of the probability of damage; None takes the thresholds of the model.
-        batch_size: The number of tiles that are computed at once; None takes what is fastest.
+        batch_size: The number of tiles in a batch; None takes the fastest.
         max_pixels: A photo of more pixels is read in windows; see `open_photo`.
     """
 
@@ -142,7 +142,7 @@ class Surveyor:
         Args:
             file: The image file.
             page: The number of the page, from 0.
-            advance: It is called with the share that is done; see `survey_photo`.
+            advance: A function that is called with the share of the tiles that are done; see `survey_photo`.
 
         Raises:
             ImageError: The file is no image, or the image is too small.
@@ -160,7 +160,8 @@ class Surveyor:
 
         Args:
             photo: The photo, whose rows are read once, from the top to the bottom.
-            advance: It is called with the share of the tiles that are done, in (0, 1]. What it raises ends the survey.
+            advance: A function that is called with the share of the tiles that are done, in (0, 1]. An exception that
+                it raises ends the survey.
 
         Raises:
             UnusableImageError: The photo is too small.
@@ -174,15 +175,15 @@ class Surveyor:
         heat, saliency = MeanMap(self.tiling, height, width), MeanMap(self.tiling, height, width)
         classes, starts = self._model.classes, range(0, len(boxes), self._network.batch_size)
         for start, (outputs, maps) in zip(starts, self._network.stream(self._batches(photo, boxes)), strict=True):
-            part = boxes[start : start + self._network.batch_size]
-            done = start + len(part)
-            damaged = probabilities[start:done] = classes.probability(outputs[: len(part)])
-            leads[start:done] = classes.leads(outputs[: len(part)])
-            heat.add(part, damaged[:, None, None])
-            saliency.add(part, self._saliency(damaged, maps[: len(part)]))
+            batch = boxes[start : start + self._network.batch_size]
+            done = start + len(batch)
+            damage = probabilities[start:done] = classes.probability(outputs[: len(batch)])
+            leads[start:done] = classes.leads(outputs[: len(batch)])
+            heat.add(batch, damage[:, None, None])
+            saliency.add(batch, self._saliency(damage, maps[: len(batch)]))
             advance(done / len(boxes))
-        shares = saliency.mean()
-        shares /= shares.max() or 1
+        relative_saliency = saliency.mean()
+        relative_saliency /= relative_saliency.max() or 1
         led = False
         if leads.any():
             votes = MeanMap(self.tiling, height, width)
@@ -194,7 +195,7 @@ class Surveyor:
             boxes=boxes,
             probabilities=probabilities,
             heat=heat.mean(),
-            saliency=shares,
+            saliency=relative_saliency,
             cell=self.tiling.cell,
             thresholds=self.thresholds,
             leads=leads,

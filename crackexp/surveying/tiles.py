@@ -1,4 +1,4 @@
-"""Overlapping square tiles of a photo, and maps of what the tiles over each place have in the mean."""
+"""Overlapping square tiles of a photo, and the mean of the maps of the tiles over each cell."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ class Tiling:
 
     Attributes:
         side: The side of a tile in pixels of the photo.
-        overlap: The least share of its side that a tile has in common with the next one, in [0, 1).
+        overlap: The smallest share of its side that a tile has in common with the next one, in [0, 1).
 
     Example:
 
@@ -56,12 +56,12 @@ class Tiling:
 
 
 class MeanMap:
-    """A map of a photo: in each cell the mean of the maps of the tiles that cover it, which are added part by part.
+    """A map of a photo, each cell of which is the mean of the maps of the tiles over it. Tiles are added in batches.
 
-    Added with maps of one value, the probability of their tile, the tiles vote on each place.
+    Maps of one value, the probability of their tile, make it a vote of the tiles on each cell.
 
     Args:
-        tiling: How the photo is cut.
+        tiling: The tiling of the photo.
         height: The height of the photo in pixels.
         width: The width of the photo in pixels.
     """
@@ -75,8 +75,8 @@ class MeanMap:
         """Adds the maps of some tiles.
 
         Args:
-            boxes: (n, 4), from `Tiling.boxes`; each tile is added once.
-            maps: (n, k, k) float32, each spread over its tile.
+            boxes: The tiles, (n, 4) int from `Tiling.boxes`; each tile is added once.
+            maps: The map of each tile, (n, k, k) float32, which is resized to its tile.
         """
         (height, width), (rows, columns) = self._size, self._total.shape
         cells = np.round(boxes / self._cell).astype(int)
@@ -87,5 +87,5 @@ class MeanMap:
             self._count[top:bottom, left:right] += 1
 
     def mean(self) -> np.ndarray:
-        """Returns (ceil(height / cell), ceil(width / cell)) float32, once all tiles were added."""
+        """Returns the map, (ceil(height / cell), ceil(width / cell)) float32, once all tiles were added."""
         return (self._total / self._count).astype(np.float32)

@@ -12,10 +12,10 @@ from crackexp.data.classes.decisions import CRACK, Classes, Thresholds
 from crackexp.evaluation.calibration import Calibration, fit_site, fit_temperature
 from crackexp.evaluation.policy import (
     Policy,
-    allowed_misses,
     decisions_text,
-    fewest,
-    judge_decisions,
+    evaluate_decisions,
+    max_failures,
+    min_samples,
     threshold_for_f1,
     threshold_for_false_alarms,
     threshold_for_recall,
@@ -81,13 +81,13 @@ def test_temperature_changes_no_prediction_with_more_classes_either() -> None:
     np.testing.assert_allclose(calibrated.sum(axis=1), 1, atol=1e-6)
 
 
-def test_allowed_misses_are_those_of_the_exact_bound_of_clopper_and_pearson() -> None:
+def test_max_failures_are_those_of_the_exact_bound_of_clopper_and_pearson() -> None:
     for count in (59, 93, 400, 2000):
-        k = allowed_misses(count, 0.95, 0.95)
+        k = max_failures(count, 0.95, 0.95)
         low = beta.ppf(0.05, count - np.array([k, k + 1]), np.array([k, k + 1]) + 1)
         assert low[0] >= 0.95 > low[1]
-    assert (fewest(0.99, 0.95), fewest(0.95, 0.95)) == (299, 59)
-    assert allowed_misses(298, 0.99, 0.95) < 0 <= allowed_misses(299, 0.99, 0.95)
+    assert (min_samples(0.99, 0.95), min_samples(0.95, 0.95)) == (299, 59)
+    assert max_failures(298, 0.99, 0.95) < 0 <= max_failures(299, 0.99, 0.95)
 
 
 def test_the_promised_recall_and_rate_hold_as_often_as_said() -> None:
@@ -146,21 +146,23 @@ def test_too_few_images_for_a_promise_are_refused_with_the_number_it_takes() -> 
 def test_decisions_are_judged_by_counts_with_intervals_of_wilson() -> None:
     cracked = np.repeat([True, False], [20, 30])
     crack = np.concatenate([np.repeat([0.9, 0.4, 0.1], [17, 2, 1]), np.repeat([0.8, 0.4, 0.1], [3, 6, 21])])
-    found = judge_decisions(cracked, Thresholds(0.7, 0.3).decide(crack), Bootstrap(0, 0.95, 100), None)
+    found = evaluate_decisions(cracked, Thresholds(0.7, 0.3).decide(crack), Bootstrap(0, 0.95, 100), None)
     assert found == {
         "decided_recall": wilson(19, 20, 0.95),
         "decided_false_alarms": wilson(3, 30, 0.95),
         "decided_unsure": wilson(8, 50, 0.95),
     }
     assert "cracks found 95.0 %" in decisions_text(found, CRACK)
-    grouped = judge_decisions(cracked, Thresholds(0.7, 0.3).decide(crack), Bootstrap(0, 0.95, 400), np.arange(50) % 5)
-    whole = judge_decisions(
+    grouped = evaluate_decisions(
+        cracked, Thresholds(0.7, 0.3).decide(crack), Bootstrap(0, 0.95, 400), np.arange(50) % 5
+    )
+    whole = evaluate_decisions(
         cracked, Thresholds(0.7, 0.3).decide(crack), Bootstrap(0, 0.95, 400), np.repeat(np.arange(5), 10)
     )
     for name, score in grouped.items():
         assert score.low <= found[name].low <= found[name].high <= score.high, name
     assert whole["decided_unsure"].high - whole["decided_unsure"].low > 0.2, "photos that differ leave doubt"
-    assert set(judge_decisions(cracked[:20], Thresholds().decide(crack[:20]), Bootstrap(0, 0.95, 10), None)) == {
+    assert set(evaluate_decisions(cracked[:20], Thresholds().decide(crack[:20]), Bootstrap(0, 0.95, 10), None)) == {
         "decided_recall",
         "decided_unsure",
     }

@@ -121,7 +121,7 @@ def test_the_description_begins_with_doubts_and_holds_all_metrics(all_asked: tup
     result, report = all_asked
     note = markdown(report)
     assert note.index("The labels look odd.") < note.index("| metric |")
-    for name, score in result.test.whole.scores.items():
+    for name, score in result.test.overall.scores.items():
         assert f"| {name.replace('_', chr(92) + '_')} | {score.value:.4f} |" in note
     for fact in ("wall, test (60 images)", "site (30 images)", "| blur |", "| jpeg |", "cracks found"):
         assert fact in note
@@ -138,7 +138,7 @@ def test_the_terminal_shows_the_summary_the_sets_the_corruptions_and_the_decisio
     hidden = [name for name, metric in STANDARD.items() if "summary" not in metric.shown_in]
     assert hidden
     assert not any(f" {name} " in text for name in hidden)
-    assert f"{result.test.whole.scores['log_loss'].value:.4f}" in text
+    assert f"{result.test.overall.scores['log_loss'].value:.4f}" in text
     assert "The labels look odd." not in text
     assert all(len(line) <= width for line in text.splitlines() if line[:1] in tuple("┏┃│└"))
 
@@ -175,7 +175,7 @@ def test_a_section_of_ones_own_is_printed_described_and_logged_below_its_name(
     report = evaluation_report(result, settings, SIZE, nothing, own={"alarms": Alarms()})
     logger = Memory()
     log_evaluation(logger, result, report, [])
-    assert result.test.whole.scores["accuracy"].value == pytest.approx(57 / 60)
+    assert result.test.overall.scores["accuracy"].value == pytest.approx(57 / 60)
     assert logger.files["report/alarms/counts.csv"] == "alarms\n3\n"
     assert logger.files["report/alarms/note.txt"] == "none"
     for text in (printed(report, monkeypatch), logger.tags["mlflow.note.content"]):

@@ -8,8 +8,8 @@ from sklearn import metrics as sk
 from crackexp.data.classes.decisions import Classes
 from crackexp.evaluation import figures
 from crackexp.evaluation.report import corruptions_table, scores_table, subsets_table
-from crackexp.evaluation.robustness import judge_corrupted
-from crackexp.evaluation.sets import judge_groups, judge_part, notes, parts_table
+from crackexp.evaluation.robustness import evaluate_corruptions
+from crackexp.evaluation.sets import evaluate_groups, evaluate_subset, notes, subsets_frame
 from crackexp.metrics import STANDARD, Bootstrap, Predictions
 from crackexp.metrics.intervals import Interval
 from tests.metrics.scoring import scores_of
@@ -29,14 +29,14 @@ def simulate(seed=0, noise=1.0):
     return labels, np.stack([1 - positive, positive], axis=1), groups
 
 
-def parts_of(labels, probabilities, groups):
+def subsets_of(labels, probabilities, groups):
     given = (Predictions(labels, probabilities, 1, groups), CLASSES, Bootstrap(0, resamples=50))
-    return [judge_part("set", "sdnet", *given), *judge_groups(*given)]
+    return [evaluate_subset("set", "sdnet", *given), *evaluate_groups(*given)]
 
 
 def test_each_surface_and_photo_is_judged_by_itself():
     labels, probabilities, groups = simulate()
-    whole, *parts = parts_of(labels, probabilities, groups)
+    whole, *parts = subsets_of(labels, probabilities, groups)
     assert [part.name for part in parts] == ["decks", "walls", *PHOTOS]
     assert (whole.photos, whole.images, whole.cracked) == (12, 240, labels.sum())
     for part in parts:
@@ -51,27 +51,27 @@ def test_each_surface_and_photo_is_judged_by_itself():
 def test_photos_without_a_surface_are_judged_too():
     labels, probabilities, groups = simulate()
     names = np.char.replace(groups, "/", "-")
-    assert {part.kind for part in judge_groups(Predictions(labels, probabilities, 1, names), CLASSES, BOOTSTRAP)} == {
-        "photo"
-    }
+    assert {
+        part.kind for part in evaluate_groups(Predictions(labels, probabilities, 1, names), CLASSES, BOOTSTRAP)
+    } == {"photo"}
 
 
 def test_a_photo_without_cracks_has_what_it_defines():
     labels, probabilities, groups = simulate()
     labels = np.where(groups == "decks/0", 0, labels)
-    table = parts_table(parts_of(labels, probabilities, groups)).set_index("name")
+    table = subsets_frame(subsets_of(labels, probabilities, groups)).set_index("name")
     assert np.isnan(table.loc["decks/0", "roc_auc"])
     assert table.loc["decks/0", "cracked"] == 0
     assert table.loc["decks/0", "accuracy"] == np.mean(probabilities[:20, 1] < 0.5)
 
 
 def test_the_tables_hold_the_scores():
-    parts = parts_of(*simulate())
-    table = parts_table(parts)
+    parts = subsets_of(*simulate())
+    table = subsets_frame(parts)
     assert table["kind"].tolist() == ["set", "surface", "surface", *["photo"] * 12]
     assert table["accuracy_low"].notna().tolist() == [True] * 3 + [False] * 12
-    unknown = judge_part("set", "folder", Predictions(*simulate()[:2], 1), CLASSES, BOOTSTRAP)
-    assert pd.isna(parts_table([unknown])["photos"][0])
+    unknown = evaluate_subset("set", "folder", Predictions(*simulate()[:2], 1), CLASSES, BOOTSTRAP)
+    assert pd.isna(subsets_frame([unknown])["photos"][0])
     shown = subsets_table([parts[0], unknown], STANDARD)
     recall = parts[0].scores["recall"]
     (texts,) = (column.texts for column in shown.columns if column.title == "recall")
@@ -89,24 +89,24 @@ def test_the_note_says_what_intervals_speak_of(photos, words):
     labels, probabilities, groups = simulate()
     rows = np.isin(groups, PHOTOS[:photos])
     predictions = Predictions(labels[rows], probabilities[rows], 1, groups[rows] if photos else None)
-    part = judge_part("set", "x", predictions, CLASSES, BOOTSTRAP)
+    part = evaluate_subset("set", "x", predictions, CLASSES, BOOTSTRAP)
     note = "".join(notes(part))
     assert words in note
     assert bool(note) == (photos is not None)
     assert ("fewer" in note) == (photos == 5)
 
 
-@pytest.mark.parametrize(("label", "measured"), [(1, "how many are found"), (0, "how many are called damaged")])
+@pytest.mark.parametrize(("label", "measured"), [(1, "that is found"), (0, "that is called damaged")])
 def test_the_note_says_what_images_of_one_class_leave_out(label, measured):
     _, probabilities, groups = simulate()
     predictions = Predictions(np.full(240, label), probabilities, 1, groups)
-    whole = judge_part("set", "x", predictions, CLASSES, BOOTSTRAP)
+    whole = evaluate_subset("set", "x", predictions, CLASSES, BOOTSTRAP)
     over, note = notes(whole)
     assert "12 photos" in over
     assert measured in note
     assert {"precision", "f1", "roc_auc"}.isdisjoint(whole.scores)
-    parts = judge_groups(predictions, CLASSES, BOOTSTRAP)
-    drawn(figures.part_scores([whole, *parts[:2]], "Parts", 0.95, STANDARD, parts[2:]))
+    parts = evaluate_groups(predictions, CLASSES, BOOTSTRAP)
+    drawn(figures.subset_scores([whole, *parts[:2]], "Parts", 0.95, STANDARD, parts[2:]))
 
 
 def test_corruptions_are_judged_on_the_same_images():
@@ -114,7 +114,7 @@ def test_corruptions_are_judged_on_the_same_images():
     said = {"blur": [simulate(s, noise=s)[1] for s in (1, 2, 3)], "jpeg": [simulate(s)[1] for s in (4, 5, 6)]}
     scores = scores_of(labels, clean, 1, resamples=50)
 
-    found = judge_corrupted(Predictions(labels, clean, 1), scores, said, Bootstrap(0, resamples=50))
+    found = evaluate_corruptions(Predictions(labels, clean, 1), scores, said, Bootstrap(0, resamples=50))
 
     assert found.corrupted["blur"][2] == scores_of(labels, said["blur"][2], 1, resamples=50)
     accuracies = [np.mean(given.argmax(axis=1) == labels) for row in said.values() for given in row]
@@ -136,10 +136,10 @@ def test_corruptions_are_judged_on_the_same_images():
 
 
 @pytest.mark.parametrize("several", [True, False])
-def test_part_scores_draws_values_intervals_and_photos(several):
-    whole, *groups = parts_of(*simulate())
+def test_subset_scores_draws_values_intervals_and_photos(several):
+    whole, *groups = subsets_of(*simulate())
     parts = [whole, *groups[:2]] if several else [whole]
-    figure = figures.part_scores(parts, "sdnet by surface and photo", 0.95, STANDARD, groups[2:])
+    figure = figures.subset_scores(parts, "sdnet by surface and photo", 0.95, STANDARD, groups[2:])
     drawn(figure)
     assert len(figure.axes) == 4
     recall = figure.axes[1]
@@ -148,9 +148,11 @@ def test_part_scores_draws_values_intervals_and_photos(several):
     assert "240 images, 12 photos" in figure.axes[0].get_yticklabels()[0].get_text()
 
 
-def test_part_scores_says_what_is_undefined():
-    part = judge_part("set", "sound", Predictions(np.zeros(5, int), np.tile([0.9, 0.1], (5, 1)), 1), CLASSES, BOOTSTRAP)
-    figure = figures.part_scores([part], "x", 0.95, STANDARD)
+def test_subset_scores_says_what_is_undefined():
+    part = evaluate_subset(
+        "set", "sound", Predictions(np.zeros(5, int), np.tile([0.9, 0.1], (5, 1)), 1), CLASSES, BOOTSTRAP
+    )
+    figure = figures.subset_scores([part], "x", 0.95, STANDARD)
     drawn(figure)
     assert texts(figure.axes[2]) == ["undefined"]
 

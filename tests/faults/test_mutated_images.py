@@ -14,7 +14,7 @@ from PIL import Image
 from crackexp.data.accounting import Account
 from crackexp.data.classes.decisions import Classes, Thresholds
 from crackexp.data.synthetic import draw_patch
-from crackexp.predicting.inputs import find
+from crackexp.predicting.inputs import find_inputs
 from crackexp.predicting.predictor import Predictor
 from crackexp.tracking.models import LoggedModel
 from tests.conftest import Command
@@ -101,7 +101,7 @@ def test_mutated_images_are_read_or_left_out_with_a_reason(
     logged = LoggedModel(classifier, Classes(("Negative", "Positive"), ("Positive",)), Thresholds(), {}, None)
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        inputs = find([str(file) for file in files], [], Account())
+        inputs = find_inputs([str(file) for file in files], [], Account())
         table = pd.concat(Predictor(logged).tables(inputs), ignore_index=True)
     assert {one.path for one in inputs} == {str(file) for file in files}
     assert all("PIL" in Path(one.filename).parts for one in warned), "Pillow's, which commands do not show"

@@ -295,7 +295,7 @@ def test_wrong_arrays_are_refused(labels, probabilities, message):
 
 
 def test_no_images_are_refused():
-    with pytest.raises(ValueError, match="an image"):
+    with pytest.raises(ValueError, match="one image"):
         scores_of(np.zeros(0, int), np.zeros((0, 2)), 1, seed=0)
 
 

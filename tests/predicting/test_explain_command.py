@@ -66,10 +66,10 @@ def test_another_class_and_another_layer_are_explained_on_request(
 @pytest.mark.parametrize(
     ("argument", "words"),
     [
-        ("target=Cracked", ["no such class; choose from Negative, Positive", "Received: target=Cracked"]),
+        ("target=Cracked", ["no such class", "Negative, Positive", "Received: target=Cracked"]),
         ("layer=block_2_rely", ["Did you mean block_2_relu", "Received: layer=block_2_rely"]),
         ("layer=pool", ["a layer with height and width", "Received: layer=pool"]),
-        ("input=nowhere", ["There is no image to look at", "nowhere: there is no such file"]),
+        ("input=nowhere", ["input=FILES", "nowhere: there is no such file"]),
         ("threshold=2", ["threshold", "less than or equal to 1"]),
     ],
 )

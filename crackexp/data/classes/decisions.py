@@ -1,4 +1,4 @@
-"""Decisions: which classes are damage, how likely an image shows some, and what that means for who has to act."""
+"""Decisions: which classes mean damage, the probability of damage, and the thresholds that decide by it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ UNSURE, SOUND = "unsure", "sound"
 
 
 class Defect(StrEnum):
-    """What a model looks for. Its value is the decision on an image that shows it."""
+    """The defect that a model looks for. Its value is the decision on an image that shows it."""
 
     CRACK = "crack"
     DAMAGE = "damage"
@@ -40,8 +40,8 @@ class Classes:
 
     Attributes:
         names: The c classes, in the order of labels and outputs.
-        positives: The classes that are damage: of a model one of them at least, and not all. A dataset of one class may
-            have none: it is not damage, or not known to be.
+        positives: The classes that are damage. A model has at least one, and at least one other class. A dataset of one
+            class has none where that class is not damage, or not known to be.
     """
 
     names: tuple[str, ...]
@@ -68,7 +68,7 @@ class Classes:
         return " or ".join(self.positives)
 
     def among(self, labels: np.ndarray) -> "Classes":
-        """Returns those classes that some of `labels`, (n,) int, are of."""
+        """Returns the classes that are among `labels`, (n,) int."""
         names = tuple(self.names[label] for label in np.unique(labels))
         return Classes(names, tuple(name for name in self.positives if name in names))
 
@@ -81,18 +81,22 @@ class Classes:
         return np.minimum(probabilities[:, self.indices].sum(axis=1), 1)
 
     def leads(self, probabilities: np.ndarray) -> np.ndarray:
-        """Returns where a damage class is the most probable of more than two classes, (n,) bool.
+        """Returns for which images a damage class is the most probable one, (n,) bool.
 
-        With two classes there is no such place: the threshold alone decides.
+        With two classes it returns False for all images, since the threshold alone decides.
         """
         if len(self.names) == 2:
             return np.zeros(len(probabilities), bool)
         return self.damaged(probabilities.argmax(axis=1))
 
     def labels_in(self, model: "Classes") -> list[int]:
-        """Returns the label that a model of other classes has for each of these.
+        """Returns the label that a model has for each of these classes.
 
-        Classes of equal names are matched; else, of two classes, the damaged ones are.
+        Classes are matched by their names. Where the names differ and both have two classes, the damage classes are
+        matched.
+
+        Args:
+            model: The classes of the model.
 
         Raises:
             DataError: The classes cannot be matched, or the two do not agree about which are damage.
@@ -106,21 +110,26 @@ class Classes:
                 )
             return [model.names.index(name) for name in self.names]
         if len(self.names) == len(model.names) == 2:
-            (crack,) = model.indices
-            return [crack if name in self.positives else 1 - crack for name in self.names]
+            (positive,) = model.indices
+            return [positive if name in self.positives else 1 - positive for name in self.names]
         if len(self.names) == 1:
             raise DataError(
-                f"Whether {self.names[0]} is {model.defect.phrase} cannot be told by its name, and the model knows "
-                f"{', '.join(model.names)}. Type dataset.positive={self.names[0]} if it is, "
+                f"The name {self.names[0]} does not tell whether the class is {model.defect.phrase}, and the model has "
+                f"the classes {', '.join(model.names)}. Type dataset.positive={self.names[0]} if it is, "
                 f"dataset.positive={model.positives[0]} if it is not. Received: dataset.positive=null"
             )
         raise DataError(
-            f"The model tells {', '.join(model.names)} apart. Rename the folders of the "
+            f"The classes of the model are {', '.join(model.names)}. Rename the folders of the "
             f"dataset to these. Received: {', '.join(self.names)}"
         )
 
     def merge(self, probabilities: np.ndarray, into: "Classes") -> np.ndarray:
-        """Returns `probabilities`, (n, c), as those of damage and of the rest, (n, 2), in the order of `into`."""
+        """Returns the probabilities of damage and of no damage, (n, 2).
+
+        Args:
+            probabilities: The probabilities of these classes, (n, c) float.
+            into: The two classes of the result.
+        """
         damage = self.probability(probabilities)
         pair = [damage, 1 - damage]
         return np.stack(pair if into.indices == [0] else pair[::-1], axis=1)
@@ -128,7 +137,7 @@ class Classes:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Where decisions change, in probabilities of damage.
+    """The probabilities of damage from which on decisions change.
 
     Attributes:
         crack: The decision is `defect` from this probability on.
@@ -149,15 +158,15 @@ class Thresholds:
         """Returns the decision on each image: "crack" or "damage", "unsure", or "sound".
 
         Args:
-            probabilities: (n,) of damage, see `Classes.probability`.
-            leads: (n,) bool, see `Classes.leads`. An image whose most probable class is damage is never called sound:
-                below the thresholds it is "unsure".
+            probabilities: The probabilities of damage, (n,); see `Classes.probability`.
+            leads: Whether a damage class is the most probable one, (n,) bool; see `Classes.leads`. Such an image is
+                never called sound: below the thresholds it is "unsure".
 
         Returns:
             (n,) str.
         """
-        low = np.where((probabilities >= self.unsure) | leads, UNSURE, SOUND)
-        return np.where(probabilities >= self.crack, self.defect.value, low)
+        below = np.where((probabilities >= self.unsure) | leads, UNSURE, SOUND)
+        return np.where(probabilities >= self.crack, self.defect.value, below)
 
     def __str__(self) -> str:
         band = f", unsure from {self.unsure:.4g}" if self.unsure < self.crack else ""

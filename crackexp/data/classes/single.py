@@ -10,14 +10,23 @@ from crackexp.utils.errors import DataError
 
 
 def require_two_classes(index: ImageIndex) -> None:
-    """Raises DataError where all images of a dataset are of one class."""
+    """Checks that the images of a dataset are of several classes.
+
+    Raises:
+        DataError: All are of one class.
+    """
     present = np.unique(index.labels)
     if len(present) < 2:
         raise only_one_class(index.root, index.class_names[present[0]])
 
 
 def only_one_class(root: Path, only: str) -> DataError:
-    """Returns the error for a dataset in `root` that has images of the class `only` alone."""
+    """Returns the error for a dataset whose images are all of one class.
+
+    Args:
+        root: The folder of the dataset.
+        only: The name of the class.
+    """
     empty = [folder.name for folder in subfolders(root) if folder.name != only]
     inner = [folder.name for folder in subfolders(root / only)]
     if empty:

@@ -1,4 +1,4 @@
-"""Words in the names of classes: for a crack, for other damage, for sound concrete, and negations.
+"""Words in the names of classes: for a crack, for other damage, for undamaged concrete, and negations.
 
 Each list holds English, German, French, Spanish, Portuguese, Italian, Dutch, Polish, Czech, Turkish, Russian,
 Ukrainian, Arabic and Hindi, with a line or two for each language; a word that ends with ``*`` stands for all words that
@@ -41,7 +41,7 @@ DAMAGE = """
     تلف تالف* ضرر متضرر* عيب عيوب معيب*
     क्षति* दोष* खराब
 """
-SOUND = """
+UNDAMAGED = """
     sound intact* ok okay good healthy normal* clean background* bg perfect pass passed
     heil heile heiler heiles intakt* gut gute guter gutes gesund* sauber* unversehrt* ordnung hintergrund*
     sain saine sains saines bon bonne bons propre* fond
@@ -83,7 +83,7 @@ DOUBT = "maybe unsure uncertain possible possibly unlabeled unlabelled unknown m
 
 CJK_CRACK = "裂 割れ ひび ヒビ クラック キレツ 균열 크랙 阳性 陽性 양성"
 CJK_DAMAGE = "不良 不合格 损 損 破 缺陷 欠陥 异常 異常 劣化 问题 問題 손상 결함 불량 파손 이상 문제"
-CJK_SOUND = "正常 完好 良好 健全 健康 良品 合格 背景 阴性 陰性 完整 무결 정상 양호 건전 배경 음성"
+CJK_UNDAMAGED = "正常 完好 良好 健全 健康 良品 合格 背景 阴性 陰性 完整 무결 정상 양호 건전 배경 음성"
 CJK_NOT = "无 無 非 未 没 沒 不 なし ない 없 아님 무균열 비균열 미균열 균열무 무크랙 비크랙 무손상 무결함"
 
 PAIRS = """

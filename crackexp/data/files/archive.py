@@ -73,7 +73,7 @@ def unpack_once(archive: Path, cache: Path) -> Path:
     """
     archive = archive.expanduser()
     if not archive.is_file():
-        raise DataError(f"There is no such archive file. Received: dataset.archive={archive}")
+        raise DataError(f"The archive does not exist. Received: dataset.archive={archive}")
     status = archive.stat()
     stamp = f"{archive.resolve()}\n{status.st_size}\n{status.st_mtime_ns}"
     key = hashlib.blake2b(os.fsencode(stamp), digest_size=8).hexdigest()
@@ -108,8 +108,8 @@ def _unpack_into(archive: Path, folder: Path) -> None:
         _unpack_rar(archive, folder)
     else:
         raise DataError(
-            f"This is neither a whole zip nor a rar archive: damaged, cut off in the download, or "
-            f"of another kind. Received: {archive}"
+            f"This is no complete zip or rar archive. It may be damaged, cut off in the download, or of another "
+            f"kind. Received: {archive}"
         )
 
 
@@ -212,16 +212,16 @@ def _check(archive: Path, folder: Path, members: Sequence[Member]) -> None:
     packed = archive.stat().st_size
     if total > _BOMB_SIZE and total > _BOMB_RATIO * packed:
         raise DataError(
-            f"The archive of {packed:,} bytes would unpack to {total:,}, more than {_BOMB_RATIO} times as much: that "
-            f"is no archive of images. {BY_HAND} if it is. Received: {archive}"
+            f"The archive of {packed:,} bytes would unpack to {total:,} bytes, more than {_BOMB_RATIO} times as many, "
+            f"as no archive of images does. {BY_HAND} if it is one. Received: {archive}"
         )
     free = shutil.disk_usage(folder).free
     if total + _SPARE > free:
         raise DataError(
-            f"The archive unpacks to {total:,} bytes and {free:,} are free at {folder.parent}. "
-            f"Free some, or choose another disk with paths.cache=FOLDER. Received: {archive}"
+            f"The archive unpacks to {total:,} bytes, but only {free:,} are free at {folder.parent}. "
+            f"Free some space, or choose another disk with paths.cache=FOLDER. Received: {archive}"
         )
 
 
 def _damaged(archive: Path, reason: str) -> DataError:
-    return DataError(f"The archive is damaged ({reason}). Get it again. Received: {archive}")
+    return DataError(f"The archive is damaged ({reason}). Download it again. Received: {archive}")

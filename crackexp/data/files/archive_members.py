@@ -9,11 +9,11 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from crackexp.utils.errors import DataError
 from crackexp.utils.names import on_one_line
 
-MOST_MEMBERS = 2_000_000
-DEEPEST = 64
+MAX_MEMBERS = 2_000_000
+MAX_DEPTH = 64
 """The largest depth of nested folders; the largest published sets of images need six."""
-LONGEST_NAME = 255
-LONGEST_PATH = 4095
+MAX_NAME = 255
+MAX_PATH = 4095
 """The longest file name and the longest path on Linux, in bytes."""
 BY_HAND = "Unpack it by hand and give its folder as dataset.path"
 _SHOWN = 60
@@ -54,9 +54,9 @@ def check_members(archive: Path, folder: Path, members: Sequence[Member]) -> Non
             name, is nested too deeply, or would replace another member, also on a disk that ignores case; or there are
             too many members.
     """
-    if len(members) > MOST_MEMBERS:
+    if len(members) > MAX_MEMBERS:
         raise DataError(
-            f"The archive holds {len(members):,} files, and {MOST_MEMBERS:,} is the limit. {BY_HAND}. "
+            f"The archive holds {len(members):,} files, but {MAX_MEMBERS:,} is the limit. {BY_HAND}. "
             f"Received: {archive}"
         )
     for member in members:
@@ -88,17 +88,17 @@ def _check_alone(archive: Path, folder: Path, member: Member) -> None:
         )
     if member.encrypted:
         raise encrypted(archive)
-    if len(parts) > DEEPEST:
+    if len(parts) > MAX_DEPTH:
         raise DataError(
-            f"The archive holds {shown}, which is {len(parts) - 1:,} folders deep, and {DEEPEST - 1} is the limit. "
+            f"The archive holds {shown}, which is {len(parts) - 1:,} folders deep, but {MAX_DEPTH - 1} is the limit. "
             f"{BY_HAND}. Received: {archive}"
         )
     name = max((len(os.fsencode(part)) for part in parts), default=0)
     path = len(os.fsencode(folder / member.name))
-    if name > LONGEST_NAME or path > LONGEST_PATH:
+    if name > MAX_NAME or path > MAX_PATH:
         raise DataError(
-            f"The archive holds {shown}, which is too long to unpack: a name may have {LONGEST_NAME} bytes and has "
-            f"{name:,}, a path may have {LONGEST_PATH:,} and has {path:,}. {BY_HAND}. Received: {archive}"
+            f"The archive holds {shown}, which is too long to unpack: a name may have {MAX_NAME} bytes and has "
+            f"{name:,}, a path may have {MAX_PATH:,} and has {path:,}. {BY_HAND}. Received: {archive}"
         )
 
 

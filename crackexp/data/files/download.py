@@ -31,7 +31,7 @@ _PASSING_ERRORS = (
 
 @dataclass(frozen=True)
 class _Part:
-    """A file that is partly downloaded: its bytes so far, and a note of the version that they belong to."""
+    """A file that is partly downloaded: the bytes so far, and a note of the version that they belong to."""
 
     target: Path
 
@@ -117,10 +117,10 @@ def download(
 
     if sha256 is not None:
         with part.data.open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
-        if found != sha256.lower():
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        if digest != sha256.lower():
             part.discard()
-            raise _failed(url, f"its sha256 is {found}, not {sha256}", by_hand)
+            raise _failed(url, f"its sha256 is {digest}, not {sha256}", by_hand)
     part.data.replace(target)
     part.discard()
     return target

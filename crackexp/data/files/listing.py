@@ -88,7 +88,7 @@ def is_litter(name: str) -> bool:
 
 
 def is_image(path: Path, account: Account, beside: Collection[str] = ()) -> bool:
-    """Returns whether a file that was found, not named by the user, is read as an image, and notes it where it is not.
+    """Returns whether a file is read as an image, and notes it where it is not. The user did not name the file.
 
     Args:
         path: The file.
@@ -118,7 +118,7 @@ def is_image(path: Path, account: Account, beside: Collection[str] = ()) -> bool
     elif not regular:
         account.leave_out(str(path), "not a regular file")
     elif image := _masked(path.stem, beside):
-        reason = f"by its name the mask of {image}, which lies beside it"
+        reason = f"by its name the mask of {image}, which is beside it"
         account.leave_out(str(path), reason, may_be_image=False)
     else:
         return True
@@ -145,7 +145,7 @@ def list_images(folder: Path, account: Account, inside: Collection[str] = ()) ->
     own = Path(os.path.realpath(Path(folder).absolute().parent), Path(folder).absolute().name)
     listed = {top, *inside}
     entered: set[str] = set()
-    found: list[FoundImage] = []
+    images: list[FoundImage] = []
 
     def refuse(error: OSError) -> None:
         account.leave_out(str(error.filename), describe(error))
@@ -173,33 +173,33 @@ def list_images(folder: Path, account: Account, inside: Collection[str] = ()) ->
             if not is_image(path, account, beside):
                 continue
             if is_link(path):
-                found.append(FoundImage(path, os.path.realpath(path), True))
+                images.append(FoundImage(path, os.path.realpath(path), True))
             else:
-                found.append(FoundImage(path, f"{real}{os.sep}{path.name}", linked))
-    return found
+                images.append(FoundImage(path, f"{real}{os.sep}{path.name}", linked))
+    return images
 
 
-def without_links(found: Mapping[str, Sequence[FoundImage]], account: Account) -> dict[str, list[FoundImage]]:
+def without_links(listed: Mapping[str, Sequence[FoundImage]], account: Account) -> dict[str, list[FoundImage]]:
     """Leaves out links to files that are listed anyway, so that each file is listed once, and has one label.
 
     Where several paths lead to one file, the one that is no link is kept. Where all are links, the first one is kept,
     unless the paths are in several classes: then none is, because the class of the image is not known.
 
     Args:
-        found: The images of each class.
+        listed: The images of each class.
         account: The account in which the links that are left out are noted.
     """
     paths: dict[str, list[tuple[str, FoundImage]]] = {}
-    for name, images in found.items():
+    for name, images in listed.items():
         for image in images:
             paths.setdefault(image.real, []).append((name, image))
     kept: dict[str, Path | None] = {}
-    for real, ways in paths.items():
-        own = [image.path for _, image in ways if not image.linked]
-        clear = len(own) == 1 or len({name for name, _ in ways}) == 1
-        kept[real] = [*own, ways[0][1].path][0] if clear else None
+    for real, linked in paths.items():
+        own = [image.path for _, image in linked if not image.linked]
+        unambiguous = len(own) == 1 or len({name for name, _ in linked}) == 1
+        kept[real] = [*own, linked[0][1].path][0] if unambiguous else None
     remaining: dict[str, list[FoundImage]] = {}
-    for name, images in found.items():
+    for name, images in listed.items():
         remaining[name] = [image for image in images if kept[image.real] == image.path]
         for image in (image for image in images if kept[image.real] != image.path):
             reason = f"a link to {image.real}, which is read already"
@@ -240,7 +240,7 @@ def _leads_back(link: Path, listed: Collection[str]) -> str | None:
 
 
 def _kind(path: Path) -> str | None:
-    """Returns the format of an image by the beginning of its file, or None."""
+    """Returns the format of an image by the beginning of its file; None where it is not known."""
     with path.open("rb") as stream:
         head = stream.read(18)
     for signature, kind in _SIGNATURES.items():
@@ -254,7 +254,7 @@ def _kind(path: Path) -> str | None:
 
 
 def _masked(stem: str, beside: Collection[str]) -> str | None:
-    """Returns the name of the image beside a file whose mask the file is by its own name `stem`; else None."""
+    """Returns the name of the image whose mask a file is by its own name, `stem`; None where it is no mask."""
     lower = stem.lower()
     for ending in _MASK_ENDINGS:
         image = stem[: -len(ending)].rstrip("_-. ")

@@ -124,7 +124,7 @@ class PublishedDataset(FileDataset):
         super().__init__(**kwargs)
         if path is not None and archive is not None:
             raise ConfigError(
-                "dataset.path and dataset.archive are two places for one dataset. Give one of them. "
+                "dataset.path and dataset.archive are two places for one dataset. Give only one of them. "
                 f"Received: dataset.path={path} dataset.archive={archive}"
             )
         self.path = None if path is None else Path(path).expanduser()

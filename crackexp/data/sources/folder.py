@@ -45,37 +45,39 @@ def class_members(
             not there or is empty.
     """
     require_folder(root)
-    noted = Account()
-    folders = _class_folders(root, classes, noted)
+    others = Account()
+    folders = _class_folders(root, classes, others)
     inside = {os.path.realpath(root / name) for name in folders}
-    listed = {name: list_images(root / name, noted, inside) for name in folders}
-    found = without_links(listed, noted)
-    for name in [name for name, images in found.items() if not images]:
+    listed = {name: list_images(root / name, others, inside) for name in folders}
+    images_of = without_links(listed, others)
+    for name in [name for name, images in images_of.items() if not images]:
         if classes is not None:
             raise DataError(
-                f"The class folder {root / name} holds no images{_of_its_own(listed[name])}. Fill it, or leave it out "
-                "of dataset.classes. "
+                f"The class folder {root / name} holds no images{_links_hint(listed[name])}. Add images, or leave it "
+                "out of dataset.classes. "
                 f"Received: dataset.classes=[{','.join(classes)}]"
             )
-        if str(root / name) not in {one.file for one in noted.left_out}:  # else it could not be read
-            reason = f"a folder without images{_of_its_own(listed[name])}, so no class"
-            noted.leave_out(str(root / name), reason, may_be_image=False)
-        del found[name]
-    if not found:
+        if str(root / name) not in {remark.file for remark in others.left_out}:  # else it could not be read
+            reason = f"a folder without images{_links_hint(listed[name])}, so no class"
+            others.leave_out(str(root / name), reason, may_be_image=False)
+        del images_of[name]
+    if not images_of:
         raise DataError(
-            f"The folders {', '.join(folders)} of {root} hold no images{_of_its_own(*listed.values())}. Give a folder "
+            f"The folders {', '.join(folders)} of {root} hold no images{_links_hint(*listed.values())}. Give a folder "
             f"with one folder of images for each class. Received: dataset.path={root}"
         )
     if account is not None:
-        account.add(noted.renamed(lambda file: os.path.relpath(file, root)))
+        account.add(others.renamed(lambda file: os.path.relpath(file, root)))
     return sorted(
-        (image.path.relative_to(root).as_posix(), visible(name)) for name, images in found.items() for image in images
+        (image.path.relative_to(root).as_posix(), visible(name))
+        for name, images in images_of.items()
+        for image in images
     )
 
 
-def _of_its_own(*listed: Sequence[FoundImage]) -> str:
+def _links_hint(*listed: Sequence[FoundImage]) -> str:
     """Returns the end of a message on a folder without images, where it holds links to files of other folders."""
-    return " but links to files that stand elsewhere too" if any(listed) else ""
+    return " but links to files of other folders" if any(listed) else ""
 
 
 def _class_folders(root: Path, classes: Sequence[str] | None, account: Account) -> list[str]:
@@ -107,7 +109,7 @@ def _class_folders(root: Path, classes: Sequence[str] | None, account: Account) 
             folders.append(child.name)
     if loose:
         raise DataError(
-            f"{len(loose)} images stand in {root} itself, such as {loose[0]}. Put each image into "
+            f"{len(loose)} images are in {root} itself, such as {loose[0]}. Put each image into "
             f"a folder named after its class, such as Positive/ and Negative/{_table_hint(root)}. "
             f"Received: dataset.path={root}"
         )
@@ -136,21 +138,25 @@ def _table_hint(root: Path) -> str:
 
 
 def is_table(path: Path) -> bool:
-    """Whether a path is a file that is read as a table of labels, see `read_labels`."""
+    """Returns whether a path is a file that is read as a table of labels, see `read_labels`."""
     return path.suffix.lower() in TABLE_SUFFIXES and is_file(path)
 
 
 def require_folder(path: Path) -> None:
-    """Raises DataError where `path` is not a folder with something in it."""
+    """Checks that a folder exists and is not empty.
+
+    Raises:
+        DataError: It does not exist, is a file, is empty, or cannot be read.
+    """
     if is_file(path):
-        raise DataError(f"A folder of images is needed, this is a file. Received: dataset.path={path}")
+        raise DataError(f"A folder of images is needed, but this is a file. Received: dataset.path={path}")
     try:
-        found = path.is_dir()
+        exists = path.is_dir()
     except OSError as error:
         _refuse(error)
-    if not found:
+    if not exists:
         nearest = next((parent for parent in path.absolute().parents if parent.is_dir()), path)
-        raise DataError(f"There is no such folder; {nearest} is as far as it goes. Received: dataset.path={path}")
+        raise DataError(f"There is no such folder; only {nearest} exists. Received: dataset.path={path}")
     try:
         empty = not any(path.iterdir())
     except OSError as error:
@@ -160,11 +166,14 @@ def require_folder(path: Path) -> None:
 
 
 def require_places(options: Iterable[Mapping[str, Any]], where: str) -> None:
-    """Raises DataError where an item of a list of datasets names a folder or a table that does not exist.
+    """Checks that the folders and tables that a list of datasets names exist.
 
     Args:
         options: The items of the checked list, each a mapping of an option to its keys.
         where: The name of the list, such as "mix".
+
+    Raises:
+        DataError: One of them does not exist.
     """
     for node in (node for item in options for node in item.values() if node.get("path")):
         place = Path(node["path"]).expanduser()

@@ -61,7 +61,7 @@ def read_labels(table: Path, files_must_exist: bool) -> list[Labelled]:
     """
     header, *rows = _cells(table)
     columns = _columns(table, header[1])
-    found: dict[str, Labelled] = {}
+    rows_by_file: dict[str, Labelled] = {}
     problems: list[str] = []
     missing = 0
     for line, cells in rows:
@@ -70,18 +70,17 @@ def read_labels(table: Path, files_must_exist: bool) -> list[Labelled]:
         except ValueError as error:
             problems.append(f"line {line}: {error}")
             continue
-        first = found.setdefault(os.path.realpath(row.file), row)
+        first = rows_by_file.setdefault(os.path.realpath(row.file), row)
         name = row.file.name if first.file == row.file else f"{row.file}, by a link the same file as {first.file},"
         if first.label != row.label:
             problems.append(f"line {line}: {name} is {row.label} here and {first.label} on line {first.line}")
         elif first[3:] != row[3:]:
-            said = [value or "" for value in (*first[3:], *row[3:])]
             problems.append(
-                f"line {line}: {name} has the split and group {said[2]} {said[3]} here, and {said[0]} "
-                f"{said[1]} on line {first.line}"
+                f"line {line}: {name} has the split and group {row.part or ''} {row.group or ''} here, and "
+                f"{first.part or ''} {first.group or ''} on line {first.line}"
             )
         elif first is row and files_must_exist and not is_file(row.file):
-            problems.append(f"line {line}: there is no file {row.file}")
+            problems.append(f"line {line}: the file {row.file} does not exist")
             missing += 1
     if problems:
         shown = "".join(f"\n  {problem}" for problem in problems[:_SHOWN])
@@ -89,11 +88,11 @@ def read_labels(table: Path, files_must_exist: bool) -> list[Labelled]:
         skip = ", or leave missing files out with dataset.on_bad_file=skip" if missing else ""
         raise DataError(
             f"{len(problems)} rows of the table of labels are wrong:{shown}{more}\nPaths are relative to the folder of "
-            f"the table. Mend the rows{skip}. Received: {table}"
+            f"the table. Correct the rows{skip}. Received: {table}"
         )
-    if not found:
-        raise DataError(f"The table of labels has no rows below its first. Received: {table}")
-    return list(found.values())
+    if not rows_by_file:
+        raise DataError(f"The table of labels has no rows below its header. Received: {table}")
+    return list(rows_by_file.values())
 
 
 def _cells(table: Path) -> list[tuple[int, list[str]]]:
@@ -140,8 +139,8 @@ def _columns(table: Path, header: Sequence[str]) -> dict[str, int]:
     classes = len(header) - len(columns)
     if "file" not in columns or ("label" not in columns and classes < 2):
         raise DataError(
-            "The first row of a table of labels names its columns: file, label, and split and group where they are "
-            f"known. Here it is {', '.join(header)}. Received: {table}"
+            "The first row of a table of labels must name the columns file and label, and may name split and group. "
+            f"Here it is {', '.join(header)}. Received: {table}"
         )
     return columns
 
@@ -174,10 +173,10 @@ def _marked(header: Sequence[str], columns: dict[str, int], cells: Sequence[str]
     others = [place for place in range(len(header)) if place not in columns.values()]
     marks = {header[place]: cells[place] for place in others}
     if odd := [f"{name}={mark}" for name, mark in marks.items() if mark not in ("0", "1")]:
-        raise ValueError(f"a column that is no class holds 0 or 1 alone, and there is no column label: {odd[0]}")
+        raise ValueError(f"without a column label, the column of a class must hold 0 or 1: {odd[0]}")
     chosen = [name for name, mark in marks.items() if mark == "1"]
     if len(chosen) != 1:
-        raise ValueError(f"an image has one class, this one {len(chosen)}: {', '.join(chosen) or 'none'}")
+        raise ValueError(f"an image must have one class, not {len(chosen)}: {', '.join(chosen) or 'none'}")
     return chosen[0]
 
 

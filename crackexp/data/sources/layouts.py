@@ -44,7 +44,7 @@ def list_labelled(path: Path, classes: Sequence[str] | None, files_must_exist: b
         path: A table of labels, or a folder: of class folders, of the parts of a given split (in it or in the only
             folder in it), each with its class folders, or of class folders with the parts in each.
         classes: The classes to use; None to use all.
-        files_must_exist: Whether a row of a table whose file is not there is refused.
+        files_must_exist: Whether a row of a table whose file does not exist is refused.
 
     Raises:
         DataError: There are no such images, or they are laid out in another way.
@@ -56,8 +56,8 @@ def list_labelled(path: Path, classes: Sequence[str] | None, files_must_exist: b
     if is_file(path):
         suffixes = " or ".join(sorted(TABLE_SUFFIXES))
         raise DataError(
-            f"A folder of images, or a table of labels ({suffixes}), is needed; this is a file of another kind. Unpack "
-            "an archive first. "
+            f"A folder of images or a table of labels ({suffixes}) is needed, but this is a file of another kind. "
+            "Unpack an archive first. "
             f"Received: dataset.path={path}"
         )
     require_folder(path)
@@ -98,22 +98,22 @@ def _from_table(table: Path, classes: Sequence[str] | None, files_must_exist: bo
 
 def _note_unnamed(table: Path, listing: Listing) -> None:
     """Notes the files beside the images of a table of labels that the table does not name."""
-    left_out = [one.file for one in listing.account.left_out]
+    left_out = [remark.file for remark in listing.account.left_out]
     named = [listing.root / file for file in (*(file for file, _ in listing.members), *left_out)]
-    known, noted = {*named, *map(os.path.realpath, named)}, Account()
+    known, others = {*named, *map(os.path.realpath, named)}, Account()
     for folder in sorted({file.parent for file in named}):
         try:
             children = sorted(folder.iterdir())
-        except OSError:  # the named images in it tell why, where they cannot be read either
+        except OSError:  # where its images cannot be read either, their check gives the reason
             continue
         beside = {child.stem for child in children}
         for child in children:
-            if child == table.absolute() or child in known or is_folder(child) or not is_image(child, noted, beside):
+            if child == table.absolute() or child in known or is_folder(child) or not is_image(child, others, beside):
                 continue
             if os.path.realpath(child) not in known:
-                noted.leave_out(str(child), f"{table.name} does not name it")
-    noted.left_out = [replace(one, may_be_image=False) for one in noted.left_out]
-    listing.account.add(noted.renamed(lambda file: os.path.relpath(file, listing.root)))
+                others.leave_out(str(child), f"{table.name} does not name it")
+    others.left_out = [replace(remark, may_be_image=False) for remark in others.left_out]
+    listing.account.add(others.renamed(lambda file: os.path.relpath(file, listing.root)))
 
 
 def _from_classes(root: Path, classes: Sequence[str] | None) -> Listing:
@@ -126,8 +126,8 @@ def _from_classes(root: Path, classes: Sequence[str] | None) -> Listing:
     parts = [part_of(Path(file).parts[1]) for file, _ in members]
     if beside := [file for (file, _), part in zip(members, parts, strict=True) if part is None]:
         raise DataError(
-            f"The class folders of {root} hold the parts of a split, and beside them {len(beside)} images such as "
-            f"{beside[0]}. Put each into a part. Received: dataset.path={root}"
+            f"The class folders of {root} hold the parts of a split, and beside them {len(beside)} images, such as "
+            f"{beside[0]}. Move each into a part. Received: dataset.path={root}"
         )
     return Listing(root, members, account, [str(part) for part in parts])
 
@@ -138,31 +138,31 @@ def _from_parts(
     """Lists the class folders in the folder of each part, or the images that a table of Roboflow in it names.
 
     Raises:
-        DataError: Two parts hold other classes.
+        DataError: The parts hold different classes.
     """
     members: list[tuple[str, str]] = []
     parts: list[str] = []
     account = Account()
     for child in sorted(root.iterdir()):
         if not is_folder(child) and is_image(child, account):
-            account.leave_out(str(child), "it stands beside the parts of the split")
+            account.leave_out(str(child), "it is beside the parts of the split")
     account = account.renamed(lambda file: os.path.relpath(file, root))
     names: dict[str, set[str]] = {}
     for part, folder in folders.items():
-        noted = Account()
+        others = Account()
         if is_table(root / folder / ROBOFLOW_TABLE):
-            found = _from_roboflow(root / folder, noted, classes, files_must_exist)
+            part_members = _from_roboflow(root / folder, others, classes, files_must_exist)
         else:
-            found = class_members(root / folder, noted, classes)
-        members += [(f"{folder}/{file}", name) for file, name in found]
-        parts += [part] * len(found)
-        account.add(noted.renamed(lambda file, folder=folder: f"{folder}/{file}"))  # type: ignore[misc]
-        names[folder] = {name for _, name in found}
-    if len({frozenset(found) for found in names.values()}) > 1:
-        told = "; ".join(f"{folder} holds {', '.join(sorted(found))}" for folder, found in names.items())
+            part_members = class_members(root / folder, others, classes)
+        members += [(f"{folder}/{file}", name) for file, name in part_members]
+        parts += [part] * len(part_members)
+        account.add(others.renamed(lambda file, folder=folder: f"{folder}/{file}"))  # type: ignore[misc]
+        names[folder] = {name for _, name in part_members}
+    if len({frozenset(part_names) for part_names in names.values()}) > 1:
+        contents = "; ".join(f"{folder} holds {', '.join(sorted(held))}" for folder, held in names.items())
         raise DataError(
-            f"The parts of the split in {root} hold other classes: {told}. Give each part a folder for each class, of "
-            f"the same name. Received: dataset.path={root}"
+            f"The parts of the split in {root} hold different classes: {contents}. Give each part a folder of the same "
+            f"name for each class. Received: dataset.path={root}"
         )
     return Listing(root, members, account, parts)
 
@@ -171,22 +171,26 @@ def _from_roboflow(
     folder: Path, account: Account, classes: Sequence[str] | None, files_must_exist: bool
 ) -> list[tuple[str, str]]:
     """Lists the images of a part that its table names, and notes the others."""
-    found = _from_table(folder / ROBOFLOW_TABLE, classes, files_must_exist)
-    named = {file for file, _ in found.members} | {one.file for one in found.account.left_out}
-    noted = Account()
-    for image in list_images(folder, noted):
+    listing = _from_table(folder / ROBOFLOW_TABLE, classes, files_must_exist)
+    named = {file for file, _ in listing.members} | {remark.file for remark in listing.account.left_out}
+    others = Account()
+    for image in list_images(folder, others):
         if os.path.relpath(image.path, folder) not in named:
-            noted.leave_out(str(image.path), f"{ROBOFLOW_TABLE} does not name it")
-    account.add(found.account)
-    account.add(noted.renamed(lambda file: os.path.relpath(file, folder)))
-    return found.members
+            others.leave_out(str(image.path), f"{ROBOFLOW_TABLE} does not name it")
+    account.add(listing.account)
+    account.add(others.renamed(lambda file: os.path.relpath(file, folder)))
+    return listing.members
 
 
 def _refuse_sdnet2018(root: Path) -> None:
-    """Raises DataError where the folders in `root` are the surfaces of SDNET2018, which are not classes."""
+    """Refuses a folder whose folders are the surfaces of SDNET2018, which are not classes.
+
+    Raises:
+        DataError: They are.
+    """
     surfaces = {child.parent for _, _, child in class_folders(root)}
     if len(surfaces) > 1 and surfaces == set(subfolders(root)):
         raise DataError(
-            f"{root} lies as SDNET2018 does, a folder for each surface and in it one for each class. Type "
+            f"{root} has the layout of SDNET2018, a folder for each surface and in it one for each class. Type "
             f"dataset=sdnet2018 {as_typed('dataset.path', str(root))}. Received: dataset=folder dataset.path={root}"
         )

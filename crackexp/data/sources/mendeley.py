@@ -100,8 +100,8 @@ def _class_root(folder: Path) -> Path:
     for candidate in nested_folders(folder):
         if all((candidate / name).is_dir() for name in _CLASSES):
             return candidate
-    found = ", ".join(sorted(child.name for child in folder.iterdir())[:10])
+    names = ", ".join(sorted(child.name for child in folder.iterdir())[:10])
     raise DataError(
-        f"The Mendeley set has the folders Positive and Negative; here are {found}. For other "
+        f"The Mendeley dataset has the folders Positive and Negative, but this one has {names}. For other "
         f"classes type dataset=folder dataset.path={folder}. Received: dataset.path={folder}"
     )

@@ -14,7 +14,8 @@ _PART_OF = {
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
-_WRAPPINGS = 2
+_MAX_WRAPPINGS = 2
+"""The number of folders that may be around the folders of the parts."""
 
 
 def part_of(name: str) -> str | None:
@@ -31,7 +32,8 @@ def part_folders(root: Path, classes: Sequence[str] | None = None) -> tuple[Path
 
     Args:
         root: The folder of a dataset.
-        classes: The folders that the user called classes, if any: where all of them exist, none is a part.
+        classes: The folders that the user named as classes; where all of them exist, none is a part. None where the
+            user named none.
 
     Returns:
         The folder that holds the parts, and the name of the folder of each part; None where no folder has the name of
@@ -40,7 +42,7 @@ def part_folders(root: Path, classes: Sequence[str] | None = None) -> tuple[Path
     Raises:
         DataError: Two folders are the same part, or folders that are no parts hold images too.
     """
-    for _ in range(1 + _WRAPPINGS):
+    for _ in range(1 + _MAX_WRAPPINGS):
         names = [child.name for child in subfolders(root)]
         if classes is not None and set(classes) <= set(names):
             return None
@@ -55,28 +57,28 @@ def part_folders(root: Path, classes: Sequence[str] | None = None) -> tuple[Path
 def parts_in_classes(root: Path, classes: Sequence[str]) -> bool:
     """Returns whether each class folder in `root` holds the folders of a split, with ``train``, and no others."""
     for name in classes:
-        found = {part_of(child.name) for child in subfolders(root / name)}
-        if "train" not in found or None in found:
+        parts = {part_of(child.name) for child in subfolders(root / name)}
+        if "train" not in parts or None in parts:
             return False
     return bool(classes)
 
 
 def _named(root: Path, names: Sequence[str]) -> dict[str, str]:
     """Returns the name of the folder of each part among the folders `names` in `root`."""
-    found: dict[str, str] = {}
+    folders: dict[str, str] = {}
     for name in names:
         part = part_of(name)
-        if part in found:
+        if part in folders:
             raise DataError(
-                f"Two folders of {root} are the part {part} of a given split: {found[part]} and {name}. Put the images "
-                f"into one of them. Received: dataset.path={root}"
+                f"Two folders of {root} are the part {part} of a given split: {folders[part]} and {name}. Move the "
+                f"images into one of them. Received: dataset.path={root}"
             )
         if part is not None:
-            found[part] = name
+            folders[part] = name
     if others := [name for name in names if part_of(name) is None and list_images(root / name, Account())]:
         raise DataError(
-            f"{root} holds the parts {', '.join(found.values())} of a given split, and beside them images in "
-            f"{', '.join(others)}. Move either elsewhere, or name the folders that are classes: "
+            f"{root} holds the parts {', '.join(folders.values())} of a given split, and beside them images in "
+            f"{', '.join(others)}. Move one of them elsewhere, or name the folders that are classes: "
             f"dataset.classes=[{','.join(others)}]. Received: dataset.path={root}"
         )
-    return {part: found[part] for part in PARTS if part in found}
+    return {part: folders[part] for part in PARTS if part in folders}

@@ -71,7 +71,7 @@ class Sdnet2018(PublishedDataset):
             )
         if self.path is None and self.archive is None:
             raise ConfigError(
-                "SDNET2018 is downloaded by hand, from https://doi.org/10.15142/T3TD19. Then type "
+                "SDNET2018 has to be downloaded by hand, from https://doi.org/10.15142/T3TD19. Then type "
                 "dataset.path=UNPACKED_FOLDER or dataset.archive=FILE.zip. "
                 "Received: dataset.path=null dataset.archive=null"
             )
@@ -95,7 +95,7 @@ class Sdnet2018(PublishedDataset):
         for surface, name in product(self.surfaces, _CLASSES):
             if (surface, name) not in present:
                 raise DataError(
-                    f"No {name} {surface} were found in {root}. Give the whole set, or leave "
+                    f"No {name} {surface} were found in {root}. Give the folder of the complete dataset, or leave "
                     f"{surface} out of dataset.surfaces. Received: dataset.path={folder}"
                 )
         return build_index(
@@ -121,8 +121,8 @@ def _surface_root(folder: Path) -> Path:
         if any(class_folders(candidate)):
             return candidate
     raise DataError(
-        "The SDNET2018 set has the folders D, P, W or Decks, Pavements, Walls, each with cracked "
-        f"and uncracked patches; none stands here. Received: dataset.path={folder}"
+        "SDNET2018 has the folders D, P, W or Decks, Pavements, Walls, each with cracked and uncracked "
+        f"patches, but this folder has none of them. Received: dataset.path={folder}"
     )
 
 

@@ -61,7 +61,11 @@ class Split(ABC):
 
 
 def require_unsplit(index: ImageIndex) -> None:
-    """Raises DataError where a dataset comes with a split, which another split would lose."""
+    """Checks that a dataset does not come with a split, which another split would lose.
+
+    Raises:
+        DataError: It does.
+    """
     if index.parts is not None:
         raise split_already(index.root, [part for part in PARTS if part in index.parts])
 

@@ -61,7 +61,7 @@ class GivenSplit(Split):
         self.check_leaks = check_leaks
         if (val or 0) + (test or 0) >= 1:
             raise ConfigError(
-                f"Val and test leave nothing to train. Type shares with a sum below 1. Received: split.val={val} "
+                f"Val and test leave no images to train on. Type shares with a sum below 1. Received: split.val={val} "
                 f"split.test={test}"
             )
 
@@ -78,14 +78,14 @@ class GivenSplit(Split):
         given = [part for part in PARTS if part in index.parts]
         if "train" not in given:
             raise DataError(
-                f"{index.root} holds {' and '.join(given)}, and no train. Judge a model on it by crackexp.evaluate, or "
-                f"add the images to train on. Received: split=given"
+                f"{index.root} holds {' and '.join(given)}, but no train. Evaluate a model on it by crackexp.evaluate, "
+                f"or add images to train on. Received: split=given"
             )
         shares = {part: self._share(part, given) for part in _SHARES}
         missing = [part for part in PARTS if part not in given]
         if not missing and self.seed is not None:
             raise ConfigError(
-                f"Train, val and test are all given, so that no seed makes another split. Leave out split.seed. "
+                f"Train, val and test are all given, so no seed makes another split. Leave out split.seed. "
                 f"Received: split.seed={self.seed}"
             )
         parts = np.array([PARTS.index(part) for part in index.parts.tolist()])
@@ -94,11 +94,11 @@ class GivenSplit(Split):
             seed = _SEED if self.seed is None else self.seed
             rows = np.flatnonzero(parts == 0)
             train = index.subset(rows)
-            found = together(train, find_duplicates(train, self.cache), photos=True)
+            groups = together(train, find_duplicates(train, self.cache), photos=True)
             ratio = (1 - sum(shares.values()), shares["val"], shares["test"])
-            parts[rows] = cut_groups(found, train.labels, ratio, seed)
+            parts[rows] = cut_groups(groups, train.labels, ratio, seed)
             cuts = "-".join(f"{part}-{shares[part]:g}" for part in missing)
-            name, cut = f"given-{cuts}-seed-{seed}", f"{seed}\n{','.join(map(str, found.tolist()))}"
+            name, cut = f"given-{cuts}-seed-{seed}", f"{seed}\n{','.join(map(str, groups.tolist()))}"
         for part, row in ((part, row) for row in range(len(index.class_names)) for part in PARTS):
             if not np.any((parts == PARTS.index(part)) & (index.labels == row)):
                 raise self._lacks(index, part, index.class_names[row], part in missing)
@@ -115,7 +115,7 @@ class GivenSplit(Split):
             return _SHARES[part] if typed is None else typed
         if typed is not None:
             raise ConfigError(
-                f"The part {part} is given, and none is cut from train. Leave out split.{part}. "
+                f"The part {part} is given, so none is cut from train. Leave out split.{part}. "
                 f"Received: split.{part}={typed}"
             )
         return 0.0
@@ -144,18 +144,18 @@ def only_part(index: ImageIndex, part: str, name: str) -> ImageIndex:
     """
     if index.parts is None:
         return index
-    mine = index.parts == part
-    if not mine.any():
+    chosen = index.parts == part
+    if not chosen.any():
         given = ", ".join(known for known in PARTS if known in index.parts)
         raise DataError(
-            f"{name} is split into {given}, and {part} is what would be used. Give the folder of one part, or type "
+            f"{name} is split into {given}, but has no {part}, which would be used. Type the folder of one part, or "
             f"dataset.merge_parts=true to use all. Received: dataset.path={index.root}"
         )
     _log.warning(
         "%s comes with a split: its %s is used, %d of %d images; dataset.merge_parts=true uses all",
         name,
         part,
-        mine.sum(),
+        chosen.sum(),
         len(index),
     )
-    return index.subset(mine)
+    return index.subset(chosen)

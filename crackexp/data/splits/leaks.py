@@ -30,48 +30,48 @@ class Leaks:
     rows: list[tuple[str, str, str, float]]
 
 
-def find_leaks(index: ImageIndex, parts: np.ndarray, found: Duplicates) -> Leaks:
+def find_leaks(index: ImageIndex, parts: np.ndarray, duplicates: Duplicates) -> Leaks:
     """Finds the test images of a split that train holds too.
 
     Args:
         index: The n images.
         parts: The part of each image, (n,) int: 0 for train, 1 for val, 2 for test.
-        found: The copies among the images.
+        duplicates: The copies among the images.
     """
-    rows = _copies(index, parts, found)
+    rows = _copies(index, parts, duplicates)
     copied = {row[0] for row in rows}
     photos = None
     if index.groups is not None:
         train = np.flatnonzero(parts == 0)
         known, first = np.unique(index.groups[train], return_index=True)
-        mate_of = dict(zip(known.tolist(), index.files[train[first]].tolist(), strict=True))
-        seen = [row for row in np.flatnonzero(parts == 2).tolist() if str(index.groups[row]) in mate_of]
+        trained_file = dict(zip(known.tolist(), index.files[train[first]].tolist(), strict=True))
+        seen = [row for row in np.flatnonzero(parts == 2).tolist() if str(index.groups[row]) in trained_file]
         photos = len(seen)
         rows += [
-            (file, mate_of[str(index.groups[row])], PHOTO, float("nan"))
+            (file, trained_file[str(index.groups[row])], PHOTO, float("nan"))
             for row in seen
             if (file := str(index.files[row])) not in copied
         ]
     return Leaks(int(np.sum(parts == 2)), len(copied), photos, rows)
 
 
-def _copies(index: ImageIndex, parts: np.ndarray, found: Duplicates) -> list[tuple[str, str, str, float]]:
+def _copies(index: ImageIndex, parts: np.ndarray, duplicates: Duplicates) -> list[tuple[str, str, str, float]]:
     """Returns the rows of `Leaks` for the test images that have a copy in train."""
     _, picture = np.unique(index.digests, return_inverse=True)
     trained = dict(zip(picture[parts == 0].tolist(), index.files[parts == 0].tolist(), strict=True))
     near: defaultdict[int, list[tuple[float, str, int]]] = defaultdict(list)
     for (a, b), kind, similarity in zip(
-        found.pairs.tolist(), found.kinds.tolist(), found.similarity.tolist(), strict=True
+        duplicates.pairs.tolist(), duplicates.kinds.tolist(), duplicates.similarity.tolist(), strict=True
     ):
-        one, other = int(picture[a]), int(picture[b])
+        first, second = int(picture[a]), int(picture[b])
         if kind != IDENTICAL:
-            near[one].append((similarity, kind, other))
-            near[other].append((similarity, kind, one))
+            near[first].append((similarity, kind, second))
+            near[second].append((similarity, kind, first))
     rows = []
     for row in np.flatnonzero(parts == 2).tolist():
         own = int(picture[row])
-        mates = [mate for mate in [(2.0, IDENTICAL, own), *near[own]] if mate[2] in trained]
-        if mates:
-            similarity, kind, mate = max(mates)
-            rows.append((str(index.files[row]), trained[mate], kind, min(similarity, 1.0)))
+        copies = [copy for copy in [(2.0, IDENTICAL, own), *near[own]] if copy[2] in trained]
+        if copies:
+            similarity, kind, copy = max(copies)
+            rows.append((str(index.files[row]), trained[copy], kind, min(similarity, 1.0)))
     return rows

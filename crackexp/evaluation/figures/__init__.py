@@ -2,6 +2,6 @@
 
 from crackexp.evaluation.figures.calibration import reliability_diagram
 from crackexp.evaluation.figures.robustness import corruption_sheet, robustness_curves
-from crackexp.evaluation.figures.sets import part_scores
+from crackexp.evaluation.figures.sets import subset_scores
 
-__all__ = ["corruption_sheet", "part_scores", "reliability_diagram", "robustness_curves"]
+__all__ = ["corruption_sheet", "reliability_diagram", "robustness_curves", "subset_scores"]

@@ -13,31 +13,32 @@ LEVEL = 0.95
 
 @styled
 def reliability_diagram(labels: np.ndarray, probabilities: np.ndarray) -> Figure:
-    """Draws how often the predictions of each confidence are right, and how many there are of it.
+    """Draws the share of correct predictions at each confidence, and how many predictions have it.
 
-    The bins and the expected calibration error are those of `evaluate_predictions`; the bars are Wilson's
+    The bins and the expected calibration error are those of `evaluate_predictions`. The bars are Wilson's
     intervals of 95 %.
 
     Args:
         labels: (n,) int in [0, c).
-        probabilities: (n, c) float, rows of sum 1.
+        probabilities: (n, c) float; each row sums to 1.
     """
     confidence = probabilities.max(axis=1).astype(np.float64)
-    hit = probabilities.argmax(axis=1) == labels
+    correct = probabilities.argmax(axis=1) == labels
     bins = calibration_bins(confidence)
     filled = np.unique(bins)
-    sure = np.array([confidence[bins == b].mean() for b in filled])
-    right = [wilson(int(hit[bins == b].sum()), int(np.sum(bins == b)), LEVEL) for b in filled]
-    value = np.array([share.value for share in right])
+    mean_confidence = np.array([confidence[bins == b].mean() for b in filled])
+    accuracy = [wilson(int(correct[bins == b].sum()), int(np.sum(bins == b)), LEVEL) for b in filled]
+    values = np.array([score.value for score in accuracy])
     counts = np.bincount(bins, minlength=ECE_BINS)
-    error = np.sum(counts[filled] * np.abs(value - sure)) / len(labels)
+    error = np.sum(counts[filled] * np.abs(values - mean_confidence)) / len(labels)
 
     figure = new_figure(6.6, width=7.2)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-    top.plot([0, 1], [0, 1], color=LINE, linewidth=1, linestyle=(0, (4, 3)), label="as sure as right")
-    top.vlines(sure, [s.low for s in right], [s.high for s in right], color=BLUE, alpha=0.45)
-    top.plot(sure, value, "o-", color=BLUE, linewidth=1, clip_on=False, zorder=3, label="predictions")
-    top.set(ylabel="Share of right predictions", ylim=(0, 1.02))
+    top.plot([0, 1], [0, 1], color=LINE, linewidth=1, linestyle=(0, (4, 3)), label="perfectly calibrated")
+    lows, highs = [score.low for score in accuracy], [score.high for score in accuracy]
+    top.vlines(mean_confidence, lows, highs, color=BLUE, alpha=0.45)
+    top.plot(mean_confidence, values, "o-", color=BLUE, linewidth=1, clip_on=False, zorder=3, label="predictions")
+    top.set(ylabel="Share of correct predictions", ylim=(0, 1.02))
     top.set_title(f"Reliability: expected calibration error {error:.4f}")
     top.legend(loc="lower right")
 

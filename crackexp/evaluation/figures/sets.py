@@ -1,4 +1,4 @@
-"""Sets of images side by side, and parts of one: dots with intervals."""
+"""A figure of the scores of several sets of images, or of the subsets of one, as dots with intervals."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -9,46 +9,48 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from crackexp.evaluation.sets import Part, surface_of
+from crackexp.evaluation.sets import Subset, surface_of
 from crackexp.metrics.metric import Metric, shown
 from crackexp.reporting.figures.style import BLUE, INK, MUTED, RED, heading, new_figure, styled
 from crackexp.reporting.formatting import shortened
 
-WIDTH = 16
-"""Characters in a line above a panel."""
+TITLE_WIDTH = 16
+"""The characters in a line of the title of a panel."""
 
 
 @styled
-def part_scores(
-    parts: Sequence[Part], title: str, level: float, metrics: Mapping[str, Metric], photos: Sequence[Part] = ()
+def subset_scores(
+    subsets: Sequence[Subset], title: str, level: float, metrics: Mapping[str, Metric], photos: Sequence[Subset] = ()
 ) -> Figure:
-    """Draws the scores of each part with their intervals, a row a part, a panel a metric.
+    """Draws the scores of each subset with their intervals, in a row for each subset and a panel for each metric.
 
     Args:
-        parts: of the kind "set" in blue, others in orange.
-        title: over all.
-        level: of the intervals.
-        metrics: the metrics by their names, of which those are drawn that are shown of subsets.
-        photos: drawn as open circles in the row of their surface, or in the first row where they name none.
+        subsets: The subsets. Those of the kind "set" are drawn in blue, others in orange.
+        title: The title of the figure.
+        level: The confidence of the intervals.
+        metrics: The metrics by their names. Those are drawn whose `shown_in` has "subsets".
+        photos: The scores of single photos. They are open circles in the row of their surface, or in the first row
+            where they name no surface.
     """
-    figure = new_figure(1.9 + 0.5 * len(parts))
+    figure = new_figure(1.9 + 0.5 * len(subsets))
     drawn = shown(metrics, "subsets")
     panels = figure.subplots(1, len(drawn), sharey=True, squeeze=False)[0]
-    names = [part.name for part in parts]
+    names = [subset.name for subset in subsets]
     for axes, (name, metric) in zip(panels, drawn.items(), strict=True):
-        _dots(axes, parts, name)
+        _dots(axes, subsets, name)
         for photo in photos:
             row = names.index(surface_of(photo.name)) if surface_of(photo.name) in names else 0
             if name in photo.scores:
                 axes.plot(
                     photo.scores[name].value, row + 0.22, "o", mfc="none", color=MUTED, ms=4, mew=1, clip_on=False
                 )
-        axes.set_title(textwrap.fill(metric.title[:1].upper() + metric.title[1:], WIDTH), fontsize=11)
+        axes.set_title(textwrap.fill(metric.title[:1].upper() + metric.title[1:], TITLE_WIDTH), fontsize=11)
         axes.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 5, 10]))
         if metric.highest == 1:
             axes.set_xlim(right=1)
-    panels[0].set_ylim(len(parts) - 0.4, -0.6)
-    panels[0].set_yticks(range(len(parts)), [f"{shortened(part.name, 24)}\n{part.size}" for part in parts], fontsize=9)
+    panels[0].set_ylim(len(subsets) - 0.4, -0.6)
+    labels = [f"{shortened(subset.name, 24)}\n{subset.size}" for subset in subsets]
+    panels[0].set_yticks(range(len(subsets)), labels, fontsize=9)
     handles = [Line2D([], [], color=INK, marker="o", label=f"with its {level:.0%} interval")]
     if photos:
         handles.append(Line2D([], [], color=MUTED, marker="o", mfc="none", ms=4, ls="", label="a photo"))
@@ -57,10 +59,10 @@ def part_scores(
     return figure
 
 
-def _dots(axes: Axes, parts: Sequence[Part], metric: str) -> None:
-    for row, part in enumerate(parts):
-        color = BLUE if part.kind == "set" else RED
-        score = part.scores.get(metric)
+def _dots(axes: Axes, subsets: Sequence[Subset], metric: str) -> None:
+    for row, subset in enumerate(subsets):
+        color = BLUE if subset.kind == "set" else RED
+        score = subset.scores.get(metric)
         if score is None:
             axes.text(
                 0.5, row, "undefined", transform=axes.get_yaxis_transform(), ha="center", va="center", color=MUTED

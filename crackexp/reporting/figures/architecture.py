@@ -1,4 +1,4 @@
-"""The picture of a network: a box a stage, with its output and its parameters."""
+"""A picture of a network, with a box for each stage, its output shape and its parameters."""
 
 import re
 from collections.abc import Sequence
@@ -13,28 +13,33 @@ from crackexp.reporting.formatting import shortened
 
 Layer = tuple[str, str, tuple[int, ...], int, bool]
 BLOCK = re.compile(r"((?:conv\d+_)?block_?\d+[a-z]?|expanded_conv(?:_\d+)?)_")
-"""Names of the blocks of MobileNets, EfficientNets and ResNets, as their layers' names begin."""
+"""Matches the name of the block with which the names of layers begin in MobileNets, EfficientNets and ResNets."""
 
 NUMBER = re.compile(r"\d+[a-z]?$")
 
 AFTER = ("BatchNormalization", "ReLU", "Activation")
-"""Kinds drawn with the layer before them."""
+"""The kinds of layers that are drawn in the box of the layer before them."""
 
 FILLS = {"none": "white", "frozen": FAINT, "partly": "#dcebf5", "trained": "#b8d8ec"}
 ROW, BOX = 0.46, 0.38
-"""Inches from row to row, and of a box."""
+"""The distance of rows and the height of a box, in inches."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A box: consecutive layers, of some blocks or of none."""
+    """Consecutive layers that are drawn as one box.
+
+    Attributes:
+        layers: The layers.
+        blocks: The names of the blocks that the layers are in; empty for layers outside of blocks.
+    """
 
     layers: tuple[Layer, ...]
     blocks: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
-        """What the box is called."""
+        """The name of the box: that of a layer, or those of the first and the last block."""
         if not self.blocks:
             return next((name for name, kind, *_ in self.layers if kind != "ZeroPadding2D"), "")
         first, last = self.blocks[0], self.blocks[-1]
@@ -45,7 +50,7 @@ class Stage:
 
     @property
     def kinds(self) -> str:
-        """The kinds of its layers, each once; of blocks, the main kinds with parameters."""
+        """The distinct kinds of the layers; for blocks only the main kinds that have parameters."""
         if not self.blocks:
             kinds = [kind for _, kind, *_ in self.layers if kind != "ZeroPadding2D"]
             return ", ".join(dict.fromkeys(kinds))
@@ -55,17 +60,17 @@ class Stage:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of its output, without the batch."""
+        """The shape of the output, without the batch axis."""
         return self.layers[-1][2]
 
     @property
     def parameters(self) -> int:
-        """How many numbers its weights hold."""
+        """The number of parameters."""
         return sum(layer[3] for layer in self.layers)
 
     @property
     def state(self) -> str:
-        """ "none" without parameters, else "trained", "partly" or "frozen"."""
+        """Whether the parameters are "trained", "partly" trained or "frozen"; "none" where there are none."""
         flags = {layer[4] for layer in self.layers if layer[3]}
         return {0: "none", 2: "partly"}.get(len(flags), "trained" if True in flags else "frozen")
 
@@ -74,12 +79,12 @@ class Stage:
 def architecture(layers: Sequence[Layer]) -> Figure:
     """Draws a network from its input down to its output.
 
-    Repeated blocks with outputs of one shape share a box, and batch norm and activation stand in the box of the
-    layer before them.
+    Consecutive blocks whose outputs have the same shape share a box. Batch normalization and activations are in the box
+    of the layer before them.
 
     Args:
-        layers: of a flat network in order: name, kind (the class of the layer), shape of the output without the
-            batch, number of parameters, whether they are trained.
+        layers: The layers of a flat network in order, each with its name, its kind (the class of the layer), the shape
+            of its output without the batch axis, the number of its parameters, and whether these are trained.
     """
     stages = group_layers(layers)
     height = (len(stages) + 2.2) * ROW

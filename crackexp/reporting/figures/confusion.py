@@ -13,22 +13,21 @@ from crackexp.reporting.figures.style import BLUE, INK, WIDTH, new_figure, style
 from crackexp.reporting.formatting import percent, shortened
 
 SHADES = LinearSegmentedColormap.from_list("shades", ["#f7f9fb", BLUE])
-ANNOTATED = 12
-"""Classes up to which the cells hold numbers that can be read."""
+MAX_ANNOTATED = 12
+"""The largest number of classes for which numbers are written into the cells, since more could not be read."""
 
 
 @styled
 def confusion_matrix(
     labels: np.ndarray, predictions: np.ndarray, class_names: Sequence[str], decisions: pd.DataFrame | None = None
 ) -> Figure:
-    """Draws how many images of each class were predicted to be of each, in counts and in shares of the row.
+    """Draws a confusion matrix, in counts and in shares of the true class.
 
     Args:
         labels: (n,) int in [0, c).
         predictions: (n,) int in [0, c).
-        class_names: of the c classes.
-        decisions: how many images of each class were decided on in which way, see `decisions_table`; they get a third
-            panel.
+        class_names: The names of the c classes.
+        decisions: The counts of the decisions on each class, which are drawn as a third panel, see `decisions_table`.
     """
     counts = count_pairs(labels, predictions, labels=range(len(class_names)))
     totals = counts.sum(axis=1, keepdims=True)
@@ -49,8 +48,8 @@ def confusion_matrix(
     left.set_ylabel("True class")
     if decisions is not None:
         (last,) = more
-        found, rows = decisions.to_numpy(), [shortened(name, 23) for name in decisions.index]
-        _matrix(last, found / max(found.max(), 1), [f"{n:,}" for n in found.flat], rows, list(decisions.columns))
+        table, rows = decisions.to_numpy(), [shortened(name, 23) for name in decisions.index]
+        _matrix(last, table / max(table.max(), 1), [f"{n:,}" for n in table.flat], rows, list(decisions.columns))
         last.set_title("Decisions")
         last.set_xlabel("Decision")
     return figure
@@ -70,7 +69,7 @@ def _matrix(axes: Axes, shade: np.ndarray, texts: Sequence[str], rows: Sequence[
     axes.set_yticks(np.arange(1, c) - 0.5, minor=True)
     axes.grid(which="minor", color="white", linewidth=3)
     axes.tick_params(which="minor", length=0)
-    if c > ANNOTATED:
+    if c > MAX_ANNOTATED:
         return
     size = {2: 17, 3: 14, 4: 12, 5: 11}.get(c, 8)
     for (row, column), text in zip(np.ndindex(shade.shape), texts, strict=True):

@@ -1,23 +1,23 @@
-"""What speaks for and against a class, laid over an image."""
+"""The evidence for and against a class, as an overlay of an image."""
 
 import numpy as np
 
 FOR, AGAINST = (213, 94, 0), (0, 114, 178)
-"""RGB."""
+"""The colours of positive and negative scores, RGB."""
 OPACITY = 0.75
-"""Where it speaks loudest."""
+"""The opacity of the colour where the absolute score is largest."""
 LUMA = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in what is seen as grey: ITU-R BT.601."""
+"""The weights of red, green and blue in a grey pixel, as in ITU-R BT.601."""
 
 
 def evidence(image: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Returns `image` in grey, orange where the scores are above 0 and blue where they are below.
+    """Returns an image in grey, tinted orange where scores are positive and blue where they are negative.
 
-    The largest of them, whichever its sign, is as opaque as any gets, and 0 lets the grey through.
+    The opacity of the tint grows with the absolute score, up to `OPACITY` at the largest one.
 
     Args:
-        image: (H, W, 3) uint8 RGB.
-        scores: (H, W) float.
+        image: The image, (H, W, 3) uint8 RGB.
+        scores: The score of each pixel, (H, W) float.
 
     Returns:
         (H, W, 3) uint8 RGB.

@@ -1,4 +1,4 @@
-"""Grids of images: samples, augmentations, predictions and the most wrong."""
+"""Grids of images: samples, augmented views, predictions and the worst errors."""
 
 from collections.abc import Sequence
 
@@ -15,33 +15,33 @@ from crackexp.reporting.formatting import percent, shortened
 
 @styled
 def sample_grid(images: np.ndarray, titles: Sequence[str]) -> Figure:
-    """Draws images, three a row, with a title each.
+    """Draws images with their titles, three in a row.
 
     Args:
-        images: (n, H, W, 3) uint8.
-        titles: n class names.
+        images: The images, (n, H, W, 3) uint8 RGB.
+        titles: The title of each image, such as the name of its class.
     """
     return grid(images, [shortened(title, 28) for title in titles], columns=3)
 
 
 @styled
 def augmentation_grid(images: np.ndarray) -> Figure:
-    """Draws views of one image, three a row, as training sees them epoch by epoch.
+    """Draws the augmented views of one image in the first epochs of training, three in a row.
 
     Args:
-        images: (n, H, W, 3) uint8, one an epoch.
+        images: The view of each epoch, (n, H, W, 3) uint8 RGB.
     """
     return grid(images, [f"epoch {number}" for number in range(1, len(images) + 1)], columns=3)
 
 
 @styled
 def prediction_grid(images: np.ndarray, titles: Sequence[str], correct: Sequence[bool]) -> Figure:
-    """Draws images with labels beside predictions, three a row; wrong ones stand in red.
+    """Draws images with their labels and predictions, three in a row; wrong predictions are marked in red.
 
     Args:
-        images: (n, H, W, 3) uint8.
-        titles: n texts, "label / prediction".
-        correct: n flags.
+        images: The images, (n, H, W, 3) uint8 RGB.
+        titles: The text "label / prediction" of each image.
+        correct: Whether each prediction is right.
     """
     figure = grid(images, [shortened(title, 30) for title in titles], 3, wrong=~np.array(correct))
     heading(figure, "Label / prediction, red where wrong")
@@ -50,39 +50,39 @@ def prediction_grid(images: np.ndarray, titles: Sequence[str], correct: Sequence
 
 @styled
 def error_gallery(images: np.ndarray, scores: np.ndarray, rows: pd.DataFrame, errors: int, positive: str) -> Figure:
-    """Draws the most wrong predictions, or the least sure ones where all are right, and beside each why.
+    """Draws the worst errors, or the least confident predictions where all are right, each beside its evidence.
 
     Args:
-        images: (n, H, W, 3) uint8.
-        scores: (n, H, W) float32, what speaks for the class `positive` at each pixel, and below 0 against it.
-        rows: of `predictions_table`, for these images: the ones that `most_wrong` chose.
-        errors: number of wrong predictions in all.
-        positive: name of a class.
+        images: The images, (n, H, W, 3) uint8 RGB.
+        scores: The evidence for the class `positive` at each pixel, (n, H, W) float32; negative where it is against it.
+        rows: The rows of `predictions_table` for these images, which `most_wrong` chose.
+        errors: The number of all wrong predictions.
+        positive: The name of the class that the evidence is about.
     """
     titles = [f"{shortened(row.label, 26)} → {shortened(row.prediction, 26)}" for row in rows.itertuples()]
-    details = [f"{percent(row.confidence)} sure\n{shortened(row.path, 60)}" for row in rows.itertuples()]
-    pairs = np.stack([np.hstack([image, evidence(image, part)]) for image, part in zip(images, scores, strict=True)])
-    key = f"On the right: orange speaks for {shortened(positive, 26)}, blue against it (Grad-CAM)"
+    details = [f"{percent(row.confidence)} confident\n{shortened(row.path, 60)}" for row in rows.itertuples()]
+    pairs = np.stack([np.hstack([image, evidence(image, score)]) for image, score in zip(images, scores, strict=True)])
+    key = f"On the right: orange is evidence for {shortened(positive, 26)}, blue against it (Grad-CAM)"
     figure = grid(pairs, titles, 2, wrong=~rows["correct"].to_numpy(bool), details=details, key=key)
     if errors > len(rows):
-        title = f"The {len(rows)} most wrong of {errors:,} errors"
+        title = f"The {len(rows)} worst of {errors:,} errors"
     elif errors:
-        title = "The only error" if errors == 1 else f"All {errors} errors, the most wrong first"
+        title = "The only error" if errors == 1 else f"All {errors} errors, the worst first"
     else:
-        title = "No errors: the least sure of the right predictions"
+        title = "No errors: the least confident predictions"
     heading(figure, f"{title} (true class → predicted class)")
     return figure
 
 
 @styled
 def gallery(images: np.ndarray, titles: Sequence[str], details: Sequence[str], title: str) -> Figure:
-    """Draws images, four a row, with a title over and a few words under each.
+    """Draws images with a title above and a few words below each, four in a row.
 
     Args:
-        images: (n, H, W, 3) uint8, n at least 1.
-        titles: n texts.
-        details: n texts, of two lines at most.
-        title: of the whole.
+        images: The images, (n, H, W, 3) uint8 RGB, n at least 1.
+        titles: The title of each image.
+        details: The text below each image, of at most two lines.
+        title: The title of the figure.
     """
     names = [shortened(text, 24) for text in titles]
     figure = grid(images, names, 4, wrong=np.zeros(len(images), bool), details=details)
@@ -98,7 +98,16 @@ def grid(
     details: Sequence[str] = (),
     key: str = "",
 ) -> Figure:
-    """Draws all images on one canvas with coordinates in inches; a canvas each would take three times as long."""
+    """Draws images in rows. They share one axes in inches, since an axes for each image is three times slower.
+
+    Args:
+        images: The images, (n, H, W, 3) uint8 RGB.
+        titles: The title above each image.
+        columns: The number of images in a row.
+        wrong: Which images get a red frame, (n,) bool; None for none.
+        details: The text below each image; empty for none.
+        key: A line above the first row; empty for none.
+    """
     cell, space = WIDTH / columns, 0.1
     side = cell - 2 * space
     title, detail = 0.27, 0.36 if details else 0.0

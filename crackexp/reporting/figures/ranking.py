@@ -13,25 +13,25 @@ from crackexp.reporting.formatting import number, percent, shortened
 
 Curve = tuple[np.ndarray, np.ndarray, str]
 ZOOMS = (0.01, 0.02, 0.05, 0.1, 0.2)
-"""Widths of the square at the best corner that is drawn larger."""
+"""The widths of the square at the best corner that the second panel may enlarge."""
 
 
 @styled
 def roc_curve(labels: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str], positive: int) -> Figure:
-    """Draws the ROC curve of the class `positive`, or of each class against the rest where there are over two.
+    """Draws the ROC curve of the positive class, or of each class against the rest where there are more than two.
 
-    A good classifier gets a second panel, of the corner that its curve keeps to.
+    A second panel enlarges the best corner, where the curves come close to it.
 
     Args:
-        labels: (n,) int in [0, c), of two classes at least.
+        labels: (n,) int in [0, c), with at least two classes among them.
         probabilities: (n, c) float.
-        class_names: of the c classes.
-        positive: index of the positive class.
+        class_names: The names of the c classes.
+        positive: The index of the positive class.
     """
 
-    def curve(truth: np.ndarray, given: np.ndarray, name: str) -> Curve:
-        x, y, _ = metrics.roc_curve(truth, given)
-        return x, y, f"{name} {number(metrics.roc_auc_score(truth, given))}"
+    def curve(truth: np.ndarray, score: np.ndarray, name: str) -> Curve:
+        x, y, _ = metrics.roc_curve(truth, score)
+        return x, y, f"{name} {number(metrics.roc_auc_score(truth, score))}"
 
     def draw(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=LINE, linewidth=1, linestyle=(0, (4, 3)))
@@ -40,10 +40,10 @@ def roc_curve(labels: np.ndarray, probabilities: np.ndarray, class_names: Sequen
     curves = _curves(curve, labels, probabilities, class_names, positive)
     point = None
     if len(class_names) == 2:
-        alarm = probabilities.argmax(axis=1) == positive
-        true, false = alarm[labels == positive].mean(), alarm[labels != positive].mean()
-        text = f"As predicted: {percent(true)} found,\n{percent(false)} false alarms"
-        point = (np.array([false]), np.array([true]), text)
+        predicted = probabilities.argmax(axis=1) == positive
+        recall, false_alarms = predicted[labels == positive].mean(), predicted[labels != positive].mean()
+        text = f"As predicted: {percent(recall)} found,\n{percent(false_alarms)} false alarms"
+        point = (np.array([false_alarms]), np.array([recall]), text)
     return _panels("ROC curve", "Area under the curve", "Upper left corner", curves, point, (0, 1), draw)
 
 
@@ -51,11 +51,18 @@ def roc_curve(labels: np.ndarray, probabilities: np.ndarray, class_names: Sequen
 def precision_recall_curve(
     labels: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str], positive: int
 ) -> Figure:
-    """Draws precision over recall, in steps of area average precision; arguments and panels as of `roc_curve`."""
+    """Draws the precision-recall curve, in steps whose area is the average precision; its panels are as of `roc_curve`.
 
-    def curve(truth: np.ndarray, given: np.ndarray, name: str) -> Curve:
-        y, x, _ = metrics.precision_recall_curve(truth, given)
-        area = metrics.average_precision_score(truth, given)
+    Args:
+        labels: (n,) int in [0, c), with at least two classes among them.
+        probabilities: (n, c) float.
+        class_names: The names of the c classes.
+        positive: The index of the positive class.
+    """
+
+    def curve(truth: np.ndarray, score: np.ndarray, name: str) -> Curve:
+        y, x, _ = metrics.precision_recall_curve(truth, score)
+        area = metrics.average_precision_score(truth, score)
         return np.repeat(x, 2)[1:], np.repeat(y, 2)[:-1], f"{name} {number(area)}"
 
     binary = len(class_names) == 2
@@ -67,11 +74,11 @@ def precision_recall_curve(
         axes.set(xlabel="Recall", ylabel="Precision")
 
     curves = _curves(curve, labels, probabilities, class_names, positive)
-    alarm = probabilities.argmax(axis=1) == positive
+    predicted = probabilities.argmax(axis=1) == positive
     point = None
-    if binary and alarm.any():
-        recall = alarm[labels == positive].mean()
-        precision = np.mean(labels[alarm] == positive)
+    if binary and predicted.any():
+        recall = predicted[labels == positive].mean()
+        precision = np.mean(labels[predicted] == positive)
         text = f"As predicted: recall {percent(recall)},\nprecision {percent(precision)}"
         point = (np.array([recall]), np.array([precision]), text)
     return _panels("Precision-recall curve", "Average precision", "Upper right corner", curves, point, (1, 1), draw)
@@ -84,7 +91,7 @@ def _curves(
     class_names: Sequence[str],
     positive: int,
 ) -> list[Curve]:
-    """Returns the curve of each class that some images are of, and some are not."""
+    """Returns the curve of each class that has images, and is not the class of all images."""
     classes = [positive] if len(class_names) == 2 else range(len(class_names))
     truths = [(k, labels == k) for k in classes]
     return [
@@ -132,9 +139,9 @@ def _panels(
 
 
 def _zoom(curves: list[Curve], point: Curve | None, corner: tuple[int, int]) -> float | None:
-    """Returns the width of the square at `corner` that shows where the curves and the point pass it."""
-    far = [
+    """Returns the width of the square at `corner` to enlarge; None where a curve or the point is too far from it."""
+    distances = [
         np.min(np.maximum(np.abs(x - corner[0]), np.abs(y - corner[1])))
         for x, y, _ in [*curves, *([point] if point else [])]
     ]
-    return next((zoom for zoom in ZOOMS if zoom >= 2 * max(far)), None)
+    return next((zoom for zoom in ZOOMS if zoom >= 2 * max(distances)), None)

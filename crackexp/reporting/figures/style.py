@@ -1,4 +1,4 @@
-"""The one look of all figures: for a browser pane 900 pixels wide, at 100 dots an inch."""
+"""The style of all figures, made for a browser pane 900 pixels wide at 100 dots per inch."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -20,7 +20,7 @@ PALETTE = (BLUE, RED, "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Okabe and Ito's colours, which the colour-blind tell apart (2008, "Color Universal Design")."""
 
 WIDTH = 9.0
-"""Inches across."""
+"""The width of a figure in inches."""
 
 STYLE: dict[Any, Any] = {
     "figure.dpi": 100,
@@ -60,9 +60,9 @@ P = ParamSpec("P")
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Decorates a function that draws a figure: it draws in `STYLE`, and leaves matplotlib's settings alone.
+    """Decorates a function that draws a figure, so that it uses `STYLE` without changing matplotlib's settings.
 
-    The figure is laid out once; matplotlib would draw it twice more to do so again whenever it is saved.
+    The layout of the figure is computed once, since matplotlib would draw it twice more whenever it is saved.
     """
 
     @wraps(draw)
@@ -78,7 +78,7 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
 
 def new_figure(height: float, width: float = WIDTH) -> Figure:
-    """Returns an empty figure of `width` by `height` inches, whose parts make room for one another."""
+    """Returns an empty figure of `width` by `height` inches with a constrained layout."""
     engine = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1, wspace=0.04, hspace=0.04)
     figure = Figure(figsize=(width, height), layout=engine)
     FigureCanvasAgg(figure)
@@ -86,7 +86,7 @@ def new_figure(height: float, width: float = WIDTH) -> Figure:
 
 
 def heading(figure: Figure, text: str) -> None:
-    """Writes `text` over the whole figure; where nothing makes room for it, a tenth of an inch below the edge."""
+    """Writes a title above all panels, or a tenth of an inch below the edge where the figure has no layout engine."""
     width, height = figure.get_size_inches()
     place = {} if figure.get_layout_engine() else {"y": 1 - 0.1 / height}
     figure.suptitle(text, x=0.1 / width, ha="left", fontsize=13, fontweight="bold", **place)

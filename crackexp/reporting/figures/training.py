@@ -15,12 +15,13 @@ def training_curves(
     before: Mapping[str, float] | None = None,
     phases: Sequence[int] = (),
 ) -> Figure:
-    """Draws accuracy and loss by epoch, of training beside validation.
+    """Draws the accuracy and the loss of training and validation by epoch.
 
     Args:
-        history: "loss", "accuracy", "val_loss" and "val_accuracy" to a value an epoch; others are left out.
-        before: "val/accuracy_before" and "val/loss_before", drawn at epoch 0; None: nothing there.
-        phases: number of epochs before each phase of training; the first is 0.
+        history: The value of each epoch of "loss", "accuracy", "val_loss" and "val_accuracy"; those that are missing
+            are not drawn.
+        before: The values of "val/accuracy_before" and "val/loss_before", which are drawn at epoch 0; None for none.
+        phases: The number of epochs before each phase of training; the first is 0.
     """
     figure = new_figure(4.2)
     left, right = figure.subplots(1, 2)

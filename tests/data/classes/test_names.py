@@ -22,7 +22,7 @@ CRACK = """
     тріщина|з тріщинами|裂缝|裂縫|有裂缝|裂纹|裂紋|ひび|ひび割れ|ヒビ|クラック|亀裂|균열|균열있음|크랙|شقوق|شق
     الشقوق|متشقق|दरार|दरारें|cracks_and_spalling
 """
-SOUND = """
+UNDAMAGED = """
     no_crack|no crack|nocrack|NoCrack|NoCracks|noCrackImages|no_crack_images|without_crack|WithoutCracks
     withoutcrack|not_cracked|uncracked|Uncracked|UNCRACKED|un-cracked|noncracked|non-cracked|Non_Crack
     NonCracked|non crack|crackfree|crack_free|crack-free|CrackFree|free of cracks|crackless|crack_no|crack_none
@@ -60,7 +60,7 @@ def names_of(text: str) -> list[str]:
 
 TABLE = [
     (name, said)
-    for said, text in (("crack", CRACK), ("sound", SOUND), ("damage", DAMAGE), (None, NOTHING))
+    for said, text in (("crack", CRACK), ("negative", UNDAMAGED), ("damage", DAMAGE), (None, NOTHING))
     for name in names_of(text)
 ]
 
@@ -73,7 +73,7 @@ def test_a_name_means_what_an_inspector_means_by_it(name: str, said: str | None)
 def test_a_name_means_the_same_in_every_way_to_write_it_in_unicode() -> None:
     composed, apart = "fissur\u00e9", "fissure\u0301"
     assert meaning(composed) == meaning(apart) == "crack"
-    assert meaning(f"non {composed}") == meaning(f"non {apart}") == "sound"
+    assert meaning(f"non {composed}") == meaning(f"non {apart}") == "negative"
 
 
 @pytest.mark.parametrize(
@@ -143,6 +143,6 @@ def test_the_sound_class_is_never_proposed(sound: str, other: str) -> None:
 
 
 def test_codes_mean_something_only_beside_their_counterpart() -> None:
-    assert meanings(["CD", "UD"]) == {"CD": "crack", "UD": "sound"}
+    assert meanings(["CD", "UD"]) == {"CD": "crack", "UD": "negative"}
     assert set(meanings(["0", "1", "2"]).values()) == {None}
     assert meanings(["yes", "maybe"]) == {"yes": None, "maybe": None}

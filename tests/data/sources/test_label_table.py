@@ -121,7 +121,7 @@ def test_rows_that_repeat_each_other_count_once(images: Path) -> None:
 
 
 WRONG = {
-    "a file that is not there": ("images/9.jpg,crack", "line 8: there is no file .*images/9.jpg"),
+    "a file that is not there": ("images/9.jpg,crack", "line 8: .*images/9.jpg"),
     "two labels": ("images/00000.jpg,sound", "line 8: 00000.jpg is sound here and crack on line 2"),
     "no label": ("images/00000.jpg,", "line 8: no label"),
     "no file": (",crack", "line 8: no file"),
@@ -167,8 +167,8 @@ def test_a_long_list_of_wrong_rows_is_cut(images: Path) -> None:
     ("text", "said"),
     [
         ("", "is empty"),
-        ("file,label\n", "no rows below its first"),
-        ("images/00000.jpg,crack\nimages/00001.jpg,sound", "first row .* names its columns"),
+        ("file,label\n", "no rows"),
+        ("images/00000.jpg,crack\nimages/00001.jpg,sound", "first row .* columns"),
         ("name,label\na,b", "first row"),
         ("file,path,label\na,a,b", "Several columns could hold the file: file, path"),
         ("file,label\nimages/00000.jpg,crack", "only one class, crack"),

@@ -87,5 +87,5 @@ def test_offline_the_error_says_what_to_type(tmp_path: Path, monkeypatch: pytest
 
 def test_another_tree_is_refused(tmp_path: Path, draw_tree: DrawTree) -> None:
     root = draw_tree(tmp_path / "a", {"crack": 1, "plain": 1})
-    with pytest.raises(DataError, match=r"here are crack, plain.*dataset=folder"):
+    with pytest.raises(DataError, match=r"crack, plain.*dataset=folder"):
         _source(tmp_path, path=root).prepare()

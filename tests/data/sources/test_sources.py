@@ -86,7 +86,7 @@ def test_of_more_than_two_classes_those_that_are_damage_are_typed(tmp_path: Path
     assert index.positives == ("crack", "spalling")
     assert index.damaged.tolist() == [True, False, True]
     _refused(root, tmp_path, r"Did you mean spalling\?.*positive=spaling", positive=["crack", "spaling"])
-    _refused(root, tmp_path, "none is sound", positive=["crack", "sound", "spalling"])
+    _refused(root, tmp_path, "[Nn]ot all classes", positive=["crack", "sound", "spalling"])
 
 
 @pytest.mark.parametrize(("names", "proposed"), [(("a", "b"), "NAME"), (("crack", "defect"), "crack")])
@@ -114,7 +114,7 @@ def test_what_is_no_tree_of_classes(tmp_path: Path, draw_tree: DrawTree) -> None
     (root / "Negative" / "labels.csv").touch()
     _refused(root, tmp_path, "folders Negative of .* hold no images")
     draw_tree(root, {"Negative": 1, ".": 2})
-    _refused(root, tmp_path, "2 images stand in .* itself, such as 00000.jpg")
+    _refused(root, tmp_path, "2 images .* itself, such as 00000.jpg")
 
 
 def test_a_wrapped_tree_is_named(tmp_path: Path, draw_tree: DrawTree) -> None:

@@ -106,13 +106,13 @@ def test_options_that_would_change_nothing_are_refused(tmp_path: Path, draw_tree
     for option, value in (("val", 0.1), ("test", 0.1), ("seed", 3)):
         with pytest.raises(ConfigError, match=rf"Leave out split\.{option}\. Received: split\.{option}={value}"):
             given(index, tmp_path, **{option: value})
-    with pytest.raises(ConfigError, match="leave nothing to train"):
+    with pytest.raises(ConfigError, match="leave no images to train on"):
         given(index, tmp_path, val=0.5, test=0.5)
 
 
 def test_a_part_without_a_class_and_a_set_without_train_are_refused(tmp_path: Path, draw_tree: DrawTree) -> None:
     root = drawn(draw_tree, tmp_path / "a", val=2, test=2)
-    with pytest.raises(DataError, match="holds val and test, and no train"):
+    with pytest.raises(DataError, match="holds val and test, but no train"):
         given(dataset(root, tmp_path).prepare(), tmp_path)
     drawn(draw_tree, root, train=2)
     assert len(given(dataset(root, tmp_path, limit=6).prepare(), tmp_path).val) == 2
