@@ -1,4 +1,4 @@
-"""Shows what speaks for a crack in patches: ``python -m crackexp.explain model=MODEL input=PATCHES out=FOLDER``."""
+"""Shows which pixels of patches a model takes for a crack: ``python -m crackexp.explain model=MODEL input=PATCHES out=FOLDER``."""
 
 import sys
 from pathlib import Path

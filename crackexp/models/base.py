@@ -100,6 +100,6 @@ class Head(ABC):
             seed: The seed of the first weights and of dropout. Equal seeds give equal bits.
 
         Returns:
-            A Keras model that maps (B, n) float32 embeddings to (B, c) float32 probabilities. Its layers follow one
-            another without a branch. It computes in float32 whatever the dtype policy is.
+            A Keras model that maps (B, n) float32 embeddings to (B, c) float32 probabilities. It computes in float32
+            whatever the dtype policy is.
         """

@@ -23,10 +23,8 @@ def build_classifier(backbone: keras.Model, head: keras.Model) -> keras.Model:
 
 def headed(embedding: keras.Model, head: keras.Model) -> keras.Model:
     """Returns the classifier of an embedding, see `embedding_model`, and a head, with which it shares its layers."""
-    x = embedding.output
-    for layer in head.layers[1:]:
-        x = layer(x)
-    return keras.Model(embedding.input, x, name="classifier")
+    probabilities = keras.Function(head.inputs, head.outputs[0]).call([embedding.output])  # `head(...)` is one layer
+    return keras.Model(embedding.input, probabilities, name="classifier")
 
 
 def embedding_model(model: keras.Model) -> keras.Model:

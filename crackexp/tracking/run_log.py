@@ -94,7 +94,7 @@ def where_text(logger: Logger, output: Path, model_uri: str | None, verdict: str
     if model_uri:
         lines += [
             f"Model       {model_uri}",
-            f"Judge it    {next_command('evaluate', f'run={logger.run_id}', 'dataset=folder', 'dataset.path=PATCHES')}",
+            f"Evaluate it {next_command('evaluate', f'run={logger.run_id}', 'dataset=folder', 'dataset.path=PATCHES')}",
         ]
     return "\n".join([*lines, *([f"Registry    {verdict}"] if verdict else [])])
 

@@ -177,7 +177,7 @@ class Trainer(ABC):
         return self.devices.gather(outputs, len(index))
 
     def explain(self, images: np.ndarray) -> np.ndarray:
-        """Returns what speaks for damage in each of `images`, (n, S, S, 3) uint8: Grad-CAM, (n, S, S) float32."""
+        """Returns how much each pixel of `images`, (n, S, S, 3) uint8, adds to damage: Grad-CAM, (n, S, S) float32."""
         damage, inference = self.datamodule.index.classes.indices, self.inference()
         return Explainer(inference.model, damage, None, inference.batch_size, inference.devices).explain(images)
 

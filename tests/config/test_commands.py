@@ -18,8 +18,8 @@ def test_the_printed_command_finds_the_model_of_a_store_that_was_typed(
     uri, cache = f"{plus}tracking.uri=sqlite:///{tmp_path}/own/my store.db", f"paths.cache={tmp_path / 'kept'}"
     done = command_here("train", *JOB, uri, cache)
     assert done.returncode == 0, done.stderr
-    (line,) = [line for line in done.stdout.splitlines() if line.startswith("Judge it")]
-    words = shlex.split(line.removeprefix("Judge it"))
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("Evaluate it")]
+    words = shlex.split(line.removeprefix("Evaluate it"))
     assert words[:3] == ["python", "-m", "crackexp.evaluate"]
     assert [word for word in (uri, cache) if word not in words] == []
     judged = command_here(

@@ -121,6 +121,27 @@ def test_mixed_precision_pools_and_classifies_in_float32():
     np.testing.assert_allclose(head(features), whole(images()), atol=1e-6)
 
 
+def branched() -> keras.Model:
+    embedding = keras.Input((8,))
+    branches = [layers.Dense(4, activation)(embedding) for activation in ("relu", "tanh")]
+    return keras.Model(embedding, layers.Dense(2, "softmax")(layers.Concatenate()(branches)))
+
+
+def sequential() -> keras.Model:
+    return keras.Sequential([keras.Input((8,)), layers.Dense(4, "relu"), layers.Dense(2, "softmax")])
+
+
+@pytest.mark.parametrize("build", [branched, sequential])
+def test_a_head_is_any_model(build, tmp_path):
+    head = build()
+    whole = build_classifier(CLASSIFIERS["small_cnn"]().build(32, 0), head)
+    layers_of_head = {layer for layer in head.layers if not isinstance(layer, layers.InputLayer)}
+    assert layers_of_head <= set(whole.layers)
+    np.testing.assert_allclose(head(embedding_model(whole)(images())), whole(images()), atol=1e-6)
+    whole.save(tmp_path / "whole.keras")
+    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "whole.keras")(images()), whole(images()))
+
+
 @pytest.mark.slow
 def test_saved_files_load_without_this_package(tmp_path):
     """Both formats, in one clean process; its predictions are ours."""
