@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hydra.utils import get_class
 
-from crackexp.config.contracts import CONTRACTS, TRANSFORM
+from crackexp.config.contracts import CONTRACTS
 from tests.conftest import TINY, Command
 
 ROOT = Path(__file__).parents[2]
@@ -104,8 +104,8 @@ def test_links_of_the_docs_lead_to_files_and_headings(page: Path) -> None:
 def test_the_page_on_extending_names_the_base_class_of_every_group() -> None:
     rows = re.findall(r"^\| \[?`([\w.]+)`.*?\| `(crackexp|keras)([\w.]+)` \|", EXTENDING, re.MULTILINE)
     named = {group.removesuffix(".NAME"): get_class(package + name) for group, package, name in rows}
-    contracts = {**CONTRACTS, "augmentation.transforms": TRANSFORM}
-    del contracts["augmentation"]
+    contracts = dict(CONTRACTS)
+    contracts["augmentation.transforms"] = contracts.pop("augmentation").tables["transforms"]
     assert named == {group: get_class(contract.base) for group, contract in contracts.items()}
 
 
