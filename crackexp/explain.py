@@ -1,4 +1,4 @@
-"""Shows which pixels of patches a model takes for a crack: ``python -m crackexp.explain model=MODEL input=PATCHES out=FOLDER``."""
+"""Shows where a model sees a crack: ``python -m crackexp.explain model=MODEL input=PATCHES out=FOLDER``."""
 
 import sys
 from pathlib import Path
