@@ -55,6 +55,7 @@ def readme_commands() -> list[list[str]]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_the_commands_of_the_readme_run(command: Command, tmp_path: Path, patches: Path) -> None:
     """Each in turn as it stands, but for its dataset, which is a small one, and its size."""
     run_id = ""
