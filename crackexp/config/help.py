@@ -25,10 +25,10 @@ def help_text(cfg: DictConfig, command: type[CommandConfig]) -> str:
         cfg: The config that Hydra composed.
         command: The class that declares the keys and groups of the command.
     """
-    told = HydraConfig.get().help
+    about = HydraConfig.get().help
     groups = f"Groups (choose with group=option)\n{groups_text(command)}"
     keys = f"Config (override with key=value)\n{keys_text(cfg, command)}"
-    return "\n\n".join([told.header.rstrip(), groups, keys, told.footer.rstrip()])
+    return "\n\n".join([about.header.rstrip(), groups, keys, about.footer.rstrip()])
 
 
 def groups_text(command: type[CommandConfig]) -> str:

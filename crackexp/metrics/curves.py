@@ -84,7 +84,16 @@ class AveragePrecision(CurveMetric):
         return wilson(self.value_of(truth, score) * positives, positives, level)
 
 
-class RecallAtFPR(CurveMetric):
+class OperatingPoint(CurveMetric):
+    """A number that is read off one point of the ROC curve, whose interval `extremes` tells."""
+
+    def of_class(self, truth: np.ndarray, score: np.ndarray, level: float) -> Interval:
+        worst, best = (float(self.of_curves(curves)[0]) for curves in extremes(truth, score, level))
+        low, high = (worst, best) if self.higher_is_better else (best, worst)
+        return Interval(self.value_of(truth, score), low, high)
+
+
+class RecallAtFPR(OperatingPoint):
     """The recall at the threshold that lets a share of the other images pass for positive.
 
     It is read off scikit-learn's ROC curve, whose points are joined by straight lines, as its
@@ -103,12 +112,8 @@ class RecallAtFPR(CurveMetric):
     def of_curves(self, curves: Curves) -> np.ndarray:
         return curves.recall_at(self.fpr)
 
-    def of_class(self, truth: np.ndarray, score: np.ndarray, level: float) -> Interval:
-        worst, best = (float(self.of_curves(curves)[0]) for curves in extremes(truth, score, level))
-        return Interval(self.value_of(truth, score), worst, best)
 
-
-class FPRAtRecall(CurveMetric):
+class FPRAtRecall(OperatingPoint):
     """The share of the other images that pass for positive at the threshold that finds a share of the positive ones.
 
     It is read off the ROC curve as `RecallAtFPR` is.
@@ -126,7 +131,3 @@ class FPRAtRecall(CurveMetric):
 
     def of_curves(self, curves: Curves) -> np.ndarray:
         return curves.fpr_at(self.recall)
-
-    def of_class(self, truth: np.ndarray, score: np.ndarray, level: float) -> Interval:
-        worst, best = (float(self.of_curves(curves)[0]) for curves in extremes(truth, score, level))
-        return Interval(self.value_of(truth, score), best, worst)
