@@ -23,7 +23,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from crackexp.cli.faults import explain_fault
-from crackexp.config.help import help_text
+from crackexp.config.help import group_text, help_text
 from crackexp.config.mistakes import validate
 from crackexp.config.options import conf_dir
 from crackexp.config.overrides import explain
@@ -76,8 +76,7 @@ def run(task: Task, config_name: str, command: type[CommandConfig], multirun: Mu
     ConfigStore.instance().store(group="hydra", name="config", node=HydraConf(callbacks=checks), provider="hydra")
     main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)
     if {"-h", "--help"} & set(sys.argv[1:]):
-        sys.argv[1:] = [word for word in sys.argv[1:] if word not in MODES] + IN_PLACE
-        task, multirun = (lambda composed: print(help_text(composed, command))), None
+        task, multirun = _help(command, [word for word in last if "=" not in word and not word.startswith("~")]), None
     with abort_on_error():
         _run_reporting_mistakes(main, task, multirun or _no_multirun)
 
@@ -86,6 +85,16 @@ def overrides(words: Sequence[str]) -> list[str]:
     """Returns the words of a command line that are neither options of Hydra nor their values."""
     values = [word for option, word in pairwise(words) if option in VALUED]
     return [word for word in words if not word.startswith("-") and word not in values]
+
+
+def _help(command: type[CommandConfig], groups: Sequence[str]) -> Task:
+    """Returns the task that prints the help of a command, or of some of its groups, and takes ``--help`` off argv."""
+    sys.argv[1:] = [word for word in sys.argv[1:] if word not in (*MODES, *groups)] + IN_PLACE
+
+    def task(composed: DictConfig) -> None:
+        print("\n\n".join(group_text(group, command) for group in groups) or help_text(composed, command))
+
+    return task
 
 
 class NameCheck(Callback):

@@ -8,8 +8,10 @@ Constructors of parts name these types in their annotations, see `crackexp.confi
 
 import re
 import unicodedata
+from collections.abc import Mapping
+from functools import cache
 from posixpath import normpath
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -167,3 +169,57 @@ PhotoThreshold = Annotated[float, Field(gt=0, le=1)]
 MmPerPx = Annotated[float, Field(gt=0, le=10_000)]
 Precision = Literal["float32", "tensorfloat32", "mixed_bfloat16", "mixed_float16"]
 Monitor = Literal["val_loss", "val_accuracy", "loss", "accuracy"]
+
+
+def type_text(model: type[BaseModel], key: str) -> str:
+    """Returns the type and the range of a key in brackets, such as "(int in [1, 100000])", or "" for any value.
+
+    Example:
+
+    >>> class Keys(Strict):
+    ...     rate: LearningRate | None
+    ...     mode: Literal["min", "max"]
+    >>> type_text(Keys, "rate"), type_text(Keys, "mode")
+    ('(float in (0, 1000] or null)', '(min or max)')
+    """
+    text = _type_text(_properties(model).get(key, {}))
+    return f"({text})" if text else ""
+
+
+@cache
+def _properties(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema(by_alias=True).get("properties", {})
+
+
+def _type_text(schema: Mapping[str, Any]) -> str:
+    if "$ref" in schema:  # another table, whose keys say more
+        return ""
+    choices = schema.get("enum", [schema["const"]] if "const" in schema else [])
+    if choices:
+        return " or ".join(str(choice).lower() if isinstance(choice, bool) else str(choice) for choice in choices)
+    if "anyOf" in schema:
+        texts = dict.fromkeys(_type_text(choice) for choice in schema["anyOf"])
+        return "" if "" in texts else " or ".join(texts)
+    kind = schema.get("type", "")
+    if kind == "array":
+        items = _type_text(schema.get("items", {}))
+        return f"list of {items}" if items else "list"
+    names = {"integer": "int", "number": "float", "string": "text", "boolean": "true or false", "object": "table"}
+    return f"{names.get(kind, kind)}{_range_text(schema)}"
+
+
+def _range_text(schema: Mapping[str, Any]) -> str:
+    """Returns an interval in brackets, which are round where the bound itself is not allowed."""
+    low, high = schema.get("minimum"), schema.get("maximum")
+    below, above = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
+    if schema.get("type") == "integer" and below is not None:
+        low, below = below + 1, None
+    if (above or 0) > 2**53:  # the largest number that a file can hold is no limit that anybody needs to know
+        above = None
+    first = "" if low is below is None else f"({below:.10g}" if low is None else f"[{low:.10g}"
+    last = "" if high is above is None else f"{above:.10g})" if high is None else f"{high:.10g}]"
+    if first and last:
+        return f" in {first}, {last}"
+    if first:
+        return f" {'>=' if low is not None else '>'} {first[1:]}"
+    return f" {'<=' if high is not None else '<'} {last[:-1]}" if last else ""

@@ -57,7 +57,7 @@ class Policy:
         recall: The share of the cracks that are to be found, such as 0.99; null for any.
         false_alarms: The share of sound images that may be called cracked; null for any. With `recall` too, what lies
             between the two thresholds is "unsure"; with neither, the threshold is 0.5.
-        confidence: The confidence that a promise holds for further images like those of validation.
+        confidence: The confidence that `recall` and `false_alarms` hold for further images like those of validation.
     """
 
     def __init__(self, temperature: bool, recall: Share | None, false_alarms: Share | None, confidence: Share) -> None:
