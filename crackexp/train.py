@@ -1,7 +1,12 @@
-"""Trains, tests and logs one crack classifier: ``python -m crackexp.train +experiment=mobilenet``."""
+"""Trains, tests and logs one crack classifier: ``python -m crackexp.train +experiment=mobilenet``.
 
+In Python it is ``crackexp.train(config)``: the module itself can be called.
+"""
+
+import sys
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 from omegaconf import DictConfig
 
@@ -11,6 +16,7 @@ from crackexp.data.accounting import Account
 from crackexp.sweep import trial
 from crackexp.sweep.callback import closing
 from crackexp.sweep.identity import training_digest
+from crackexp.tracking.result import RunResult, read_result
 from crackexp.training.config import TrainConfig
 from crackexp.training.resume import own_config, resumable
 from crackexp.utils.distributed import initialize_distributed, is_first_process, with_own_output
@@ -110,6 +116,29 @@ def main(composed: DictConfig) -> float | None:
     leave(account.exit_status)
     return metric
 
+
+class _CallableModule(ModuleType):
+    """This module, which ``crackexp.train`` names, as the function of that name."""
+
+    def __call__(self, config: DictConfig) -> RunResult:
+        """Runs one training job.
+
+        Args:
+            config: The config of `crackexp.compose`.
+
+        Returns:
+            The metrics of the run, its id and the address of its model.
+
+        Raises:
+            UserError: The config, the dataset or the tracking store has a mistake.
+        """
+        output = Path(config.paths.output)
+        output.mkdir(parents=True, exist_ok=True)
+        train(config)
+        return read_result(output)
+
+
+sys.modules[__name__].__class__ = _CallableModule
 
 if __name__ == "__main__":
     run(main, "train", TrainConfig, closing)

@@ -18,7 +18,6 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
-from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
@@ -28,7 +27,7 @@ from crackexp.config.mistakes import validate
 from crackexp.config.options import conf_dir
 from crackexp.config.overrides import explain
 from crackexp.config.settings import CommandConfig, JobConfig
-from crackexp.utils.distributed import abort_on_error
+from crackexp.utils.distributed import abort_on_error, is_multirun
 from crackexp.utils.errors import ConfigError, UserError, refuse
 from crackexp.utils.names import set_up_streams
 from crackexp.utils.signals import answer, heed, listen, stops
@@ -118,7 +117,7 @@ def leave(status: int) -> None:
 
     A job of a multirun goes on, since its sweep ends with that status.
     """
-    if status and HydraConfig.get().mode != RunMode.MULTIRUN:
+    if status and not is_multirun():
         sys.exit(status)
 
 
@@ -133,11 +132,11 @@ def _run_reporting_mistakes(main: Callable[[Task], Callable[[], None]], task: Ta
         try:
             return task(composed)
         except UserError as error:
-            if HydraConfig.get().mode == RunMode.MULTIRUN:
+            if is_multirun():
                 raise
             refuse(str(error))  # here, since Hydra prints a line of its own above what a job raises
         except BrokenPipeError:
-            if HydraConfig.get().mode != RunMode.MULTIRUN:
+            if not is_multirun():
                 _leave_unread()
             raise
 

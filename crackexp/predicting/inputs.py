@@ -11,8 +11,9 @@ from pathlib import Path
 
 from crackexp.data.accounting import Account
 from crackexp.data.files.listing import is_folder, is_image, list_images, without_links
-from crackexp.data.images.decode import describe
+from crackexp.data.images.decode import describe, read_image
 from crackexp.data.images.headers import pages_of
+from crackexp.data.images.pixels import DecodedImage
 from crackexp.utils.errors import DataError
 
 STANDARD_INPUT = "-"
@@ -43,6 +44,10 @@ class InputFile:
     def file(self) -> Path:
         """The path of the file, in which ``~`` is expanded."""
         return Path(self.path).expanduser()
+
+    def read(self) -> DecodedImage:
+        """Returns the page; see `read_image`."""
+        return read_image(self.file, self.page)
 
 
 def page_name(path: str, page: int) -> str:

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
@@ -17,6 +15,7 @@ from crackexp.config.commands import next_command, typed
 from crackexp.config.contracts import require_trusted
 from crackexp.tracking.logger import require_store
 from crackexp.training.config import TrainConfig
+from crackexp.utils.distributed import is_multirun
 from crackexp.utils.errors import ConfigError, UserError
 from crackexp.utils.store_uri import database_file
 
@@ -83,7 +82,7 @@ def require_alone(cfg: DictConfig) -> None:
     if cfg.resume is None:
         return
     others = [override for key, override in typed().items() if key not in (*STORE, "resume")]
-    if others or HydraConfig.get().mode == RunMode.MULTIRUN:
+    if others or is_multirun():
         raise ConfigError(
             "A resumed run keeps the config that it was begun with, and is no sweep. "
             f"Type {command(cfg.resume)} Received: {' '.join(others) or '-m'}"
