@@ -107,7 +107,8 @@ def _command(name: str, config: Mapping[str, Any]) -> str:
     if "trainer" in groups:
         groups |= dict.fromkeys(PLUS_GROUPS, "")
     rows = [f"| [{group}](../groups/{group}.md) | {_options(group)} | {told} |" for group, told in groups.items()]
-    own = [
+    keys = list(_rows(command, config, ""))
+    keys += [
         _row(f"{group}.{key}", f"A key of the group [{group}](../groups/{group}.md).", f"default {_code(value)}")
         for group in command.groups
         for key, value in config.get(group, {}).items()
@@ -120,8 +121,8 @@ def _command(name: str, config: Mapping[str, Any]) -> str:
         "`GROUP=OPTION` chooses an option.",
         "\n".join(["| group | options | default |\n|---|---|---|", *rows]),
         "## Keys",
-        "`KEY=VALUE` changes a value.",
-        "\n".join([HEAD, *_rows(command, config, ""), *own]),
+        "`KEY=VALUE` changes a value." if keys else "It has no keys beside those of its groups.",
+        "\n".join([HEAD, *keys]) if keys else "",
     )
 
 
