@@ -29,7 +29,7 @@ class SurveyConfig(ModelConfig):
     input: Inputs
     """A file, a folder, a pattern, or a list of them; "-" reads names from standard input."""
     out: Text
-    """The folder of report.html, photos.csv and photos/."""
+    """The folder of report.html, report.pdf, photos.csv and photos/."""
     tile: Tile
     """The tiles into which a photo is cut."""
     regions: Regions
@@ -64,7 +64,7 @@ def survey(composed: DictConfig) -> Account:
     from crackexp.data.images.decode import ImageError
     from crackexp.data.summary import account_report
     from crackexp.predicting.loading import open_model
-    from crackexp.reporting import artifacts
+    from crackexp.reporting import artifacts, pdf
     from crackexp.reporting.terminal import print_plain, print_report
     from crackexp.surveying.survey_report import Survey
     from crackexp.surveying.surveyor import RegionRules, Surveyor
@@ -93,13 +93,13 @@ def survey(composed: DictConfig) -> Account:
                     account.leave_out(image.name, error.reason)
                 report_share(1)
         result = made.report(f"{cfg.model}, tiles of {tiling.side} px, {surveyor.thresholds}")
-        files = [*made.files, *artifacts.write(result, Path(cfg.out))]
+        files = [*made.files, pdf.write(result, Path(cfg.out)), *artifacts.write(result, Path(cfg.out))]
         logger.log_metrics(made.metrics())
         for file in files:
             logger.log_file(file, str(Path("survey", file.relative_to(cfg.out).parent)))
     print_report(result)
     print_report(account_report(account))
-    print_plain(f"Report      {files[-1]}")
+    print_plain(f"Report      {files[-1]}, {pdf.PAGE}")
     return account
 
 

@@ -136,7 +136,7 @@ class Survey:
             f"the {defect} inside.",
             f"Tiles that were classified as {defect.adjective} are marked. They are wider than the {defect}, and do "
             f"not show {outline}. Where the network looked is the evidence for {defect.phrase} in them (Grad-CAM), "
-            "in full colour at the strongest place of each photo.",
+            "in full colour at the strongest place of each photo; photos/*.gradcam.jpg show it too.",
         ]
         photo_cards = Gallery([self._card(row) for row in rows], width=17)
         base = on_one_line(str(self._base.absolute()))
