@@ -60,6 +60,19 @@ def page_name(path: str, page: int) -> str:
     return f"{path}#{page + 1}" if page else path
 
 
+def input_folder(names: str | Sequence[str], files: Sequence[InputFile]) -> Path:
+    """Returns the folder to which names of files are relative in a report.
+
+    Args:
+        names: The value of ``input=``. If it is one folder, names are relative to it.
+        files: The files that were found, at least one; otherwise, names are relative to their common folder.
+    """
+    only = names if isinstance(names, str) else names[0] if len(names) == 1 else STANDARD_INPUT
+    if only != STANDARD_INPUT and is_folder(Path(only).expanduser()):
+        return Path(only).expanduser()
+    return Path(os.path.commonpath([file.file.absolute().parent for file in files]))
+
+
 def named_inputs(names: str | Sequence[str], standard_input: Iterable[str], account: Account) -> list[InputFile]:
     """Returns the pages of the files that the value of ``input=`` names; see `find_inputs`.
 
