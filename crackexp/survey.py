@@ -10,6 +10,7 @@ from crackexp.config.checking import check, instantiate
 from crackexp.config.settings import ModelConfig, Tile
 from crackexp.config.types import Inputs, MmPerPx, PhotoThreshold, Text
 from crackexp.data.accounting import Account
+from crackexp.tracking.run_names import with_model
 
 
 class SurveyConfig(ModelConfig):
@@ -41,7 +42,7 @@ def survey(composed: DictConfig) -> Account:
     Raises:
         UserError: The config or the name of the model has a mistake, or there are no files to read.
     """
-    cfg = check(composed, SurveyConfig)
+    cfg = with_model(check(composed, SurveyConfig))
 
     from crackexp.predicting.inputs import named_inputs
 
