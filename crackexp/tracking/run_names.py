@@ -255,7 +255,7 @@ class _Search:
         elif near := _nearest(name, others):
             hint = f" Did you mean {_listed(near)}?"
         elif others:
-            hint = f" The newest are {_listed(others)}."
+            hint = f" The newest are {_listed(others[:3])}."
         else:
             hint = f" The experiment {self.logger.experiment} holds none."
         ways = f"{before}{LATEST}, the name of a run, or the first digits of its id"

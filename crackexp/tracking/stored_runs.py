@@ -169,9 +169,10 @@ class LocalRuns:
         """
         with closing(read_only(self.file)) as connection:
             rows = connection.execute(query, [value]).fetchall()
-        for *values, has_model, text in rows:
+        for run_id, name, status, started, experiment, has_model, text in rows:
             tags = json.loads(text)
-            yield StoredRun(*values, bool(has_model), tags.pop(_PARENT, ""), tags)
+            parent = tags.pop(_PARENT, "")
+            yield StoredRun(run_id, name, status, started, experiment, bool(has_model), parent, tags)
 
 
 class ServerRuns:
