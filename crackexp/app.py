@@ -11,6 +11,7 @@ from crackexp.cli.main import run
 from crackexp.config.checking import check
 from crackexp.config.settings import CommandConfig, Tile
 from crackexp.config.types import BatchSize, MmPerPx, PhotoThreshold, Strict, Text
+from crackexp.tracking.run_names import with_model
 from crackexp.utils.extras import require_extra
 
 
@@ -30,7 +31,7 @@ class AppConfig(CommandConfig):
 
     groups: ClassVar = ("paths", "tracking")
     model: Text
-    """The model: a run id, models:/NAME/VERSION, models:/NAME@ALIAS, models:/m-..., or the folder of a logged model."""
+    """The model: latest, the name or id of a run, best:SWEEP, models:/NAME/VERSION, models:/NAME@ALIAS, or a folder."""
     host: Text
     """The address to listen on: 127.0.0.1 for this computer only, or 0.0.0.0 for the network too."""
     port: Annotated[int, Field(ge=0, le=65535)]
@@ -58,7 +59,7 @@ def app(composed: DictConfig) -> None:
     Raises:
         UserError: The config or the name of the model has a mistake, the port is in use, or NiceGUI is not installed.
     """
-    cfg = check(composed, AppConfig)
+    cfg = with_model(check(composed, AppConfig))
     require_extra("The page", ["nicegui"], "app", f"model={cfg.model}")
 
     from crackexp.web.server_address import claim

@@ -11,6 +11,7 @@ from crackexp.config.settings import ModelConfig
 from crackexp.config.types import Seed
 from crackexp.data.accounting import Account
 from crackexp.tracking.logger import require_store
+from crackexp.tracking.run_names import with_model
 
 
 class CalibrateConfig(ModelConfig):
@@ -35,7 +36,7 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
         UserError: The config, the dataset or the name of the model has a mistake, or there are too few patches.
     """
     account = Account() if account is None else account
-    cfg = check(composed, CalibrateConfig)
+    cfg = with_model(check(composed, CalibrateConfig))
     logger = instantiate(cfg.tracking)
     store = require_store(logger, "The model is logged anew, which takes a store")
 

@@ -10,6 +10,7 @@ from crackexp.config.checking import check, instantiate
 from crackexp.config.settings import JobConfig
 from crackexp.config.types import BatchSize, Seed, Text
 from crackexp.data.accounting import Account
+from crackexp.tracking.run_names import with_model
 from crackexp.utils.timer import Timer
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class EvaluateConfig(JobConfig):
 
     groups: ClassVar = ("paths", "dataset", "metrics", "evaluation", "report", "tracking")
     run: Text
-    """The model: a run id, models:/NAME/VERSION, models:/NAME@ALIAS, or models:/m-...."""
+    """The model: latest, the name or id of a run, best:SWEEP, models:/NAME/VERSION, models:/NAME@ALIAS, or a folder."""
     seed: Seed
     """The seed of the bootstrap."""
     batch_size: BatchSize | None
@@ -46,7 +47,7 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
     """
     account = Account() if account is None else account
     timer = Timer()
-    cfg = check(composed, EvaluateConfig)
+    cfg = with_model(check(composed, EvaluateConfig), "run")
 
     with timer.section("data"):
         from crackexp.data.splits.given_split import only_part

@@ -10,6 +10,7 @@ from crackexp.config.checking import check
 from crackexp.config.settings import ModelConfig
 from crackexp.config.types import Inputs, Probability, Text
 from crackexp.data.accounting import Account
+from crackexp.tracking.run_names import with_model
 
 
 class ExplainConfig(ModelConfig):
@@ -39,7 +40,7 @@ def explain(composed: DictConfig) -> Account:
     Raises:
         UserError: The config, or the name of the model, a class or a layer has a mistake, or there are no files.
     """
-    cfg = check(composed, ExplainConfig)
+    cfg = with_model(check(composed, ExplainConfig))
 
     from crackexp.predicting.inputs import named_inputs
 

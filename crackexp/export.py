@@ -10,6 +10,7 @@ from crackexp.cli.main import run
 from crackexp.config.checking import check, instantiate
 from crackexp.config.settings import JobConfig
 from crackexp.config.types import Distinct, Text
+from crackexp.tracking.run_names import with_model
 
 
 class ExportConfig(JobConfig):
@@ -17,7 +18,7 @@ class ExportConfig(JobConfig):
 
     groups: ClassVar = ("paths", "tracking")
     model: Text
-    """The model: a run id, models:/NAME/VERSION, models:/NAME@ALIAS, models:/m-..., or the folder of a logged model."""
+    """The model: latest, the name or id of a run, best:SWEEP, models:/NAME/VERSION, models:/NAME@ALIAS, or a folder."""
     formats: Annotated[list[Literal["onnx", "stablehlo", "keras", "h5"]], Field(min_length=1), Distinct]
     """The formats to write."""
     out: Text
@@ -36,7 +37,7 @@ def export(composed: DictConfig) -> None:
         UserError: The config or the name of the model has a mistake, or a format cannot hold the model. Nothing is
             exported then.
     """
-    cfg = check(composed, ExportConfig)
+    cfg = with_model(check(composed, ExportConfig))
 
     from crackexp.exporting.formats import check_exportable, check_folder, check_installed
 

@@ -11,6 +11,7 @@ from crackexp.config.checking import check
 from crackexp.config.settings import ModelConfig
 from crackexp.config.types import Inputs, Probability, text_ending
 from crackexp.data.accounting import Account
+from crackexp.tracking.run_names import with_model
 
 
 class PredictConfig(ModelConfig):
@@ -36,7 +37,7 @@ def predict(composed: DictConfig) -> Account:
     Raises:
         UserError: The config or the name of the model has a mistake, or there are no files to read.
     """
-    cfg = check(composed, PredictConfig)
+    cfg = with_model(check(composed, PredictConfig))
 
     from crackexp.predicting.inputs import named_inputs
 

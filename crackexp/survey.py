@@ -12,6 +12,7 @@ from crackexp.config.checking import check, instantiate
 from crackexp.config.settings import ModelConfig, Tile
 from crackexp.config.types import Inputs, MmPerPx, PhotoThreshold, Strict, Text
 from crackexp.data.accounting import Account
+from crackexp.tracking.run_names import with_model
 
 
 class Regions(Strict):
@@ -54,7 +55,7 @@ def survey(composed: DictConfig) -> Account:
     Raises:
         UserError: The config or the name of the model has a mistake, or there are no files to read.
     """
-    cfg = check(composed, SurveyConfig)
+    cfg = with_model(check(composed, SurveyConfig))
 
     from crackexp.predicting.inputs import input_folder, named_inputs
 

@@ -40,7 +40,8 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     timer = Timer()
     checked = check(composed, TrainConfig)
     initialize_distributed()
-    cfg = with_own_output(own_config(checked))
+    cfg, resumed = own_config(checked)
+    cfg = with_own_output(cfg)
 
     with timer.section("imports"):  # after the check, since Keras takes seconds to import
         from crackexp.evaluation.doubts import doubts_section
@@ -66,7 +67,7 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
 
     with timer.section("model"):
         run_log.write_config(output, cfg)
-        checkpointer = Checkpointer(cfg.paths.cache, checked.resume, data.datamodule.fingerprint, identity)
+        checkpointer = Checkpointer(cfg.paths.cache, resumed, data.datamodule.fingerprint, identity)
         build = partial(build_module, parts, cfg, data.datamodule.index.classes)
         module = parts.trainer.setup(build, data.datamodule, timer)
         if parts.policy.temperature:
@@ -77,7 +78,7 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     # earlier versions called a trial a cell; their finished runs are still found by this tag
     tags = dict.fromkeys(cfg.tags, "true") | {"cell.id": identity, **this.tags}
     name = this.name or run_name(cfg)
-    with logger.run(name, tags, this.parent, run_id=checked.resume), resumable(checkpointer, logger):
+    with logger.run(name, tags, this.parent, run_id=resumed), resumable(checkpointer, logger):
         if not checkpointer.restored:
             with timer.section("logging"):
                 log_start(logger, cfg, this.levels, data, account, module)

@@ -57,6 +57,6 @@ class TrainConfig(JobConfig):
     profile: Text | None
     """The folder of a trace of JAX' profiler; null for none."""
     resume: Text | None
-    """The id of an interrupted run to go on with; it is typed alone."""
+    """The interrupted run to go on with: latest, or its name or id; it is typed alone."""
     sweep: Sweep
     """What holds for a multirun as a whole."""
