@@ -4,7 +4,9 @@ Hydra and Keras are imported by the entry modules only, so that the list of comm
 """
 
 import ast
+import os
 import runpy
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,21 +56,27 @@ def main() -> int:
     """Runs the command that the first word of the command line names, in this process.
 
     Returns:
-        The exit status 0. A command that ends with another one raises SystemExit.
+        The exit status: 0, or 141 where the reader of stdout has closed it. A command raises SystemExit with another.
     """
     match sys.argv[1:]:
         case [] | ["-h" | "--help", *_]:
-            print(usage(), end="")
+            text = usage()
         case ["-V" | "--version", *_]:
-            print(f"crackexp {__version__}")
+            text = f"crackexp {__version__}\n"
         case ["--completion", shell] if shell in SHELLS:
-            print(Path(__file__).with_name("cli").joinpath(f"completion.{shell}").read_text(), end="")
+            text = Path(__file__).with_name("cli").joinpath(f"completion.{shell}").read_text()
         case ["--completion", *words]:
             refuse(f"--completion takes {', '.join(SHELLS[:-1])} or {SHELLS[-1]}. Received: {' '.join(words)}")
         case ["--complete", *words]:  # asked by the scripts in crackexp/cli
-            sys.stdout.writelines(f"{found}\n" for found in candidates(words or [""]))
+            text = "".join(f"{found}\n" for found in candidates(words or [""]))
         case [name, *words]:
             run_command(name, words)
+            return 0
+    try:
+        print(text, end="", flush=True)
+    except BrokenPipeError:  # the reader, such as head, has closed stdout, to which Python would write again at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     return 0
 
 

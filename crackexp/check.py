@@ -152,7 +152,7 @@ def folders(cfg: DictConfig, tracking: Logger) -> Iterator[Finding]:
     for path in cache.rglob("*"):
         with suppress(FileNotFoundError):  # a running process may remove it
             size += path.lstat().st_size
-    found = f"{cache}, {_gigabytes(size)}" if cache.is_dir() else f"{cache}, which the first training makes"
+    found = f"{cache}, {_gigabytes(size)}" if cache.is_dir() else f"{cache}, not there yet"
     yield Finding("cache", found, f"{problem} {other}" if (problem := _unwritable(cache)) else "")
     yield Finding("outputs", str(root), f"{problem} Stand in another folder." if (problem := _unwritable(root)) else "")
     database = database_file(tracking.store or "")
@@ -184,7 +184,7 @@ def store(tracking: Logger) -> Finding:
             names = [experiment.name for experiment in client.search_experiments()]
     except NoStoreError:
         problem = _unwritable((database_file(uri) or Path()).absolute().parent)
-        return Finding("MLflow store", f"{uri}, which the first training makes", problem)
+        return Finding("MLflow store", f"{uri}, not there yet", problem)
     except UserError as error:
         return Finding("MLflow store", uri, str(error))
     known = "" if tracking.experiment in names else "no "

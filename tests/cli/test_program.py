@@ -12,7 +12,7 @@ import pytest
 
 import crackexp
 from crackexp.__main__ import COMMANDS, main
-from crackexp.config.commands import next_command
+from crackexp.config.commands import command_words
 from crackexp.config.options import conf_dir
 from tests.conftest import TINY
 
@@ -57,6 +57,15 @@ def test_list_and_version_import_neither_hydra_nor_keras(tmp_path: Path, word: s
     assert done.returncode == 0
     assert crackexp.__version__ in done.stdout
     assert not {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()} & HEAVY
+
+
+def test_a_reader_that_closes_the_list_ends_the_command(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing) as closed:
+        words = [sys.executable, "-m", "crackexp", "--help"]
+        done = subprocess.run(words, cwd=tmp_path, stdout=closed, stderr=subprocess.PIPE, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 @pytest.mark.parametrize(
@@ -107,7 +116,7 @@ def test_next_commands_are_printed_as_the_user_types_them(script: Path, monkeypa
         ([], ["python", "-m", "crackexp.evaluate"]),
     ]:
         monkeypatch.setattr(sys, "orig_argv", [sys.executable, *began])
-        assert shlex.split(next_command("evaluate", "run=abc")) == [*words, "run=abc"]
+        assert command_words("evaluate") == words
 
 
 @pytest.mark.slow
