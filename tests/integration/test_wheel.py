@@ -67,13 +67,18 @@ def test_the_wheel_works_in_an_empty_folder(dist: Path, tmp_path: Path, patches:
         [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", site, wheel], check=True
     )
     assert (site / "crackexp" / "conf" / "train.yaml").is_file()
+    script = site / "bin" / "crackexp"
+    for shell in ("bash", "zsh", "fish"):
+        asked = [script, "--completion", shell]
+        printed = subprocess.run(asked, env={**os.environ, "PYTHONPATH": str(site)}, capture_output=True, check=True)
+        assert b"--complete " in printed.stdout
 
     own = work / "own" / "experiment"
     own.mkdir(parents=True)
     (own / "mine.yaml").write_text("# @package _global_\ndropout: 0.45\n")
     job = ["--config-dir", "own", "+experiment=mine", "dataset=folder", f"dataset.path={patches}", *TINY, "epochs=1"]
     done = subprocess.run(
-        [sys.executable, "-m", "crackexp.train", *job],
+        [script, "train", *job],
         cwd=work,
         env={**os.environ, "PYTHONPATH": str(site)},
         capture_output=True,
@@ -82,6 +87,7 @@ def test_the_wheel_works_in_an_empty_folder(dist: Path, tmp_path: Path, patches:
     )
     assert done.returncode == 0, done.stderr
     assert "dropout: 0.45" in done.stdout
+    assert "crackexp evaluate run=" in done.stdout
     assert (work / "mlruns" / "mlflow.db").is_file()
     assert list(work.glob("outputs/*/*/*/result.json"))
     where = subprocess.run(

@@ -326,6 +326,7 @@ def test_another_backend_of_keras_is_refused(command_here: Command, monkeypatch:
         ("export", "formats:"),
         ("cache", "clear:"),
         ("ui", "port:"),
+        ("check", "paths:"),
     ],
 )
 def test_every_entry_point_shows_its_help_and_its_config(command_here: Command, entry: str, key: str) -> None:
