@@ -68,7 +68,8 @@ def group_text(group: str, command: type[CommandConfig]) -> str:
         if plus:  # such an option changes keys of other groups, and is no config by itself
             lines = textwrap.indent(text, "  ").splitlines()
         else:
-            node: Any = OmegaConf.to_container(compose(f"{group}/{option}")).get(group, {})
+            composed: Any = OmegaConf.to_container(compose(f"{group}/{option}"))
+            node = composed.get(group, {})
             lines = [*_lines(node, _schema(None, group, node), "  "), *_further(group, node)]
         parts.append("\n".join([f"{plus}{group}={option}", *textwrap.indent(comment, "  ").splitlines(), *lines]))
     return "\n\n".join(parts)

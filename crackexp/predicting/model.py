@@ -15,6 +15,7 @@ from crackexp.predicting.images import Images, named_images
 from crackexp.predicting.predictor import Predictor
 from crackexp.reporting.figures.evidence import evidence
 from crackexp.tracking.models import LoggedModel, load
+from crackexp.tracking.run_names import with_model
 from crackexp.utils.pictures import encode_jpeg
 
 
@@ -123,12 +124,16 @@ def load_model(name: str | Path, uri: str | None = None) -> Model:
     """Loads a logged model.
 
     Args:
-        name: A run id, a model URI such as "models:/NAME@champion", or the folder of a logged model.
+        name: "latest", the name or id of a run or the beginning of its id, "best:SWEEP", a model URI such as
+            "models:/NAME@champion", or the folder of a logged model.
         uri: The address of the MLflow store; None for that of the working folder, as in a command.
 
     Raises:
         UserError: There is no such model, or it cannot be used; see `crackexp.tracking.models.load`.
     """
-    config = compose("predict", ["model=x", "input=x", *([f"tracking.uri={uri}"] if uri else [])])
+    config = compose("predict")
+    config.model = str(name)
+    if uri is not None:
+        config.tracking.uri = uri
     keep_programs(Path(config.paths.cache))
-    return Model(load(str(name), instantiate(config.tracking).store, "model"))
+    return Model(load(with_model(config).model, instantiate(config.tracking).store, "model"))

@@ -104,7 +104,8 @@ class Predictor:
                 chunk = images[start : start + ROWS]
                 outputs, maps, results = self._read(chunk, advance)
                 yield chunk, self._table(chunk, outputs, results), maps
-        if others := [file for file in inputs if file.reason is not None]:
+        others: list[Input] = [file for file in inputs if file.reason is not None]
+        if others:
             outputs, maps = self._empty(len(others))
             results = [ReadResult(reason=file.reason) for file in others]
             yield others, self._table(others, outputs, results), maps
