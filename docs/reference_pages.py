@@ -20,7 +20,7 @@ from crackexp.config.overrides import PLUS_GROUPS
 from crackexp.config.renamed import RENAMED
 from crackexp.config.schema import schema_of
 from crackexp.config.settings import SETTINGS, CommandConfig
-from crackexp.config.types import Strict
+from crackexp.config.types import Strict, type_text
 
 API = {
     "Data": ["crackexp.data.sources.Dataset", "crackexp.data.splits.Split", "crackexp.data.transforms.Transform"],
@@ -56,47 +56,6 @@ def write(folder: Path) -> None:
     for file in folder.rglob("*.md"):
         if file.relative_to(folder).with_suffix("").as_posix() not in pages:
             file.unlink()
-
-
-def allowed(schema: Mapping[str, Any], plural: str = "") -> str:
-    """Returns the values that a JSON Schema allows, in words, such as ``integer in [1, 100] or `null```.
-
-    Args:
-        schema: The schema of a value that is no table of known keys.
-        plural: The ending of the type, which is "s" for the items of a list.
-    """
-    if "anyOf" in schema:
-        return " or ".join(dict.fromkeys(allowed(part, plural) for part in schema["anyOf"]))
-    if "enum" in schema or "const" in schema:
-        *first, last = map(_code, schema["enum"] if "enum" in schema else [schema["const"]])
-        return f"{', '.join(first)} or {last}" if first else last
-    kind = {"string": "text", "object": "table", "null": "`null`"}.get(
-        schema.get("type", "any"), schema.get("type", "any")
-    )
-    if kind == "any":
-        return f"any value{plural}"
-    if kind == "array":
-        least, most = schema.get("minItems", 0), schema.get("maxItems")
-        count = "" if most is None else f"{most} " if least == most else f"{least} to {most} "
-        return f"list of {count}{allowed(schema['items'], 's')}"
-    bounds = _interval(schema) if kind in ("integer", "number") else ""
-    return f"{kind}{plural} in {bounds}" if bounds else f"{kind}{plural}"
-
-
-def _interval(schema: Mapping[str, Any]) -> str:
-    """Returns the bounds of a number, such as ``[0, 1)``."""
-    low, high = schema.get("minimum"), schema.get("maximum")
-    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
-    if schema["type"] == "integer" and above is not None:
-        low = above + 1
-    first = f"[{_number(low)}" if low is not None else f"({_number(above)}" if above is not None else "(-∞"
-    last = f"{_number(high)}]" if high is not None else f"{_number(below)})" if below is not None else "∞)"
-    return "" if (first, last) == ("(-∞", "∞)") else f"{first}, {last}"
-
-
-def _number(value: float) -> str:
-    power = int(value).bit_length() - 1
-    return f"2^{power}" if power > 30 and value == 2**power else f"{value:.15g}"
 
 
 def _command(name: str, config: Mapping[str, Any]) -> str:
@@ -181,7 +140,7 @@ def _rows(schema: type[Strict], values: Mapping[str, Any], prefix: str) -> Itera
             isinstance(value, Mapping) and bool(value) and all(isinstance(node, Mapping) for node in value.values())
         )
         missing = value == "???" or (field.is_required() and key not in values)
-        facts = f"{allowed(properties[key])}; {'required' if missing else f'default {_code(value)}'}"
+        facts = f"{type_text(properties[key], _code)}; {'required' if missing else f'default {_code(value)}'}"
         plus = "" if key in values else "+"  # the option leaves the key out, so that Hydra adds it
         yield _row(f"{plus}{prefix}{key}", _escape(field.description or ""), "" if tables else facts)
         if tables:

@@ -18,7 +18,7 @@ from crackexp.config.options import suggest
 from crackexp.config.overrides import PLUS_GROUPS
 from crackexp.config.schema import schema_of
 from crackexp.config.settings import SETTINGS, CommandConfig
-from crackexp.config.types import Strict, type_text
+from crackexp.config.types import Strict, key_type
 from crackexp.utils.errors import ConfigError
 
 COLUMN = 48
@@ -120,7 +120,8 @@ def _lines(table: Mapping[str, Any], schema: type[Strict] | None, indent: str = 
 
 
 def _about(schema: type[Strict], key: str) -> str:
-    return " ".join(filter(None, [description(schema, key), type_text(schema, key)]))
+    kind = key_type(schema, key)
+    return " ".join(filter(None, [description(schema, key), f"({kind})" if kind else ""]))
 
 
 def _beside(text: str, about: str) -> Iterator[str]:

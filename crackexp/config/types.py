@@ -8,7 +8,7 @@ Constructors of parts name these types in their annotations, see `crackexp.confi
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from posixpath import normpath
 from typing import Annotated, Any, Literal, TypeVar
@@ -171,19 +171,19 @@ Precision = Literal["float32", "tensorfloat32", "mixed_bfloat16", "mixed_float16
 Monitor = Literal["val_loss", "val_accuracy", "loss", "accuracy"]
 
 
-def type_text(model: type[BaseModel], key: str) -> str:
-    """Returns the type and the range of a key in brackets, such as "(int in [1, 100000])", or "" for any value.
+def key_type(model: type[BaseModel], key: str) -> str:
+    """Returns the values that a key takes, such as "int in [1, 100000]"; "" for a table of known keys or any value.
 
     Example:
 
     >>> class Keys(Strict):
     ...     rate: LearningRate | None
     ...     mode: Literal["min", "max"]
-    >>> type_text(Keys, "rate"), type_text(Keys, "mode")
-    ('(float in (0, 1000] or null)', '(min or max)')
+    >>> key_type(Keys, "rate"), key_type(Keys, "mode")
+    ('float in (0, 1000] or null', 'min or max')
     """
-    text = _type_text(_properties(model).get(key, {}))
-    return f"({text})" if text else ""
+    schema = _properties(model).get(key, {})
+    return type_text(schema) if schema.keys() & {"type", "anyOf", "enum", "const"} else ""
 
 
 @cache
@@ -191,35 +191,50 @@ def _properties(model: type[BaseModel]) -> dict[str, Any]:
     return model.model_json_schema(by_alias=True).get("properties", {})
 
 
-def _type_text(schema: Mapping[str, Any]) -> str:
-    if "$ref" in schema:  # another table, whose keys say more
-        return ""
-    choices = schema.get("enum", [schema["const"]] if "const" in schema else [])
-    if choices:
-        return " or ".join(str(choice).lower() if isinstance(choice, bool) else str(choice) for choice in choices)
+def _as_yaml(value: Any) -> str:
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def type_text(schema: Mapping[str, Any], quote: Callable[[Any], str] = _as_yaml, plural: str = "") -> str:
+    """Returns the values that a JSON Schema allows in words.
+
+    Args:
+        schema: The schema of a value that is no table of known keys.
+        quote: A function that writes one of several values of which one must be chosen.
+        plural: The ending of the type, which is "s" for the items of a list.
+    """
     if "anyOf" in schema:
-        texts = dict.fromkeys(_type_text(choice) for choice in schema["anyOf"])
-        return "" if "" in texts else " or ".join(texts)
-    kind = schema.get("type", "")
+        return " or ".join(dict.fromkeys(type_text(part, quote, plural) for part in schema["anyOf"]))
+    if "enum" in schema or "const" in schema:
+        *first, last = map(quote, schema["enum"] if "enum" in schema else [schema["const"]])
+        return f"{', '.join(first)} or {last}" if first else last
+    kind = schema.get("type")
+    if kind is None:
+        return f"any value{plural}"
+    if kind == "null":
+        return quote(None)
+    if kind == "boolean":
+        return f"{quote(True)} or {quote(False)}"
     if kind == "array":
-        items = _type_text(schema.get("items", {}))
-        return f"list of {items}" if items else "list"
-    names = {"integer": "int", "number": "float", "string": "text", "boolean": "true or false", "object": "table"}
-    return f"{names.get(kind, kind)}{_range_text(schema)}"
+        least, most = schema.get("minItems", 0), schema.get("maxItems")
+        count = "" if most is None else f"{most} " if least == most else f"{least} to {most} "
+        return f"list of {count}{type_text(schema['items'], quote, 's')}"
+    name = {"integer": "int", "number": "float", "string": "text", "object": "table"}[kind]
+    bounds = _interval(schema) if kind in ("integer", "number") else ""
+    return f"{name}{plural} in {bounds}" if bounds else f"{name}{plural}"
 
 
-def _range_text(schema: Mapping[str, Any]) -> str:
-    """Returns an interval in brackets, which are round where the bound itself is not allowed."""
+def _interval(schema: Mapping[str, Any]) -> str:
+    """Returns the bounds of a number, such as ``[0, 1)``, or "" where it has none."""
     low, high = schema.get("minimum"), schema.get("maximum")
-    below, above = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
-    if schema.get("type") == "integer" and below is not None:
-        low, below = below + 1, None
-    if (above or 0) > 2**53:  # the largest number that a file can hold is no limit that anybody needs to know
-        above = None
-    first = "" if low is below is None else f"({below:.10g}" if low is None else f"[{low:.10g}"
-    last = "" if high is above is None else f"{above:.10g})" if high is None else f"{high:.10g}]"
-    if first and last:
-        return f" in {first}, {last}"
-    if first:
-        return f" {'>=' if low is not None else '>'} {first[1:]}"
-    return f" {'<=' if high is not None else '<'} {last[:-1]}" if last else ""
+    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
+    if schema["type"] == "integer" and above is not None:
+        low = above + 1
+    first = f"[{_number(low)}" if low is not None else f"({_number(above)}" if above is not None else "(-inf"
+    last = f"{_number(high)}]" if high is not None else f"{_number(below)})" if below is not None else "inf)"
+    return "" if (first, last) == ("(-inf", "inf)") else f"{first}, {last}"
+
+
+def _number(value: float) -> str:
+    power = int(value).bit_length() - 1
+    return f"2^{power}" if power > 30 and value == 2**power else f"{value:.15g}"

@@ -1,11 +1,15 @@
 """``--help``: every key of every command and every option has a sentence, a type and a range."""
 
+from typing import Any
+
 import pytest
+from pydantic import TypeAdapter
 
 from crackexp.config.contracts import CONTRACTS
 from crackexp.config.options import packaged_targets
 from crackexp.config.schema import schema_of
 from crackexp.config.settings import SETTINGS
+from crackexp.config.types import BatchSize, Bounds, Fraction, ImageSize, Inputs, Monitor, Ratio, Seed, type_text
 from tests.composing import ROOTS
 from tests.conftest import Command
 
@@ -22,6 +26,25 @@ def test_every_key_of_a_command_has_a_sentence(model):
 def test_every_key_of_an_option_has_a_sentence(target):
     keys = {field.alias or name: field.description for name, field in schema_of(target).model_fields.items()}
     assert [name for name, sentence in keys.items() if not (sentence or "").strip().endswith(".")] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (BatchSize | None, "int in [1, 65536] or null"),
+        (ImageSize, "int in [32, 2048]"),
+        (Fraction, "float in [0, 1)"),
+        (Seed, "int in [0, 2^63)"),
+        (Ratio, "list of 3 floats in (0, 1000000]"),
+        (float | Bounds[float], "float or list of 2 floats"),
+        (Monitor, "val_loss, val_accuracy, loss or accuracy"),
+        (Inputs, "text or list of texts"),
+        (bool, "true or false"),
+        (Any, "any value"),
+    ],
+)
+def test_the_values_that_a_key_takes_are_said_in_words(kind, words):
+    assert type_text(TypeAdapter(kind).json_schema()) == words
 
 
 def lines(text: str, key: str) -> list[str]:
