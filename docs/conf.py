@@ -43,7 +43,6 @@ exclude_patterns = [
     "tests",
 ]
 
-smartquotes = False  # they would make one dash of the two in --help
 myst_heading_anchors = 4
 default_role = "py:obj"
 autodoc_member_order = "bysource"

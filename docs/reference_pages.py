@@ -204,7 +204,8 @@ def _code(value: Any) -> str:
 
 
 def _escape(text: str) -> str:
-    """Returns a text in which Markdown finds no markup but code."""
+    """Returns a text in which Markdown finds no markup but code, and in which options such as --help are code."""
+    text = re.sub(r"(?<![\S`])--[a-z-]+", r"`\g<0>`", text)
     parts = re.split(r"(`[^`]*`)", text)
     return "".join(part if part.startswith("`") else re.sub(r"([\\*_<>\[\]{}|])", r"\\\1", part) for part in parts)
 
