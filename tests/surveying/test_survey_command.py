@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import pyvips
 from PIL import Image
+from pypdf import PdfReader
 
 from tests.conftest import Command
 
@@ -65,6 +66,10 @@ def test_a_folder_of_photos_becomes_a_survey(command_here: Command, model: str, 
     assert "52.5" not in page
     assert "http" not in page.replace("http://www.w3.org", "")
 
+    printed = " ".join(PdfReader(out / "report.pdf").pages[0].extract_text().split())
+    assert "1 of 2 photos show cracks" in printed
+    assert printed.index("stripe.jpg crack") < printed.index("plain.jpg sound")
+
     client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
     (run,) = client.search_runs([client.get_experiment_by_name("crackexp").experiment_id])
     assert run.info.status == "FINISHED"
@@ -72,6 +77,7 @@ def test_a_folder_of_photos_becomes_a_survey(command_here: Command, model: str, 
     assert run.data.metrics["survey/cracked_photos"] == 1
     assert {file.path for file in client.list_artifacts(run.info.run_id, "survey")} == {
         "survey/report.html",
+        "survey/report.pdf",
         "survey/photos.csv",
         "survey/photos",
     }
@@ -87,6 +93,7 @@ def test_places_and_millimetres_are_told_on_request(
     assert done.returncode == 0, done.stderr
     stripe = pd.read_csv(tmp_path / "survey" / "photos.csv").iloc[0]
     assert (stripe["latitude"], stripe["longitude"]) == (52.5, 13.4)
+    assert stripe["total_extent_mm"] == pytest.approx(stripe["total_extent_px"] / 2, abs=0.3)
     assert stripe["longest_extent_mm"] == pytest.approx(stripe["longest_extent_px"] / 2, abs=0.3)
     assert "52.50000, 13.40000" in (tmp_path / "survey" / "report.html").read_text()
 
