@@ -22,9 +22,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from crackexp.cli.failed_job import FailureCallback
 from crackexp.cli.faults import explain_fault
 from crackexp.config.help import help_text
-from crackexp.config.mistakes import validate
+from crackexp.config.mistakes import refuse_mistakes, validate
 from crackexp.config.options import conf_dir
 from crackexp.config.overrides import explain
 from crackexp.config.settings import CommandConfig, JobConfig
@@ -72,8 +73,8 @@ def run(task: Task, config_name: str, command: type[CommandConfig], multirun: Mu
     os.environ["HYDRA_FULL_ERROR"] = "1"
     listen()
     logging.getLogger("jax").setLevel(logging.WARNING)
-    checks = {"name": {"_target_": f"{NameCheck.__module__}.{NameCheck.__name__}"}}
-    ConfigStore.instance().store(group="hydra", name="config", node=HydraConf(callbacks=checks), provider="hydra")
+    own = {kind.__name__: {"_target_": f"{kind.__module__}.{kind.__name__}"} for kind in (NameCheck, FailureCallback)}
+    ConfigStore.instance().store(group="hydra", name="config", node=HydraConf(callbacks=own), provider="hydra")
     main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)
     if {"-h", "--help"} & set(sys.argv[1:]):
         sys.argv[1:] = [word for word in sys.argv[1:] if word not in MODES] + IN_PLACE
@@ -95,13 +96,12 @@ class NameCheck(Callback):
         """Checks the name in a single run. A sweep checks it itself; see `crackexp.sweep.checks`."""
         HydraConfig.instance().set_config(config)
         try:
-            problems = (
-                validate(JobConfig, {"task_name": config.task_name}, "", ["task_name"]) if "task_name" in config else []
-            )
+            if "task_name" in config:
+                refuse_mistakes(validate(JobConfig, {"task_name": config.task_name}, "", ["task_name"]))
         except OmegaConfBaseException as error:
             refuse(explain(error))
-        if problems:
-            refuse("\n".join(problems))
+        except ConfigError as error:
+            refuse(str(error))
 
 
 def leave(status: int) -> None:
@@ -121,16 +121,7 @@ def _run_reporting_mistakes(main: Callable[[Task], Callable[[], None]], task: Ta
     def job(composed: DictConfig) -> float | None:
         nonlocal begun
         begun = True
-        try:
-            return task(composed)
-        except UserError as error:
-            if HydraConfig.get().mode == RunMode.MULTIRUN:
-                raise
-            refuse(str(error))  # here, since Hydra prints a line of its own above what a job raises
-        except BrokenPipeError:
-            if HydraConfig.get().mode != RunMode.MULTIRUN:
-                _leave_unread()
-            raise
+        return task(composed)
 
     try:
         with multirun() as sweeping:

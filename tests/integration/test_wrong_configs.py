@@ -283,12 +283,29 @@ def test_a_crash_keeps_its_traceback(command_here: Command, monkeypatch: pytest.
     assert done.returncode == 1
     assert "Traceback" in done.stderr
     assert "a bug" in done.stderr
+    assert "Error executing job" not in done.stderr
 
 
 def test_all_mistakes_are_told_at_once(command_here: Command) -> None:
     done = command_here("train", "dropout=2", "epochs=-3", "split.ratio=[1,1,1]")
     assert "dropout" in done.stderr
     assert "epochs" in done.stderr
+
+
+@pytest.mark.parametrize("override", ["epochs=0", "dropout=2", "optimizer.learning_rate=-1", "seed=x", "paths.cache="])
+def test_a_value_that_other_keys_take_is_refused_once_by_its_own_key(command_here: Command, override: str) -> None:
+    done = command_here("train", "trainer=scratch" if "rate" in override else "trainer=frozen", override)
+    assert done.returncode == 2
+    (message,) = [line for line in done.stderr.splitlines() if line]
+    assert message.startswith(f"crackexp: {override.partition('=')[0]}:")
+
+
+def test_a_wrong_value_of_a_key_that_would_take_that_of_another_is_refused_by_its_own_key(
+    command_here: Command,
+) -> None:
+    done = command_here("train", "trainer.epochs=0")
+    (message,) = [line for line in done.stderr.splitlines() if line]
+    assert message.startswith("crackexp: trainer.epochs:")
 
 
 def test_a_refusal_comes_before_anything_heavy_is_imported(tmp_path: Path) -> None:
