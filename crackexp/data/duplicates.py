@@ -108,7 +108,7 @@ def _cached_pairs(
         pairs, kinds, similarity = _search(thumbnails(pictures, cache).pictures)
         return {"pairs": place_of[pairs], "kinds": kinds, "similarity": similarity}
 
-    table = ArrayCache(file, _RULES, _LAYOUT, "copies are looked for anew").get(search)
+    table = ArrayCache(file, _RULES, _LAYOUT, "copies are looked for again").get(search)
     return table["pairs"], table["kinds"], table["similarity"]
 
 

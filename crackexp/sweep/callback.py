@@ -78,7 +78,7 @@ class Sweep:
             self.lock.acquire(timeout=0)
         except Timeout:
             raise ConfigError(
-                "This very sweep is running already in another process. Wait for its end, or stop it first. "
+                "This sweep is already running in another process. Wait for its end, or stop it first. "
                 f"Received: {this_command()}"
             ) from None
         if self.tracking.store:
@@ -87,7 +87,7 @@ class Sweep:
             self.store = SweepStore(self.tracking)
             tags = {"sweep.key": self.key, "sweep.dir": self.folder, "sweep.varies": json.dumps(self.keys)}
             self.parent = self.store.open_parent(self.name, tags, self.rerun)
-        trials = f"{self.watch.total} trials" if self.watch.total else "trials as its sweeper decides"
+        trials = f"{self.watch.total} trials" if self.watch.total else "as many trials as the sweeper decides"
         print(f"Sweep {self.name}: {trials} over {', '.join(self.keys) or 'nothing'}", flush=True)
         self.watch.start()
 
@@ -115,7 +115,7 @@ class Sweep:
                 self.store.close_parent(self.parent, status)
             self.lock.release()
         if status != "FINISHED":
-            print(f"\nGo on, with what finished kept:  {this_command()}", flush=True)
+            print(f"\nTo continue with the trials that have not finished:  {this_command()}", flush=True)
         if stopped:
             return 0
         incomplete = any(outcome.incomplete for outcome in self.watch.ended.values())

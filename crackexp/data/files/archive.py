@@ -108,7 +108,7 @@ def _unpack_into(archive: Path, folder: Path) -> None:
         _unpack_rar(archive, folder)
     else:
         raise DataError(
-            f"This is no complete zip or rar archive. It may be damaged, cut off in the download, or of another "
+            f"This is not a complete zip or rar archive. It may be damaged, cut off in the download, or of another "
             f"kind. Received: {archive}"
         )
 

@@ -155,8 +155,9 @@ def require_folder(path: Path) -> None:
     except OSError as error:
         _refuse(error)
     if not exists:
-        nearest = next((parent for parent in path.absolute().parents if parent.is_dir()), path)
-        raise DataError(f"There is no such folder; only {nearest} exists. Received: dataset.path={path}")
+        above = next(parent for parent in path.absolute().parents if parent.is_dir())
+        hint = f" The path exists up to {above}." if above != Path(above.anchor) else ""
+        raise DataError(f"There is no such folder.{hint} Received: dataset.path={path}")
     try:
         empty = not any(path.iterdir())
     except OSError as error:
