@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, ClassVar
 from omegaconf import DictConfig
 
 from crackexp.cli.main import leave, run
+from crackexp.cli.shown_config import show_config
 from crackexp.config.checking import check, instantiate
 from crackexp.config.settings import JobConfig
-from crackexp.config.types import BatchSize, Seed, Text
+from crackexp.config.types import BatchSize, PrintConfig, Seed, Text
 from crackexp.data.accounting import Account
 from crackexp.utils.timer import Timer
 
@@ -29,6 +30,8 @@ class EvaluateConfig(JobConfig):
     """The seed of the bootstrap."""
     batch_size: BatchSize | None
     """The number of images in a batch; null for the number that is fastest."""
+    print_config: PrintConfig = "changes"
+    """What is printed of the config: all of it, the main values and what differs from the defaults, or nothing."""
 
 
 def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, float]:
@@ -53,9 +56,8 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
         from crackexp.data.summary import account_report, others_report, seen_report
         from crackexp.evaluation.extra_datasets import ExtraDatasets
         from crackexp.metrics.build import build_metrics
-        from crackexp.reporting.terminal import print_config, print_plain, print_report
+        from crackexp.reporting.terminal import print_plain, print_report
 
-        print_config(cfg)
         metrics = build_metrics(cfg.metrics)
         own = {str(name): instantiate(node) for name, node in cfg.report.items() if node}
         extra = ExtraDatasets(cfg)
@@ -88,6 +90,7 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
         index = index.judged_by(model.classes)
         seen = training_digests(model.trained_in, logger.store)
         extra.prepare(model.classes, seen or ())
+        show_config(cfg, composed, cfg.get("print_config", "changes"))
         print_report(seen_report(dataset.name, index, seen))
         print_report(others_report(extra.indexes, extra.left_out))
         account.add(extra.account)

@@ -6,6 +6,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from crackexp.cli.main import leave, run
+from crackexp.cli.shown_config import show_config
 from crackexp.config.checking import check, instantiate
 from crackexp.data.accounting import Account
 from crackexp.sweep import trial
@@ -37,10 +38,11 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     cfg = with_own_output(own_config(checked))
 
     with timer.section("imports"):  # after the check, since Keras takes seconds to import
+        from crackexp.data.summary import data_report, others_report
         from crackexp.evaluation.doubts import doubts_section
         from crackexp.models.calibrated import check_calibratable
         from crackexp.reporting import Report
-        from crackexp.reporting.terminal import print_config, print_plain, print_report
+        from crackexp.reporting.terminal import print_plain, print_report
         from crackexp.tracking import run_log
         from crackexp.tracking.logger import NoLogger
         from crackexp.training.build import build_module, profiled
@@ -51,8 +53,10 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
         parts = build_parts(cfg)
 
     with timer.section("data"):
-        print_config(cfg)
         data = load_data(cfg, parts, account)
+        show_config(cfg, None if checked.resume else composed, checked.get("print_config", "changes"))
+        print_report(data_report(data.datamodule))
+        print_report(others_report(data.extra.indexes, data.extra.left_out))
         this, output = trial.current(), Path(cfg.paths.output)
         identity = training_digest(cfg, data.datamodule.fingerprint, data.extra.fingerprints)
         if kept := this.finished(identity, output):

@@ -55,7 +55,8 @@ class Sweep:
         self.register = config.register
         sweeper = config.hydra.sweeper
         asked = OmegaConf.to_container(OmegaConf.masked_copy(sweeper, [key for key in sweeper if key not in PACE]))
-        self.key = digest(config.hydra.job.config_name, task_overrides(config.hydra), asked, code_digest())
+        typed = [word for word in task_overrides(config.hydra) if not word.lstrip("+").startswith("print_config=")]
+        self.key = digest(config.hydra.job.config_name, typed, asked, code_digest())
         self.folder = str(config.hydra.sweep.dir)
         place = digest(self.key, str(config.paths.root))
         self.lock = FileLock(Path(config.paths.cache) / "sweeps" / f"{place}.lock")

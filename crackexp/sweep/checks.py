@@ -14,7 +14,7 @@ from crackexp.training.config import TrainConfig
 from crackexp.training.resume import require_alone
 from crackexp.utils.errors import ConfigError
 
-SHARED = ("paths", "metrics", "report", "tracking", "sweep", "register", "resume", "task_name")
+SHARED = ("paths", "metrics", "report", "tracking", "sweep", "register", "resume", "task_name", "print_config")
 """The top-level keys and groups of the config that belong to the sweep as a whole and not to its trials."""
 
 
