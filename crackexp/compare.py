@@ -14,6 +14,7 @@ from crackexp.config.settings import JobConfig
 from crackexp.config.types import Level, Seed, Text
 from crackexp.tracking.logger import require_store
 from crackexp.utils.files import write_text
+from crackexp.utils.progress import status
 
 
 class CompareConfig(JobConfig):
@@ -45,6 +46,7 @@ def compare(composed: DictConfig) -> None:
     """
     cfg = check(composed, CompareConfig)
 
+    status("Importing MLflow")
     from crackexp.metrics.build import build_metrics
     from crackexp.metrics.metric import comparable
 
@@ -60,7 +62,9 @@ def compare(composed: DictConfig) -> None:
     from crackexp.sweep.selection import select
     from crackexp.tracking.sweeps import SweepStore
 
+    status("Reading the runs")
     title, trials, failures = select(SweepStore(tracking, make=False), cfg.runs)
+    status("Comparing the runs")
     compared = comparison.compare(trials, metric, cfg.level, cfg.resamples, cfg.seed)
     figures = sweep_figures(compared) if cfg.html else {}
     failed = [failure.summary for failure in failures]

@@ -11,6 +11,7 @@ from crackexp.config.checking import check, instantiate
 from crackexp.config.settings import JobConfig
 from crackexp.config.types import BatchSize, PrintConfig, Seed, Text
 from crackexp.data.accounting import Account
+from crackexp.utils.progress import status
 from crackexp.utils.timer import Timer
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
     timer = Timer()
     cfg = check(composed, EvaluateConfig)
 
+    status("Reading the images")
     with timer.section("data"):
         from crackexp.data.splits.given_split import only_part
         from crackexp.data.summary import account_report, others_report, seen_report
@@ -66,6 +68,7 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
         account.add(index.account)
         print_report(account_report(account))
 
+    status("Importing Keras, JAX and MLflow")
     with timer.section("imports"):
         from crackexp.data.pipeline import image_batches
         from crackexp.evaluation.calibration import Calibration
@@ -95,11 +98,13 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
         print_report(others_report(extra.indexes, extra.left_out))
         account.add(extra.account)
 
+    status("Opening the store")
     with logger.run(f"evaluate-{dataset.name}", tags={}, parent=model.run_id):
         run_log.log_run(logger, cfg)
         run_log.log_dataset(logger, dataset.name, index, "evaluation")
         run_log.log_extra_datasets(logger, extra.indexes, extra.left_out)
         run_log.log_account(logger, account)
+        status("Evaluating the model")
         with timer.section("evaluate"):
             network = Explainer(computing(model.classifier), model.classes.indices, batch_size=cfg.batch_size)
 
@@ -110,6 +115,7 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
             policy = FittedPolicy(model.classes, Calibration(), model.thresholds)
             evaluator = Evaluator(cfg.evaluation, cfg.seed, model.image_size, predict, policy, metrics)
             result = evaluator.evaluate(dataset.name, index, extra.indexes)
+        status("Logging the figures")
         with timer.section("logging"):
             doubts = result.doubts
             report = evaluation_report(result, cfg.evaluation, model.image_size, network.explain, doubts, own)

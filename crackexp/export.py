@@ -10,6 +10,7 @@ from crackexp.cli.main import run
 from crackexp.config.checking import check, instantiate
 from crackexp.config.settings import JobConfig
 from crackexp.config.types import Distinct, Text
+from crackexp.utils.progress import status
 
 
 class ExportConfig(JobConfig):
@@ -38,6 +39,7 @@ def export(composed: DictConfig) -> None:
     """
     cfg = check(composed, ExportConfig)
 
+    status("Importing Keras, JAX and MLflow")
     from crackexp.exporting.formats import check_exportable, check_folder, check_installed
 
     check_folder(cfg.out)
@@ -56,6 +58,7 @@ def export(composed: DictConfig) -> None:
     from crackexp.reporting.terminal import print_plain, print_report
 
     exported = export_model(model, cfg.formats, Path(cfg.out))
+    status("Logging the files")
     if cfg.log:
         logger = instantiate(cfg.tracking)
         with logger.run("export", tags={}, parent=model.run_id):

@@ -15,6 +15,7 @@ from crackexp.sweep.identity import training_digest
 from crackexp.training.config import TrainConfig
 from crackexp.training.resume import own_config, resumable
 from crackexp.utils.distributed import initialize_distributed, is_first_process, with_own_output
+from crackexp.utils.progress import status
 from crackexp.utils.timer import Timer
 
 
@@ -37,6 +38,7 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     initialize_distributed()
     cfg = with_own_output(own_config(checked))
 
+    status("Importing Keras, JAX and MLflow")
     with timer.section("imports"):  # after the check, since Keras takes seconds to import
         from crackexp.data.summary import data_report, others_report
         from crackexp.evaluation.doubts import doubts_section
@@ -52,6 +54,7 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
 
         parts = build_parts(cfg)
 
+    status("Reading the images")
     with timer.section("data"):
         data = load_data(cfg, parts, account)
         show_config(cfg, None if checked.resume else composed, checked.get("print_config", "changes"))
@@ -62,6 +65,7 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
         if kept := this.finished(identity, output):
             return kept.metrics
 
+    status("Building the model")
     with timer.section("model"):
         run_log.write_config(output, cfg)
         checkpointer = Checkpointer(cfg.paths.cache, checked.resume, data.datamodule.fingerprint, identity)
@@ -75,14 +79,19 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     # earlier versions called a trial a cell; their finished runs are still found by this tag
     tags = dict.fromkeys(cfg.tags, "true") | {"cell.id": identity, **this.tags}
     name = this.name or run_name(cfg)
+    status("Opening the store")
     with logger.run(name, tags, this.parent, run_id=checked.resume), resumable(checkpointer, logger):
         if not checkpointer.restored:
+            status("Logging the config and the data")
             with timer.section("logging"):
                 log_start(logger, cfg, this.levels, data, account, module)
+        status("Training")
         with timer.section("fit"), profiled(cfg.profile):
             history = parts.trainer.fit(callbacks, logger.log_metrics, checkpointer)
+        status("Evaluating the model")
         with timer.section("evaluate"):
             outcome = evaluate_run(cfg, parts, data, module, history)
+        status("Logging the figures and the model")
         with timer.section("logging"):
             model_uri = log_outcome(logger, cfg, data, module, history, outcome)
         times = parts.trainer.timings() | {f"time/{name}_seconds": value for name, value in timer.summary().items()}

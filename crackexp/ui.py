@@ -12,6 +12,7 @@ from crackexp.config.checking import check, instantiate
 from crackexp.config.settings import CommandConfig
 from crackexp.tracking.logger import require_store
 from crackexp.utils.errors import ConfigError
+from crackexp.utils.progress import status
 from crackexp.utils.store_uri import ui_words
 
 
@@ -36,9 +37,11 @@ def ui(composed: DictConfig) -> None:
     uri = require_store(instantiate(cfg.tracking), "Without a store there is nothing to show")
     if uri.startswith("http"):
         raise ConfigError(f"A tracking server shows its own pages. Open {uri} Received: tracking.uri={uri}")
+    status("Opening the store")
     from crackexp.tracking.store import connect
 
     connect(uri)
+    status("")
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", *ui_words(uri), "--port", str(cfg.port)])
 

@@ -32,6 +32,7 @@ from crackexp.config.settings import CommandConfig, JobConfig
 from crackexp.utils.distributed import abort_on_error
 from crackexp.utils.errors import ConfigError, UserError, refuse
 from crackexp.utils.names import set_up_streams
+from crackexp.utils.progress import command_progress
 from crackexp.utils.signals import answer, heed, listen, stops
 
 Task = Callable[[DictConfig], float | None]
@@ -79,7 +80,7 @@ def run(task: Task, config_name: str, command: type[CommandConfig], multirun: Mu
     if {"-h", "--help"} & set(sys.argv[1:]):
         sys.argv[1:] = [word for word in sys.argv[1:] if word not in MODES] + IN_PLACE
         task, multirun = (lambda composed: print(help_text(composed, command))), None
-    with abort_on_error():
+    with abort_on_error(), command_progress("Reading the config"):
         _run_reporting_mistakes(main, task, multirun or _no_multirun)
 
 

@@ -119,7 +119,7 @@ def _search(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     usable = np.array([texture.std() >= _MIN_CONTRAST for texture in textures])
     pairs = _candidates(_spectra(textures), usable)
     matches = []
-    with progress("Comparing pictures", len(pairs)) as advance, ThreadPoolExecutor(joblib.cpu_count()) as pool:
+    with progress("Comparing images", len(pairs), "pairs") as advance, ThreadPoolExecutor(joblib.cpu_count()) as pool:
         chunks = [pairs[start : start + _CHUNK] for start in range(0, len(pairs), _CHUNK)]
         for rows, overlays in zip(chunks, pool.map(lambda rows: _compare(textures, rows), chunks), strict=True):
             matches += [

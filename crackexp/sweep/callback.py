@@ -25,6 +25,7 @@ from crackexp.sweep.identity import code_digest, digest
 from crackexp.sweep.plugins import check_plugins
 from crackexp.training.config import TrainConfig
 from crackexp.utils.errors import ConfigError, UserError, refuse
+from crackexp.utils.progress import status
 from crackexp.utils.signals import stops
 
 PACE = ("n_trials", "n_jobs", "storage", "max_failure_rate", "max_batch_size")
@@ -125,6 +126,7 @@ class Sweep:
     def _report(self) -> None:
         from crackexp.sweep.outcome import register, report
 
+        status("Comparing the trials")
         report(self, time.perf_counter() - self.started)
         if self.register:
             register(self)
@@ -137,6 +139,7 @@ class SweepCallback(Callback):
         """Opens the sweep. A mistake ends the program here, since Hydra only warns of exceptions in callbacks."""
         global _sweep
         HydraConfig.instance().set_config(config)
+        status("Checking the sweep")
         try:
             check_plugins(config.hydra)
             check_part(config, TrainConfig, ("paths", "metrics", "report", "tracking", "sweep", "register"))

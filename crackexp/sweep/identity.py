@@ -34,6 +34,7 @@ NO_NUMBERS = (
     "reporting",
     "sweep",
     "tracking",
+    "utils.live_line",
     "utils.progress",
     "utils.quiet",
 )
