@@ -11,6 +11,7 @@ from crackexp.config.checking import check, instantiate
 from crackexp.config.settings import JobConfig
 from crackexp.config.types import Gigabytes, ImageSize, Text
 from crackexp.data.accounting import Account
+from crackexp.models.weight_files import require_weights
 from crackexp.utils.progress import status
 
 
@@ -47,6 +48,7 @@ def audit(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     account = Account() if account is None else account
     cfg = check(composed, AuditConfig)
 
+    require_weights(cfg.backbone)
     status("Reading the images")
     from crackexp.data.classes.single import require_two_classes
     from crackexp.data.duplicates import find_duplicates

@@ -40,6 +40,10 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
     logger = instantiate(cfg.tracking)
     store = require_store(logger, "The model is logged anew, which takes a store")
 
+    status("Looking for the dataset")
+    from crackexp.data.sources.folder import require_place
+
+    require_place(cfg.dataset)
     status("Importing Keras, JAX and MLflow")
     from crackexp.data.pipeline import image_batches
     from crackexp.data.splits.given_split import only_part

@@ -54,12 +54,14 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
 
     status("Reading the images")
     with timer.section("data"):
+        from crackexp.data.sources.folder import require_place
         from crackexp.data.splits.given_split import only_part
         from crackexp.data.summary import account_report, others_report, seen_report
         from crackexp.evaluation.extra_datasets import ExtraDatasets
         from crackexp.metrics.build import build_metrics
         from crackexp.reporting.terminal import print_plain, print_report
 
+        require_place(cfg.dataset)
         metrics = build_metrics(cfg.metrics)
         own = {str(name): instantiate(node) for name, node in cfg.report.items() if node}
         extra = ExtraDatasets(cfg)

@@ -9,6 +9,7 @@ from crackexp.cli.main import leave, run
 from crackexp.cli.shown_config import show_config
 from crackexp.config.checking import check, instantiate
 from crackexp.data.accounting import Account
+from crackexp.models.weight_files import require_weights
 from crackexp.sweep import trial
 from crackexp.sweep.callback import closing
 from crackexp.sweep.identity import training_digest
@@ -38,6 +39,11 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     initialize_distributed()
     cfg = with_own_output(own_config(checked))
 
+    require_weights(cfg.backbone)
+    status("Looking for the dataset")
+    from crackexp.data.sources.folder import require_place
+
+    require_place(cfg.dataset)
     status("Importing Keras, JAX and MLflow")
     with timer.section("imports"):  # after the check, since Keras takes seconds to import
         from crackexp.data.summary import data_report, others_report

@@ -11,8 +11,6 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from crackexp.config.options import conf_dir
-from crackexp.reporting.formatting import shortened
-from crackexp.reporting.terminal import print_config, print_plain
 
 MAIN = ("run", "dataset", "backbone", "trainer", "image_size", "epochs", "batch_size", "dropout", "seed")
 """The keys and groups that are always printed, where a command has them."""
@@ -31,6 +29,8 @@ def show_config(cfg: DictConfig, composed: DictConfig | None, how: str) -> None:
         how: "full" prints a tree of all values, "changes" the values of `MAIN` and those that differ from the defaults,
             each with its default in brackets, and "none" nothing.
     """
+    from crackexp.reporting.terminal import print_config, print_plain  # late: it imports NumPy and rich
+
     if how == "full":
         print_config(cfg)
     if how != "changes":
@@ -55,6 +55,8 @@ def _assignment(key: str, value: Any, defaults: Mapping[str, Any]) -> str:
 
 def _text(value: Any) -> str:
     """Returns a value as it is typed in an override."""
+    from crackexp.reporting.formatting import shortened
+
     if isinstance(value, list):
         text = f"[{','.join(map(_text, value))}]"
     elif isinstance(value, Mapping):

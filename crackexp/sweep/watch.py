@@ -42,7 +42,7 @@ class Watch:
         self._thread.start()
 
     def stop(self) -> None:
-        """Looks a last time and removes the bar."""
+        """Looks a last time and stops showing the sweep."""
         self._stop.set()
         self._thread.join()
         self._shown.close()

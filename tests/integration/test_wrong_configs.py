@@ -308,13 +308,23 @@ def test_a_wrong_value_of_a_key_that_would_take_that_of_another_is_refused_by_it
     assert message.startswith("crackexp: trainer.epochs:")
 
 
-def test_a_refusal_comes_before_anything_heavy_is_imported(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "typed",
+    [["dropout=2"], ["backbone=resnet50"], ["backbone.weights=none.h5"], ["dataset=folder", "dataset.path=nowhere"]],
+)
+def test_a_refusal_comes_before_anything_heavy_is_imported(
+    typed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # there is no network
+    light = {"cv2"} if "dataset=folder" in typed else set()  # what reads images is needed to look for them
+    heavy = {"keras", "jax", "mlflow", "grain", "cv2", "matplotlib"} - light
     script = (
-        "import sys; sys.argv = ['train', 'dropout=2']\n"
+        f"import sys; sys.argv = {['train', *typed]}\n"
         "import crackexp.train as t\n"
         "try: t.run(t.main, 'train', t.TrainConfig)\n"
         "except SystemExit as e: code = e.code\n"
-        "heavy = {'keras', 'jax', 'mlflow', 'grain', 'cv2', 'matplotlib'} & sys.modules.keys()\n"
+        f"heavy = {heavy} & sys.modules.keys()\n"
         "print(code, sorted(heavy))"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)

@@ -166,6 +166,23 @@ def require_folder(path: Path) -> None:
         raise DataError(f"The folder is empty. Received: dataset.path={path}")
 
 
+def require_place(dataset: Mapping[str, Any]) -> None:
+    """Checks that the folder or file of a dataset exists, before more is imported and read.
+
+    Args:
+        dataset: The checked config of a dataset. The places of classes outside of crackexp are not checked.
+
+    Raises:
+        DataError: It does not exist, or is an empty folder.
+    """
+    path = dataset.get("path")
+    if path is None or dataset.get("archive") is not None or not str(dataset["_target_"]).startswith("crackexp."):
+        return
+    place = Path(path).expanduser()
+    if not is_file(place):
+        require_folder(place)
+
+
 def require_places(options: Iterable[Mapping[str, Any]], where: str) -> None:
     """Checks that the folders and tables that a list of datasets names exist.
 
