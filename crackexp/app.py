@@ -13,6 +13,7 @@ from crackexp.config.settings import CommandConfig, Tile
 from crackexp.config.types import BatchSize, MmPerPx, PhotoThreshold, Strict, Text
 from crackexp.tracking.run_names import with_model
 from crackexp.utils.extras import require_extra
+from crackexp.utils.progress import status
 
 
 class AppLimits(Strict):
@@ -65,6 +66,7 @@ def app(composed: DictConfig) -> None:
     from crackexp.web.server_address import claim
 
     address = claim(cfg.host, cfg.port)
+    status("Importing Keras, JAX and MLflow")
 
     from crackexp.predicting.loading import open_model
     from crackexp.reporting.terminal import print_report
@@ -76,7 +78,9 @@ def app(composed: DictConfig) -> None:
     tiling = Tiling(round(cfg.tile.size * cfg.tile.scale), cfg.tile.overlap)
     surveyor = Surveyor(open_model(cfg), tiling, cfg.threshold, cfg.batch_size)
     service = PhotoService(surveyor, Limits(**cfg.limits), cfg.mm_per_px)
+    status("Compiling the model")
     service.warm_up()
+    status("")
     print_report(address.report())
     if cfg.open_browser:
         threading.Thread(target=webbrowser.open, args=[address.url], daemon=True).start()

@@ -17,6 +17,7 @@ from crackexp.config.types import Level, Seed, Text
 from crackexp.tracking.logger import require_store
 from crackexp.tracking.run_names import COMPARABLE, find
 from crackexp.utils.files import write_text
+from crackexp.utils.progress import status
 
 
 class CompareConfig(JobConfig):
@@ -51,6 +52,7 @@ def compare(composed: DictConfig) -> None:
     require_store(tracking, "Without a store there are no runs to compare")
     runs = [find(name, tracking, COMPARABLE, "") for name in cfg.runs]
 
+    status("Importing MLflow")
     from crackexp.metrics.build import build_metrics
     from crackexp.metrics.metric import comparable
 
@@ -64,7 +66,9 @@ def compare(composed: DictConfig) -> None:
     from crackexp.sweep.selection import select
     from crackexp.tracking.sweeps import SweepStore
 
+    status("Reading the runs")
     title, trials, failures = select(SweepStore(tracking, make=False), runs)
+    status("Comparing the runs")
     compared = comparison.compare(trials, metric, cfg.level, cfg.resamples, cfg.seed)
     figures = sweep_figures(compared) if cfg.html else {}
     failed = [failure.summary for failure in failures]

@@ -11,6 +11,7 @@ from crackexp.config.checking import check, instantiate
 from crackexp.config.settings import JobConfig
 from crackexp.config.types import Distinct, Text
 from crackexp.tracking.run_names import with_model
+from crackexp.utils.progress import status
 
 
 class ExportConfig(JobConfig):
@@ -39,6 +40,7 @@ def export(composed: DictConfig) -> None:
     """
     cfg = with_model(check(composed, ExportConfig))
 
+    status("Importing Keras, JAX and MLflow")
     from crackexp.exporting.formats import check_exportable, check_folder, check_installed
 
     check_folder(cfg.out)
@@ -57,6 +59,7 @@ def export(composed: DictConfig) -> None:
     from crackexp.reporting.terminal import print_plain, print_report
 
     exported = export_model(model, cfg.formats, Path(cfg.out))
+    status("Logging the files")
     if cfg.log:
         logger = instantiate(cfg.tracking)
         with logger.run("export", tags={}, parent=model.run_id):

@@ -12,6 +12,7 @@ from crackexp.config.settings import ModelConfig
 from crackexp.config.types import Inputs, Probability, text_ending
 from crackexp.data.accounting import Account
 from crackexp.tracking.run_names import with_model
+from crackexp.utils.progress import status
 
 
 class PredictConfig(ModelConfig):
@@ -39,10 +40,12 @@ def predict(composed: DictConfig) -> Account:
     """
     cfg = with_model(check(composed, PredictConfig))
 
+    status("Looking for images")
     from crackexp.predicting.inputs import named_inputs
 
     account = Account()
     inputs = named_inputs(cfg.input, sys.stdin, account)
+    status("Importing Keras, JAX and MLflow")
 
     from crackexp.data.summary import account_report
     from crackexp.predicting.loading import open_model
@@ -51,6 +54,7 @@ def predict(composed: DictConfig) -> Account:
     from crackexp.reporting.terminal import print_plain, print_report
 
     predictor = Predictor(open_model(cfg), cfg.threshold, cfg.batch_size, account=account)
+    status("Classifying")
     with writing(Path(cfg.out)) as write:
         for rows in predictor.tables(inputs):
             write(rows)

@@ -13,6 +13,7 @@ from crackexp.config.settings import ModelConfig, Tile
 from crackexp.config.types import Inputs, MmPerPx, PhotoThreshold, Strict, Text
 from crackexp.data.accounting import Account
 from crackexp.tracking.run_names import with_model
+from crackexp.utils.progress import of_one, progress, status
 
 
 class Regions(Strict):
@@ -57,10 +58,12 @@ def survey(composed: DictConfig) -> Account:
     """
     cfg = with_model(check(composed, SurveyConfig))
 
+    status("Looking for images")
     from crackexp.predicting.inputs import input_folder, named_inputs
 
     account = Account()
     inputs = named_inputs(cfg.input, sys.stdin, account)
+    status("Importing Keras, JAX and MLflow")
 
     from crackexp.data.images.decode import ImageError
     from crackexp.data.summary import account_report
@@ -71,18 +74,18 @@ def survey(composed: DictConfig) -> Account:
     from crackexp.surveying.surveyor import RegionRules, Surveyor
     from crackexp.surveying.tiles import Tiling
     from crackexp.tracking import run_log
-    from crackexp.utils.progress import of_one, progress
 
     model = open_model(cfg)
     tiling = Tiling(round(cfg.tile.size * cfg.tile.scale), cfg.tile.overlap)
     surveyor = Surveyor(model, tiling, cfg.threshold, cfg.batch_size, rules=RegionRules(**cfg.regions))
     logger = instantiate(cfg.tracking)
+    status("Opening the store")
 
     with logger.run("survey", tags={}, parent=model.run_id):
         run_log.log_run(logger, cfg)
         folder = input_folder(cfg.input, inputs)
         made = Survey(Path(cfg.out), surveyor.thresholds.defect, cfg.mm_per_px, cfg.gps, account, folder)
-        with progress("Surveying", len(inputs)) as advance:
+        with progress("Surveying", len(inputs), "photos") as advance:
             for image in inputs:
                 report_share = of_one(advance)
                 try:
@@ -93,6 +96,7 @@ def survey(composed: DictConfig) -> Account:
                 except ImageError as error:
                     account.leave_out(image.name, error.reason)
                 report_share(1)
+        status("Writing the report")
         result = made.report(f"{cfg.model}, tiles of {tiling.side} px, {surveyor.thresholds}")
         files = [*made.files, pdf.write(result, Path(cfg.out)), *artifacts.write(result, Path(cfg.out))]
         logger.log_metrics(made.metrics())

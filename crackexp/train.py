@@ -11,8 +11,10 @@ from types import ModuleType
 from omegaconf import DictConfig
 
 from crackexp.cli.main import leave, run
+from crackexp.cli.shown_config import show_config
 from crackexp.config.checking import check, instantiate
 from crackexp.data.accounting import Account
+from crackexp.models.weight_files import require_weights
 from crackexp.sweep import trial
 from crackexp.sweep.callback import closing
 from crackexp.sweep.identity import training_digest
@@ -20,6 +22,7 @@ from crackexp.tracking.result import RunResult, read_result
 from crackexp.training.config import TrainConfig
 from crackexp.training.resume import own_config, resumable
 from crackexp.utils.distributed import initialize_distributed, is_first_process, with_own_output
+from crackexp.utils.progress import status
 from crackexp.utils.timer import Timer
 
 
@@ -43,11 +46,18 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     cfg, resumed = own_config(checked)
     cfg = with_own_output(cfg)
 
+    require_weights(cfg.backbone)
+    status("Looking for the dataset")
+    from crackexp.data.sources.folder import require_place
+
+    require_place(cfg.dataset)
+    status("Importing Keras, JAX and MLflow")
     with timer.section("imports"):  # after the check, since Keras takes seconds to import
+        from crackexp.data.summary import data_report, others_report
         from crackexp.evaluation.doubts import doubts_section
         from crackexp.models.calibrated import check_calibratable
         from crackexp.reporting import Report
-        from crackexp.reporting.terminal import print_config, print_plain, print_report
+        from crackexp.reporting.terminal import print_plain, print_report
         from crackexp.tracking import run_log
         from crackexp.tracking.logger import NoLogger
         from crackexp.training.build import build_module, profiled
@@ -57,14 +67,18 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
 
         parts = build_parts(cfg)
 
+    status("Reading the images")
     with timer.section("data"):
-        print_config(cfg)
         data = load_data(cfg, parts, account)
+        show_config(cfg, None if checked.resume else composed, checked.get("print_config", "changes"))
+        print_report(data_report(data.datamodule))
+        print_report(others_report(data.extra.indexes, data.extra.left_out))
         this, output = trial.current(), Path(cfg.paths.output)
         identity = training_digest(cfg, data.datamodule.fingerprint, data.extra.fingerprints)
         if kept := this.finished(identity, output):
             return kept.metrics
 
+    status("Building the model")
     with timer.section("model"):
         run_log.write_config(output, cfg)
         checkpointer = Checkpointer(cfg.paths.cache, resumed, data.datamodule.fingerprint, identity)
@@ -78,14 +92,19 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     # earlier versions called a trial a cell; their finished runs are still found by this tag
     tags = dict.fromkeys(cfg.tags, "true") | {"cell.id": identity, **this.tags}
     name = this.name or run_name(cfg)
+    status("Opening the store")
     with logger.run(name, tags, this.parent, run_id=resumed), resumable(checkpointer, logger):
         if not checkpointer.restored:
+            status("Logging the config and the data")
             with timer.section("logging"):
                 log_start(logger, cfg, this.levels, data, account, module)
+        status("Training")
         with timer.section("fit"), profiled(cfg.profile):
             history = parts.trainer.fit(callbacks, logger.log_metrics, checkpointer)
+        status("Evaluating the model")
         with timer.section("evaluate"):
             outcome = evaluate_run(cfg, parts, data, module, history)
+        status("Logging the figures and the model")
         with timer.section("logging"):
             model_uri = log_outcome(logger, cfg, data, module, history, outcome)
         times = parts.trainer.timings() | {f"time/{name}_seconds": value for name, value in timer.summary().items()}

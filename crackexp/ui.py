@@ -12,6 +12,7 @@ from crackexp.config.checking import check, instantiate
 from crackexp.config.settings import CommandConfig
 from crackexp.tracking.logger import require_store
 from crackexp.utils.errors import ConfigError
+from crackexp.utils.progress import status
 from crackexp.utils.store_uri import ui_words
 
 
@@ -39,12 +40,14 @@ def ui(composed: DictConfig) -> None:
     uri = require_store(tracking, "Without a store there is nothing to show")
     if uri.startswith("http"):
         raise ConfigError(f"A tracking server shows its own pages. Open {uri} Received: tracking.uri={uri}")
+    status("Opening the store")
     from crackexp.tracking.store import answering, connect
 
     client = connect(uri)
     with answering(uri):
         experiment = client.get_experiment_by_name(tracking.experiment)
     page = f"#/experiments/{experiment.experiment_id}/runs?workflowType=machine_learning" if experiment else ""
+    status("")
     print(f"Look at it  http://127.0.0.1:{cfg.port}/{page}", flush=True)
     os.execv(sys.executable, [sys.executable, "-m", *ui_words(uri), "--port", str(cfg.port)])
 

@@ -107,6 +107,8 @@ Text = Annotated[str, Field(max_length=4096), AfterValidator(_text)]
 """One line of text: a path, an address, an id."""
 FileName = Annotated[str, Field(max_length=100), AfterValidator(_file_name)]
 """The name of something that files and folders are named after."""
+PrintConfig = Literal["full", "changes", "none"]
+"""What a command prints of its config."""
 Tag = Annotated[str, Field(max_length=250), AfterValidator(_tag)]
 """The key of a tag of an MLflow run."""
 

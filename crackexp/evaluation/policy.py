@@ -30,7 +30,11 @@ class FittedPolicy:
 
     def __str__(self) -> str:
         temperature = self.calibration.temperature
-        return str(self.thresholds) if temperature == 1 else f"{self.thresholds}, at temperature {temperature:.3g}"
+        return (
+            str(self.thresholds)
+            if temperature == 1
+            else f"{self.thresholds}, calibrated with temperature {temperature:.3g}"
+        )
 
     def calibrated(self, probabilities: np.ndarray) -> np.ndarray:
         """Returns the calibrated probabilities, (n, c) float32, for the network's `probabilities`, (n, c)."""

@@ -145,6 +145,6 @@ def _read(folder: Path, received: str) -> LoggedModel:
 def _damaged(problem: str, received: str) -> DamagedFileError:
     line = " ".join(problem.split())
     return DamagedFileError(
-        f"The model is not as it was logged: {line[:500]}. Get it back from a copy, or log it anew by crackexp.train "
+        f"The model is not as it was logged: {line[:500]}. Restore it from a copy, or log it again with crackexp.train "
         f"or crackexp.calibrate. Received: {received}"
     )

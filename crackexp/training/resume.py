@@ -83,7 +83,7 @@ def require_alone(cfg: DictConfig) -> None:
     """
     if cfg.resume is None:
         return
-    others = [override for key, override in typed().items() if key not in (*STORE, "resume")]
+    others = [override for key, override in typed().items() if key not in (*STORE, "resume", "print_config")]
     if others or is_multirun():
         raise ConfigError(
             "A resumed run keeps the config that it was begun with, and is no sweep. "
