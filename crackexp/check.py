@@ -133,7 +133,7 @@ def computing() -> Iterator[Finding]:
 
 def weights() -> Iterator[Finding]:
     """Yields the pretrained weights on this computer."""
-    from crackexp.models.weights import bundled_weights
+    from crackexp.models.weight_files import bundled_weights
 
     try:
         yield Finding("bundled, MobileNetV2", str(bundled_weights()))
