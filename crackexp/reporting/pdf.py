@@ -93,8 +93,7 @@ def _story(report: Report, folder: Path) -> Iterator[Flowable]:
         yield _text("   ".join(label.text for label in report.labels), color=COLORS[report.labels[0].tone])
     for sentence in rest:
         yield _text(f"• {sentence}")
-    made = f"crackexp {version('crackexp')}"
-    for note in (f"{report.source}; {made}" if report.source else made, *report.notes):
+    for note in ("; ".join(filter(None, [report.source, f"crackexp {version('crackexp')}"])), *report.notes):
         yield _text(note, size=8, color=MUTED)
     for section in report.shown("html"):
         yield from _section(section, folder)
