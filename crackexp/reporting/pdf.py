@@ -33,14 +33,11 @@ PAGE = "report.pdf"
 MARGIN = 15 * mm
 WIDTH = A4[0] - 2 * MARGIN
 """The width of the text in points."""
-REM = 13
-"""The points of a rem, in which the width of a card is given."""
-GAP = 8
-"""The points between two cards."""
+REM, GAP = 13, 8
+"""The points of a rem, in which the width of a card is given, and between two cards."""
 DPI = 200
 """The resolution up to which pictures are kept, in pixels per inch."""
-INK, MUTED, LINE, MARK = (HexColor(code) for code in ("#1f2933", "#66727f", "#dde2e6", "#d55e00"))
-SHADE = HexColor("#eef6fb")
+INK, MUTED, LINE, MARK, SHADE = map(HexColor, ("#1f2933", "#66727f", "#dde2e6", "#d55e00", "#eef6fb"))
 COLORS: dict[Tone, Color] = {
     "": INK,
     "primary": HexColor("#0072b2"),
@@ -73,8 +70,14 @@ def render(report: Report, folder: Path) -> bytes:
         folder: The folder of the page, to which the paths of pictures are relative.
     """
     buffer = io.BytesIO()
-    about = {"title": on_one_line(report.title), "creator": f"crackexp {version('crackexp')}", "lang": "en"}
-    margins = {f"{side}Margin": MARGIN for side in ("left", "right", "top", "bottom")}
+    about = {
+        "title": on_one_line(report.title),
+        "author": "crackexp",
+        "creator": f"crackexp {version('crackexp')}",
+        "lang": "en",
+    }
+    # Inside of the margins, reportlab leaves 6 points free.
+    margins = {f"{side}Margin": MARGIN - 6 for side in ("left", "right", "top", "bottom")}
     document = SimpleDocTemplate(buffer, pagesize=A4, invariant=1, pageCompression=1, **about, **margins)
     number = _numbered(report.title)
     document.build(list(_story(report, folder)), onFirstPage=number, onLaterPages=number)
@@ -90,8 +93,7 @@ def _story(report: Report, folder: Path) -> Iterator[Flowable]:
         yield _text("   ".join(label.text for label in report.labels), color=COLORS[report.labels[0].tone])
     for sentence in rest:
         yield _text(f"• {sentence}")
-    made = f"crackexp {version('crackexp')}"
-    for note in (f"{report.source}; {made}" if report.source else made, *report.notes):
+    for note in ("; ".join(filter(None, [report.source, f"crackexp {version('crackexp')}"])), *report.notes):
         yield _text(note, size=8, color=MUTED)
     for section in report.shown("html"):
         yield from _section(section, folder)
@@ -100,7 +102,7 @@ def _story(report: Report, folder: Path) -> Iterator[Flowable]:
 def _section(section: Section, folder: Path) -> Iterator[Flowable]:
     yield Spacer(0, 8)
     if section.title:
-        yield _text(section.title, size=12, bold=True, keep=True)
+        yield _text(section.title, size=12, bold=True)
     for sentence in section.sentences:
         yield _text(sentence, size=8.5, color=COLORS[section.tone or "muted"])
     for figure in section.figures:
@@ -109,7 +111,7 @@ def _section(section: Section, folder: Path) -> Iterator[Flowable]:
         yield Image(io.BytesIO(png(figure.drawing)), width, width * high / wide)
     for table in section.tables:
         if table.title:
-            yield _text(table.title, bold=True, keep=True)
+            yield _text(table.title, bold=True)
         yield _table(table)
     for gallery in section.galleries:
         yield from _gallery(gallery, folder)
@@ -230,23 +232,22 @@ def _rings(outline: str) -> Iterator[list[tuple[float, float]]]:
 
 def _jpeg(picture: Picture, width: float, folder: Path) -> bytes:
     """Returns a picture as a JPEG file of no more pixels than `DPI` needs."""
-    source = picture.source
-    if not isinstance(source, np.ndarray):
-        data = (folder / source).read_bytes() if isinstance(source, str) else source
-        source = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
-    return encode_jpeg(shrink(source, round(width / 72 * DPI)), 80)
+    return encode_jpeg(shrink(_pixels(picture, folder), round(width / 72 * DPI)), 80)
+
+
+def _pixels(picture: Picture, folder: Path) -> np.ndarray:
+    if isinstance(picture.source, np.ndarray):
+        return picture.source
+    data = (folder / picture.source).read_bytes() if isinstance(picture.source, str) else picture.source
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    assert pixels is not None, picture.alt
+    return pixels
 
 
 def _text(
-    text: str,
-    size: float = 9,
-    color: Color = INK,
-    bold: bool = False,
-    right: bool = False,
-    keep: bool = False,
-    font: str = "plain",
+    text: str, size: float = 9, color: Color = INK, bold: bool = False, right: bool = False, font: str = "plain"
 ) -> Paragraph:
-    """Returns a paragraph that shows a text as it is; `keep` keeps it on the page of what follows."""
+    """Returns a paragraph that shows a text as it is; a bold one is on the page of what follows."""
     style = ParagraphStyle(
         "text",
         fontName=_fonts()["bold" if bold else font].fontName,
@@ -254,7 +255,7 @@ def _text(
         leading=1.3 * size,
         textColor=color,
         alignment=2 if right else 0,
-        keepWithNext=keep,
+        keepWithNext=bold,
         spaceAfter=2,
     )
     return Paragraph(escape(_drawable(text)), style)

@@ -49,7 +49,7 @@ def join_in_line(pieces: Sequence[Region], gap: float, side: float) -> list[Regi
     links = coo_array((np.ones(len(pairs), bool), (first, second)), shape=(len(pieces), len(pieces)))
     count, groups = connected_components(links, directed=False)
     regions = [
-        Region([polygon for index in np.flatnonzero(groups == group) for polygon in pieces[index].pieces])
+        Region([polygon for index in np.flatnonzero(groups == group).tolist() for polygon in pieces[index].pieces])
         for group in range(count)
     ]
     return sorted(regions, key=lambda region: -region.area)

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from crackexp.surveying.regions import Region, area
+from crackexp.surveying.regions import Polygon, Region, area
 
 HALVINGS = 8
 """How often the tolerance of a region is halved at most, before its corners stay as they are."""
@@ -70,7 +70,7 @@ def _turn(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
     return np.sign((bx - ax) * (cy - ay) - (by - ay) * (cx - ax))
 
 
-def _holds(polygon: list[np.ndarray], point: np.ndarray) -> bool:
+def _holds(polygon: Polygon, point: np.ndarray) -> bool:
     """Returns whether a point lies in a polygon, by how many of its sides a ray to the right crosses."""
     crossed = 0
     x, y = point

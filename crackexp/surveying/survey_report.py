@@ -162,8 +162,8 @@ class Survey:
         rules = self._rules
         return [
             f"Joined: {joined:,} pieces in line, across gaps of at most {rules.join:g} sides of a tile (regions.join).",
-            f"Dropped: {dropped:,} regions of an extent below {rules.min_extent:g} sides of a tile "
-            "(regions.min_extent). A photo that has no other region is unsure.",
+            f"Dropped: {dropped:,} region{'' if dropped == 1 else 's'} of an extent below {rules.min_extent:g} sides "
+            "of a tile (regions.min_extent). A photo that has no other region is unsure.",
         ]
 
     def _name(self, path: str) -> str:
