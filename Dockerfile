@@ -11,4 +11,4 @@ ENV PATH=/opt/crackexp/bin:$PATH CRACKEXP_CACHE=/cache HOME=/cache LOGNAME=crack
 USER 1000:1000
 WORKDIR /data
 VOLUME ["/data", "/cache"]
-ENTRYPOINT ["/source/docker/run.sh"]
+ENTRYPOINT ["crackexp"]

@@ -23,6 +23,7 @@ from crackexp.config.settings import SETTINGS, CommandConfig
 from crackexp.config.types import Strict, type_text
 
 API = {
+    "Python": [f"crackexp.{name}" for name in ("Model", "RunResult")],
     "Data": ["crackexp.data.sources.Dataset", "crackexp.data.splits.Split", "crackexp.data.transforms.Transform"],
     "Models": ["crackexp.models.Backbone", "crackexp.models.Head"],
     "Training": ["crackexp.training.trainer.Trainer"],

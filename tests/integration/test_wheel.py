@@ -50,9 +50,7 @@ def test_the_sdist_is_installed_in_an_empty_environment_by_the_steps_of_the_dock
     inside = {"PATH": f"{python}/bin:/usr/bin:/bin", "HOME": str(cache), "CRACKEXP_CACHE": str(cache)}
     subprocess.run(["python", "-m", "pip", "check"], env=inside, check=True)
     job = ["train", "dataset=folder", f"dataset.path={patches}", *TINY, "epochs=1"]
-    done = subprocess.run(
-        [source / "docker" / "run.sh", *job], cwd=data, env=inside, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(["crackexp", *job], cwd=data, env=inside, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (data / "mlruns" / "mlflow.db").is_file()
     assert (cache / "embeddings").is_dir()
