@@ -3,9 +3,10 @@ WORKERS := -n auto --maxprocesses 4 --dist loadscope
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+INSTALLED_DOCS := $(VENV)/.installed_docs
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all ui lint format schemas clean
+.PHONY: help install run test test-all ui lint format schemas docs clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,5 +44,13 @@ format: install ## Mend style and format
 schemas: install ## Write JSON Schemas of the configs to .schemas, which .vscode/settings.json names
 	$(BIN)/python -m crackexp.config.json_schema .schemas
 
+docs: $(INSTALLED_DOCS) ## Build the documentation site in build/site, and check its links
+	rm -rf build/site build/doctrees
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --conf-dir docs --doctree-dir build/doctrees . build/site
+
+$(INSTALLED_DOCS): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	touch $@
+
 clean: ## Remove what runs and tools left behind, but not mlruns
-	rm -rf outputs multirun build dist .schemas .pytest_cache .ruff_cache .mypy_cache .cache
+	rm -rf outputs multirun build dist docs/reference .schemas .pytest_cache .ruff_cache .mypy_cache .cache

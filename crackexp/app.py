@@ -11,7 +11,9 @@ from crackexp.cli.main import run
 from crackexp.config.checking import check
 from crackexp.config.settings import CommandConfig, Tile
 from crackexp.config.types import BatchSize, MmPerPx, PhotoThreshold, Strict, Text
+from crackexp.tracking.run_names import with_model
 from crackexp.utils.extras import require_extra
+from crackexp.utils.progress import status
 
 
 class AppLimits(Strict):
@@ -30,7 +32,7 @@ class AppConfig(CommandConfig):
 
     groups: ClassVar = ("paths", "tracking")
     model: Text
-    """The model: a run id, models:/NAME/VERSION, models:/NAME@ALIAS, models:/m-..., or the folder of a logged model."""
+    """The model: latest, the name or id of a run, best:SWEEP, models:/NAME/VERSION, models:/NAME@ALIAS, or a folder."""
     host: Text
     """The address to listen on: 127.0.0.1 for this computer only, or 0.0.0.0 for the network too."""
     port: Annotated[int, Field(ge=0, le=65535)]
@@ -58,12 +60,13 @@ def app(composed: DictConfig) -> None:
     Raises:
         UserError: The config or the name of the model has a mistake, the port is in use, or NiceGUI is not installed.
     """
-    cfg = check(composed, AppConfig)
+    cfg = with_model(check(composed, AppConfig))
     require_extra("The page", ["nicegui"], "app", f"model={cfg.model}")
 
     from crackexp.web.server_address import claim
 
     address = claim(cfg.host, cfg.port)
+    status("Importing Keras, JAX and MLflow")
 
     from crackexp.predicting.loading import open_model
     from crackexp.reporting.terminal import print_report
@@ -75,7 +78,9 @@ def app(composed: DictConfig) -> None:
     tiling = Tiling(round(cfg.tile.size * cfg.tile.scale), cfg.tile.overlap)
     surveyor = Surveyor(open_model(cfg), tiling, cfg.threshold, cfg.batch_size)
     service = PhotoService(surveyor, Limits(**cfg.limits), cfg.mm_per_px)
+    status("Compiling the model")
     service.warm_up()
+    status("")
     print_report(address.report())
     if cfg.open_browser:
         threading.Thread(target=webbrowser.open, args=[address.url], daemon=True).start()

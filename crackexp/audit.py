@@ -11,6 +11,8 @@ from crackexp.config.checking import check, instantiate
 from crackexp.config.settings import JobConfig
 from crackexp.config.types import Gigabytes, ImageSize, Text
 from crackexp.data.accounting import Account
+from crackexp.models.weight_files import require_weights
+from crackexp.utils.progress import status
 
 
 class AuditConfig(JobConfig):
@@ -46,6 +48,8 @@ def audit(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     account = Account() if account is None else account
     cfg = check(composed, AuditConfig)
 
+    require_weights(cfg.backbone)
+    status("Reading the images")
     from crackexp.data.classes.single import require_two_classes
     from crackexp.data.duplicates import find_duplicates
     from crackexp.data.splits.base import check_split
@@ -66,6 +70,7 @@ def audit(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     copies = find_duplicates(index, cache)
     looks = thumbnails(index, cache)
 
+    status("Importing Keras, JAX and MLflow")
     from crackexp.auditing.audit_report import audit_report
     from crackexp.auditing.findings import audit_images
     from crackexp.data.pipeline import image_batches
@@ -78,6 +83,7 @@ def audit(composed: DictConfig, account: Account | None = None) -> dict[str, flo
 
     set_precision("float32")
     keep_programs(cache)
+    status("Building the backbone")
     logger = instantiate(cfg.tracking)
     size = cfg.image_size
     builder = instantiate(cfg.backbone)
@@ -87,6 +93,7 @@ def audit(composed: DictConfig, account: Account | None = None) -> dict[str, flo
         backbone, size, fastest_batch(size), cache, cfg.embeddings_gb * 1e9, source=source_digest(builder)
     )
 
+    status("Auditing the images")
     with logger.run(f"audit-{dataset.name}", tags={}):
         run_log.log_run(logger, cfg)
         run_log.log_dataset(logger, dataset.name, index, "audit")
@@ -95,6 +102,7 @@ def audit(composed: DictConfig, account: Account | None = None) -> dict[str, flo
         result = audit_images(index, looks, copies, split, table[:], cfg.seed)
         judge = f"split {split.name}, " if split else ""
         how = f"{index.root}; {judge}embeddings by {backbone.name} at {size} px"
+        status("Writing the report")
         made = audit_report(dataset.name, how, index, result, cfg.shown)
         files = artifacts.write(made, Path(cfg.out))
         metrics = {f"audit/{finding.name}": float(finding.count) for finding in result.findings}

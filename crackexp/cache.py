@@ -20,6 +20,7 @@ from crackexp.config.types import Text
 from crackexp.reporting import Column, Report, Section, Table
 from crackexp.reporting.terminal import print_report
 from crackexp.utils.errors import ConfigError, DataError
+from crackexp.utils.progress import status
 
 FOLDERS = {
     "programs": ("programs", "compiled by XLA"),
@@ -91,6 +92,7 @@ def cache(composed: DictConfig) -> None:
         DataError: A part to clear is in use.
     """
     cfg = check(composed, CacheConfig)
+    status("Looking through the cache")
     root = Path(cfg.paths.cache)
     parts = list(entries(root))
     if cfg["clear"] is None:

@@ -11,6 +11,8 @@ from crackexp.config.settings import ModelConfig
 from crackexp.config.types import Seed
 from crackexp.data.accounting import Account
 from crackexp.tracking.logger import require_store
+from crackexp.tracking.run_names import with_model
+from crackexp.utils.progress import status
 
 
 class CalibrateConfig(ModelConfig):
@@ -35,10 +37,15 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
         UserError: The config, the dataset or the name of the model has a mistake, or there are too few patches.
     """
     account = Account() if account is None else account
-    cfg = check(composed, CalibrateConfig)
+    cfg = with_model(check(composed, CalibrateConfig))
     logger = instantiate(cfg.tracking)
     store = require_store(logger, "The model is logged anew, which takes a store")
 
+    status("Looking for the dataset")
+    from crackexp.data.sources.folder import require_place
+
+    require_place(cfg.dataset)
+    status("Importing Keras, JAX and MLflow")
     from crackexp.data.pipeline import image_batches
     from crackexp.data.splits.given_split import only_part
     from crackexp.data.summary import account_report, seen_report
@@ -55,6 +62,7 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
     from crackexp.tracking import run_log
     from crackexp.tracking.runs import training_digests
 
+    status("Reading the images")
     dataset = instantiate(cfg.dataset)
     index = only_part(dataset.prepare(), "val", dataset.name)
     account.add(index.account)
@@ -68,6 +76,7 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
     print_report(seen_report(dataset.name, index, training_digests(model.trained_in, store)))
     require_site(policy, index.labels, model.classes)
 
+    status("Calibrating the model")
     network = Inference(computing(model.classifier), cfg.batch_size)
     batches = image_batches(index, model.image_size, network.batch_size)
     probabilities = network.predict(batches, len(index), f"Predicting {dataset.name}")
@@ -76,6 +85,7 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
     site = fit_to_site(policy, predictions, model.classes, model.thresholds, cfg.seed)
 
     fitted = site.fitted
+    status("Logging the model")
     with logger.run(f"calibrate-{dataset.name}", tags={}, parent=model.run_id):
         run_log.log_run(logger, cfg)
         run_log.log_dataset(logger, dataset.name, index, "calibration")

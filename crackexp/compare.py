@@ -1,5 +1,6 @@
-"""Compares the trials of a sweep, or any runs: ``python -m crackexp.compare RUN_ID [RUN_ID ...] [--html]``."""
+"""Compares the trials of a sweep, or any runs: ``python -m crackexp.compare RUN [RUN ...] [--html]``."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -10,10 +11,13 @@ from pydantic import Field
 from crackexp.cli.main import overrides, run
 from crackexp.config.checking import check, instantiate
 from crackexp.config.commands import this_command
+from crackexp.config.overrides import as_typed
 from crackexp.config.settings import JobConfig
 from crackexp.config.types import Level, Seed, Text
 from crackexp.tracking.logger import require_store
+from crackexp.tracking.run_names import COMPARABLE, find
 from crackexp.utils.files import write_text
+from crackexp.utils.progress import status
 
 
 class CompareConfig(JobConfig):
@@ -21,7 +25,7 @@ class CompareConfig(JobConfig):
 
     groups: ClassVar = ("paths", "metrics", "tracking")
     runs: Annotated[list[Text], Field(min_length=1)]
-    """The ids of sweeps and of runs, which are typed without runs=."""
+    """The sweeps and runs, which are typed without runs=: ids, their beginnings, names, latest, or best:SWEEP."""
     metric: Text
     """The metric by which runs are compared, on the test images that all of them share."""
     level: Level
@@ -44,13 +48,15 @@ def compare(composed: DictConfig) -> None:
         UserError: The config has a mistake, or the runs do not exist or were judged on different images.
     """
     cfg = check(composed, CompareConfig)
+    tracking = instantiate(cfg.tracking)
+    require_store(tracking, "Without a store there are no runs to compare")
+    runs = [find(name, tracking, COMPARABLE, "") for name in cfg.runs]
 
+    status("Importing MLflow")
     from crackexp.metrics.build import build_metrics
     from crackexp.metrics.metric import comparable
 
     metric = comparable(build_metrics(cfg.metrics), cfg.metric, "metric")
-    tracking = instantiate(cfg.tracking)
-    require_store(tracking, "Without a store there are no runs to compare")
 
     from crackexp.comparison import comparison
     from crackexp.comparison.figures import sweep_figures
@@ -60,7 +66,9 @@ def compare(composed: DictConfig) -> None:
     from crackexp.sweep.selection import select
     from crackexp.tracking.sweeps import SweepStore
 
-    title, trials, failures = select(SweepStore(tracking, make=False), cfg.runs)
+    status("Reading the runs")
+    title, trials, failures = select(SweepStore(tracking, make=False), runs)
+    status("Comparing the runs")
     compared = comparison.compare(trials, metric, cfg.level, cfg.resamples, cfg.seed)
     figures = sweep_figures(compared) if cfg.html else {}
     failed = [failure.summary for failure in failures]
@@ -72,16 +80,16 @@ def compare(composed: DictConfig) -> None:
 
 
 def arguments(words: list[str]) -> list[str]:
-    """Returns Hydra's overrides for run ids and ``--html [FILE]``. Other words stay as they are.
+    """Returns Hydra's overrides for names of runs and ``--html [FILE]``. Other words stay as they are.
 
     Args:
         words: The words of the command line.
     """
-    ids = [word for word in overrides(words) if "=" not in word and not word.startswith("~")]
-    rest = [word for word in words if word not in ids]
+    names = [word for word in overrides(words) if "=" not in word and not word.startswith("~")]
+    rest = [word for word in words if word not in names]
     rest = ["html=comparison.html" if word == "--html" else word for word in rest]
     rest = [word.removeprefix("--") if word.startswith("--html=") else word for word in rest]
-    return [*rest, f"runs=[{','.join(ids)}]"] if ids else rest
+    return [*rest, *shlex.split(as_typed("runs", names))] if names else rest
 
 
 if __name__ == "__main__":

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, ClassVar
 from omegaconf import DictConfig
 
 from crackexp.cli.main import leave, run
+from crackexp.cli.shown_config import show_config
 from crackexp.config.checking import check, instantiate
 from crackexp.config.settings import JobConfig
-from crackexp.config.types import BatchSize, Seed, Text
+from crackexp.config.types import BatchSize, PrintConfig, Seed, Text
 from crackexp.data.accounting import Account
+from crackexp.tracking.run_names import with_model
+from crackexp.utils.progress import status
 from crackexp.utils.timer import Timer
 
 if TYPE_CHECKING:
@@ -24,11 +27,13 @@ class EvaluateConfig(JobConfig):
 
     groups: ClassVar = ("paths", "dataset", "metrics", "evaluation", "report", "tracking")
     run: Text
-    """The model: a run id, models:/NAME/VERSION, models:/NAME@ALIAS, or models:/m-...."""
+    """The model: latest, the name or id of a run, best:SWEEP, models:/NAME/VERSION, models:/NAME@ALIAS, or a folder."""
     seed: Seed
     """The seed of the bootstrap."""
     batch_size: BatchSize | None
     """The number of images in a batch; null for the number that is fastest."""
+    print_config: PrintConfig = "changes"
+    """What is printed of the config: all of it, the main values and what differs from the defaults, or nothing."""
 
 
 def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, float]:
@@ -46,16 +51,18 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
     """
     account = Account() if account is None else account
     timer = Timer()
-    cfg = check(composed, EvaluateConfig)
+    cfg = with_model(check(composed, EvaluateConfig), "run")
 
+    status("Reading the images")
     with timer.section("data"):
+        from crackexp.data.sources.folder import require_place
         from crackexp.data.splits.given_split import only_part
         from crackexp.data.summary import account_report, others_report, seen_report
         from crackexp.evaluation.extra_datasets import ExtraDatasets
         from crackexp.metrics.build import build_metrics
-        from crackexp.reporting.terminal import print_config, print_plain, print_report
+        from crackexp.reporting.terminal import print_plain, print_report
 
-        print_config(cfg)
+        require_place(cfg.dataset)
         metrics = build_metrics(cfg.metrics)
         own = {str(name): instantiate(node) for name, node in cfg.report.items() if node}
         extra = ExtraDatasets(cfg)
@@ -64,6 +71,7 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
         account.add(index.account)
         print_report(account_report(account))
 
+    status("Importing Keras, JAX and MLflow")
     with timer.section("imports"):
         from crackexp.data.pipeline import image_batches
         from crackexp.evaluation.calibration import Calibration
@@ -88,15 +96,18 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
         index = index.judged_by(model.classes)
         seen = training_digests(model.trained_in, logger.store)
         extra.prepare(model.classes, seen or ())
+        show_config(cfg, composed, cfg.get("print_config", "changes"))
         print_report(seen_report(dataset.name, index, seen))
         print_report(others_report(extra.indexes, extra.left_out))
         account.add(extra.account)
 
+    status("Opening the store")
     with logger.run(f"evaluate-{dataset.name}", tags={}, parent=model.run_id):
         run_log.log_run(logger, cfg)
         run_log.log_dataset(logger, dataset.name, index, "evaluation")
         run_log.log_extra_datasets(logger, extra.indexes, extra.left_out)
         run_log.log_account(logger, account)
+        status("Evaluating the model")
         with timer.section("evaluate"):
             network = Explainer(computing(model.classifier), model.classes.indices, batch_size=cfg.batch_size)
 
@@ -107,6 +118,7 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
             policy = FittedPolicy(model.classes, Calibration(), model.thresholds)
             evaluator = Evaluator(cfg.evaluation, cfg.seed, model.image_size, predict, policy, metrics)
             result = evaluator.evaluate(dataset.name, index, extra.indexes)
+        status("Logging the figures")
         with timer.section("logging"):
             doubts = result.doubts
             report = evaluation_report(result, cfg.evaluation, model.image_size, network.explain, doubts, own)

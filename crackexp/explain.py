@@ -10,6 +10,8 @@ from crackexp.config.checking import check
 from crackexp.config.settings import ModelConfig
 from crackexp.config.types import Inputs, Probability, Text
 from crackexp.data.accounting import Account
+from crackexp.tracking.run_names import with_model
+from crackexp.utils.progress import status
 
 
 class ExplainConfig(ModelConfig):
@@ -39,12 +41,14 @@ def explain(composed: DictConfig) -> Account:
     Raises:
         UserError: The config, or the name of the model, a class or a layer has a mistake, or there are no files.
     """
-    cfg = check(composed, ExplainConfig)
+    cfg = with_model(check(composed, ExplainConfig))
 
+    status("Looking for images")
     from crackexp.predicting.inputs import named_inputs
 
     account = Account()
     inputs = named_inputs(cfg.input, sys.stdin, account)
+    status("Importing Keras, JAX and MLflow")
 
     from crackexp.data.summary import account_report
     from crackexp.predicting.explanations import Explanations
@@ -58,9 +62,11 @@ def explain(composed: DictConfig) -> Account:
     predictor = Predictor(model, cfg.threshold, cfg.batch_size, cfg.target, cfg.layer, account)
     made = Explanations(Path(cfg.out), predictor.target, predictor.enlarge)
     table = Path(cfg.out, "explanations.csv")
+    status("Explaining")
     with writing(table) as write:
         for part, rows, maps in predictor.explained(inputs):
             write(made.add(part, rows, maps))
+    status("Writing the report")
     how = f"{cfg.model}, layer {predictor.layer}, {predictor.thresholds}"
     result = made.report(how, predictor.counts, predictor.thresholds.defect)
     page = artifacts.write(result, Path(cfg.out))[-1]

@@ -10,6 +10,8 @@ from crackexp.cli.main import run
 from crackexp.config.checking import check, instantiate
 from crackexp.config.settings import JobConfig
 from crackexp.config.types import Distinct, Text
+from crackexp.tracking.run_names import with_model
+from crackexp.utils.progress import status
 
 
 class ExportConfig(JobConfig):
@@ -17,7 +19,7 @@ class ExportConfig(JobConfig):
 
     groups: ClassVar = ("paths", "tracking")
     model: Text
-    """The model: a run id, models:/NAME/VERSION, models:/NAME@ALIAS, models:/m-..., or the folder of a logged model."""
+    """The model: latest, the name or id of a run, best:SWEEP, models:/NAME/VERSION, models:/NAME@ALIAS, or a folder."""
     formats: Annotated[list[Literal["onnx", "stablehlo", "keras", "h5"]], Field(min_length=1), Distinct]
     """The formats to write."""
     out: Text
@@ -36,8 +38,9 @@ def export(composed: DictConfig) -> None:
         UserError: The config or the name of the model has a mistake, or a format cannot hold the model. Nothing is
             exported then.
     """
-    cfg = check(composed, ExportConfig)
+    cfg = with_model(check(composed, ExportConfig))
 
+    status("Importing Keras, JAX and MLflow")
     from crackexp.exporting.formats import check_exportable, check_folder, check_installed
 
     check_folder(cfg.out)
@@ -56,6 +59,7 @@ def export(composed: DictConfig) -> None:
     from crackexp.reporting.terminal import print_plain, print_report
 
     exported = export_model(model, cfg.formats, Path(cfg.out))
+    status("Logging the files")
     if cfg.log:
         logger = instantiate(cfg.tracking)
         with logger.run("export", tags={}, parent=model.run_id):

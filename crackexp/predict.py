@@ -11,6 +11,8 @@ from crackexp.config.checking import check
 from crackexp.config.settings import ModelConfig
 from crackexp.config.types import Inputs, Probability, text_ending
 from crackexp.data.accounting import Account
+from crackexp.tracking.run_names import with_model
+from crackexp.utils.progress import status
 
 
 class PredictConfig(ModelConfig):
@@ -36,12 +38,14 @@ def predict(composed: DictConfig) -> Account:
     Raises:
         UserError: The config or the name of the model has a mistake, or there are no files to read.
     """
-    cfg = check(composed, PredictConfig)
+    cfg = with_model(check(composed, PredictConfig))
 
+    status("Looking for images")
     from crackexp.predicting.inputs import named_inputs
 
     account = Account()
     inputs = named_inputs(cfg.input, sys.stdin, account)
+    status("Importing Keras, JAX and MLflow")
 
     from crackexp.data.summary import account_report
     from crackexp.predicting.loading import open_model
@@ -50,6 +54,7 @@ def predict(composed: DictConfig) -> Account:
     from crackexp.reporting.terminal import print_plain, print_report
 
     predictor = Predictor(open_model(cfg), cfg.threshold, cfg.batch_size, account=account)
+    status("Classifying")
     with writing(Path(cfg.out)) as write:
         for rows in predictor.tables(inputs):
             write(rows)

@@ -2,14 +2,27 @@
 
 import sys
 from pathlib import Path
+from typing import Annotated
 
 from omegaconf import DictConfig
+from pydantic import Field
 
 from crackexp.cli.main import leave, run
 from crackexp.config.checking import check, instantiate
 from crackexp.config.settings import ModelConfig, Tile
-from crackexp.config.types import Inputs, MmPerPx, PhotoThreshold, Text
+from crackexp.config.types import Inputs, MmPerPx, PhotoThreshold, Strict, Text
 from crackexp.data.accounting import Account
+from crackexp.tracking.run_names import with_model
+from crackexp.utils.progress import of_one, progress, status
+
+
+class Regions(Strict):
+    """Which marked pieces are one region, and which regions count."""
+
+    join: Annotated[float, Field(ge=0, le=100)]
+    """The largest gap in sides of a tile over which pieces in line are joined to one region; 0 joins none."""
+    min_extent: Annotated[float, Field(ge=0, le=100)]
+    """The least length in sides of a tile of a region that counts; 0 counts all."""
 
 
 class SurveyConfig(ModelConfig):
@@ -18,9 +31,11 @@ class SurveyConfig(ModelConfig):
     input: Inputs
     """A file, a folder, a pattern, or a list of them; "-" reads names from standard input."""
     out: Text
-    """The folder of report.html, photos.csv and photos/."""
+    """The folder of report.html, report.pdf, photos.csv and photos/."""
     tile: Tile
     """The tiles into which a photo is cut."""
+    regions: Regions
+    """Which marked pieces are one region, and which regions count."""
     threshold: PhotoThreshold | None
     """The least probability of a crack, or of damage, that counts as one; null for the threshold of the model."""
     mm_per_px: MmPerPx | None
@@ -41,33 +56,36 @@ def survey(composed: DictConfig) -> Account:
     Raises:
         UserError: The config or the name of the model has a mistake, or there are no files to read.
     """
-    cfg = check(composed, SurveyConfig)
+    cfg = with_model(check(composed, SurveyConfig))
 
-    from crackexp.predicting.inputs import named_inputs
+    status("Looking for images")
+    from crackexp.predicting.inputs import input_folder, named_inputs
 
     account = Account()
     inputs = named_inputs(cfg.input, sys.stdin, account)
+    status("Importing Keras, JAX and MLflow")
 
     from crackexp.data.images.decode import ImageError
     from crackexp.data.summary import account_report
     from crackexp.predicting.loading import open_model
-    from crackexp.reporting import artifacts
+    from crackexp.reporting import artifacts, pdf
     from crackexp.reporting.terminal import print_plain, print_report
     from crackexp.surveying.survey_report import Survey
-    from crackexp.surveying.surveyor import Surveyor
+    from crackexp.surveying.surveyor import RegionRules, Surveyor
     from crackexp.surveying.tiles import Tiling
     from crackexp.tracking import run_log
-    from crackexp.utils.progress import of_one, progress
 
     model = open_model(cfg)
     tiling = Tiling(round(cfg.tile.size * cfg.tile.scale), cfg.tile.overlap)
-    surveyor = Surveyor(model, tiling, cfg.threshold, cfg.batch_size)
+    surveyor = Surveyor(model, tiling, cfg.threshold, cfg.batch_size, rules=RegionRules(**cfg.regions))
     logger = instantiate(cfg.tracking)
+    status("Opening the store")
 
     with logger.run("survey", tags={}, parent=model.run_id):
         run_log.log_run(logger, cfg)
-        made = Survey(Path(cfg.out), surveyor.thresholds.defect, cfg.mm_per_px, cfg.gps, account)
-        with progress("Surveying", len(inputs)) as advance:
+        folder = input_folder(cfg.input, inputs)
+        made = Survey(Path(cfg.out), surveyor.thresholds.defect, cfg.mm_per_px, cfg.gps, account, folder)
+        with progress("Surveying", len(inputs), "photos") as advance:
             for image in inputs:
                 report_share = of_one(advance)
                 try:
@@ -78,14 +96,15 @@ def survey(composed: DictConfig) -> Account:
                 except ImageError as error:
                     account.leave_out(image.name, error.reason)
                 report_share(1)
+        status("Writing the report")
         result = made.report(f"{cfg.model}, tiles of {tiling.side} px, {surveyor.thresholds}")
-        files = [*made.files, *artifacts.write(result, Path(cfg.out))]
+        files = [*made.files, pdf.write(result, Path(cfg.out)), *artifacts.write(result, Path(cfg.out))]
         logger.log_metrics(made.metrics())
         for file in files:
             logger.log_file(file, str(Path("survey", file.relative_to(cfg.out).parent)))
     print_report(result)
     print_report(account_report(account))
-    print_plain(f"Report      {files[-1]}")
+    print_plain(f"Report      {files[-1]}, {pdf.PAGE}")
     return account
 
 

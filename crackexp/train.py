@@ -1,19 +1,28 @@
-"""Trains, tests and logs one crack classifier: ``python -m crackexp.train +experiment=mobilenet``."""
+"""Trains, tests and logs one crack classifier: ``python -m crackexp.train +experiment=mobilenet``.
 
+In Python it is ``crackexp.train(config)``: the module itself can be called.
+"""
+
+import sys
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 from omegaconf import DictConfig
 
 from crackexp.cli.main import leave, run
+from crackexp.cli.shown_config import show_config
 from crackexp.config.checking import check, instantiate
 from crackexp.data.accounting import Account
+from crackexp.models.weight_files import require_weights
 from crackexp.sweep import trial
 from crackexp.sweep.callback import closing
 from crackexp.sweep.identity import training_digest
+from crackexp.tracking.result import RunResult, read_result
 from crackexp.training.config import TrainConfig
 from crackexp.training.resume import own_config, resumable
 from crackexp.utils.distributed import initialize_distributed, is_first_process, with_own_output
+from crackexp.utils.progress import status
 from crackexp.utils.timer import Timer
 
 
@@ -34,13 +43,21 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     timer = Timer()
     checked = check(composed, TrainConfig)
     initialize_distributed()
-    cfg = with_own_output(own_config(checked))
+    cfg, resumed = own_config(checked)
+    cfg = with_own_output(cfg)
 
+    require_weights(cfg.backbone)
+    status("Looking for the dataset")
+    from crackexp.data.sources.folder import require_place
+
+    require_place(cfg.dataset)
+    status("Importing Keras, JAX and MLflow")
     with timer.section("imports"):  # after the check, since Keras takes seconds to import
+        from crackexp.data.summary import data_report, others_report
         from crackexp.evaluation.doubts import doubts_section
         from crackexp.models.calibrated import check_calibratable
         from crackexp.reporting import Report
-        from crackexp.reporting.terminal import print_config, print_plain, print_report
+        from crackexp.reporting.terminal import print_plain, print_report
         from crackexp.tracking import run_log
         from crackexp.tracking.logger import NoLogger
         from crackexp.training.build import build_module, profiled
@@ -50,17 +67,21 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
 
         parts = build_parts(cfg)
 
+    status("Reading the images")
     with timer.section("data"):
-        print_config(cfg)
         data = load_data(cfg, parts, account)
+        show_config(cfg, None if checked.resume else composed, checked.get("print_config", "changes"))
+        print_report(data_report(data.datamodule))
+        print_report(others_report(data.extra.indexes, data.extra.left_out))
         this, output = trial.current(), Path(cfg.paths.output)
         identity = training_digest(cfg, data.datamodule.fingerprint, data.extra.fingerprints)
         if kept := this.finished(identity, output):
             return kept.metrics
 
+    status("Building the model")
     with timer.section("model"):
         run_log.write_config(output, cfg)
-        checkpointer = Checkpointer(cfg.paths.cache, checked.resume, data.datamodule.fingerprint, identity)
+        checkpointer = Checkpointer(cfg.paths.cache, resumed, data.datamodule.fingerprint, identity)
         build = partial(build_module, parts, cfg, data.datamodule.index.classes)
         module = parts.trainer.setup(build, data.datamodule, timer)
         if parts.policy.temperature:
@@ -71,14 +92,19 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     # earlier versions called a trial a cell; their finished runs are still found by this tag
     tags = dict.fromkeys(cfg.tags, "true") | {"cell.id": identity, **this.tags}
     name = this.name or run_name(cfg)
-    with logger.run(name, tags, this.parent, run_id=checked.resume), resumable(checkpointer, logger):
+    status("Opening the store")
+    with logger.run(name, tags, this.parent, run_id=resumed), resumable(checkpointer, logger):
         if not checkpointer.restored:
+            status("Logging the config and the data")
             with timer.section("logging"):
                 log_start(logger, cfg, this.levels, data, account, module)
+        status("Training")
         with timer.section("fit"), profiled(cfg.profile):
             history = parts.trainer.fit(callbacks, logger.log_metrics, checkpointer)
+        status("Evaluating the model")
         with timer.section("evaluate"):
             outcome = evaluate_run(cfg, parts, data, module, history)
+        status("Logging the figures and the model")
         with timer.section("logging"):
             model_uri = log_outcome(logger, cfg, data, module, history, outcome)
         times = parts.trainer.timings() | {f"time/{name}_seconds": value for name, value in timer.summary().items()}
@@ -110,6 +136,29 @@ def main(composed: DictConfig) -> float | None:
     leave(account.exit_status)
     return metric
 
+
+class _CallableModule(ModuleType):
+    """This module, which ``crackexp.train`` names, as the function of that name."""
+
+    def __call__(self, config: DictConfig) -> RunResult:
+        """Runs one training job.
+
+        Args:
+            config: The config of `crackexp.compose`.
+
+        Returns:
+            The metrics of the run, its id and the address of its model.
+
+        Raises:
+            UserError: The config, the dataset or the tracking store has a mistake.
+        """
+        output = Path(config.paths.output)
+        output.mkdir(parents=True, exist_ok=True)
+        train(config)
+        return read_result(output)
+
+
+sys.modules[__name__].__class__ = _CallableModule
 
 if __name__ == "__main__":
     run(main, "train", TrainConfig, closing)

@@ -12,6 +12,7 @@ from crackexp.config.checking import check, instantiate
 from crackexp.config.settings import CommandConfig
 from crackexp.tracking.logger import require_store
 from crackexp.utils.errors import ConfigError
+from crackexp.utils.progress import status
 from crackexp.utils.store_uri import ui_words
 
 
@@ -24,7 +25,9 @@ class UiConfig(CommandConfig):
 
 
 def ui(composed: DictConfig) -> None:
-    """Replaces this process with ``mlflow ui``, after the store of a copied folder has been updated.
+    """Prints the address of the experiment's runs, and replaces this process with ``mlflow ui``.
+
+    The store of a copied folder is updated before.
 
     Args:
         composed: The config that Hydra composed from ``conf/ui.yaml``.
@@ -33,13 +36,19 @@ def ui(composed: DictConfig) -> None:
         UserError: The config has a mistake, or the store cannot be used.
     """
     cfg = check(composed, UiConfig)
-    uri = require_store(instantiate(cfg.tracking), "Without a store there is nothing to show")
+    tracking = instantiate(cfg.tracking)
+    uri = require_store(tracking, "Without a store there is nothing to show")
     if uri.startswith("http"):
         raise ConfigError(f"A tracking server shows its own pages. Open {uri} Received: tracking.uri={uri}")
-    from crackexp.tracking.store import connect
+    status("Opening the store")
+    from crackexp.tracking.store import answering, connect
 
-    connect(uri)
-    sys.stdout.flush()
+    client = connect(uri)
+    with answering(uri):
+        experiment = client.get_experiment_by_name(tracking.experiment)
+    page = f"#/experiments/{experiment.experiment_id}/runs?workflowType=machine_learning" if experiment else ""
+    status("")
+    print(f"Look at it  http://127.0.0.1:{cfg.port}/{page}", flush=True)
     os.execv(sys.executable, [sys.executable, "-m", *ui_words(uri), "--port", str(cfg.port)])
 
 

@@ -200,7 +200,7 @@ def _findings(index: ImageIndex, audit: Audit, split: SplitDataset | None) -> li
     advice = "look at them in the order of suspects.csv; not all are wrong"
     findings.append(Finding("suspects", "suspected labels", suspected, text, advice))
     text = f"Far from all others: {_some(strangers, 'image')}."
-    advice = "look at them in the order of outliers.csv; delete what is no concrete"
+    advice = "look at them in the order of outliers.csv; delete what does not show concrete"
     findings.append(Finding("outliers", "outliers", strangers, text, advice))
     counts = images["class"].value_counts()
     balance = ", ".join(f"{number:,} {name}" for name, number in counts.items())

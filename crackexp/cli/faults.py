@@ -10,8 +10,8 @@ _REASONS = {
     errno.EROFS: "The disk is read-only",
     errno.EACCES: "Permission is denied",
     errno.EPERM: "Permission is denied",
-    errno.ENOTDIR: "A file stands where a folder is needed",
-    errno.EEXIST: "A file stands where a folder is needed",
+    errno.ENOTDIR: "There is a file where a folder is needed",
+    errno.EEXIST: "There is a file where a folder is needed",
 }
 _TEXTS = {
     "no space left": FULL,
@@ -39,7 +39,7 @@ def explain_fault(error: BaseException) -> str | None:
         if reason is not None:
             where = str(file) if file else str(cause).splitlines()[0][:300]
             return (
-                f"{reason}. Mend that, or choose another place by paths.cache, hydra.run.dir or tracking.uri. "
+                f"{reason}. Fix that, or choose another place by paths.cache, hydra.run.dir or tracking.uri. "
                 f"Received: {where}"
             )
     return None

@@ -18,19 +18,20 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
-from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from crackexp.cli.failed_job import FailureCallback
 from crackexp.cli.faults import explain_fault
-from crackexp.config.help import help_text
-from crackexp.config.mistakes import validate
+from crackexp.config.help import group_text, help_text
+from crackexp.config.mistakes import refuse_mistakes, validate
 from crackexp.config.options import conf_dir
 from crackexp.config.overrides import explain
 from crackexp.config.settings import CommandConfig, JobConfig
-from crackexp.utils.distributed import abort_on_error
+from crackexp.utils.distributed import abort_on_error, is_multirun
 from crackexp.utils.errors import ConfigError, UserError, refuse
 from crackexp.utils.names import set_up_streams
+from crackexp.utils.progress import command_progress
 from crackexp.utils.signals import answer, heed, listen, stops
 
 Task = Callable[[DictConfig], float | None]
@@ -72,13 +73,12 @@ def run(task: Task, config_name: str, command: type[CommandConfig], multirun: Mu
     os.environ["HYDRA_FULL_ERROR"] = "1"
     listen()
     logging.getLogger("jax").setLevel(logging.WARNING)
-    checks = {"name": {"_target_": f"{NameCheck.__module__}.{NameCheck.__name__}"}}
-    ConfigStore.instance().store(group="hydra", name="config", node=HydraConf(callbacks=checks), provider="hydra")
+    own = {kind.__name__: {"_target_": f"{kind.__module__}.{kind.__name__}"} for kind in (NameCheck, FailureCallback)}
+    ConfigStore.instance().store(group="hydra", name="config", node=HydraConf(callbacks=own), provider="hydra")
     main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)
     if {"-h", "--help"} & set(sys.argv[1:]):
-        sys.argv[1:] = [word for word in sys.argv[1:] if word not in MODES] + IN_PLACE
-        task, multirun = (lambda composed: print(help_text(composed, command))), None
-    with abort_on_error():
+        task, multirun = _help(command, [word for word in last if "=" not in word and not word.startswith("~")]), None
+    with abort_on_error(), command_progress("Reading the config"):
         _run_reporting_mistakes(main, task, multirun or _no_multirun)
 
 
@@ -88,6 +88,16 @@ def overrides(words: Sequence[str]) -> list[str]:
     return [word for word in words if not word.startswith("-") and word not in values]
 
 
+def _help(command: type[CommandConfig], groups: Sequence[str]) -> Task:
+    """Returns the task that prints the help of a command, or of some of its groups, and takes ``--help`` off argv."""
+    sys.argv[1:] = [word for word in sys.argv[1:] if word not in (*MODES, *groups)] + IN_PLACE
+
+    def task(composed: DictConfig) -> None:
+        print("\n\n".join(group_text(group, command) for group in groups) or help_text(composed, command))
+
+    return task
+
+
 class NameCheck(Callback):
     """A Hydra callback that refuses an invalid `task_name` before Hydra creates the folder of that name."""
 
@@ -95,13 +105,12 @@ class NameCheck(Callback):
         """Checks the name in a single run. A sweep checks it itself; see `crackexp.sweep.checks`."""
         HydraConfig.instance().set_config(config)
         try:
-            problems = (
-                validate(JobConfig, {"task_name": config.task_name}, "", ["task_name"]) if "task_name" in config else []
-            )
+            if "task_name" in config:
+                refuse_mistakes(validate(JobConfig, {"task_name": config.task_name}, "", ["task_name"]))
         except OmegaConfBaseException as error:
             refuse(explain(error))
-        if problems:
-            refuse("\n".join(problems))
+        except ConfigError as error:
+            refuse(str(error))
 
 
 def leave(status: int) -> None:
@@ -109,7 +118,7 @@ def leave(status: int) -> None:
 
     A job of a multirun goes on, since its sweep ends with that status.
     """
-    if status and HydraConfig.get().mode != RunMode.MULTIRUN:
+    if status and not is_multirun():
         sys.exit(status)
 
 
@@ -121,16 +130,7 @@ def _run_reporting_mistakes(main: Callable[[Task], Callable[[], None]], task: Ta
     def job(composed: DictConfig) -> float | None:
         nonlocal begun
         begun = True
-        try:
-            return task(composed)
-        except UserError as error:
-            if HydraConfig.get().mode == RunMode.MULTIRUN:
-                raise
-            refuse(str(error))  # here, since Hydra prints a line of its own above what a job raises
-        except BrokenPipeError:
-            if HydraConfig.get().mode != RunMode.MULTIRUN:
-                _leave_unread()
-            raise
+        return task(composed)
 
     try:
         with multirun() as sweeping:

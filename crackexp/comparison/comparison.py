@@ -110,6 +110,13 @@ class Comparison:
         return str(self.table["configuration"].iloc[0])
 
     @property
+    def best_run(self) -> str:
+        """The id of the run with the best score among the repeats of the best configuration."""
+        repeats = self.trials[self.trials["configuration"] == self.best]
+        ranked = repeats.sort_values("score", ascending=not self.metric.higher_is_better, kind="stable")
+        return str(ranked["run_id"].iloc[0])
+
+    @property
     def tied(self) -> list[str]:
         """The names of the configurations that the data cannot tell from the best."""
         return list(self.table["configuration"][self.table["verdict"] == "tied"])

@@ -174,12 +174,12 @@ def method(comparison: Comparison) -> list[str]:
             "repeats": "Trainings of one configuration with different seeds differ with a standard deviation of "
             f"{spread} in {comparison.metric.title} ({comparison.noise.dof} degrees of freedom), which is part of "
             "every interval and test.",
-            "design": "No configuration was repeated enough, so how far trainings stray is estimated from what the "
-            f"main effects of the factors leave unexplained, less an outlier: a standard deviation of {spread} "
+            "design": "No configuration was repeated enough, so the variation between trainings is estimated from what "
+            f"the main effects of the factors leave unexplained, less an outlier: a standard deviation of {spread} "
             f"({comparison.noise.dof} degrees of freedom). This includes the interactions of the factors, so it is "
             "rather too large than too small.",
-            "none": "How far trainings of one configuration stray is not known here, so the verdicts hold for these "
-            "trained models only. Sweep seed=0,1,2 too, and they hold for the configurations.",
+            "none": "The variation between trainings of one configuration is not known here, so the verdicts hold for "
+            "these trained models only. Sweep seed=0,1,2 too, and they hold for the configurations.",
         }[comparison.noise.source]
     )
     paragraphs.append(

@@ -42,11 +42,11 @@ def notes(comparison: Comparison) -> list[str]:
             f"{listed(left_out)}."
         )
     doubted = comparison.trials[comparison.trials["doubt"] != ""]
-    lines += [
-        f"{run.name} is not to be relied on: {run.doubt}." for run in doubted.head(DOUBTED).itertuples(index=False)
-    ]
+    lines += [f"Do not rely on {run.name}: {run.doubt}." for run in doubted.head(DOUBTED).itertuples(index=False)]
     if len(doubted) > DOUBTED:
-        lines.append(f"Nor are {len(doubted) - DOUBTED} other runs; the column doubt of sweep/cells.csv has them all.")
+        lines.append(
+            f"The same holds for {len(doubted) - DOUBTED} other runs; the column doubt of sweep/cells.csv names them."
+        )
     if comparison.items < FEW_IMAGES:
         lines.append(f"{comparison.items} common test images are few: only large differences can be shown.")
     fewest = 2 + math.floor(math.log2(1 / (1 - comparison.level)) - 1e-9)
@@ -61,20 +61,19 @@ def notes(comparison: Comparison) -> list[str]:
     if comparison.noise.failed is not None:
         name = comparison.trials["name"][comparison.trials["score"].notna()].iloc[comparison.noise.failed]
         lines.append(
-            f"{name} scores unlike all that its levels do elsewhere: a failed training, or levels that go together. "
-            "It is left out of the estimate of how far trainings stray."
+            f"{name} scores unlike the other configurations with its levels: its training failed, or the levels "
+            "interact. It is left out of the estimate of the variation between trainings."
         )
     if comparison.noise.source == "design" and comparison.noise.variance > STRAYED * comparison.noise.items:
         lines.append(
             f"The factors leave much unexplained (a standard deviation of {math.sqrt(comparison.noise.variance):.4f}): "
-            "trainings stray, or factors act only together. Repeats (seed=0,1,2) would tell which, and show more."
+            "trainings vary much, or factors interact. Repeats (seed=0,1,2) would show which of the two it is."
         )
     told = {effect.factor for effect in comparison.effects}
     apart = [name for key, name in comparison.factors.items() if key not in told]
     if apart:
         lines.append(
-            f"What {listed(apart)} {'does' if len(apart) == 1 else 'do'} alone cannot be told: "
-            "these configurations do not cross the levels."
+            f"The effect of {listed(apart)} alone cannot be estimated: these configurations do not cross the levels."
         )
     return lines
 
@@ -183,18 +182,20 @@ def _training(comparison: Comparison) -> str:
         why = (
             "Each configuration was trained once (one seed)"
             if once
-            else "The repeats are too few to tell the seed's part"
+            else "Too few configurations were trained more than once to estimate the effect of the seed"
         )
-        return f"{why}: this is said of these trained models, and another seed may turn it."
+        return f"{why}: this holds for these trained models only, and may be different with another seed."
     if comparison.noise.source == "design":
         seeds = (
             "Each configuration was trained once (one seed)"
             if once
             else "Few configurations were trained more than once"
         )
-        return f"{seeds}: how far trainings stray is taken from what the factors leave unexplained."
+        return f"{seeds}: the variation between trainings is estimated from what the factors leave unexplained."
     times = f"{runs.min()}" if runs.min() == runs.max() else f"{runs.min()} to {runs.max()}"
-    return f"Each configuration was trained {times} times; how far its trainings stray is counted in."
+    return (
+        f"Each configuration was trained {times} times; the variation between its trainings is part of every interval."
+    )
 
 
 def _score(comparison: Comparison, row: pd.Series) -> str:

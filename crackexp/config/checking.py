@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import create_model
 
 from crackexp.config.contracts import CONTRACTS, Contract, require_kept
-from crackexp.config.mistakes import description, source, validate
+from crackexp.config.mistakes import Mistake, description, refuse_mistakes, source, validate
 from crackexp.config.options import compose_listed, packaged_targets, suggest, typed
 from crackexp.config.overrides import sentence
 from crackexp.config.renamed import with_current_names
@@ -39,16 +39,15 @@ def check(cfg: DictConfig, root: type[CommandConfig]) -> DictConfig:
     Raises:
         ConfigError: The config has mistakes. The message lists all of them, one in each line.
     """
-    if problems := _check_choices(cfg, root, root.groups):
-        raise ConfigError("\n".join(problems))
-    values = with_current_names(_resolve(compose_listed(cfg)))
-    problems = [problem for path in LISTED for problem in _check_listed(path, values)]
-    problems += _check_scalars(root, values)
+    refuse_mistakes(_check_choices(cfg, root, root.groups))
+    cfg = compose_listed(cfg)
+    values = with_current_names(_resolve(cfg))
+    mistakes = [mistake for path in LISTED for mistake in _check_listed(path, values)]
+    mistakes += _check_scalars(root, values)
     for group in root.groups:
         if group in values:
-            problems += _check_group(group, values[group])
-    if problems:
-        raise ConfigError("\n".join(problems))
+            mistakes += _check_group(group, values[group])
+    refuse_mistakes(mistakes, _raw(cfg))
     checked = OmegaConf.create(values)
     OmegaConf.set_readonly(checked, True)
     return checked
@@ -66,19 +65,17 @@ def check_part(cfg: DictConfig, root: type[CommandConfig], keys: Iterable[str]) 
         ConfigError: They have mistakes. The message lists all of them, one in each line.
     """
     keys = set(keys)
-    problems = _check_choices(cfg, root, sorted(keys & set(root.groups)))
-    if not problems:
-        try:
-            values: dict[str, Any] = with_current_names({**_raw(cfg), **{key: _plain(cfg[key]) for key in keys}})
-        except OmegaConfBaseException as error:
-            raise _unresolved(error) from error
-        if isinstance(values.get("paths"), dict):
-            values["paths"]["output"] = "."  # Hydra sets it only once a job runs
-        problems += _check_scalars(root, values, keys)
-        for group in sorted(keys & set(root.groups)):
-            problems += _check_group(group, values[group])
-    if problems:
-        raise ConfigError("\n".join(problems))
+    refuse_mistakes(_check_choices(cfg, root, sorted(keys & set(root.groups))))
+    try:
+        values: dict[str, Any] = with_current_names({**_raw(cfg), **{key: _plain(cfg[key]) for key in keys}})
+    except OmegaConfBaseException as error:
+        raise _unresolved(error) from error
+    if isinstance(values.get("paths"), dict):
+        values["paths"]["output"] = "."  # Hydra sets it only once a job runs
+    mistakes = _check_scalars(root, values, keys)
+    for group in sorted(keys & set(root.groups)):
+        mistakes += _check_group(group, values[group])
+    refuse_mistakes(mistakes, _raw(cfg))
 
 
 def instantiate(node: Any, place: str | None = None, **kwargs: Any) -> Any:
@@ -129,17 +126,20 @@ def listed(cfg: DictConfig, path: str) -> list[tuple[Any, dict[str, Any]]]:
     return built
 
 
-def _check_choices(cfg: DictConfig, root: type[CommandConfig], groups: Iterable[str]) -> list[str]:
-    """Returns an error for each needed group without a choice, and for each chosen group that `root` does not have."""
+def _check_choices(cfg: DictConfig, root: type[CommandConfig], groups: Iterable[str]) -> list[Mistake]:
+    """Returns a mistake for each needed group without a choice, and for each chosen one that `root` does not have."""
     raw = _raw(cfg)
     missing = [group for group in groups if group not in root.optional and not _chosen(group, raw.get(group))]
     foreign = [group for group in [*SETTINGS, *CONTRACTS] if group in raw and group not in root.groups]
     return [
         *(
-            f"{name} is not chosen. Type {name}=NAME.{_options(name)} Received: {source(name, None)}"
+            Mistake(name, f"{name} is not chosen. Type {name}=NAME.{_options(name)} Received: {source(name, None)}")
             for name in missing
         ),
-        *(f"{name} is no group of this command. Received: {source(name, raw[name])}" for name in foreign),
+        *(
+            Mistake(name, f"{name} is no group of this command. Received: {source(name, raw[name])}")
+            for name in foreign
+        ),
     ]
 
 
@@ -192,17 +192,17 @@ def _plain(node: Any) -> Any:
     return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
 
 
-def _check_scalars(root: type[CommandConfig], values: Mapping[str, Any], keys: set[str] | None = None) -> list[str]:
+def _check_scalars(root: type[CommandConfig], values: Mapping[str, Any], keys: set[str] | None = None) -> list[Mistake]:
     return validate(root, {key: value for key, value in values.items() if key not in root.groups}, "", keys)
 
 
-def _check_listed(path: str, values: dict[str, Any]) -> list[str]:
+def _check_listed(path: str, values: dict[str, Any]) -> list[Mistake]:
     """Checks the composed options of the list at `path`, and fills in the keys that items have beside datasets."""
     parent, _, key = path.rpartition(".")
     items = (values.get(parent) or {}).get(key) if parent else values.get(key)
     extra = LISTED[path]
     names: list[Any] = []
-    problems: list[str] = []
+    mistakes: list[Mistake] = []
     for option, node in [pair for item in items or [] for pair in item.items()]:
         prefix = f"{path}.{option}"
         beside = {key: node[key] for key in extra.model_fields if key in node}
@@ -211,33 +211,36 @@ def _check_listed(path: str, values: dict[str, Any]) -> list[str]:
             node |= extra.model_validate(beside).model_dump()
         name = node.get("name")
         if name in names or not re.fullmatch(r"[\w.-]+", str(name)):
-            wrong.append(
+            text = (
                 f"Each dataset in {path} has a name of its own, of letters, digits, dots and dashes. "
                 f"Type {typed(f'{prefix}.name')}. Received: {source(f'{prefix}.name', name)}"
             )
-        problems += wrong
+            wrong.append(Mistake(f"{prefix}.name", text))
+        mistakes += wrong
         names.append(name)
-    return problems
+    return mistakes
 
 
-def _check_group(group: str, node: Any) -> list[str]:
+def _check_group(group: str, node: Any) -> list[Mistake]:
     if not isinstance(node, Mapping):
-        return [f"{group} must be a table, chosen by {group}=NAME. Received: {source(group, node)}"]
+        text = f"{group} must be a table, chosen by {group}=NAME. Received: {source(group, node)}"
+        return [Mistake(group, text)]
     if group in SETTINGS:
         return validate(SETTINGS[group], node, group)
     contract = CONTRACTS[group]
     return _check_named(group, node, contract) if contract.named else _check_node(group, node, contract)
 
 
-def _check_named(path: str, table: Any, contract: Contract) -> list[str]:
+def _check_named(path: str, table: Any, contract: Contract) -> list[Mistake]:
     """Checks a table of nodes by name, where null switches a node off."""
     if not isinstance(table, Mapping):
-        return [f"{path} must be a table of named parts. Type {path}={{}} for none. Received: {source(path, table)}"]
+        text = f"{path} must be a table of named parts. Type {path}={{}} for none. Received: {source(path, table)}"
+        return [Mistake(path, text)]
     nodes = [(f"{path}.{name}", node) for name, node in table.items() if node is not None]
-    return [problem for place, node in nodes for problem in _check_node(place, node, contract)]
+    return [mistake for place, node in nodes for mistake in _check_node(place, node, contract)]
 
 
-def _check_node(path: str, node: Any, contract: Contract, beside: type[Strict] | None = None) -> list[str]:
+def _check_node(path: str, node: Any, contract: Contract, beside: type[Strict] | None = None) -> list[Mistake]:
     """Checks the config of a part against the constructor of its class, which is not imported.
 
     Args:
@@ -248,20 +251,21 @@ def _check_node(path: str, node: Any, contract: Contract, beside: type[Strict] |
     """
     group = _group(path)
     if not isinstance(node, Mapping):
-        return [f"{path} must be a table, chosen by {group}=NAME. Received: {source(path, node)}"]
+        return [Mistake(path, f"{path} must be a table, chosen by {group}=NAME. Received: {source(path, node)}")]
     target = node.get("_target_")
     if not isinstance(target, str):
-        return [f"{path} needs a _target_: the class to build. Received: {source(path, node)}"]
+        return [Mistake(path, f"{path} needs a _target_: the class to build. Received: {source(path, node)}")]
     if not _is_there(target):
-        return [
+        text = (
             f"{path}._target_ names no class that can be imported.{suggest(target, packaged_targets(group))} "
-            f"A class of your own must be importable from where you stand. "
+            f"A class of your own must be importable from the working folder. "
             f"Received: {source(f'{path}._target_', target)}"
-        ]
+        )
+        return [Mistake(f"{path}._target_", text)]
     schema = schema_of(target, contract.keys)
-    problems = validate(create_model(schema.__name__, __base__=(beside, schema)) if beside else schema, node, path)
+    mistakes = validate(create_model(schema.__name__, __base__=(beside, schema)) if beside else schema, node, path)
     tables = [(f"{path}.{key}", node[key], parts) for key, parts in contract.tables.items() if key in node]
-    return [*problems, *(problem for table in tables for problem in _check_named(*table))]
+    return [*mistakes, *(mistake for table in tables for mistake in _check_named(*table))]
 
 
 def _group(path: str) -> str:

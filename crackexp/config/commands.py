@@ -16,8 +16,7 @@ PLACES = ("paths", "paths.root", "paths.cache", "tracking", "tracking.uri", "tra
 
 def this_command() -> str:
     """Returns the command line of this process."""
-    module = Path(sys.argv[0]).stem
-    return shlex.join(["python", "-m", f"crackexp.{module}", *sys.argv[1:]])
+    return shlex.join([*command_words(Path(sys.argv[0]).stem), *sys.argv[1:]])
 
 
 def next_command(name: str, *words: str, places: Collection[str] = PLACES, hydra: Any = None) -> str:
@@ -30,7 +29,13 @@ def next_command(name: str, *words: str, places: Collection[str] = PLACES, hydra
         hydra: The node `hydra` of the config; None for that of the running job.
     """
     repeated = [word for key, word in typed(hydra).items() if key in places and word != "tracking=none"]
-    return shlex.join(["python", "-m", f"crackexp.{name}", *words, *repeated])
+    return shlex.join([*command_words(name), *words, *repeated])
+
+
+def command_words(name: str) -> list[str]:
+    """Returns ``crackexp NAME``, where the user typed ``crackexp``, or ``python -m crackexp.NAME``, as words."""
+    by_script = len(sys.orig_argv) > 1 and Path(sys.orig_argv[1]).stem == "crackexp"
+    return ["crackexp", name] if by_script else ["python", "-m", f"crackexp.{name}"]
 
 
 def typed(hydra: Any = None) -> dict[str, str]:

@@ -112,8 +112,8 @@ def require_trusted(node: Any) -> None:
         package = target.partition(".")[0]
         if package not in ("crackexp", "keras") and not _lies_at_hand(package):
             raise ConfigError(
-                f"A class that the stored config names is imported only from the folder where you stand or from one on "
-                f"PYTHONPATH. Stand there, or set PYTHONPATH=FOLDER. Received: {path}._target_={target}"
+                f"A class that the stored config names is imported only from the working folder or from one on "
+                f"PYTHONPATH. Change to that folder, or set PYTHONPATH=FOLDER. Received: {path}._target_={target}"
             )
 
 
@@ -149,7 +149,7 @@ def _kept(target: Any, contracts: tuple[Contract, ...], path: str) -> Contract:
     except Exception as error:  # a module of the user may raise anything on import
         raise ConfigError(
             f"`{target}` cannot be imported: {error.__cause__ or error}. "
-            f"A class of your own must be importable from where you stand. {received}"
+            f"A class of your own must be importable from the working folder. {received}"
         ) from error
     finally:
         logger.disabled = before

@@ -2,8 +2,9 @@
 
 import re
 import shlex
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, get_args
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple, get_args
 
 from hydra.core.hydra_config import HydraConfig
 from pydantic import ValidationError
@@ -11,13 +12,26 @@ from pydantic import ValidationError
 from crackexp.config.options import suggest, typed
 from crackexp.config.overrides import as_text, hydra_overrides, shown, task_overrides
 from crackexp.config.types import Strict
+from crackexp.utils.errors import ConfigError
 from crackexp.utils.names import visible
+
+
+class Mistake(NamedTuple):
+    """A wrong key or value of a config.
+
+    Attributes:
+        key: The path of the key.
+        message: The sentences that say what is wrong and what to type instead.
+    """
+
+    key: str
+    message: str
 
 
 def validate(
     model: type[Strict], node: Mapping[Any, Any], prefix: str, keys: Collection[str] | None = None
-) -> list[str]:
-    """Returns an error message for each wrong key or value of a node.
+) -> list[Mistake]:
+    """Returns the mistakes of a node, one for each wrong key.
 
     Args:
         model: The schema of the node.
@@ -29,8 +43,45 @@ def validate(
         model.model_validate(_as_text(dict(node)))
     except ValidationError as invalid:
         errors = [dict(error) for error in invalid.errors() if keys is None or error["loc"][0] in keys]
-        return _messages(errors, model, node, prefix)
+        return _mistakes(errors, model, node, prefix)
     return []
+
+
+def refuse_mistakes(mistakes: Iterable[Mistake], raw: Mapping[str, Any] = MappingProxyType({})) -> None:
+    """Refuses a config for its mistakes, of which those of keys that take their value from one key count as one.
+
+    A value such as ``epochs`` is checked at its own key and at those that interpolate it, such as ``trainer.epochs``.
+    Users type the former, so only the mistake there is reported.
+
+    Args:
+        mistakes: The mistakes.
+        raw: The config as plain values, whose interpolations are not resolved.
+
+    Raises:
+        ConfigError: There are mistakes. The message lists them, one in each line.
+    """
+    origins = dict(_references(raw))
+    by_origin: dict[str, Mistake] = {}
+    for mistake in mistakes:
+        origin = mistake.key
+        while origin in origins:
+            origin = origins[origin]
+        if origin not in by_origin or mistake.key == origin:
+            by_origin[origin] = mistake
+    if by_origin:
+        raise ConfigError("\n".join(mistake.message for mistake in by_origin.values()))
+
+
+def _references(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yields the path of each key whose value is the interpolation of another key, and the path of that key."""
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            yield from _references(value, f"{path}.{key}" if path else str(key))
+    elif isinstance(node, list):  # the paths of datasets in lists have no index; see `checking.check`
+        for value in node:
+            yield from _references(value, path)
+    elif isinstance(node, str) and (reference := re.fullmatch(r"\$\{(\w[\w.]*)\}", node)):
+        yield path, reference.group(1)
 
 
 def _as_text(value: Any) -> Any:
@@ -69,14 +120,14 @@ def _override(key: str) -> str | None:
     return None
 
 
-def _messages(errors: Sequence[dict[str, Any]], model: type[Strict], node: Any, prefix: str) -> list[str]:
-    """Returns a message for each key. All errors that a union of types has for one value become one message."""
+def _mistakes(errors: Sequence[dict[str, Any]], model: type[Strict], node: Any, prefix: str) -> list[Mistake]:
+    """Returns a mistake for each key. All errors that a union of types has for one value become one mistake."""
     by_key: dict[str, list[dict[str, Any]]] = {}
     for error in errors:
         parts = [*([prefix] if prefix else []), *_place(error, node)]
         by_key.setdefault(".".join(map(str, parts)), []).append(error)
     deepest = {key: those for key, those in by_key.items() if not any(other.startswith(f"{key}.") for other in by_key)}
-    return [_sentence(key, those, model, prefix) for key, those in deepest.items()]
+    return [Mistake(key, _sentence(key, those, model, prefix)) for key, those in deepest.items()]
 
 
 def _place(error: dict[str, Any], node: Any) -> list[Any]:

@@ -50,7 +50,9 @@ def explain(error: Exception) -> str:
     if sweep := re.search(r"Ambiguous value for argument '(.+?)'\n1\. ", text, re.DOTALL):
         return _explain_comma(sweep.group(1))
     if sweep := re.search(r"Sweep parameters '(.+)' requires --multirun", text, re.DOTALL):
-        return f"Values to sweep over take -m. Type -m {shlex.quote(sweep.group(1))}. Received: {sweep.group(1)}"
+        return (
+            f"Several values to sweep over need -m. Type -m {shlex.quote(sweep.group(1))}. Received: {sweep.group(1)}"
+        )
     if group := re.search(r"Could not override '([^'@]+)[^']*'\.?\s+No match in the defaults", text):
         name = group.group(1)
         if name in PLUS_GROUPS and name in _top_keys():
@@ -65,7 +67,7 @@ def explain(error: Exception) -> str:
         return f"{name} is there already. Type {name}=VALUE, without a plus. Received: {_override(name)}"
     if group := re.search(r"config group '([^']+)' does not exist", text):
         name = group.group(1)
-        return f"@ is written behind a config group, and {name} is none. Received: {_override(name)}"
+        return f"@ follows the name of a config group, and {name} is not one. Received: {_override(name)}"
     if index := re.search(
         r"invalid literal for int\(\) .*: '(.+)'|Index '(.+)' \(str\) is not an int", whole := _message(error)
     ):
@@ -153,7 +155,7 @@ def _explain_syntax(override: str) -> str:
             f"spaces. {received}"
         )
     if proposal := quoted(override):
-        return f"The value of {key.lstrip('+~')} takes quotes of its own. Type {proposal}. {received}"
+        return f"The value of {key.lstrip('+~')} needs quotes of its own. Type {proposal}. {received}"
     return f"'{key}' is no key: keys are names of ASCII letters, digits, - and _, joined by dots. {received}"
 
 

@@ -8,8 +8,10 @@ Constructors of parts name these types in their annotations, see `crackexp.confi
 
 import re
 import unicodedata
+from collections.abc import Callable, Mapping
+from functools import cache
 from posixpath import normpath
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -105,6 +107,8 @@ Text = Annotated[str, Field(max_length=4096), AfterValidator(_text)]
 """One line of text: a path, an address, an id."""
 FileName = Annotated[str, Field(max_length=100), AfterValidator(_file_name)]
 """The name of something that files and folders are named after."""
+PrintConfig = Literal["full", "changes", "none"]
+"""What a command prints of its config."""
 Tag = Annotated[str, Field(max_length=250), AfterValidator(_tag)]
 """The key of a tag of an MLflow run."""
 
@@ -167,3 +171,72 @@ PhotoThreshold = Annotated[float, Field(gt=0, le=1)]
 MmPerPx = Annotated[float, Field(gt=0, le=10_000)]
 Precision = Literal["float32", "tensorfloat32", "mixed_bfloat16", "mixed_float16"]
 Monitor = Literal["val_loss", "val_accuracy", "loss", "accuracy"]
+
+
+def key_type(model: type[BaseModel], key: str) -> str:
+    """Returns the values that a key takes, such as "int in [1, 100000]"; "" for a table of known keys or any value.
+
+    Example:
+
+    >>> class Keys(Strict):
+    ...     rate: LearningRate | None
+    ...     mode: Literal["min", "max"]
+    >>> key_type(Keys, "rate"), key_type(Keys, "mode")
+    ('float in (0, 1000] or null', 'min or max')
+    """
+    schema = _properties(model).get(key, {})
+    return type_text(schema) if schema.keys() & {"type", "anyOf", "enum", "const"} else ""
+
+
+@cache
+def _properties(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema(by_alias=True).get("properties", {})
+
+
+def _as_yaml(value: Any) -> str:
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def type_text(schema: Mapping[str, Any], quote: Callable[[Any], str] = _as_yaml, plural: str = "") -> str:
+    """Returns the values that a JSON Schema allows in words.
+
+    Args:
+        schema: The schema of a value that is no table of known keys.
+        quote: A function that writes one of several values of which one must be chosen.
+        plural: The ending of the type, which is "s" for the items of a list.
+    """
+    if "anyOf" in schema:
+        return " or ".join(dict.fromkeys(type_text(part, quote, plural) for part in schema["anyOf"]))
+    if "enum" in schema or "const" in schema:
+        *first, last = map(quote, schema["enum"] if "enum" in schema else [schema["const"]])
+        return f"{', '.join(first)} or {last}" if first else last
+    kind = schema.get("type")
+    if kind is None:
+        return f"any value{plural}"
+    if kind == "null":
+        return quote(None)
+    if kind == "boolean":
+        return f"{quote(True)} or {quote(False)}"
+    if kind == "array":
+        least, most = schema.get("minItems", 0), schema.get("maxItems")
+        count = "" if most is None else f"{most} " if least == most else f"{least} to {most} "
+        return f"list of {count}{type_text(schema['items'], quote, 's')}"
+    name = {"integer": "int", "number": "float", "string": "text", "object": "table"}[kind]
+    bounds = _interval(schema) if kind in ("integer", "number") else ""
+    return f"{name}{plural} in {bounds}" if bounds else f"{name}{plural}"
+
+
+def _interval(schema: Mapping[str, Any]) -> str:
+    """Returns the bounds of a number, such as ``[0, 1)``, or "" where it has none."""
+    low, high = schema.get("minimum"), schema.get("maximum")
+    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
+    if schema["type"] == "integer" and above is not None:
+        low = above + 1
+    first = f"[{_number(low)}" if low is not None else f"({_number(above)}" if above is not None else "(-inf"
+    last = f"{_number(high)}]" if high is not None else f"{_number(below)})" if below is not None else "inf)"
+    return "" if (first, last) == ("(-inf", "inf)") else f"{first}, {last}"
+
+
+def _number(value: float) -> str:
+    power = int(value).bit_length() - 1
+    return f"2^{power}" if power > 30 and value == 2**power else f"{value:.15g}"

@@ -36,7 +36,7 @@ class DigestCache:
     def __init__(self, root: Path, folder: Path) -> None:
         self._root = Path(root)
         self.path = folder / f"{root_key(root)}.npz"
-        self._arrays = ArrayCache(self.path, _RULES, _LAYOUT, "every image is checked anew")
+        self._arrays = ArrayCache(self.path, _RULES, _LAYOUT, "every image is checked again")
         self._known = self._read()
         self._stamps: dict[str, tuple[int, int]] = {}
         self._changed = False

@@ -108,7 +108,7 @@ def _cached_pairs(
         pairs, kinds, similarity = _search(thumbnails(pictures, cache).pictures)
         return {"pairs": place_of[pairs], "kinds": kinds, "similarity": similarity}
 
-    table = ArrayCache(file, _RULES, _LAYOUT, "copies are looked for anew").get(search)
+    table = ArrayCache(file, _RULES, _LAYOUT, "copies are looked for again").get(search)
     return table["pairs"], table["kinds"], table["similarity"]
 
 
@@ -119,7 +119,7 @@ def _search(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     usable = np.array([texture.std() >= _MIN_CONTRAST for texture in textures])
     pairs = _candidates(_spectra(textures), usable)
     matches = []
-    with progress("Comparing pictures", len(pairs)) as advance, ThreadPoolExecutor(joblib.cpu_count()) as pool:
+    with progress("Comparing images", len(pairs), "pairs") as advance, ThreadPoolExecutor(joblib.cpu_count()) as pool:
         chunks = [pairs[start : start + _CHUNK] for start in range(0, len(pairs), _CHUNK)]
         for rows, overlays in zip(chunks, pool.map(lambda rows: _compare(textures, rows), chunks), strict=True):
             matches += [

@@ -3,14 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from crackexp.data.augmentation import View
-from crackexp.data.images.decode import ImageError, load_image, read_image
-from crackexp.data.images.pixels import resize
+from crackexp.data.images.decode import ImageError, load_image
+from crackexp.data.images.pixels import DecodedImage, resize
 from crackexp.data.index import ImageIndex
 
 
@@ -56,23 +55,23 @@ class ReadResult:
 
 
 def readable_batches(
-    files: Sequence[tuple[Path, int]], image_size: int, batch_size: int
+    readers: Sequence[Callable[[], DecodedImage]], image_size: int, batch_size: int
 ) -> Iterator[tuple[np.ndarray, list[ReadResult]]]:
-    """Yields each of n pages of files once, in order; files that are no images do not stop it.
+    """Yields each of n images once, in order; what cannot be read as an image does not stop it.
 
     Args:
-        files: Files that may be images, each with the number of a page, which counts from 0.
+        readers: Functions that each read an image, or raise ImageError.
         image_size: The side S of the images in pixels; images are resized to (S, S).
         batch_size: The number B of images in a batch.
 
     Yields:
         ceil(n / B) batches: the images (B, S, S, 3) uint8 of RGB, black where there is none, and the result of each
-        page in the batch.
+        one in the batch.
     """
 
     def load(row: int) -> tuple[np.ndarray, ReadResult]:
         try:
-            image = read_image(*files[row])
+            image = readers[row]()
         except ImageError as error:
             return np.zeros((image_size, image_size, 3), np.uint8), ReadResult(reason=error.reason)
         height, width = image.pixels.shape[:2]
@@ -82,7 +81,7 @@ def readable_batches(
         images, results = zip(*items, strict=True)
         return _filled(images, image_size, batch_size), list(results)
 
-    yield from _stream(range(len(files)), load, batch_size, stack, drop_remainder=False)
+    yield from _stream(range(len(readers)), load, batch_size, stack, drop_remainder=False)
 
 
 def training_batches(

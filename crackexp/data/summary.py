@@ -43,8 +43,12 @@ def leaks_section(leaks: Leaks, advice: str) -> list[Section]:
         leaks: The leaks of the split.
         advice: What to type for a split without leaks.
     """
-    kinds = [f"{leaks.copies:,} have a copy in train"] if leaks.copies else []
-    kinds += [f"{leaks.photos:,} are patches of a photo that is in train too"] if leaks.photos else []
+    kinds = [f"{leaks.copies:,} {'has' if leaks.copies == 1 else 'have'} a copy in train"] if leaks.copies else []
+    kinds += (
+        [f"{leaks.photos:,} {'is a patch' if leaks.photos == 1 else 'are patches'} of a photo that is in train too"]
+        if leaks.photos
+        else []
+    )
     text = (
         f"Of {leaks.tested:,} test images {' and '.join(kinds)}, so the test score is too optimistic. "
         f"Type {advice} to keep them apart."
@@ -63,7 +67,8 @@ def seen_report(name: str, index: ImageIndex, seen: Collection[str] | None) -> R
     sentences = []
     count = int(np.isin(index.digests, list(seen or ())).sum())
     if count:
-        sentences.append(f"{count:,} of the {len(index):,} images of {name} are in the model's train or val.")
+        verb = "is" if count == 1 else "are"
+        sentences.append(f"{count:,} of the {len(index):,} images of {name} {verb} in the model's train or val.")
     if seen is None:
         sentences.append("It is not known which images the model was trained on, since its run has no list of them.")
     return Report(name, [Section(sentences=sentences)])

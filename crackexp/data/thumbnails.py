@@ -61,7 +61,7 @@ def thumbnails(index: ImageIndex, cache: Path) -> Thumbnails:
     """
     digests, first, rows = np.unique(index.digests, return_index=True, return_inverse=True)
     file = Path(cache) / "duplicates" / f"thumbnails-{root_key(index.root)}.npz"
-    arrays = ArrayCache(file, _RULES, _LAYOUT, "every thumbnail is made anew")
+    arrays = ArrayCache(file, _RULES, _LAYOUT, "every thumbnail is made again")
     table = arrays.read() or {"digests": np.empty(0, "<U32"), **vars(_empty(0))}
     known, stored = table.pop("digests"), Thumbnails(**table)
     missing = np.flatnonzero(~np.isin(digests, known))

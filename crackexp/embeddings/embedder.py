@@ -111,11 +111,14 @@ class Embedder:
         if not len(table.missing):
             return table
         count, seconds = self.computed, self.seconds
-        with progress(title, len(np.unique(index.digests[table.missing]))) as advance:
+        unique = len(np.unique(index.digests[table.missing]))
+        with progress(title, unique) as advance:
             work = _MissingImages(index, table.missing, view_key, images, advance)
             self._compute_locked(work, self._compute_free(work), title)
         if count := self.computed - count:
-            _log.info("%s: %d images, %.0f a second", title, count, count / (self.seconds - seconds))
+            copies = len(table.missing) - unique
+            note = f"; {copies} identical to one of them" if copies else ""
+            _log.info("%s: %d images, %.0f a second%s", title, count, count / (self.seconds - seconds), note)
         self.store.evict()
         table = self.store.open(view_key, index.digests)
         if len(table.missing):

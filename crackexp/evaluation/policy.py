@@ -30,7 +30,11 @@ class FittedPolicy:
 
     def __str__(self) -> str:
         temperature = self.calibration.temperature
-        return str(self.thresholds) if temperature == 1 else f"{self.thresholds}, at temperature {temperature:.3g}"
+        return (
+            str(self.thresholds)
+            if temperature == 1
+            else f"{self.thresholds}, calibrated with temperature {temperature:.3g}"
+        )
 
     def calibrated(self, probabilities: np.ndarray) -> np.ndarray:
         """Returns the calibrated probabilities, (n, c) float32, for the network's `probabilities`, (n, c)."""
@@ -57,7 +61,7 @@ class Policy:
         recall: The share of the cracks that are to be found, such as 0.99; null for any.
         false_alarms: The share of sound images that may be called cracked; null for any. With `recall` too, what lies
             between the two thresholds is "unsure"; with neither, the threshold is 0.5.
-        confidence: The confidence that a promise holds for further images like those of validation.
+        confidence: The confidence that `recall` and `false_alarms` hold for further images like those of validation.
     """
 
     def __init__(self, temperature: bool, recall: Share | None, false_alarms: Share | None, confidence: Share) -> None:

@@ -151,7 +151,7 @@ def _corruptions(robustness: Robustness, result: EvaluationResult, settings: Dic
 def _decisions(result: EvaluationResult) -> Section:
     defect = result.policy.thresholds.defect
     lines = [f"{images.name}: {decisions_text(images.decision_scores, defect)}" for images in result.sets]
-    return Section(f"Decisions, {result.policy}", lines)
+    return Section(f"Decisions ({result.policy})", lines)
 
 
 def _artifacts(
@@ -169,7 +169,7 @@ def _artifacts(
     if result.shows_decisions:
         scores = {**scores, **set_result.decision_scores}
         counts = decisions_table(labels, set_result.decisions, index.classes, result.policy.thresholds.defect)
-        text += f"\nDecisions, {result.policy}\n{counts.to_string()}\n"
+        text += f"\nDecisions ({result.policy})\n{counts.to_string()}\n"
     table = result.predictions_table(set_result)
     files = {
         "metrics.csv": csv_text(metrics_table(scores), index=True),

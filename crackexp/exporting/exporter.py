@@ -69,7 +69,7 @@ def export_model(model: LoggedModel, formats: Sequence[str], folder: Path) -> li
     folder.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(prefix=".export-", dir=folder) as place,
-        progress("Exporting", len(names) + 1) as advance,
+        progress("Exporting", len(names) + 1, "files") as advance,
     ):
         files = {name: Path(place, FORMATS[name].file) for name in names}
         for name, file in files.items():

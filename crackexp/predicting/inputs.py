@@ -11,8 +11,9 @@ from pathlib import Path
 
 from crackexp.data.accounting import Account
 from crackexp.data.files.listing import is_folder, is_image, list_images, without_links
-from crackexp.data.images.decode import describe
+from crackexp.data.images.decode import describe, read_image
 from crackexp.data.images.headers import pages_of
+from crackexp.data.images.pixels import DecodedImage
 from crackexp.utils.errors import DataError
 
 STANDARD_INPUT = "-"
@@ -44,6 +45,10 @@ class InputFile:
         """The path of the file, in which ``~`` is expanded."""
         return Path(self.path).expanduser()
 
+    def read(self) -> DecodedImage:
+        """Returns the page; see `read_image`."""
+        return read_image(self.file, self.page)
+
 
 def page_name(path: str, page: int) -> str:
     """Returns the name of a page in tables and reports: the path, and ``path#2`` for the second page.
@@ -53,6 +58,19 @@ def page_name(path: str, page: int) -> str:
         page: The number of the page, from 0.
     """
     return f"{path}#{page + 1}" if page else path
+
+
+def input_folder(names: str | Sequence[str], files: Sequence[InputFile]) -> Path:
+    """Returns the folder to which names of files are relative in a report.
+
+    Args:
+        names: The value of ``input=``. If it is one folder, names are relative to it.
+        files: The files that were found, at least one; otherwise, names are relative to their common folder.
+    """
+    only = names if isinstance(names, str) else names[0] if len(names) == 1 else STANDARD_INPUT
+    if only != STANDARD_INPUT and is_folder(Path(only).expanduser()):
+        return Path(only).expanduser()
+    return Path(os.path.commonpath([file.file.absolute().parent for file in files]))
 
 
 def named_inputs(names: str | Sequence[str], standard_input: Iterable[str], account: Account) -> list[InputFile]:

@@ -7,6 +7,7 @@ from omegaconf import DictConfig
 from crackexp.config.checking import instantiate
 from crackexp.inference.compilation import keep_programs, set_precision
 from crackexp.tracking.models import LoggedModel, load
+from crackexp.utils.progress import status
 
 
 def open_model(cfg: DictConfig, key: str = "model") -> LoggedModel:
@@ -15,6 +16,7 @@ def open_model(cfg: DictConfig, key: str = "model") -> LoggedModel:
     Raises:
         UserError: The model cannot be loaded; see `load`.
     """
+    status("Loading the model")
     set_precision("float32")
     keep_programs(Path(cfg.paths.cache))
     return load(cfg[key], instantiate(cfg.tracking).store, key)

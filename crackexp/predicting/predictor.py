@@ -12,7 +12,7 @@ from crackexp.data.classes.decisions import SOUND, UNSURE
 from crackexp.data.pipeline import ReadResult, readable_batches
 from crackexp.inference.engine import computing
 from crackexp.inference.explainer import Explainer
-from crackexp.predicting.inputs import InputFile
+from crackexp.predicting.images import Input
 from crackexp.tracking.models import LoggedModel
 from crackexp.utils.errors import ConfigError
 from crackexp.utils.names import visible
@@ -29,7 +29,7 @@ ROWS = 4096
 
 
 class Predictor:
-    """Classifies image files, and shows the evidence for a class in them.
+    """Classifies images, and shows the evidence for a class in them.
 
     Args:
         model: The logged model.
@@ -78,11 +78,11 @@ class Predictor:
         self._network = Explainer(computing(model.classifier), targets, layer, batch_size)
         self.layer, self.enlarge = self._network.gradcam.layer, self._network.gradcam.enlarge
 
-    def tables(self, inputs: Sequence[InputFile]) -> Iterator[pd.DataFrame]:
+    def tables(self, inputs: Sequence[Input]) -> Iterator[pd.DataFrame]:
         """Yields the predictions for some inputs, in tables of up to `ROWS` rows; see `explained`."""
         return (table for _, table, _ in self.explained(inputs))
 
-    def explained(self, inputs: Sequence[InputFile]) -> Iterator[tuple[list[InputFile], pd.DataFrame, np.ndarray]]:
+    def explained(self, inputs: Sequence[Input]) -> Iterator[tuple[list[Input], pd.DataFrame, np.ndarray]]:
         """Yields the predictions for some inputs with their saliency maps, up to `ROWS` inputs at a time.
 
         So memory does not grow with the number of files. An image is scaled as a whole to the square that the model
@@ -104,7 +104,8 @@ class Predictor:
                 chunk = images[start : start + ROWS]
                 outputs, maps, results = self._read(chunk, advance)
                 yield chunk, self._table(chunk, outputs, results), maps
-        if others := [file for file in inputs if file.reason is not None]:
+        others: list[Input] = [file for file in inputs if file.reason is not None]
+        if others:
             outputs, maps = self._empty(len(others))
             results = [ReadResult(reason=file.reason) for file in others]
             yield others, self._table(others, outputs, results), maps
@@ -113,15 +114,15 @@ class Predictor:
         return [np.zeros((count, *shape[1:]), np.float32) for shape in self._network.model.output_shape]
 
     def _read(
-        self, inputs: Sequence[InputFile], advance: Callable[[int], None]
+        self, inputs: Sequence[Input], advance: Callable[[int], None]
     ) -> tuple[np.ndarray, np.ndarray, list[ReadResult]]:
         results: list[ReadResult] = []
         outputs, maps = self._empty(len(inputs))
         size = self._network.batch_size
 
         def images() -> Iterator[np.ndarray]:
-            files = [(file.file, file.page) for file in inputs]
-            for batch, batch_results in readable_batches(files, self._model.image_size, size):
+            readers = [image.read for image in inputs]
+            for batch, batch_results in readable_batches(readers, self._model.image_size, size):
                 results.extend(map(self._check_size, batch_results))
                 yield batch
 
@@ -143,7 +144,7 @@ class Predictor:
             return replace(result, doubts=(*result.doubts, PHOTO_DOUBT))
         return result
 
-    def _table(self, inputs: Sequence[InputFile], outputs: np.ndarray, results: Sequence[ReadResult]) -> pd.DataFrame:
+    def _table(self, inputs: Sequence[Input], outputs: np.ndarray, results: Sequence[ReadResult]) -> pd.DataFrame:
         classes = self._model.classes
         probability, names = classes.probability(outputs), np.array(classes.names)
         decisions = self.thresholds.decide(probability, classes.leads(outputs))

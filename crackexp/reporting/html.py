@@ -39,7 +39,8 @@ def _source(source: np.ndarray | bytes | str) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def _png(drawing: Drawing) -> bytes:
+def png(drawing: Drawing) -> bytes:
+    """Returns a drawing as a PNG file."""
     buffer = io.BytesIO()
     drawing.savefig(buffer, format="png", dpi=DPI)
     return buffer.getvalue()
@@ -48,4 +49,4 @@ def _png(drawing: Drawing) -> bytes:
 _ENVIRONMENT = Environment(
     loader=PackageLoader("crackexp.reporting", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
 )
-_ENVIRONMENT.filters |= {"source": _source, "png": _png, "rem": lambda drawing: f"{REM * drawing.get_figwidth():.0f}"}
+_ENVIRONMENT.filters |= {"source": _source, "png": png, "rem": lambda drawing: f"{REM * drawing.get_figwidth():.0f}"}

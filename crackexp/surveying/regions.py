@@ -1,4 +1,4 @@
-"""Connected cracked regions of a heat map: their outlines, areas and extents in pixels of the photo."""
+"""Damaged regions of a heat map: their outlines, areas and extents in pixels of the photo."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,45 +8,52 @@ from contourpy import FillType, contour_generator
 from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 
+Polygon = Sequence[np.ndarray]
+"""An outline and then its holes, each (k, 2) float64 corners x, y in pixels. The last corner is the first."""
+
 
 @dataclass(frozen=True)
 class Region:
-    """A connected region of a photo whose tiles were classified as cracked.
+    """A region of a photo whose tiles were classified as damaged.
 
     Attributes:
-        rings: The outline and then the holes, each (k, 2) float64 corners x, y in pixels. The last corner is the first.
+        pieces: The connected pieces of the region, the largest first: one, or several that `join_in_line` joined.
 
     Example:
 
-    >>> square = Region([np.array([[0, 0], [2, 0], [2, 2], [0, 2], [0, 0]], float)])
+    >>> square = Region([[np.array([[0, 0], [2, 0], [2, 2], [0, 2], [0, 0]], float)]])
     >>> square.area
     4.0
     >>> square.path
     'M0,0 2,0 2,2 0,2Z'
     """
 
-    rings: Sequence[np.ndarray]
+    pieces: Sequence[Polygon]
 
     def scaled(self, factor: float) -> "Region":
         """Returns the region in a picture that is `factor` times as large as the photo."""
-        return Region([ring * factor for ring in self.rings])
+        return Region([[ring * factor for ring in piece] for piece in self.pieces])
+
+    @property
+    def rings(self) -> list[np.ndarray]:
+        """The outlines and the holes of all pieces."""
+        return [ring for piece in self.pieces for ring in piece]
 
     @property
     def area(self) -> float:
         """The area without the holes, in square pixels."""
-        outline, *holes = map(_area, self.rings)
-        return outline - sum(holes)
+        return sum(area(outline) - sum(map(area, holes)) for outline, *holes in self.pieces)
 
     @property
     def path(self) -> str:
-        """The outline and the holes as data of an SVG path, to whole pixels, for ``fill-rule="evenodd"``."""
+        """The outlines and the holes as data of an SVG path, to whole pixels, for ``fill-rule="evenodd"``."""
         return " ".join("M" + " ".join(f"{x:.0f},{y:.0f}" for x, y in ring[:-1]) + "Z" for ring in self.rings)
 
     @property
     def extent(self) -> float:
         """The largest distance between two points, in pixels; the crack inside may be shorter, by up to a tile."""
-        outline = self.rings[0]
-        return float(pdist(outline[ConvexHull(outline).vertices]).max())
+        corners = np.concatenate([piece[0] for piece in self.pieces])
+        return float(pdist(corners[ConvexHull(corners).vertices]).max())
 
 
 def find_regions(heat: np.ndarray, threshold: float, cell: float, height: int, width: int) -> list[Region]:
@@ -65,12 +72,12 @@ def find_regions(heat: np.ndarray, threshold: float, cell: float, height: int, w
     regions = []
     for points, offsets in zip(*contours.filled(threshold, 2.0), strict=True):
         rings = [np.clip(ring, 0, (width, height)) for ring in np.split(points, offsets[1:-1])]
-        if _area(rings[0]) > 0:
-            regions.append(Region(rings))
+        if area(rings[0]) > 0:
+            regions.append(Region([rings]))
     return sorted(regions, key=lambda region: -region.area)
 
 
-def _area(ring: np.ndarray) -> float:
+def area(ring: np.ndarray) -> float:
     """Returns the area of a polygon by the shoelace formula."""
     x, y = ring.T
     return float(abs(x[:-1] @ y[1:] - x[1:] @ y[:-1]) / 2)

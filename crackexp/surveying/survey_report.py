@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePath
 from typing import Any
 
 import pandas as pd
@@ -15,7 +16,7 @@ from crackexp.predicting.tables import decision_label
 from crackexp.reporting import Card, Column, Gallery, Overlay, Picture, Report, Section, Table
 from crackexp.surveying.exif_gps import gps
 from crackexp.surveying.overlay import heat_layer, overlay
-from crackexp.surveying.surveyor import PhotoResult
+from crackexp.surveying.surveyor import PhotoResult, RegionRules
 from crackexp.utils.csv_text import csv_text
 from crackexp.utils.files import replacing
 from crackexp.utils.names import file_stem, on_one_line, visible
@@ -27,7 +28,8 @@ SHOWN = 200
 """The number of photos in the page, the most severe ones, at about half a megabyte each. The table has all of them."""
 LISTED = 50
 """The number of photos in the table on the terminal."""
-SEVERITY = ["cracked_share", "longest_extent_px", "highest_probability"]
+SEVERITY = ["total_extent_px", "cracked_share", "highest_probability"]
+"""The columns that say how severe a photo is: first the length of the damage, the extents of its regions in total."""
 
 
 def by_severity(rows: Sequence[Mapping[str, Any]], left_out: Sequence[Remark]) -> pd.DataFrame:
@@ -51,15 +53,25 @@ class Survey:
         mm_per_px: The scale of the photos; see `PhotoResult.verdict`.
         gps: Whether the table has the places where photos were taken, of those whose Exif data has one.
         account: The account of files, to which the photos are added; the caller adds the files that were left out.
+        base: The folder to which the names of photos are relative in the report and all files.
 
     Attributes:
         files: The files that were written so far.
     """
 
-    def __init__(self, folder: Path, defect: Defect, mm_per_px: float | None, gps: bool, account: Account) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        defect: Defect,
+        mm_per_px: float | None,
+        gps: bool,
+        account: Account,
+        base: Path = Path(),
+    ) -> None:
         self.folder = folder
         self.files: list[Path] = []
-        self._account = account
+        self._account, self._base = account, base
+        self._rules = RegionRules()
         self._defect, self._mm_per_px, self._gps = defect, mm_per_px, gps
         self._rows: list[dict[str, Any]] = []
         self._shown: dict[str, Picture] = {}
@@ -72,7 +84,8 @@ class Survey:
             photo: The photo, read to the end; the overlays are as large as its picture.
             result: The result of the surveyor for the photo.
         """
-        name = visible(file.name)
+        name = self._name(file.name)
+        self._rules = result.rules
         stem = f"{len(self._rows) + 1:04}_{file_stem(file.name)}"
         row = {"photo": name, **result.verdict(self._mm_per_px), "files": f"photos/{stem}"}
         if result.doubts:
@@ -80,7 +93,7 @@ class Survey:
         if self._gps:
             row["latitude"], row["longitude"] = gps(file.file) or (None, None)
         self._account.used += 1
-        self._account.doubt(name, result.doubts)
+        self._account.doubt(visible(file.name), result.doubts)
         base = self.folder / "photos" / stem
         regions = [region.scaled(1 / photo.reduction) for region in result.regions]
         for suffix, heat, marked in (("jpg", result.heat, regions), ("gradcam.jpg", result.saliency, [])):
@@ -93,7 +106,7 @@ class Survey:
 
     def table(self) -> pd.DataFrame:
         """Returns a table of the photos and of the files that were left out; see `by_severity`."""
-        return by_severity(self._rows, self._account.left_out)
+        return by_severity(self._rows, self._left_out())
 
     def metrics(self) -> dict[str, float]:
         """Returns the metrics of the whole survey by name."""
@@ -118,43 +131,67 @@ class Survey:
         rows = sorted(self._rows, key=_severity, reverse=True)
         outline = "the crack's width or depth" if defect == CRACK else "its outline or depth"
         about = [
-            "The most severe photos come first, by the share of the photo that is marked. Click a photo to zoom.",
+            f"The most severe photos come first, by the length of the {defect}: the extents of all regions in total. "
+            "The extent of a region is the largest distance between two of its points, up to a tile more than that of "
+            f"the {defect} inside.",
             f"Tiles that were classified as {defect.adjective} are marked. They are wider than the {defect}, and do "
             f"not show {outline}. Where the network looked is the evidence for {defect.phrase} in them (Grad-CAM), "
-            "in full colour at the strongest place of each photo.",
+            "in full colour at the strongest place of each photo; photos/*.gradcam.jpg show it too.",
         ]
-        cards = [self._card(row) for row in rows]
-        folder = self._folder()
-        verdicts = _verdicts(rows[:LISTED], folder)
-        unread = self._account.left_out
-        files, reasons = [remark.file for remark in unread], [remark.reason for remark in unread]
-        columns = [Column("file", files), Column("reason", reasons)]
+        photo_cards = Gallery([self._card(row) for row in rows], width=17)
+        base = on_one_line(str(self._base.absolute()))
+        remarks = self._left_out()
+        unread = [Column("file", [one.file for one in remarks]), Column("reason", [one.reason for one in remarks])]
         return Report(
             f"{cracked} of {photos} {'photo shows' if photos == 1 else 'photos show'} {defect.plural}",
             [
-                Section(sentences=about, galleries=[Gallery(cards, width=17)], media=["html"]),
-                Section(f"Survey of {on_one_line(folder)}", tables=[verdicts], media=["terminal"]),
-                *([Section("Not read", tables=[Table(columns)], media=["html"])] if unread else []),
+                Section(sentences=about, media=["html"]),
+                Section("Table of photos", tables=[_verdicts(rows)], folded=True, media=["html"]),
+                Section(galleries=[photo_cards], media=["html"]),
+                Section(f"Survey of {base}", tables=[_verdicts(rows[:LISTED])], media=["terminal"]),
+                *([Section("Not read", tables=[Table(unread)], media=["html"])] if remarks else []),
                 Section(files={"photos.csv": self.table()}, media=[]),
             ],
-            source=f"{source}; {int(counts['survey/tiles']):,} tiles",
+            notes=self._notes(rows),
+            source=f"photos in {base}; {source}; {int(counts['survey/tiles']):,} tiles",
         )
 
-    def _folder(self) -> str:
-        """Returns the common folder of all photos and other files."""
-        names = [*(row["photo"] for row in self._rows), *(visible(remark.file) for remark in self._account.left_out)]
-        return os.path.commonpath([Path(name).absolute().parent for name in names])
+    def _notes(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Returns what was joined and what was dropped, a sentence each."""
+        joined, dropped = (sum(row[name] for row in rows) for name in ("joined_pieces", "dropped_regions"))
+        rules = self._rules
+        return [
+            f"Joined: {joined:,} pieces in line, across gaps of at most {rules.join:g} sides of a tile (regions.join).",
+            f"Dropped: {dropped:,} region{'' if dropped == 1 else 's'} of an extent below {rules.min_extent:g} sides "
+            "of a tile (regions.min_extent). A photo that has no other region is unsure.",
+        ]
+
+    def _name(self, path: str) -> str:
+        """Returns a path relative to the folder of the input, or as it is where it is not in the folder."""
+        relative = os.path.relpath(Path(path).expanduser().absolute(), self._base.absolute())
+        inside = PurePath(relative).parts[:1] not in ((), ("..",))
+        return visible(relative if inside else path)
+
+    def _left_out(self) -> list[Remark]:
+        return [
+            replace(remark, file=self._name(remark.file), reason=visible(remark.reason))
+            for remark in self._account.left_out
+        ]
 
     def _card(self, row: Mapping[str, Any]) -> Card:
         picture, decision = self._shown.get(row["files"]), row["decision"]
         if decision == self._defect:
             regions = f"{row['regions']} region{'' if row['regions'] == 1 else 's'}"
-            longest = f"longest {row['longest_extent_px']:,} px"
-            if "longest_extent_mm" in row:
-                longest += f" ({row['longest_extent_mm']:,.0f} mm)"
-            facts = f"{100 * row['cracked_share']:.1f} % marked · {regions} · {longest}"
+            if row["joined_pieces"]:
+                regions += f" ({row['joined_pieces']} pieces joined)"
+            length = f"length {_length(row, 'total_extent')}"
+            if row["regions"] > 1:
+                length += f", longest {_length(row, 'longest_extent')}"
+            facts = f"{length} · {regions} · {100 * row['cracked_share']:.1f} % marked"
         else:
             facts = f"highest probability {row['highest_probability']:.2f}"
+        if row["dropped_regions"]:
+            facts += f" · {row['dropped_regions']} too small"
         if row.get("latitude") is not None:
             facts += f" · {row['latitude']:.5f}, {row['longitude']:.5f}"
         doubt = [f"In doubt: {row['doubt']}"] if row.get("doubt") else []
@@ -185,16 +222,27 @@ def _severity(row: Mapping[str, Any]) -> list[float]:
     return [row[key] for key in SEVERITY]
 
 
-def _verdicts(rows: Sequence[Mapping[str, Any]], folder: str) -> Table:
-    """Returns the table on the terminal, in which the paths of photos are relative to their common folder."""
-    names = [row["photo"] for row in rows]
-    extents = [row["longest_extent_px"] for row in rows]
+def _length(row: Mapping[str, Any], name: str) -> str:
+    """Returns a length of a photo in pixels, and in millimetres where the scale is known."""
+    millimetres = f" ({row[f'{name}_mm']:,.0f} mm)" if f"{name}_mm" in row else ""
+    return f"{row[f'{name}_px']:,} px{millimetres}"
+
+
+def _verdicts(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Returns a table of photos."""
+    lengths = {
+        title: Column(title, [_length(row, name) for row in rows], [row[f"{name}_px"] for row in rows], numeric=True)
+        for title, name in (("total extent", "total_extent"), ("longest extent", "longest_extent"))
+    }
+    shares, counts = [row["cracked_share"] for row in rows], [row["regions"] for row in rows]
     return Table(
         [
-            Column("photo", [on_one_line(os.path.relpath(name, folder)) for name in names]),
+            Column("photo", [on_one_line(row["photo"]) for row in rows]),
             Column("decision", [row["decision"] for row in rows]),
-            Column("marked", [f"{row['cracked_share']:.1%}" for row in rows], numeric=True),
-            Column("regions", [str(row["regions"]) for row in rows], numeric=True),
-            Column("longest extent", [f"{extent:,.0f} px" for extent in extents], extents, numeric=True),
-        ]
+            lengths["total extent"],
+            Column("marked", [f"{row['cracked_share']:.1%}" for row in rows], shares, numeric=True),
+            Column("regions", [str(count) for count in counts], counts, numeric=True),
+            lengths["longest extent"],
+        ],
+        sortable=True,
     )

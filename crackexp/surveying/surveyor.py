@@ -17,11 +17,27 @@ from crackexp.data.images.windows import PhotoSource, open_photo
 from crackexp.inference.engine import computing
 from crackexp.inference.explainer import Explainer
 from crackexp.predicting.predictor import MIN_SIDE, too_small
+from crackexp.surveying.joining import join_in_line
+from crackexp.surveying.outlines import simplified
 from crackexp.surveying.regions import Region, find_regions
 from crackexp.surveying.tiles import CELLS, MeanMap, Tiling
 from crackexp.tracking.models import LoggedModel
 
 Advance = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class RegionRules:
+    """Which pieces are one region, and which regions count. Lengths are in sides of a tile.
+
+    Attributes:
+        join: The largest distance between two pieces in line that are joined; see `join_in_line`. 0 joins none.
+        min_extent: The least extent of a region that counts; see `Region.extent`. It is no more than the shorter side
+            of a photo, so that no photo is too small to be cracked. 0 drops none.
+    """
+
+    join: float = 1.5
+    min_extent: float = 1.5
 
 
 @dataclass(frozen=True)
@@ -41,6 +57,8 @@ class PhotoResult:
         leads: (n,) bool, whether the most probable class of a tile is damage; see `Classes.leads`.
         led: Whether that holds for half of the tiles over some cell, so that the photo is not called sound.
         doubts: What is odd about the photo, a few words each.
+        rules: Which pieces are one region, and which regions count.
+        step: The distance from a tile to the next in pixels. Outlines in GeoJSON are exact to half of it.
     """
 
     height: int
@@ -54,11 +72,22 @@ class PhotoResult:
     leads: np.ndarray
     led: bool
     doubts: tuple[str, ...] = ()
+    rules: RegionRules = RegionRules()
+    step: float = 0.0
 
     @cached_property
     def regions(self) -> list[Region]:
-        """The connected damaged regions, the largest first."""
-        return find_regions(self.heat, self.thresholds.crack, self.cell, self.height, self.width)
+        """The damaged regions that count, the largest first."""
+        side = self.cell * CELLS
+        least = min(self.rules.min_extent * side, self.height, self.width)
+        return [region for region in self._all_regions if region.extent >= least]
+
+    @cached_property
+    def _all_regions(self) -> list[Region]:
+        """The damaged regions, with those that are too small to count."""
+        side = self.cell * CELLS
+        pieces = find_regions(self.heat, self.thresholds.crack, self.cell, self.height, self.width)
+        return join_in_line(pieces, self.rules.join * side, side)
 
     def verdict(self, mm_per_px: float | None) -> dict[str, Any]:
         """Returns the row of this photo in the table of a survey.
@@ -66,19 +95,25 @@ class PhotoResult:
         Args:
             mm_per_px: The millimetres of the wall that a pixel of the photo shows; None leaves lengths in pixels.
         """
-        extent = max((region.extent for region in self.regions), default=0.0)
+        extents = [region.extent for region in self.regions] or [0.0]
         row = {
             "width": self.width,
             "height": self.height,
             "decision": self._decision(),
+            "total_extent_px": round(sum(extents)),
             "cracked_share": sum(region.area for region in self.regions) / (self.height * self.width),
             "regions": len(self.regions),
-            "longest_extent_px": round(extent),
+            "longest_extent_px": round(max(extents)),
             "highest_probability": float(self.probabilities.max()),
             "tiles": len(self.boxes),
             "cracked_tiles": int((self.probabilities >= self.thresholds.crack).sum()),
+            "joined_pieces": sum(len(region.pieces) for region in self.regions if len(region.pieces) > 1),
+            "dropped_regions": len(self._all_regions) - len(self.regions),
         }
-        return row if mm_per_px is None else {**row, "longest_extent_mm": round(extent * mm_per_px, 1)}
+        if mm_per_px is None:
+            return row
+        in_mm = {"longest_extent_mm": max(extents), "total_extent_mm": sum(extents)}
+        return {**row, **{name: round(extent * mm_per_px, 1) for name, extent in in_mm.items()}}
 
     def tiles(self) -> pd.DataFrame:
         """Returns a table of the tiles: left, top, right, bottom, probability and decision."""
@@ -90,15 +125,19 @@ class PhotoResult:
     def _decision(self) -> str:
         if self.regions:
             return self.thresholds.defect.value
-        banded = self.thresholds.unsure <= self.heat.max() < self.thresholds.crack
-        return UNSURE if banded or self.led else SOUND
+        # A photo whose regions are all too small to count is not sound either.
+        return UNSURE if self.heat.max() >= self.thresholds.unsure or self.led else SOUND
 
     def geojson(self, name: str, mm_per_px: float | None) -> str:
-        """Returns the regions as polygons of GeoJSON, with x to the right and y down, in pixels of the photo."""
+        """Returns the regions as GeoJSON, with x to the right and y down, in pixels of the photo.
+
+        A region of one piece is a Polygon, and of several a MultiPolygon. Their corners are fewer than those of the
+        regions and at most half a step of the tiles away; see `simplified`. Areas and extents are those of the regions.
+        """
         features = [
             {
                 "type": "Feature",
-                "geometry": {"type": "Polygon", "coordinates": [ring.round(1).tolist() for ring in region.rings]},
+                "geometry": _geometry(simplified(region, self.step / 2)),
                 "properties": {"area_px": round(region.area), "extent_px": round(region.extent)}
                 | ({} if mm_per_px is None else {"extent_mm": round(region.extent * mm_per_px, 1)}),
             }
@@ -107,6 +146,13 @@ class PhotoResult:
         size = {"width": self.width, "height": self.height}
         image = {"name": name, **size, "coordinates": "pixels, x right, y down"}
         return json.dumps({"type": "FeatureCollection", "image": image, "features": features})
+
+
+def _geometry(region: Region) -> dict[str, Any]:
+    polygons = [[ring.round(1).tolist() for ring in piece] for piece in region.pieces]
+    if len(polygons) == 1:
+        return {"type": "Polygon", "coordinates": polygons[0]}
+    return {"type": "MultiPolygon", "coordinates": polygons}
 
 
 class Surveyor:
@@ -118,6 +164,7 @@ class Surveyor:
         threshold: The threshold of the probability of damage; None takes the thresholds of the model.
         batch_size: The number of tiles in a batch; None takes the fastest.
         max_pixels: A photo of more pixels is read in windows; see `open_photo`.
+        rules: Which pieces are one region, and which regions count; None for the defaults.
     """
 
     def __init__(
@@ -127,8 +174,9 @@ class Surveyor:
         threshold: float | None = None,
         batch_size: int | None = None,
         max_pixels: int = MAX_PIXELS,
+        rules: RegionRules | None = None,
     ) -> None:
-        self.tiling = tiling
+        self.tiling, self.rules = tiling, rules or RegionRules()
         self.thresholds = model.thresholds if threshold is None else model.thresholds.moved(threshold)
         self._model = model
         self._network = Explainer(computing(model.classifier), model.classes.indices, None, batch_size)
@@ -201,6 +249,8 @@ class Surveyor:
             leads=leads,
             led=led,
             doubts=photo.doubts,
+            rules=self.rules,
+            step=self.tiling.step,
         )
 
     def _saliency(self, probabilities: np.ndarray, maps: np.ndarray) -> np.ndarray:

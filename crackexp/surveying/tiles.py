@@ -46,8 +46,12 @@ class Tiling:
 
     def _starts(self, length: int) -> np.ndarray:
         room = max(length - self.side, 0)
-        stride = max(self.side * (1 - self.overlap), 1)
-        return np.round(np.linspace(0, room, int(np.ceil(room / stride)) + 1)).astype(int)
+        return np.round(np.linspace(0, room, int(np.ceil(room / self.step)) + 1)).astype(int)
+
+    @property
+    def step(self) -> float:
+        """The largest distance from a tile to the next, in pixels of the photo."""
+        return max(self.side * (1 - self.overlap), 1)
 
     @property
     def cell(self) -> float:

@@ -25,6 +25,7 @@ from crackexp.sweep.identity import code_digest, digest
 from crackexp.sweep.plugins import check_plugins
 from crackexp.training.config import TrainConfig
 from crackexp.utils.errors import ConfigError, UserError, refuse
+from crackexp.utils.progress import status
 from crackexp.utils.signals import stops
 
 PACE = ("n_trials", "n_jobs", "storage", "max_failure_rate", "max_batch_size")
@@ -55,7 +56,8 @@ class Sweep:
         self.register = config.register
         sweeper = config.hydra.sweeper
         asked = OmegaConf.to_container(OmegaConf.masked_copy(sweeper, [key for key in sweeper if key not in PACE]))
-        self.key = digest(config.hydra.job.config_name, task_overrides(config.hydra), asked, code_digest())
+        typed = [word for word in task_overrides(config.hydra) if not word.lstrip("+").startswith("print_config=")]
+        self.key = digest(config.hydra.job.config_name, typed, asked, code_digest())
         self.folder = str(config.hydra.sweep.dir)
         place = digest(self.key, str(config.paths.root))
         self.lock = FileLock(Path(config.paths.cache) / "sweeps" / f"{place}.lock")
@@ -78,7 +80,7 @@ class Sweep:
             self.lock.acquire(timeout=0)
         except Timeout:
             raise ConfigError(
-                "This very sweep is running already in another process. Wait for its end, or stop it first. "
+                "This sweep is already running in another process. Wait for its end, or stop it first. "
                 f"Received: {this_command()}"
             ) from None
         if self.tracking.store:
@@ -87,7 +89,7 @@ class Sweep:
             self.store = SweepStore(self.tracking)
             tags = {"sweep.key": self.key, "sweep.dir": self.folder, "sweep.varies": json.dumps(self.keys)}
             self.parent = self.store.open_parent(self.name, tags, self.rerun)
-        trials = f"{self.watch.total} trials" if self.watch.total else "trials as its sweeper decides"
+        trials = f"{self.watch.total} trials" if self.watch.total else "as many trials as the sweeper decides"
         print(f"Sweep {self.name}: {trials} over {', '.join(self.keys) or 'nothing'}", flush=True)
         self.watch.start()
 
@@ -115,7 +117,7 @@ class Sweep:
                 self.store.close_parent(self.parent, status)
             self.lock.release()
         if status != "FINISHED":
-            print(f"\nGo on, with what finished kept:  {this_command()}", flush=True)
+            print(f"\nTo continue with the trials that have not finished:  {this_command()}", flush=True)
         if stopped:
             return 0
         incomplete = any(outcome.incomplete for outcome in self.watch.ended.values())
@@ -124,6 +126,7 @@ class Sweep:
     def _report(self) -> None:
         from crackexp.sweep.outcome import register, report
 
+        status("Comparing the trials")
         report(self, time.perf_counter() - self.started)
         if self.register:
             register(self)
@@ -136,6 +139,7 @@ class SweepCallback(Callback):
         """Opens the sweep. A mistake ends the program here, since Hydra only warns of exceptions in callbacks."""
         global _sweep
         HydraConfig.instance().set_config(config)
+        status("Checking the sweep")
         try:
             check_plugins(config.hydra)
             check_part(config, TrainConfig, ("paths", "metrics", "report", "tracking", "sweep", "register"))

@@ -9,12 +9,13 @@ from omegaconf import DictConfig, open_dict
 from crackexp.config.checking import check
 from crackexp.config.options import suggest
 from crackexp.config.overrides import shown
+from crackexp.models.weight_files import require_weights
 from crackexp.sweep import grid
 from crackexp.training.config import TrainConfig
 from crackexp.training.resume import require_alone
-from crackexp.utils.errors import ConfigError
+from crackexp.utils.errors import ConfigError, UserError
 
-SHARED = ("paths", "metrics", "report", "tracking", "sweep", "register", "resume", "task_name")
+SHARED = ("paths", "metrics", "report", "tracking", "sweep", "register", "resume", "task_name", "print_config")
 """The top-level keys and groups of the config that belong to the sweep as a whole and not to its trials."""
 
 
@@ -75,10 +76,11 @@ def _mistakes(config: DictConfig, overrides: list[str]) -> list[str]:
             del trial["hydra"]
             trial.paths.output = "."  # Hydra sets it only once a job runs
         require_alone(checked := check(trial, TrainConfig))
+        require_weights(checked.backbone)
         from crackexp.training.parts import build_parts  # imported late, since it imports Keras, which takes seconds
 
         build_parts(checked)
-    except ConfigError as error:
+    except UserError as error:
         return str(error).splitlines()
     finally:
         HydraConfig.instance().set_config(config)

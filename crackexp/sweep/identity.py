@@ -19,7 +19,7 @@ from crackexp.utils.source_code import PACKAGE, digest_of, find_module
 
 UNRELATED = (
     *("paths", "report", "tracking", "task_name", "tags", "register", "optimized_metric", "profile", "resume"),
-    "sweep",
+    *("sweep", "print_config"),
 )
 """The keys of the root config on which no result depends."""
 NO_NUMBERS = (
@@ -34,6 +34,7 @@ NO_NUMBERS = (
     "reporting",
     "sweep",
     "tracking",
+    "utils.live_line",
     "utils.progress",
     "utils.quiet",
 )

@@ -13,6 +13,7 @@ from crackexp.reporting.html import page
 from crackexp.reporting.markdown import markdown
 from crackexp.reporting.terminal import print_plain, print_report
 from crackexp.tracking.registry import VERDICT_TAG, Registry
+from crackexp.tracking.stored_runs import BEST_TAG, short
 from crackexp.tracking.view import sweep_view
 from crackexp.utils.errors import DataError
 
@@ -52,7 +53,8 @@ def report(sweep: "Sweep", seconds: float) -> None:
     )
     best = comparison.table.iloc[0]
     answer = {f"sweep/best_{metric.name}": best["score"], "sweep/tied": float(len(comparison.tied))}
-    store.annotate(parent, metrics=answer, tags={"mlflow.note.content": markdown(result)})
+    tags = {"mlflow.note.content": markdown(result), BEST_TAG: comparison.best_run}
+    store.annotate(parent, metrics=answer, tags=tags)
     common = f"sweep/{metric.name}"
     verdicts = dict(zip(comparison.table["configuration"], comparison.table["verdict"], strict=True))
     for trial in comparison.trials.itertuples():
@@ -62,8 +64,9 @@ def report(sweep: "Sweep", seconds: float) -> None:
     columns = (common, *(f"test/{key}" for key in shown(sweep.metrics, "sweep")), *MEASURES)
     view = sweep_view(name, store.experiment_id, parent, sweep.keys, columns, not metric.higher_is_better)
     store.save_view(view)
-    again = next_command("compare", parent, "--html", hydra=sweep.hydra)
-    print_plain("\n".join([*store.where(parent, view), f"Again       {again}"]))
+    again = next_command("compare", short(parent), "--html", hydra=sweep.hydra)
+    use = next_command("predict", f"model=best:{short(parent)}", "input=PATCHES", hydra=sweep.hydra)
+    print_plain("\n".join([*store.where(parent, view), f"Again       {again}", f"Use best    {use}"]))
 
 
 def register(sweep: "Sweep") -> None:

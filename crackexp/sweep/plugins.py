@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from omegaconf import DictConfig, OmegaConf
 from pydantic import Field
 
-from crackexp.config.mistakes import validate
+from crackexp.config.mistakes import refuse_mistakes, validate
 from crackexp.config.types import OpenNode, Positive, Probability, Seed, Text
 from crackexp.utils.errors import ConfigError
 from crackexp.utils.extras import require_extra
@@ -71,5 +71,4 @@ def check_plugins(hydra: DictConfig) -> None:
                 require_extra(f"This {part}", [module], extra, f"hydra/{part}={hydra.runtime.choices[f'hydra/{part}']}")
         if model := SCHEMAS.get(target):
             plain: Any = OmegaConf.to_container(hydra[part], resolve=True)
-            if problems := validate(model, plain, f"hydra.{part}"):
-                raise ConfigError("\n".join(problems))
+            refuse_mistakes(validate(model, plain, f"hydra.{part}"))

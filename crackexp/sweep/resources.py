@@ -139,7 +139,7 @@ def share(
         return _held
     taken = _take(workers, folder)
     if taken is None:
-        _log.warning("No slot of %d came free: this trial runs on every core.", workers)
+        _log.warning("None of the %d slots became free, so this trial uses all cores.", workers)
         return None
     number, lock = taken
     _every_core = _affinity()

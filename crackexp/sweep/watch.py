@@ -4,21 +4,20 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
 from crackexp.sweep import grid
 from crackexp.sweep.trial import OUTCOME, Outcome
+from crackexp.utils.progress import progress
 
 POLL_SECONDS = 0.5
 WORDS = {"finished": "", "kept": "kept from before", "failed": "FAILED"}
 
 
 class Watch:
-    """Prints a line for each trial that ends; on a terminal it also shows a progress bar with the expected end.
+    """Prints a line for each trial that ends, and shows how many have ended and when the sweep will end.
 
     Args:
         folder: The folder of the sweep, in which each trial has a folder.
@@ -32,36 +31,33 @@ class Watch:
         self.keys = keys
         self.ended: dict[Path, Outcome] = {}
         self.begun = time.monotonic()
-        self.console = Console(file=sys.stdout, highlight=False)
-        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-        self.bar = Progress(*columns, console=self.console, redirect_stdout=False, redirect_stderr=False)
-        self.task = self.bar.add_task("Sweep", total=total)
+        self.stdout = sys.stdout
+        self._shown = ExitStack()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> None:
         """Starts to look for trials that have ended, in a thread of its own."""
-        if self.console.is_terminal:
-            self.bar.start()
+        self._advance = self._shown.enter_context(progress("Sweep", self.total, "trials"))
         self._thread.start()
 
     def stop(self) -> None:
-        """Looks a last time and removes the bar."""
+        """Looks a last time and stops showing the sweep."""
         self._stop.set()
         self._thread.join()
-        self._look()
-        self.bar.stop()
+        self._shown.close()
 
     def _run(self) -> None:
         while not self._stop.wait(POLL_SECONDS):
             self._look()
+        self._look()
 
     def _look(self) -> None:
         for file in sorted(self.folder.glob(f"*/{OUTCOME}")):
             if file not in self.ended:
                 outcome = self.ended[file] = _read(file)
-                self.bar.update(self.task, completed=len(self.ended), description=f"Sweep, {self._left()}")
-                self.console.print(self._line(outcome), soft_wrap=True)
+                self._advance(1)
+                print(self._line(outcome), file=self.stdout, flush=True)
 
     def _line(self, outcome: Outcome) -> str:
         done = f"[{len(self.ended):>3}/{self.total or '?'}]"
@@ -70,7 +66,7 @@ class Watch:
         time_spent = f"{outcome.seconds:.1f} s"
         name = grid.name(grid.configuration(self.keys, outcome.overrides))
         parts = [name, *([word] if word else []), score, *([] if word else [time_spent]), self._left()]
-        return f"{done} " + "  ".join(parts).replace("[", r"\[")
+        return f"{done} " + "  ".join(parts)
 
     def _left(self) -> str:
         """Returns when the sweep will end if the rest takes as long as the trials that were computed."""

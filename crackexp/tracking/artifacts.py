@@ -75,6 +75,6 @@ def damaged(run: Run, path: str, problem: str) -> DamagedFileError:
     """Returns the error which says that a logged file has changed."""
     reason = " ".join(problem.split())
     return DamagedFileError(
-        f"The file {path} of a run is damaged: {reason}. Get it back from a copy of the store, or train the run anew. "
+        f"The file {path} of a run is damaged: {reason}. Restore it from a copy of the store, or train again. "
         f"Received: {run.info.run_id}"
     )

@@ -1,6 +1,5 @@
 """Logged models, which are loaded by run id, model URI or folder."""
 
-import re
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,10 +15,9 @@ from crackexp.data.classes.decisions import Classes, Thresholds
 from crackexp.data.classes.names import proposal
 from crackexp.tracking.artifacts import reaching
 from crackexp.tracking.model_facts import ModelFacts
+from crackexp.tracking.run_names import in_folder
 from crackexp.tracking.store import NoStoreError, connect, unusable
 from crackexp.utils.errors import DamagedFileError, UserError
-
-RUN_ID = re.compile("[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -62,18 +60,9 @@ def load(name: str, uri: str | None, key: str) -> LoggedModel:
         UserError: The store holds no such run or model, the model was not logged by crackexp, it does not say which of
             its classes are damage, or its files are not those that were logged.
     """
-    if Path(name, "MLmodel").is_file():
+    if in_folder(name, uri, key):
         return replace(_read(Path(name), f"{key}={name}"), run_id=None)
-    if Path(name).is_dir() and not RUN_ID.fullmatch(name):
-        raise UserError(
-            f"The folder holds no logged model: it has no file MLmodel. Type {key}=FOLDER of a logged model, or "
-            f"{key}=RUN_ID. Received: {key}={name}"
-        )
-    if uri is None:
-        raise UserError(
-            f"tracking=none has no store to find a model in. Type tracking=local, or {key}=FOLDER of a logged model. "
-            f"Received: {key}={name}"
-        )
+    assert uri is not None
     MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -156,6 +145,6 @@ def _read(folder: Path, received: str) -> LoggedModel:
 def _damaged(problem: str, received: str) -> DamagedFileError:
     line = " ".join(problem.split())
     return DamagedFileError(
-        f"The model is not as it was logged: {line[:500]}. Get it back from a copy, or log it anew by crackexp.train "
+        f"The model is not as it was logged: {line[:500]}. Restore it from a copy, or log it again with crackexp.train "
         f"or crackexp.calibrate. Received: {received}"
     )

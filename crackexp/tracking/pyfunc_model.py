@@ -45,7 +45,7 @@ class CrackClassifier(PythonModel):
         metadata = Model.load(file.parents[1]).metadata or {}
         for name in map(Path, context.artifacts.values()):
             if hashlib.sha256(name.read_bytes()).hexdigest() != metadata.get("sha256", {}).get(name.name):
-                raise MlflowException(f"{name} is not the file that was logged with the model. Log the model anew.")
+                raise MlflowException(f"{name} is not the file that was logged with the model. Log the model again.")
         self.pixels = _module(context.artifacts["pixels"])
         try:
             self.facts = _module(context.artifacts["facts"]).ModelFacts.read(metadata)

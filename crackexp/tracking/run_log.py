@@ -17,6 +17,7 @@ from crackexp.reporting import Column, Report, Section, Table
 from crackexp.tracking.environment import git_state, hardware, packages
 from crackexp.tracking.logger import Logger
 from crackexp.tracking.result import RESULT, RunResult
+from crackexp.tracking.stored_runs import short
 from crackexp.utils.csv_text import csv_text
 from crackexp.utils.files import write_text
 
@@ -92,9 +93,13 @@ def where_text(logger: Logger, output: Path, model_uri: str | None, verdict: str
     """Returns lines that say where a run lies, what became of its model in the registry, and what to type next."""
     lines = [f"Output      {output}", *logger.where()]
     if model_uri:
+        run = short(logger.run_id)
         lines += [
             f"Model       {model_uri}",
-            f"Evaluate it {next_command('evaluate', f'run={logger.run_id}', 'dataset=folder', 'dataset.path=PATCHES')}",
+            f"Predict     {next_command('predict', f'model={run}', 'input=PATCHES')}",
+            f"Survey      {next_command('survey', f'model={run}', 'input=PHOTOS')}",
+            f"Open app    {next_command('app', f'model={run}')}",
+            f"Evaluate it {next_command('evaluate', f'run={run}', 'dataset=folder', 'dataset.path=PATCHES')}",
         ]
     return "\n".join([*lines, *([f"Registry    {verdict}"] if verdict else [])])
 

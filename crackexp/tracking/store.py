@@ -118,7 +118,7 @@ def answering(uri: str) -> Iterator[None]:
 def unusable(uri: str, reason: object) -> UserError:
     """Returns the error that says why a store cannot be used."""
     local = database_file(uri) is not None
-    advice = "Mend that, or type tracking.uri=sqlite:///FILE" if local else "Start it, or type tracking=local"
+    advice = "Fix that, or type tracking.uri=sqlite:///FILE" if local else "Start it, or type tracking=local"
     return UserError(f"The MLflow store cannot be used: {reason}. {advice}. Received: tracking.uri={uri}")
 
 
@@ -130,7 +130,7 @@ def _ready(file: Path, make: bool) -> None:
                 _make(file)
     elif not _is_there(file):
         raise NoStoreError(
-            f"There is no MLflow store at {file}. Stand in the folder where the model was trained, or type "
+            f"There is no MLflow store at {file}. Change to the folder where the model was trained, or type "
             f"tracking.uri=URI. Received: tracking.uri={SQLITE}{file}"
         )
     with file.open("rb+" if make else "rb"):

@@ -28,12 +28,12 @@ from crackexp.tracking.mlflow_run import PNG
 from crackexp.tracking.result import RESULT, RunResult
 from crackexp.tracking.runs import read_split
 from crackexp.tracking.store import open_experiment, store_lock
+from crackexp.tracking.stored_runs import REUSED_TAG
 from crackexp.tracking.view import View
 from crackexp.utils.errors import DamagedFileError, DataError
 from crackexp.utils.names import visible
 from crackexp.utils.store_uri import ui_words
 
-REUSED_TAG = "sweep.reused_from"
 KEPT_TAGS = {"cell.id", WARNING_TAG, MLFLOW_RUN_NOTE}
 """The tags that a copy of a run keeps; "cell.id" is the digest of the training (a trial was once called a cell)."""
 _log = logging.getLogger(__name__)

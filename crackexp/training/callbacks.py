@@ -99,14 +99,14 @@ class NanGuard(keras.callbacks.Callback):
         >>> NanGuard().on_epoch_end(0, {"loss": 0.7})
         >>> NanGuard().on_epoch_end(0, {"loss": float("nan")})
         Traceback (most recent call last):
-        crackexp.utils.errors.UserError: Training diverged in epoch 1: loss is no number. ...
+        crackexp.utils.errors.UserError: Training diverged in epoch 1: loss is not a number. ...
     """
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         for name, value in (logs or {}).items():
             if not math.isfinite(float(value)):
                 raise UserError(
-                    f"Training diverged in epoch {epoch + 1}: {name} is no number. "
+                    f"Training diverged in epoch {epoch + 1}: {name} is not a number. "
                     f"Type a smaller optimizer.learning_rate, or trainer.precision=float32. "
                     f"Received: {name}={value}"
                 )

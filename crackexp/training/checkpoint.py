@@ -29,8 +29,8 @@ class Checkpoint:
         phase: The phase that the epoch belongs to.
         batch: How many batches of the epoch are done; 0 at its end.
         stopped: Whether a callback has ended the phase.
-        history: The metrics so far.
-        seconds: The seconds spent so far, by section.
+        history: The metrics so much.
+        seconds: The seconds spent so much, by section.
         variables: The variables of the network, its random streams among them.
         optimizer: The variables of the optimizer: slots, iterations, learning rate.
         metrics: The variables of the metrics: sums over the batches of the epoch that are done.
@@ -65,8 +65,8 @@ class Checkpoint:
         same = all(_shapes(variables) == _shapes(values) for variables, values in pairs)
         if not same or [state["class"] for state in self.callbacks] != [type(c).__name__ for c in callbacks]:
             raise DataError(
-                "The code or its libraries changed so far that the run cannot go on with its saved state. "
-                f"Start the run anew. Received: {len(self.variables)} variables, {len(self.callbacks)} callbacks"
+                "The code or its libraries changed so much that the run cannot continue from its saved state. "
+                f"Start a new run. Received: {len(self.variables)} variables, {len(self.callbacks)} callbacks"
             )
         for variables, values in pairs:
             for variable, value in zip(variables, values, strict=True):

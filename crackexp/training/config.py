@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from crackexp.config.settings import JobConfig
-from crackexp.config.types import BatchSize, Epochs, Fraction, ImageSize, Level, Seed, Strict, Tag, Text
+from crackexp.config.types import BatchSize, Epochs, Fraction, ImageSize, Level, PrintConfig, Seed, Strict, Tag, Text
 
 
 def _metric(value: str) -> str:
@@ -57,6 +57,8 @@ class TrainConfig(JobConfig):
     profile: Text | None
     """The folder of a trace of JAX' profiler; null for none."""
     resume: Text | None
-    """The id of an interrupted run to go on with; it is typed alone."""
+    """The interrupted run to go on with: latest, or its name or id; it is typed alone."""
+    print_config: PrintConfig = "changes"
+    """What is printed of the config: all of it, the main values and what differs from the defaults, or nothing."""
     sweep: Sweep
     """What holds for a multirun as a whole."""

@@ -17,7 +17,7 @@ from crackexp.inference.engine import Inference, padded_batches
 from crackexp.models.classifier import headed
 from crackexp.models.heads import fit_statistics
 from crackexp.training.devices import Devices
-from crackexp.training.fit_loop import FitLoop, verbosity
+from crackexp.training.fit_loop import EpochProgress, FitLoop
 from crackexp.training.module import CrackModule
 from crackexp.training.scan import ScannedModel
 from crackexp.utils.timer import Timer
@@ -81,14 +81,15 @@ class EmbeddedHead:
         head = compile_once(ScannedModel(module.head, devices.padded_batch_size))
         head.compile(optimizer=module.optimizer(), loss=module.loss, weighted_metrics=["accuracy"])
         show = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: dataset.show(epoch))
-        head.fit(
-            dataset,
-            initial_epoch=left.start,
-            epochs=left.stop,
-            callbacks=[show, *loop.callbacks(callbacks)],
-            shuffle=False,
-            verbose=verbosity(),
-        )
+        with EpochProgress(len(data.train)) as shown:
+            head.fit(
+                dataset,
+                initial_epoch=left.start,
+                epochs=left.stop,
+                callbacks=[show, *loop.callbacks(callbacks), shown],
+                shuffle=False,
+                verbose=0,
+            )
 
     def predict(self, index: ImageIndex, title: str, view: View | None = None) -> np.ndarray:
         """Returns the probabilities of the images of `index`, plain or as `view` shows them, (n, c) float32."""

@@ -15,7 +15,7 @@ from crackexp.inference.engine import Inference, computing
 from crackexp.models.classifier import unfreeze
 from crackexp.training.checkpoint import Checkpointer
 from crackexp.training.embedding_trainer import EmbeddingTrainer
-from crackexp.training.fit_loop import FitLoop, Log, verbosity
+from crackexp.training.fit_loop import EpochProgress, FitLoop, Log
 from crackexp.training.history import TrainingHistory
 from crackexp.utils.errors import ConfigError
 
@@ -102,14 +102,15 @@ class FineTuneTrainer(EmbeddingTrainer):
         self._fine_tuned = Inference(network, devices=self.devices.local)
         optimizer = module.optimizer(learning_rate=self.learning_rate)
         network.compile(optimizer=optimizer, loss=module.loss, weighted_metrics=["accuracy"])
-        network.fit(
-            self.train_batches(left, loop.skipped),
-            initial_epoch=left.start,
-            epochs=left.stop,
-            steps_per_epoch=steps,
-            shuffle=False,
-            callbacks=loop.callbacks(callbacks, steps),
-            verbose=verbosity(),
-        )
+        with EpochProgress(steps * self.batch_size) as shown:
+            network.fit(
+                self.train_batches(left, loop.skipped),
+                initial_epoch=left.start,
+                epochs=left.stop,
+                steps_per_epoch=steps,
+                shuffle=False,
+                callbacks=[*loop.callbacks(callbacks, steps), shown],
+                verbose=0,
+            )
         if network is not module.classifier:
             module.classifier.set_weights(network.get_weights())

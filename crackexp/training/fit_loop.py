@@ -1,17 +1,18 @@
 """The loop over the phases and epochs of a training: it logs, keeps checkpoints, and goes on from one."""
 
 import math
-import os
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import keras
 
+from crackexp.reporting.formatting import seconds_text
 from crackexp.training.callbacks import epoch_metrics
 from crackexp.training.checkpoint import Checkpoint, Checkpointer, callback_state, values_of
 from crackexp.training.history import TrainingHistory
+from crackexp.utils.progress import progress
 from crackexp.utils.signals import heed
 from crackexp.utils.timer import Timer
 
@@ -196,6 +197,36 @@ class SaveCheckpoints(keras.callbacks.Callback):
         heed()
 
 
-def verbosity() -> int:
-    """Returns the `verbose` of Keras' `fit`: a bar on a terminal, a line per epoch elsewhere."""
-    return 1 if sys.stdout.isatty() and os.environ.get("TERM") != "dumb" else 2
+class EpochProgress(keras.callbacks.Callback):
+    """Shows the progress of each epoch, counted in images, and prints a line of metrics at its end.
+
+    It takes the place of Keras' own bar (``verbose=0``), and stands after all other callbacks. It is used as a context
+    manager, so that nothing is left on the terminal where `fit` raises.
+
+    Args:
+        images: The number of training images of an epoch.
+    """
+
+    def __init__(self, images: int) -> None:
+        super().__init__()
+        self.images = images
+        self._shown = ExitStack()
+
+    def __enter__(self) -> "EpochProgress":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._shown.close()
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._begun = time.monotonic()
+        self._name = f"Epoch {epoch + 1}/{self.params['epochs']}"
+        self._advance = self._shown.enter_context(progress(self._name, self.images))
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self._advance(self.images / (self.params["steps"] or self.images))
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._shown.close()
+        metrics = ", ".join(f"{name} {float(value):.4f}" for name, value in (logs or {}).items())
+        print(f"{self._name:<12}{metrics}, {seconds_text(time.monotonic() - self._begun)}", flush=True)

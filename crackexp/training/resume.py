@@ -1,4 +1,4 @@
-"""Goes on with an interrupted run: ``python -m crackexp.train resume=RUN_ID``."""
+"""Goes on with an interrupted run: ``python -m crackexp.train resume=RUN``."""
 
 import contextlib
 import logging
@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
@@ -16,7 +14,9 @@ from crackexp.config.checking import check, check_part, instantiate
 from crackexp.config.commands import next_command, typed
 from crackexp.config.contracts import require_trusted
 from crackexp.tracking.logger import require_store
+from crackexp.tracking.run_names import INTERRUPTED, find
 from crackexp.training.config import TrainConfig
+from crackexp.utils.distributed import is_multirun
 from crackexp.utils.errors import ConfigError, UserError
 from crackexp.utils.store_uri import database_file
 
@@ -24,26 +24,27 @@ if TYPE_CHECKING:
     from crackexp.tracking.logger import Logger
     from crackexp.training.checkpoint import Checkpointer
 
-STORE = ("tracking", "tracking.uri", "paths.root")
-"""Overrides that say where the store is: all that a resumed run takes from the command line."""
+STORE = ("tracking", "tracking.uri", "tracking.experiment", "paths.root")
+"""Overrides that say where the run is: all that a resumed run takes from the command line."""
 
 _log = logging.getLogger(__name__)
 
 
-def own_config(cfg: DictConfig) -> DictConfig:
-    """Returns the config that the run ``cfg.resume`` was begun with, or `cfg` itself where that is null.
+def own_config(cfg: DictConfig) -> tuple[DictConfig, str | None]:
+    """Returns the config that the run ``cfg.resume`` was begun with, and its id.
 
     Args:
-        cfg: checked config of the command line.
+        cfg: The checked config of the command line. It is returned itself, and None, where no run is to be resumed.
 
     Raises:
-        UserError: there is no such run, it is over, it runs on another machine, or more was typed than where it is.
+        UserError: There is no such run, it is over, it runs on another machine, or more was typed than where it is.
     """
-    run_id = cfg.resume
-    if run_id is None:
-        return cfg
+    if cfg.resume is None:
+        return cfg, None
     require_alone(cfg)
-    store = require_store(instantiate(cfg.tracking), "Without a tracking store there is no run to resume")
+    logger = instantiate(cfg.tracking)
+    store = require_store(logger, "Without a tracking store there is no run to resume")
+    run_id = find(cfg.resume, logger, INTERRUPTED, "resume=")
     from crackexp.tracking.runs import find_run
 
     run = find_run(run_id, store)
@@ -71,7 +72,7 @@ def own_config(cfg: DictConfig) -> DictConfig:
             "was removed. It starts from its beginning.",
             state.parent,
         )
-    return own
+    return own, run_id
 
 
 def require_alone(cfg: DictConfig) -> None:
@@ -82,8 +83,8 @@ def require_alone(cfg: DictConfig) -> None:
     """
     if cfg.resume is None:
         return
-    others = [override for key, override in typed().items() if key not in (*STORE, "resume")]
-    if others or HydraConfig.get().mode == RunMode.MULTIRUN:
+    others = [override for key, override in typed().items() if key not in (*STORE, "resume", "print_config")]
+    if others or is_multirun():
         raise ConfigError(
             "A resumed run keeps the config that it was begun with, and is no sweep. "
             f"Type {command(cfg.resume)} Received: {' '.join(others) or '-m'}"

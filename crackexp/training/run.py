@@ -11,7 +11,7 @@ from crackexp.data.accounting import Account
 from crackexp.data.auxiliary import AuxiliaryDataset
 from crackexp.data.datamodule import DataModule
 from crackexp.data.sources.folder import require_places
-from crackexp.data.summary import account_report, data_report, others_report
+from crackexp.data.summary import account_report
 from crackexp.evaluation.doubts import training_doubt
 from crackexp.evaluation.evaluator import EvaluationResult, Evaluator
 from crackexp.evaluation.extra_datasets import ExtraDatasets
@@ -66,7 +66,7 @@ class Outcome:
 
 
 def load_data(cfg: DictConfig, parts: Parts, account: Account) -> RunData:
-    """Loads and splits the datasets of a run, and prints what they hold.
+    """Loads and splits the datasets of a run, and prints which files are used.
 
     Args:
         cfg: The checked config.
@@ -94,8 +94,6 @@ def load_data(cfg: DictConfig, parts: Parts, account: Account) -> RunData:
     classes = datamodule.index.classes
     extra.prepare(classes, datamodule.seen)
     parts.policy.require_enough(datamodule.val.damaged, classes.defect)
-    print_report(data_report(datamodule))
-    print_report(others_report(extra.indexes, extra.left_out))
     account.add(extra.account)
     return RunData(datamodule, extra)
 

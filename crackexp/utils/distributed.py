@@ -27,7 +27,7 @@ def initialize_distributed() -> None:
     variables = {name: value for name, value in os.environ.items() if name.startswith(ENVIRONMENT)}
     if not variables:
         return
-    if HydraConfig.get().mode == RunMode.MULTIRUN:
+    if is_multirun():
         raise ConfigError(
             "A sweep shares its trials out by hydra/launcher, one process a trial. "
             f"Unset {ENVIRONMENT}*, or leave out -m. Received: -m"
@@ -48,6 +48,11 @@ def initialize_distributed() -> None:
 
     jax.config.update("jax_enable_preemption_service", False)  # it would handle SIGTERM, and the process would not end
     keras.distribution.initialize()
+
+
+def is_multirun() -> bool:
+    """Returns whether this process runs a job of a Hydra multirun. Outside of Hydra it does not."""
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
 def is_first_process() -> bool:

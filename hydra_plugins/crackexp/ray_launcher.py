@@ -17,6 +17,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from crackexp.cli.failed_job import FailedJob
 from crackexp.utils.errors import ConfigError
 
 PASSED_ON = ("CRACKEXP_", "JAX_", "KERAS_", "MLFLOW_", "XLA_")
@@ -91,7 +92,7 @@ def _result(job: Any, overrides: Sequence[str]) -> JobReturn:
     try:
         return ray.get(job)
     except ray.exceptions.RayError as error:
-        failed = JobReturn(overrides=list(overrides))
+        failed = FailedJob(overrides=list(overrides))
         failed.status = JobStatus.FAILED
         failed.return_value = error
         return failed

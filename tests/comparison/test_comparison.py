@@ -298,11 +298,13 @@ def test_repeats_are_no_factor_and_their_spread_counts():
     assert found.table["runs"].tolist() == [3, 3]
     assert found.table["errors"].tolist() == pytest.approx([16, 36])
     assert found.tied == ["dropout=0.5"]
+    assert found.best_run == few[0].run_id
+    assert compare([*many, *few[1:]], comparable(STANDARD, "log_loss", "metric")).best_run == few[2].run_id
     alone = compare(
         [replace(one[2], configuration={"dropout": one[2].configuration["dropout"]}) for one in (few, many)]
     )
     assert alone.tied == []
-    assert "another seed may turn it" in told(alone)
+    assert "holds for these trained models only" in told(alone)
     assert "trained 3 times" in told(found)
 
 

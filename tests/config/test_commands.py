@@ -13,7 +13,7 @@ JOB = [*TINY, "epochs=1", "dataset.count=80", "dataset.size=48", "callbacks=none
 @pytest.mark.slow
 @pytest.mark.parametrize("plus", ["", "++"])
 def test_the_printed_command_finds_the_model_of_a_store_that_was_typed(
-    command_here: Command, tmp_path: Path, plus: str
+    command_here: Command, tmp_path: Path, patches: Path, plus: str
 ) -> None:
     uri, cache = f"{plus}tracking.uri=sqlite:///{tmp_path}/own/my store.db", f"paths.cache={tmp_path / 'kept'}"
     done = command_here("train", *JOB, uri, cache)
@@ -26,6 +26,10 @@ def test_the_printed_command_finds_the_model_of_a_store_that_was_typed(
         "evaluate", *(word for word in words[3:] if not word.startswith("dataset")), "dataset.size=48"
     )
     assert judged.returncode == 0, judged.stderr
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("Predict")]
+    words = shlex.split(line.removeprefix("Predict").replace("PATCHES", f"{patches}/Positive/000.jpg"))
+    predicted = command_here("predict", *words[3:])
+    assert predicted.returncode == 0, predicted.stderr
 
 
 def test_comparing_makes_no_store(command_here: Command, tmp_path: Path) -> None:

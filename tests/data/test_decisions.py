@@ -45,7 +45,7 @@ def test_of_two_classes_the_probability_and_the_decision_are_those_of_the_one_to
     expected = np.where(probabilities[:, 1] >= 0.9, "crack", np.where(probabilities[:, 1] >= 0.8, "unsure", "sound"))
     np.testing.assert_array_equal(decided, expected)
     assert (TWO.defect, TWO.positive, TWO.target) == (CRACK, "Positive", "Positive")
-    assert str(Thresholds(0.9, 0.8)) == "crack from 0.9, unsure from 0.8"
+    assert str(Thresholds(0.9, 0.8)) == "crack at a probability of 0.9 or more, unsure at 0.8 or more"
 
 
 @pytest.mark.parametrize("classes", [WALL, JOINTS, Classes(("a", "b", "c", "d"), ("a", "d"))])
@@ -73,7 +73,7 @@ def test_promises_are_about_damage_of_any_class() -> None:
     assert np.mean(damage[~damaged] >= fitted.thresholds.crack) <= 0.05
     decided = fitted.decide(calibrated)
     assert set(decided) == {"damage", "unsure", "sound"}
-    assert "damage from" in str(fitted)
+    assert "damage at a probability of" in str(fitted)
     with pytest.raises(DataError, match=r"damaged images"):
         Policy(False, 0.999, None, 0.95).require_enough(damaged[:100], DAMAGE)
 

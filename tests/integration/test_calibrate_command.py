@@ -48,7 +48,7 @@ def test_the_model_decides_as_its_policy_and_says_what_was_judged(
     run = store_of(trained).get_run(result["run_id"])
     assert run.data.metrics["policy/threshold"] == thresholds.crack
     printed = (trained / "printed.txt").read_text()
-    assert f"{thresholds}, at temperature" in printed
+    assert f"{thresholds}, calibrated with temperature" in printed
     judged = pd.read_csv(f"{run.info.artifact_uri.removeprefix('file://')}/test/predictions.csv").set_index("path")
     decided = thresholds.decide(judged["probability"].to_numpy())
     cracked = judged["label"] == "Positive"

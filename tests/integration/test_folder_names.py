@@ -40,7 +40,7 @@ def line(printed: str, start: str) -> str:
 
 
 def run_of(printed: str) -> str:
-    return line(printed, "Evaluate it").split("run=")[1].split()[0]
+    return line(printed, "MLflow").rpartition("run ")[2].removesuffix(")")
 
 
 def dataset(folder: Path) -> list[str]:

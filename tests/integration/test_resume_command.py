@@ -104,8 +104,9 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(
     assert run.info.status == "RUNNING"
     assert (cache / "states" / run_id / "state.npz").is_file()
 
-    done = command("train", f"resume={run_id}")
+    done = command("train", "resume=latest")
     assert done.returncode == 0, done.stderr
+    assert run_id in done.stdout.splitlines()[0]
     assert "Epoch 1/" not in done.stdout
     assert not (cache / "states" / run_id).exists()
     assert_as_undisturbed(client, run_id, start, job)

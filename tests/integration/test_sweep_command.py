@@ -85,6 +85,11 @@ def test_the_parent_tells_the_answer(swept: Path) -> None:
     sentence = note.splitlines()[0].strip("*# ")
     assert sentence in " ".join(printed.split())
     assert "[  4/4]" in printed
+    assert f"model=best:{parent.info.run_id[:8]}" in printed
+    best = {run.info.run_id: run for run in children(swept)}[parent.data.tags["sweep.best"]]
+    assert best.data.tags["sweep.verdict"] == "best"
+    repeats = [run for run in children(swept) if run.data.params["dropout"] == best.data.params["dropout"]]
+    assert best.data.metrics["sweep/accuracy"] == max(run.data.metrics["sweep/accuracy"] for run in repeats)
 
 
 def test_the_same_command_again_computes_nothing(swept: Path, cache: Path) -> None:

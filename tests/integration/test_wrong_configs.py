@@ -283,6 +283,7 @@ def test_a_crash_keeps_its_traceback(command_here: Command, monkeypatch: pytest.
     assert done.returncode == 1
     assert "Traceback" in done.stderr
     assert "a bug" in done.stderr
+    assert "Error executing job" not in done.stderr
 
 
 def test_all_mistakes_are_told_at_once(command_here: Command) -> None:
@@ -291,13 +292,39 @@ def test_all_mistakes_are_told_at_once(command_here: Command) -> None:
     assert "epochs" in done.stderr
 
 
-def test_a_refusal_comes_before_anything_heavy_is_imported(tmp_path: Path) -> None:
+@pytest.mark.parametrize("override", ["epochs=0", "dropout=2", "optimizer.learning_rate=-1", "seed=x", "paths.cache="])
+def test_a_value_that_other_keys_take_is_refused_once_by_its_own_key(command_here: Command, override: str) -> None:
+    done = command_here("train", "trainer=scratch" if "rate" in override else "trainer=frozen", override)
+    assert done.returncode == 2
+    (message,) = [line for line in done.stderr.splitlines() if line]
+    assert message.startswith(f"crackexp: {override.partition('=')[0]}:")
+
+
+def test_a_wrong_value_of_a_key_that_would_take_that_of_another_is_refused_by_its_own_key(
+    command_here: Command,
+) -> None:
+    done = command_here("train", "trainer.epochs=0")
+    (message,) = [line for line in done.stderr.splitlines() if line]
+    assert message.startswith("crackexp: trainer.epochs:")
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [["dropout=2"], ["backbone=resnet50"], ["backbone.weights=none.h5"], ["dataset=folder", "dataset.path=nowhere"]],
+)
+def test_a_refusal_comes_before_anything_heavy_is_imported(
+    typed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # there is no network
+    light = {"cv2"} if "dataset=folder" in typed else set()  # what reads images is needed to look for them
+    heavy = {"keras", "jax", "mlflow", "grain", "cv2", "matplotlib"} - light
     script = (
-        "import sys; sys.argv = ['train', 'dropout=2']\n"
+        f"import sys; sys.argv = {['train', *typed]}\n"
         "import crackexp.train as t\n"
         "try: t.run(t.main, 'train', t.TrainConfig)\n"
         "except SystemExit as e: code = e.code\n"
-        "heavy = {'keras', 'jax', 'mlflow', 'grain', 'cv2', 'matplotlib'} & sys.modules.keys()\n"
+        f"heavy = {heavy} & sys.modules.keys()\n"
         "print(code, sorted(heavy))"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
@@ -326,6 +353,7 @@ def test_another_backend_of_keras_is_refused(command_here: Command, monkeypatch:
         ("export", "formats:"),
         ("cache", "clear:"),
         ("ui", "port:"),
+        ("check", "paths:"),
     ],
 )
 def test_every_entry_point_shows_its_help_and_its_config(command_here: Command, entry: str, key: str) -> None:

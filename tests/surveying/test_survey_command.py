@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import pyvips
 from PIL import Image
+from pypdf import PdfReader
 
 from tests.conftest import Command
 
@@ -39,7 +40,7 @@ def test_a_folder_of_photos_becomes_a_survey(command_here: Command, model: str, 
     assert "notes.png: not a JPEG" in done.stdout
     out = tmp_path / "survey"
     table = pd.read_csv(out / "photos.csv")
-    assert [Path(name).name for name in table["photo"]] == ["stripe.jpg", "plain.jpg", "notes.png"]
+    assert table["photo"].tolist() == ["stripe.jpg", "plain.jpg", "notes.png"], "relative to the folder of the input"
     assert table["decision"].tolist()[:2] == ["crack", "sound"]
     assert "latitude" not in table
     for row in table.dropna(subset="files").itertuples():
@@ -60,8 +61,14 @@ def test_a_folder_of_photos_becomes_a_survey(command_here: Command, model: str, 
     assert "1 of 2 photos show cracks" in page
     assert page.index("stripe.jpg") < page.index("plain.jpg")
     assert "site &lt;1&gt;" in page
+    assert "regions.join" in page
+    assert "regions.min_extent" in done.stdout
     assert "52.5" not in page
     assert "http" not in page.replace("http://www.w3.org", "")
+
+    printed = " ".join(PdfReader(out / "report.pdf").pages[0].extract_text().split())
+    assert "1 of 2 photos show cracks" in printed
+    assert printed.index("stripe.jpg crack") < printed.index("plain.jpg sound")
 
     client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
     (run,) = client.search_runs([client.get_experiment_by_name("crackexp").experiment_id])
@@ -70,6 +77,7 @@ def test_a_folder_of_photos_becomes_a_survey(command_here: Command, model: str, 
     assert run.data.metrics["survey/cracked_photos"] == 1
     assert {file.path for file in client.list_artifacts(run.info.run_id, "survey")} == {
         "survey/report.html",
+        "survey/report.pdf",
         "survey/photos.csv",
         "survey/photos",
     }
@@ -85,6 +93,7 @@ def test_places_and_millimetres_are_told_on_request(
     assert done.returncode == 0, done.stderr
     stripe = pd.read_csv(tmp_path / "survey" / "photos.csv").iloc[0]
     assert (stripe["latitude"], stripe["longitude"]) == (52.5, 13.4)
+    assert stripe["total_extent_mm"] == pytest.approx(stripe["total_extent_px"] / 2, abs=0.3)
     assert stripe["longest_extent_mm"] == pytest.approx(stripe["longest_extent_px"] / 2, abs=0.3)
     assert "52.50000, 13.40000" in (tmp_path / "survey" / "report.html").read_text()
 
@@ -96,6 +105,8 @@ def test_places_and_millimetres_are_told_on_request(
         ("tile.overlap=1", ["tile.overlap", "0.9"]),
         ("threshold=0", ["threshold", "greater than 0"]),
         ("tile.sise=100", ["'sise'", "tile", "'size'"]),
+        ("regions.join=-1", ["regions.join", "greater than or equal to 0"]),
+        ("regions.min_extend=1", ["'min_extend'", "regions", "'min_extent'"]),
     ],
 )
 def test_a_mistake_is_refused_in_a_sentence(command_here: Command, argument: str, words: list[str]) -> None:
@@ -144,7 +155,7 @@ def test_an_image_of_any_size_is_surveyed_in_little_memory(command: Command, mod
     assert large - small < 400, "MB; the pixels alone are 600 MB"
     assert "cut.png: cannot be decoded to its end" in text
     table = pd.read_csv(tmp_path / "large" / "photos.csv").set_index("photo")
-    found = table.loc["site/wall.tif"]
+    found = table.loc["wall.tif"]
     assert (found["width"], found["height"], found["tiles"]) == (20_000, 10_000, 800)
     assert found["cracked_share"] == pytest.approx(1 / 20, abs=0.01)
     assert sorted(file.name for file in (tmp_path / "large" / "photos").iterdir()) == [

@@ -1,10 +1,14 @@
 """``python -m crackexp.ui`` where there is nothing to show; what it shows is tested in tests/integration."""
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from omegaconf import DictConfig
 
+from crackexp.tracking.mlflow_logger import MlflowLogger
+from crackexp.tracking.store import open_experiment
 from crackexp.ui import ui
 from crackexp.utils.errors import UserError
 
@@ -23,3 +27,18 @@ def test_a_store_that_cannot_be_shown_is_told(
 ) -> None:
     with pytest.raises(UserError, match=words):
         ui(compose_config(*overrides, root="ui"))
+
+
+def test_the_page_of_the_runs_is_told(
+    compose_config: Callable[..., DictConfig],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda program, words: started.append(words))
+    number = open_experiment(MlflowLogger(f"sqlite:///{tmp_path}/mlruns/mlflow.db"))
+    ui(compose_config("port=5123", root="ui"))
+    page = f"http://127.0.0.1:5123/#/experiments/{number}/runs?workflowType=machine_learning"
+    assert page in capsys.readouterr().out.split()
+    assert started[0][-2:] == ["--port", "5123"]

@@ -169,8 +169,8 @@ class Thresholds:
         return np.where(probabilities >= self.crack, self.defect.value, below)
 
     def __str__(self) -> str:
-        band = f", unsure from {self.unsure:.4g}" if self.unsure < self.crack else ""
-        return f"{self.defect} from {self.crack:.4g}{band}"
+        band = f", unsure at {self.unsure:.4g} or more" if self.unsure < self.crack else ""
+        return f"{self.defect} at a probability of {self.crack:.4g} or more{band}"
 
 
 def positives_of(positive: str | Sequence[str]) -> tuple[str, ...]:

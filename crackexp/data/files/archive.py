@@ -108,7 +108,7 @@ def _unpack_into(archive: Path, folder: Path) -> None:
         _unpack_rar(archive, folder)
     else:
         raise DataError(
-            f"This is no complete zip or rar archive. It may be damaged, cut off in the download, or of another "
+            f"This is not a complete zip or rar archive. It may be damaged, cut off in the download, or of another "
             f"kind. Received: {archive}"
         )
 
@@ -118,7 +118,7 @@ def _unpack_zip(archive: Path, folder: Path) -> None:
         with zipfile.ZipFile(archive) as source:
             infos = source.infolist()
             _check(archive, folder, [_zip_member(info) for info in infos])
-            with progress(f"Unpacking {on_one_line(archive.name)}", len(infos)) as advance:
+            with progress(f"Unpacking {on_one_line(archive.name)}", len(infos), "files") as advance:
                 for info in infos:
                     source.extract(info, folder)
                     advance(1)

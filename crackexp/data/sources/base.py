@@ -59,7 +59,7 @@ class Dataset(ABC):
 
     @property
     def place(self) -> str:
-        """What messages call the place of the images: the name of the dataset, or its folder where it has one."""
+        """The name of the dataset, or its folder where it has one, as messages name the place of the images."""
         return self.name
 
     def given_parts(self) -> list[str] | None:

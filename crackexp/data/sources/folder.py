@@ -155,14 +155,32 @@ def require_folder(path: Path) -> None:
     except OSError as error:
         _refuse(error)
     if not exists:
-        nearest = next((parent for parent in path.absolute().parents if parent.is_dir()), path)
-        raise DataError(f"There is no such folder; only {nearest} exists. Received: dataset.path={path}")
+        above = next(parent for parent in path.absolute().parents if parent.is_dir())
+        hint = f" The path exists up to {above}." if above != Path(above.anchor) else ""
+        raise DataError(f"There is no such folder.{hint} Received: dataset.path={path}")
     try:
         empty = not any(path.iterdir())
     except OSError as error:
         _refuse(error)
     if empty:
         raise DataError(f"The folder is empty. Received: dataset.path={path}")
+
+
+def require_place(dataset: Mapping[str, Any]) -> None:
+    """Checks that the folder or file of a dataset exists, before more is imported and read.
+
+    Args:
+        dataset: The checked config of a dataset. The places of classes outside of crackexp are not checked.
+
+    Raises:
+        DataError: It does not exist, or is an empty folder.
+    """
+    path = dataset.get("path")
+    if path is None or dataset.get("archive") is not None or not str(dataset["_target_"]).startswith("crackexp."):
+        return
+    place = Path(path).expanduser()
+    if not is_file(place):
+        require_folder(place)
 
 
 def require_places(options: Iterable[Mapping[str, Any]], where: str) -> None:

@@ -92,7 +92,7 @@ class Synthetic(FileDataset):
             if folder.is_dir():
                 return
             drawn = 0
-            with progress("Drawing patches", self.count) as advance:
+            with progress("Drawing patches", self.count, "patches") as advance:
 
                 def show(count: int) -> None:
                     nonlocal drawn

@@ -92,8 +92,8 @@ class GroupedSplit(RandomSplit):
         sizes = np.bincount(groups)
         less = "split.by=[copies]" if "photos" in self.by else "split=ratio"
         return (
-            f"No image of the class {class_name} is left to {part}: the {len(index)} images come in {len(sizes)} "
-            f"groups, the largest of {sizes.max()}, and no group may stand in two parts. Add images, or type another "
+            f"No image of the class {class_name} is left for {part}: the {len(index)} images come in {len(sizes)} "
+            f"groups, the largest of {sizes.max()}, and no group may be in two parts. Add images, or type another "
             f"split.ratio or split.seed, or {less}. Received: split.ratio={list(self.ratio)} split.seed={self.seed}"
         )
 

@@ -82,7 +82,7 @@ def kept(index: ImageIndex, cache: Path, name: str, text: str, build: Build, che
         parts = _read_parts(folder, index, links)
         if parts is None:
             if folder.exists():
-                _log.warning("The split in %s is damaged, and is made anew", folder)
+                _log.warning("The split in %s is damaged, and is made again", folder)
             shutil.rmtree(folder, ignore_errors=True)
             temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
             try:

@@ -36,7 +36,7 @@ def augmentation_grid(images: np.ndarray) -> Figure:
 
 @styled
 def prediction_grid(images: np.ndarray, titles: Sequence[str], correct: Sequence[bool]) -> Figure:
-    """Draws images with their labels and predictions, three in a row; wrong predictions are marked in red.
+    """Draws images with their labels and predictions, three in a row; wrong predictions have an orange frame.
 
     Args:
         images: The images, (n, H, W, 3) uint8 RGB.
@@ -44,7 +44,7 @@ def prediction_grid(images: np.ndarray, titles: Sequence[str], correct: Sequence
         correct: Whether each prediction is right.
     """
     figure = grid(images, [shortened(title, 30) for title in titles], 3, wrong=~np.array(correct))
-    heading(figure, "Label / prediction, red where wrong")
+    heading(figure, "Label / prediction; wrong predictions have an orange frame")
     return figure
 
 
@@ -104,7 +104,7 @@ def grid(
         images: The images, (n, H, W, 3) uint8 RGB.
         titles: The title above each image.
         columns: The number of images in a row.
-        wrong: Which images get a red frame, (n,) bool; None for none.
+        wrong: Which images get an orange frame, (n,) bool; None for none.
         details: The text below each image; empty for none.
         key: A line above the first row; empty for none.
     """
