@@ -60,12 +60,13 @@ def app(composed: DictConfig) -> None:
     Raises:
         UserError: The config or the name of the model has a mistake, the port is in use, or NiceGUI is not installed.
     """
-    cfg = with_model(check(composed, AppConfig))
+    cfg = check(composed, AppConfig)
     require_extra("The page", ["nicegui"], "app", f"model={cfg.model}")
 
     from crackexp.web.server_address import claim
 
     address = claim(cfg.host, cfg.port)
+    cfg = with_model(cfg)
     status("Importing Keras, JAX and MLflow")
 
     from crackexp.predicting.loading import open_model

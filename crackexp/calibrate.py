@@ -37,9 +37,10 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
         UserError: The config, the dataset or the name of the model has a mistake, or there are too few patches.
     """
     account = Account() if account is None else account
-    cfg = with_model(check(composed, CalibrateConfig))
+    cfg = check(composed, CalibrateConfig)
     logger = instantiate(cfg.tracking)
     store = require_store(logger, "The model is logged anew, which takes a store")
+    cfg = with_model(cfg)
 
     status("Looking for the dataset")
     from crackexp.data.sources.folder import require_place

@@ -18,7 +18,7 @@ def test_a_config_is_composed_without_a_command(tmp_path: Path, monkeypatch: pyt
     config = crackexp.compose("train", ["+experiment=mobilenet", "dropout=0.1"])
     assert config.dropout == 0.1
     assert config.paths.root == str(tmp_path)
-    assert Path(config.paths.output).parents[2] == tmp_path / "outputs" / "mobilenet"
+    assert Path(config.paths.output).parents[1] == tmp_path / "outputs" / "mobilenet"
     assert not (tmp_path / "outputs").exists()
     assert config.paths.output != crackexp.compose().paths.output
     config.epochs = 3

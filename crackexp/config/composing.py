@@ -35,8 +35,8 @@ def compose(command: str = "train", overrides: Sequence[str] = (), config_dir: s
     Example:
 
     >>> config = compose("train", ["backbone=small_cnn", "trainer=scratch", "epochs=2"])
-    >>> config.backbone.name, config.trainer.epochs
-    ('small_cnn', 2)
+    >>> config.backbone.widths, config.trainer.epochs
+    ([32, 64, 128, 256], 2)
     """
     commands = sorted(file.stem for file in conf_dir().glob("*.yaml"))
     if command not in commands:

@@ -131,8 +131,8 @@ def in_folder(name: str, uri: str | None, key: str) -> bool:
         )
     if uri is None:
         raise UserError(
-            f"tracking=none has no store to find a model in. Type tracking=local, or {key}=FOLDER of a logged model. "
-            f"Received: {key}={name}"
+            f"The logger of the config has no store in which a model could be found. Type tracking=local, or "
+            f"{key}=FOLDER of a logged model. Received: {key}={name}"
         )
     return False
 

@@ -104,11 +104,14 @@ def test_a_command_refuses_it_without_a_trace(command_here: Command, mine: Path,
 
 
 def test_other_commands_and_sweeps_refuse_it_too(command_here: Command, mine: Path) -> None:
+    logged = mine.parent / "logged"
+    logged.mkdir()
+    (logged / "MLmodel").touch()
     for name, words in {
         "train": ["-m", "dropout=0.1,0.2", "++tracking._target_=mine.Touch"],
         "audit": ["dataset._target_=mine.Touch"],
-        "evaluate": ["run=abc", "dataset._target_=mine.Touch"],
-        "calibrate": ["model=abc", "dataset.path=abc", "dataset._target_=mine.Touch"],
+        "evaluate": [f"run={logged}", "dataset._target_=mine.Touch"],
+        "calibrate": [f"model={logged}", "dataset.path=abc", "dataset._target_=mine.Touch"],
         "compare": ["abc", "tracking._target_=mine.Touch"],
     }.items():
         done = command_here(name, *words)

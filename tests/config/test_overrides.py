@@ -107,7 +107,7 @@ def test_a_range_asks_for_a_sweep(command_here: Command) -> None:
         ("train", "+debug=nope", ["debug has no option 'nope'", "Type +debug=NAME", "Received: +debug=nope"]),
         ("train", "+seed=1", ["seed is there already", "Received: +seed=1"]),
         ("train", "++paths=default", ["paths is there already", "Received: ++paths=default"]),
-        ("train", "seed@a=1", ["seed is none", "Received: seed@a=1"]),
+        ("train", "seed@a=1", ["seed is not one", "Received: seed@a=1"]),
         ("train", "++mix.new=1", ["mix is a list, which has no key 'new'", "Received: ++mix.new=1"]),
         ("train", "+mix.new.key=1", ["mix is a list, which has no key 'new'"]),
         ("train", "optimizer.weight_decay=0.1", ["Type +optimizer.weight_decay=0.1"]),

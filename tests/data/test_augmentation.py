@@ -68,7 +68,7 @@ def test_nothing_to_do_is_the_plain_view() -> None:
 def test_wrong_views_are_refused(views: int) -> None:
     node = {"_target_": "crackexp.data.augmentation.Augmentation", "transforms": {}, "views": views}
     (problem,) = validate(schema_of(node["_target_"]), node, "augmentation")
-    assert f"Received: augmentation.views={views}" in problem
+    assert f"Received: augmentation.views={views}" in problem.message
 
 
 def test_what_is_no_transform_is_refused() -> None:

@@ -187,6 +187,6 @@ def test_a_wrong_argument_is_refused_in_a_config_and_in_python(name: str, argume
     problems = validate(schema_of(target), {"_target_": target, **arguments}, "augmentation.transforms.mine")
     assert problems
     wrong = list(arguments)[-1]
-    assert all(f"Received: augmentation.transforms.mine.{wrong}" in problem for problem in problems)
+    assert all(f"Received: augmentation.transforms.mine.{wrong}" in problem.message for problem in problems)
     with pytest.raises(ValueError, match=wrong):
         getattr(transforms, name)(**arguments)

@@ -133,7 +133,7 @@ def test_the_terminal_shows_the_summary_the_sets_the_corruptions_and_the_decisio
 ) -> None:
     result, report = all_asked
     text = printed(report, monkeypatch, width)
-    order = ["wall, test, 60 images", "90% interval", "side by side", "under corruptions", "Decisions, "]
+    order = ["wall, test, 60 images", "90% interval", "side by side", "under corruptions", "Decisions ("]
     assert [text.index(words) for words in order] == sorted(text.index(words) for words in order)
     hidden = [name for name, metric in STANDARD.items() if "summary" not in metric.shown_in]
     assert hidden

@@ -255,7 +255,8 @@ def trial_outcome(patches: Path, cache: Path) -> Kept:
 
     def read() -> Any:
         watch = Watch(cache, 1, ["dropout"])
-        watch._look()
+        watch.start()
+        watch.stop()
         return list(watch.ended) == [file]
 
     return Kept([file], read, harmless=True)

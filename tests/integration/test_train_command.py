@@ -91,7 +91,7 @@ def test_a_run_is_trained_tested_and_logged(trained: Path) -> None:
     result = json.loads(next(trained.glob("outputs/mobilenet/*/*/result.json")).read_text())
     (saved,) = trained.glob("outputs/mobilenet/*/*/config.yaml")
     assert "${" not in saved.read_text()
-    for words in ("dropout: 0.3", "accuracy", "Time", result["run_id"], "crackexp.evaluate"):
+    for words in ("dropout=0.3", "accuracy", "Time", result["run_id"], "crackexp.evaluate"):
         assert words in (trained / "printed.txt").read_text()
 
     run = store.get_run(result["run_id"])

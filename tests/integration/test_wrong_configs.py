@@ -254,7 +254,7 @@ def test_a_group_of_another_command_is_refused(command_here: Command) -> None:
         ("app", ["model=x", "limits=[1]"], ["limits must be a table"]),
         ("export", ["model=x", "formats=[onnx,onnx]"], ["formats", "onnx twice"]),
         ("compare", ["a", "tracking=null"], ["tracking=NAME"]),
-        ("compare", ["a(b"], ["""'runs=["a(b"]'"""]),
+        ("compare", ["a(b"], ["Received: a(b"]),
         ("cache", ["clear=5"], ["clear", "string"]),
     ],
 )
@@ -266,10 +266,12 @@ def test_other_commands_refuse_too(command_here: Command, name: str, arguments: 
 
 
 def test_bytes_that_are_no_text_name_a_file_where_they_are_quoted(command_here: Command) -> None:
-    done = command_here("predict", "model=x", os.fsdecode(b'input="\xff.jpg"'))
+    Path("logged").mkdir()
+    Path("logged", "MLmodel").touch()
+    done = command_here("predict", "model=logged", os.fsdecode(b'input="\xff.jpg"'))
     assert done.returncode == 2
     assert "Received: \\xff.jpg: there is no such file" in done.stderr
-    done = command_here("predict", "model=x", os.fsdecode(b"input=\xff.jpg"))
+    done = command_here("predict", "model=logged", os.fsdecode(b"input=\xff.jpg"))
     assert done.returncode == 2
     assert "quotes of its own" in done.stderr
 

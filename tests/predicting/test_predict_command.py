@@ -64,7 +64,7 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_done(
         (["model=MODEL", "input=PATCHES", "threshold=2"], ["threshold", "less than or equal to 1"]),
         (["model=MODEL", "input=PATCHES", "out=table.xlsx"], ["out", ".csv or .jsonl or .parquet", "table.xlsx"]),
         (["model=nothing", "input=PATCHES"], ["no such model", "Received: model=nothing"]),
-        (["model=nothing", "input=PATCHES", "tracking=none"], ["tracking=none has no store", "model=nothing"]),
+        (["model=nothing", "input=PATCHES", "tracking=none"], ["tracking=local", "model=nothing"]),
         (["model=foreign", "input=PATCHES"], ["not logged by crackexp", "Received: model=foreign"]),
     ],
 )
