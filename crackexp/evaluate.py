@@ -12,6 +12,7 @@ from crackexp.config.settings import JobConfig
 from crackexp.config.types import BatchSize, PrintConfig, Seed, Text
 from crackexp.data.accounting import Account
 from crackexp.tracking.run_names import with_model
+from crackexp.tracking.server import require_server
 from crackexp.utils.progress import status
 from crackexp.utils.timer import Timer
 
@@ -52,6 +53,8 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
     account = Account() if account is None else account
     timer = Timer()
     cfg = with_model(check(composed, EvaluateConfig), "run")
+    logger = instantiate(cfg.tracking)
+    require_server(logger.store)
 
     status("Reading the images")
     with timer.section("data"):
@@ -86,7 +89,6 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
         from crackexp.tracking import run_log
         from crackexp.tracking.runs import training_digests
 
-        logger = instantiate(cfg.tracking)
         output = Path(cfg.paths.output)
         run_log.write_config(output, cfg)
 

@@ -19,6 +19,7 @@ from crackexp.sweep import trial
 from crackexp.sweep.callback import closing
 from crackexp.sweep.identity import training_digest
 from crackexp.tracking.result import RunResult, read_result
+from crackexp.tracking.server import require_server
 from crackexp.training.config import TrainConfig
 from crackexp.training.resume import own_config, resumable
 from crackexp.utils.distributed import initialize_distributed, is_first_process, with_own_output
@@ -46,6 +47,7 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     cfg, resumed = own_config(checked)
     cfg = with_own_output(cfg)
 
+    require_server(instantiate(cfg.tracking).store)
     require_weights(cfg.backbone)
     status("Looking for the dataset")
     from crackexp.data.sources.folder import require_place

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, read_write
 from crackexp.config.checking import instantiate
 from crackexp.tracking.logger import Logger
 from crackexp.tracking.registered_names import require_registered
+from crackexp.tracking.server import require_server
 from crackexp.tracking.stored_runs import BEST_TAG, RUN_ID, StoredRun, StoredRuns, open_runs, short
 from crackexp.utils.errors import ConfigError, UserError
 from crackexp.utils.store_uri import database_file
@@ -99,6 +100,7 @@ def with_model(cfg: DictConfig, key: str = "model") -> DictConfig:
         return cfg
     assert logger.store is not None
     if ":/" in name:
+        require_server(logger.store)
         if file := database_file(logger.store):
             received = f"Received: {key}={name}"
             _require_store(file, MODEL, received)
@@ -155,6 +157,7 @@ def find(name: str, logger: Logger, kind: Kind, before: str) -> str:
         UserError: No run of this kind has the name, several have it, or the store cannot be read.
     """
     assert logger.store is not None
+    require_server(logger.store)
     file = database_file(logger.store)
     if file is None and RUN_ID.fullmatch(name):
         return name  # the command itself asks the server for it

@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from crackexp.tracking.logger import Logger, require_store
 from crackexp.tracking.moved_store import follow
+from crackexp.tracking.server import require_server
 from crackexp.utils.errors import UserError
 from crackexp.utils.files import remove_leftovers, replacing
 from crackexp.utils.store_uri import SQLITE, database_file, uri_problem
@@ -72,6 +73,7 @@ def open_experiment(logger: Logger, make: bool = True) -> str:
         UserError: The store cannot be used, the experiment was deleted, or one of them does not exist.
     """
     uri = require_store(logger, "An experiment lies in a store")
+    require_server(uri)
     client = connect(uri, make)
     with answering(uri), store_lock(uri) if make else nullcontext():
         experiment = client.get_experiment_by_name(logger.experiment)
