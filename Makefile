@@ -15,7 +15,8 @@ install: $(INSTALLED) ## Make .venv and install crackexp with its tools into it
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --upgrade pip
+	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
 run: install ## Train, test and log the main job on the drawn dataset
@@ -49,7 +50,7 @@ docs: $(INSTALLED_DOCS) ## Build the documentation site in build/site, and check
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --conf-dir docs --doctree-dir build/doctrees . build/site
 
 $(INSTALLED_DOCS): $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[docs]'
 	touch $@
 
 clean: ## Remove what runs and tools left behind, but not mlruns
