@@ -56,7 +56,7 @@ def readme_commands() -> list[list[str]]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-def test_the_commands_of_the_readme_run(command: Command, tmp_path: Path, patches: Path) -> None:
+def test_the_commands_of_the_readme_run(command_here: Command, tmp_path: Path, patches: Path) -> None:
     """Each in turn as it stands, but for its dataset, which is a small one, and its size."""
     run_id = ""
     for entry, *words in readme_commands():
@@ -73,7 +73,7 @@ def test_the_commands_of_the_readme_run(command: Command, tmp_path: Path, patche
                 key for key in TINY if not (alone and key.startswith("backbone.")) and not key.startswith("image")
             ]
             words += [] if any(word.startswith("image_size") for word in words) else ["image_size=32"]
-        done = command(entry.removeprefix("crackexp."), *words)
+        done = command_here(entry.removeprefix("crackexp."), *words)
         assert done.returncode == 0, f"{words}\n{done.stderr}"
         results = sorted(tmp_path.glob("outputs/*/*/*/result.json"), key=lambda file: file.stat().st_mtime)
         run_id = json.loads(results[-1].read_text())["run_id"]
