@@ -38,14 +38,14 @@ def export(composed: DictConfig) -> None:
         UserError: The config or the name of the model has a mistake, or a format cannot hold the model. Nothing is
             exported then.
     """
-    cfg = with_model(check(composed, ExportConfig))
-
-    status("Importing Keras, JAX and MLflow")
+    cfg = check(composed, ExportConfig)
     from crackexp.exporting.formats import check_exportable, check_folder, check_installed
 
     check_folder(cfg.out)
     check_installed(cfg.formats)
+    cfg = with_model(cfg)
 
+    status("Importing Keras, JAX and MLflow")
     from crackexp.inference.compilation import use_cpu
     from crackexp.predicting.loading import open_model
     from crackexp.tracking import run_log

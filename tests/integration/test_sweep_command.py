@@ -209,7 +209,7 @@ def test_the_same_sweep_twice_at_once_is_refused(command: Command, tmp_path: Pat
     with FileLock(lock):
         refused = command("train", *words)
     assert refused.returncode == 2
-    assert "running already" in refused.stderr
+    assert "already running" in refused.stderr
 
 
 @pytest.mark.slow
