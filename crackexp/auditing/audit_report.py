@@ -1,10 +1,11 @@
 """The report of an audit: the findings, pictures of the worst cases, and all tables as files."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pandas as pd
 
-from crackexp.auditing.findings import Audit, Finding
+from crackexp.auditing.findings import MEASURED, Audit, Finding
 from crackexp.data.images.decode import load_image
 from crackexp.data.index import ImageIndex
 from crackexp.reporting import Card, Column, Gallery, Picture, Report, Section, Table
@@ -36,8 +37,9 @@ def audit_report(name: str, how: str, index: ImageIndex, audit: Audit, shown: in
         "doubts.csv": audit.doubts,
     }
     findings = _findings(audit.findings)
+    logged = replace(findings, path="findings.csv")
     sections = [
-        Section(tables=[findings, _classes(audit.images)], files=files, media=["html"]),
+        Section(tables=[logged, _classes(audit.images)], files=files, media=["html"]),
         Section(title, [finding.text for finding in audit.findings], [findings], media=["terminal"]),
         *_galleries(index, audit, shown),
         *_files("Files that were left out", audit.left_out),
@@ -102,9 +104,14 @@ def _galleries(index: ImageIndex, audit: Audit, shown: int) -> Iterator[Section]
     text = "The least alike first: judge by them how far to trust the rest."
     yield from section("copies", "Copies", text, near, _pair)
     if audit.labels_judged:
-        doubted = images.sort_values("probability", kind="stable").head(max(len(audit.suspects), shown))
-        text = "The probability of its class as other images see it, and an arrow to another one that they see."
-        yield from section("suspects", "Least trusted labels", text, doubted, _suspect)
+        text = (
+            "Each label, an arrow to the class that the image looks like to the others, and how probable they find its "
+            f"label. {MEASURED} Look at each picture before you change its label."
+        )
+        yield from section("suspects", "Suspected labels", text, audit.suspects, _suspect)
+        if audit.suspects.empty:
+            text = "There are none. The column probability of images.csv says how far others confirm each label."
+            yield Section("Suspected labels", [text], name="suspects", media=["html"])
     far = images.sort_values("distance", ascending=False, kind="stable").head(max(len(audit.outliers), shown))
     text = f"Unlike all others; {len(audit.outliers):,} of them stand out."
     yield from section("outliers", "Farthest from any other image", text, far, _outlier)
@@ -124,8 +131,7 @@ def _pair(row: dict[str, object]) -> Card:
 
 
 def _suspect(row: dict[str, object]) -> Card:
-    title = f"{row['class']} → {row['suspected']}" if row["suspected"] else str(row["class"])
-    return _card([row["file"]], title, f"probability {row['probability']:.2g}")
+    return _card([row["file"]], f"{row['class']} → {row['suspected']}?", f"probability {row['probability']:.2g}")
 
 
 def _outlier(row: dict[str, object]) -> Card:

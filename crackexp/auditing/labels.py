@@ -75,10 +75,12 @@ def out_of_fold(embeddings: np.ndarray, labels: np.ndarray, groups: np.ndarray, 
 
 
 def suspects(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Returns the images whose label may be wrong, the most likely ones first, (m,) int.
+    """Returns the images whose label is suspected to be wrong, the most likely ones first, (m,) int.
 
-    These are the images that confident learning (Northcutt, Jiang and Chuang 2021) by cleanlab finds, and all images
-    for which another class is the most probable one.
+    These are the images that confident learning (Northcutt, Jiang and Chuang 2021) counts in another class: the
+    probability of that class is at least the mean probability of it among the images labelled with it. An image that
+    is merely hard stays below that mean, while one with a flipped label looks like any other of its true class. So
+    the cut adapts to how well the classes can be told apart, and a clean dataset has no suspects as a rule.
 
     Args:
         labels: The labels, (n,) int in [0, k).
@@ -87,6 +89,6 @@ def suspects(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     from cleanlab.filter import find_label_issues
     from cleanlab.rank import get_label_quality_scores
 
-    likely = find_label_issues(labels, probabilities, n_jobs=1) | (probabilities.argmax(axis=1) != labels)
+    likely = find_label_issues(labels, probabilities, filter_by="confident_learning", n_jobs=1)
     order = np.argsort(get_label_quality_scores(labels, probabilities), kind="stable")
     return np.asarray(order[likely[order]], np.int64)

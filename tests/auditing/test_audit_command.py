@@ -1,5 +1,6 @@
 """``python -m crackexp.audit`` as users type it: what was planted in a dataset is found, told, written and logged."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -7,7 +8,10 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from omegaconf import DictConfig
 
+from crackexp.audit import audit
+from crackexp.auditing.findings import MEASURED
 from crackexp.data.images.decode import load_image
 from crackexp.data.sources.image_folder import ImageFolder
 from tests.conftest import Command, write_patches
@@ -68,6 +72,9 @@ def test_what_was_planted_is_found(command: Command, planted: Path, tmp_path: Pa
     suspects = pd.read_csv(out / "suspects.csv")
     assert (suspects["suspected"] != suspects["class"]).all()
     assert suspects["probability"].is_monotonic_increasing
+    findings = pd.read_csv(out / "findings.csv").set_index("looked for")
+    assert findings.loc["suspected labels", "found"] == len(suspects)
+    assert MEASURED in findings.loc["suspected labels", "what that means"]
 
     page = (out / "report.html").read_text()
     assert "105 images" not in page
@@ -84,7 +91,7 @@ def test_what_was_planted_is_found(command: Command, planted: Path, tmp_path: Pa
     assert run.data.metrics["audit/unreadable"] == 1
     assert run.data.metrics["audit/copies"] == 6
     logged = {file.name for file in (Path(run.info.artifact_uri.removeprefix("file://")) / "audit").iterdir()}
-    assert {"report.html", "pairs.csv", "contradictions.png", "outliers.png", "suspects.png"} <= logged
+    assert {"report.html", "findings.csv", "pairs.csv", "contradictions.png", "outliers.png"} <= logged
 
 
 @pytest.mark.slow
@@ -99,20 +106,30 @@ def test_another_split_or_none_can_be_judged(command: Command, planted: Path, tm
 
 
 @pytest.mark.slow
-def test_flipped_labels_of_real_patches_are_found(
-    command: Command, real_data: Path, tmp_path: Path, cache: Path
+def test_a_clean_set_of_real_patches_has_no_suspects_and_one_with_flipped_labels_has(
+    compose_config: Callable[..., DictConfig], real_data: Path, tmp_path: Path, cache: Path
 ) -> None:
-    """1 % of the labels are turned over: all of them stand in the first 2 % of the list."""
+    """400 real patches, as they are and with 3 % of the labels flipped."""
     source = real_data / "mendeley-sample"
-    index = ImageFolder(name="real", path=source, positive=None, limit=800, on_bad_file="error", cache=cache).prepare()
-    flipped = set(np.random.default_rng(0).choice(800, 8, replace=False).tolist())
-    for row, file in enumerate(index.files.tolist()):
-        name = file.split("/")[0]
-        given = {"Positive": "Negative", "Negative": "Positive"}[name] if row in flipped else name
-        (tmp_path / "patches" / given).mkdir(parents=True, exist_ok=True)
-        (tmp_path / "patches" / given / f"{name}-{Path(file).name}").symlink_to(source / file)
-    audited(command, tmp_path / "patches", "tracking=none", status=0)
-    images = pd.read_csv(tmp_path / "audit" / "images.csv").sort_values("probability")
-    worst = images["file"][:16]
-    found = [file for file in worst if Path(file).name.split("-")[0] != file.split("/")[0]]
-    assert len(found) == len(flipped)
+    index = ImageFolder(name="real", path=source, positive=None, limit=400, on_bad_file="error", cache=cache).prepare()
+    flipped = set(np.random.default_rng(0).choice(400, 12, replace=False).tolist())
+
+    def listed(name: str, wrong: set[int]) -> pd.DataFrame:
+        for row, file in enumerate(index.files.tolist()):
+            true = file.split("/")[0]
+            given = {"Positive": "Negative", "Negative": "Positive"}[true] if row in wrong else true
+            (tmp_path / name / given).mkdir(parents=True, exist_ok=True)
+            (tmp_path / name / given / f"{true}-{Path(file).name}").symlink_to(source / file)
+        out = tmp_path / f"{name}-audit"
+        words = ["dataset=folder", f"dataset.path={tmp_path / name}", "image_size=160", f"out={out}", "tracking=none"]
+        found = audit(compose_config(*words, root="audit"))
+        suspects = pd.read_csv(out / "suspects.csv")
+        assert found["audit/suspects"] == len(suspects)
+        return suspects
+
+    assert listed("clean", set()).empty
+    suspects = listed("flipped", flipped)
+    true = suspects["file"].str.extract(r"/(\w+)-", expand=False)
+    right = int((true == suspects["suspected"]).sum())
+    assert right >= len(suspects) / 2
+    assert right >= len(flipped) / 2
