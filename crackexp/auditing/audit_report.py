@@ -103,17 +103,21 @@ def _galleries(index: ImageIndex, audit: Audit, shown: int) -> Iterator[Section]
     near = pairs[~pairs["contradicting"]].sort_values("similarity", kind="stable")
     text = "The least alike first: judge by them how far to trust the rest."
     yield from section("copies", "Copies", text, near, _pair)
-    if audit.labels_judged:
+    if not audit.unjudged:
         text = (
             "Each label, an arrow to the class that the image looks like to the others, and how probable they find its "
             f"label. {MEASURED} Look at each picture before you change its label."
         )
         yield from section("suspects", "Suspected labels", text, audit.suspects, _suspect)
         if audit.suspects.empty:
-            text = "There are none. The column probability of images.csv says how far others confirm each label."
+            text = (
+                "There are none. A wrong label may still be missed: the column probability of images.csv says how far "
+                "the other images confirm each label."
+            )
             yield Section("Suspected labels", [text], name="suspects", media=["html"])
     far = images.sort_values("distance", ascending=False, kind="stable").head(max(len(audit.outliers), shown))
-    text = f"Unlike all others; {len(audit.outliers):,} of them stand out."
+    strangers = len(audit.outliers)
+    text = f"Outliers: {strangers:,}, shown first." if strangers else "None is an outlier: every set has its farthest."
     yield from section("outliers", "Farthest from any other image", text, far, _outlier)
     ends = [("brightness", True, "dark"), ("brightness", False, "bright"), ("sharpness", True, "blurred")]
     extremes = pd.concat(

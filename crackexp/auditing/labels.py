@@ -10,6 +10,8 @@ COMPONENTS = 128
 """The number of principal components of embeddings. The other components tell nothing but noise about the class."""
 FAR = 2.0
 """A distance is an outlier if it exceeds the median by this multiple of what the 95th percentile exceeds it by."""
+RECOGNISED = 0.5
+"""A class is recognised if the mean probability of its images is at least this."""
 
 
 def distances(embeddings: np.ndarray, groups: np.ndarray) -> np.ndarray:
@@ -72,6 +74,20 @@ def out_of_fold(embeddings: np.ndarray, labels: np.ndarray, groups: np.ndarray, 
     if any(len(np.unique(labels[train])) < labels.max() + 1 for train, _ in parts.split(rows, labels, groups)):
         return None
     return np.asarray(cross_val_predict(model, rows, labels, groups=groups, cv=parts, method="predict_proba"))
+
+
+def unrecognised(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Returns the classes that other images do not recognise, (m,) int.
+
+    Confident learning supposes that most images of a class look like it. Where they do not, the embeddings are at
+    fault and not the labels, and a list of suspects would hold hard images of that class.
+
+    Args:
+        labels: The labels, (n,) int in [0, k).
+        probabilities: The probabilities of `out_of_fold`, (n, k).
+    """
+    means = [probabilities[labels == label, label].mean() for label in range(probabilities.shape[1])]
+    return np.flatnonzero(np.array(means) < RECOGNISED)
 
 
 def suspects(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:

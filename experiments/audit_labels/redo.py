@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crackexp.auditing.labels import out_of_fold, suspects
+from crackexp.auditing.labels import out_of_fold, suspects, unrecognised
 from crackexp.data.duplicates import find_duplicates
 from crackexp.data.index import ImageIndex
 from crackexp.data.pipeline import image_batches
@@ -25,7 +25,7 @@ from crackexp.models.backbone import Application
 CACHE = Path(os.environ.get("CRACKEXP_CACHE", ".cache")).resolve()
 SIZE = 160
 SHARES = (0.0, 0.01, 0.03, 0.1)
-RUNS = {"mendeley": {400: 5, 1000: 3, 2000: 2, 4000: 1}, "drawn": {400: 3, 1000: 2}, "sdnet2018": {1710: 2}}
+RUNS = {"mendeley": {400: 5, 1000: 3, 2000: 2, 4000: 1}, "drawn": {400: 3, 1000: 2}, "sdnet2018": {1710: 1}}
 """The number of seeds for each number of images; each seed draws other images, flips and folds."""
 
 
@@ -68,7 +68,7 @@ def scores(listed: list[np.ndarray], flipped: list[np.ndarray]) -> str:
     right = sum(int(np.isin(some, wrong).sum()) for some, wrong in zip(listed, flipped, strict=True))
     count, planted = sum(map(len, listed)), sum(map(len, flipped))
     precision = f"{right / count:.2f}" if count and planted else "-"
-    recall = f"{right / planted:.2f}" if planted else "-"
+    recall = f"{right / planted:.2f}" if count and planted else "-"
     return f"{', '.join(str(len(some)) for some in listed)} | {precision} | {recall}"
 
 
@@ -94,7 +94,8 @@ def main() -> None:
                     probabilities = out_of_fold(rows[some], labels, groups[some], seed)
                     assert probabilities is not None
                     flipped.append(wrong)
-                    listed.append(suspects(labels, probabilities))
+                    judged = not len(unrecognised(labels, probabilities))
+                    listed.append(suspects(labels, probabilities) if judged else np.empty(0, np.int64))
                     differing.append(np.flatnonzero(probabilities.argmax(axis=1) != labels))
                     files += index.files[some[listed[-1]]].tolist()
                 cells = f"{scores(listed, flipped)} | {scores(differing, flipped)}"

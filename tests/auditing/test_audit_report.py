@@ -62,7 +62,7 @@ def test_suspects_are_shown_with_what_a_list_is_worth_and_none_are_said_to_be_no
     index, audit = audited
     images = audit.images.assign(suspect_rank=np.nan, suspected="", probability=0.9)
     images.loc[: suspected - 1, ["suspect_rank", "suspected"]] = [1.0, "Positive"]
-    page = audit_report("walls", "by hand", index, replace(audit, images=images), shown=5)
+    page = audit_report("walls", "by hand", index, replace(audit, images=images, unjudged=""), shown=5)
     (section,) = (section for section in page.sections if section.name == "suspects")
     assert sum(len(gallery.cards) for gallery in section.galleries) == suspected
     assert (MEASURED in section.sentences[0]) == (suspected > 0)

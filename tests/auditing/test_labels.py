@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.neighbors import NearestNeighbors
 
-from crackexp.auditing.labels import distances, far_out, out_of_fold, suspects
+from crackexp.auditing.labels import distances, far_out, out_of_fold, suspects, unrecognised
 
 
 @pytest.fixture
@@ -43,6 +43,19 @@ def test_hard_images_of_a_clean_set_are_not_suspected() -> None:
     assert probabilities is not None
     assert np.sum(probabilities.argmax(axis=1) != labels) > 0
     assert len(suspects(labels, probabilities)) == 0
+
+
+def test_a_class_that_cannot_be_told_from_another_is_not_recognised() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], [400, 100])
+    rows = rng.normal(size=(500, 40)).astype(np.float32)
+    probabilities = out_of_fold(rows, labels, np.arange(500), seed=0)
+    assert probabilities is not None
+    assert unrecognised(labels, probabilities).tolist() == [1]
+    rows[:, 0] += 5 * labels
+    probabilities = out_of_fold(rows, labels, np.arange(500), seed=0)
+    assert probabilities is not None
+    assert unrecognised(labels, probabilities).tolist() == []
 
 
 def test_the_surest_suspect_comes_first() -> None:
