@@ -26,7 +26,7 @@ ROW = """
     <img :src="props.row.thumbnail" alt="">
     <img v-if="props.row.heat" :src="props.row.heat" class="heat" alt="">
   </span></q-td>
-  <q-td><div class="name">{{ props.row.name }}</div>
+  <q-td><div class="name"><template v-for="part in props.row.name.split(/(?<=[/_-])/)">{{ part }}<wbr></template></div>
     <div class="facts"><b :class="props.row.decision">{{ props.row.decision }}</b> · {{ props.row.facts }}</div></q-td>
 </q-tr>
 """
