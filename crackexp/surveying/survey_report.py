@@ -183,7 +183,7 @@ class Survey:
             length = f"length {_length(row, 'total_extent')}"
             if row["regions"] > 1:
                 length += f", longest {_length(row, 'longest_extent')}"
-            facts = f"{length} · {regions} · {100 * row['cracked_share']:.1f} % marked"
+            facts = f"{length} · {regions} · {row['cracked_share']:.1%} marked"
         else:
             facts = f"highest probability {row['highest_probability']:.2f}"
         if row["dropped_regions"]:

@@ -29,11 +29,11 @@ from tests.browser.page import opened, programs
 
 FOLDER = Path(__file__).parent
 WORDS = FOLDER / "pages.json"
-REPORT = "h1, h2, summary, th, label, option, .wide img"
+REPORT = "h1, h2, summary, th, label, option, .labels span, .wide img"
 """The headings and labels of a report."""
 
 
-@shot(1400, 780, "img")
+@shot(1400, 725, "img")
 def result(studio: Studio) -> None:
     """The curves, the confusion matrix and the worst errors of the run that the README starts with, side by side."""
     assert studio.trained
@@ -101,7 +101,7 @@ def sweep_charts(studio: Studio) -> None:
     studio.page.wait(lambda: studio.page.all(".parcoords text.label"), "the parallel coordinates")
 
 
-@shot(900, 560, REPORT)
+@shot(1240, 740, f"{REPORT}, .note")
 def explained(studio: Studio) -> None:
     """The page of ``crackexp explain`` for six patches."""
     assert studio.trained
@@ -134,13 +134,13 @@ def app(studio: Studio) -> None:
     studio.page.shows("Drop photos or a folder here")
     studio.page.all("input[type=file]")[1].send_keys(str(folder))
     studio.page.shows("of 6 photos", "IMG_0414.jpg")
-    studio.page.all(".photos tbody tr")[0].click()
+    next(row for row in studio.page.all(".photos tbody tr") if "IMG_0412" in row.text).click()
 
 
 @shot(980, 1110, REPORT)
 def audit(studio: Studio) -> None:
     """The page of an audit of drawn patches with some of every mistake that it looks for."""
-    folder = studio.folder / "patches of a bridge"
+    folder = studio.folder / "bridge_patches"
     for number in range(200):
         for cracked, name in enumerate(("Negative", "Positive")):
             patch = draw_patch(5, number, bool(cracked))
@@ -153,7 +153,7 @@ def audit(studio: Studio) -> None:
     for number in range(200, 206):
         write(folder / "Negative" / f"{number}.jpg", draw_patch(5, number, True))
     (folder / "Positive" / "unfinished.jpg").write_text("half a photo")
-    studio.crackexp("audit", "dataset=folder", f"dataset.path='{folder.name}'", "out=audited")
+    studio.crackexp("audit", "dataset=folder", "dataset.name=bridge", f"dataset.path={folder.name}", "out=audited")
     studio.page.open((studio.folder / "audited" / "report.html").as_uri())
     studio.page.shows("Audit of")
 

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from tests.browser.page import Page
 ROOT = Path(__file__).parents[2]
 COLORS = 256
 """The number of colours of a picture, with which a page of photos is a third as large as with all."""
-TRAIN = ["+experiment=mobilenet", "evaluation.gallery=8"]
+TRAIN = ["+experiment=mobilenet", "evaluation.gallery=6"]
 SWEEP = ["+experiment=mobilenet", "augmentation=none", "optimizer.learning_rate=0.003", "tracking.log_model=false"]
 FEW = ["backbone.alpha=0.35", "backbone.weights=null", "batch_size=8", "dataset.count=60", "dataset.size=48"]
 """Overrides that make a training a matter of seconds, where only the words of a page count."""
@@ -39,7 +38,12 @@ class Studio:
 
     def __init__(self, folder: Path, page: Page, small: bool = False, **environment: str) -> None:
         self.folder, self.page, self.small = folder, page, small
-        self._environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120", **environment}
+        self._environment = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "CRACKEXP_CACHE": str(ROOT / ".cache"),
+            **environment,
+        }
         self._servers = contextlib.ExitStack()
 
     def crackexp(self, *words: str) -> str:
@@ -58,24 +62,22 @@ class Studio:
 
     def serve(self, *words: str) -> str:
         """Starts a command that serves pages until the studio is closed, and returns the address that it prints."""
-        server = subprocess.Popen(
-            [sys.executable, "-m", "crackexp", *words],
-            cwd=self.folder,
-            env=self._environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
+        log = self.folder / f"{words[0]}.txt"
+        with log.open("w") as output:
+            server = subprocess.Popen(
+                [sys.executable, "-m", "crackexp", *words],
+                cwd=self.folder,
+                env=self._environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
         self._servers.callback(_end, server)
-        printed = (re.search(r"http://127\.0\.0\.1:(\d+)\S*", line) for line in server.stdout or ())
-        found = next(filter(None, printed), None)
-        if found is None:
-            raise RuntimeError(f"crackexp {' '.join(words)} printed no address")
         for _ in range(240):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", int(found[1])), 1):
-                return found[0]
+            if found := re.search(r"http://127\.0\.0\.1:(\d+)\S*", log.read_text()):
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", int(found[1])), 1):
+                    return found[0]
             time.sleep(0.5)
-        raise TimeoutError(f"{found[0]} does not answer")
+        raise TimeoutError(f"crackexp {' '.join(words)} serves no page:\n{log.read_text()}")
 
     def close(self) -> None:
         """Ends the servers."""
@@ -121,9 +123,9 @@ class Studio:
         return self.ui + found[-1]
 
 
-def _end(server: subprocess.Popen[str]) -> None:
-    """Ends a server as Ctrl-C does."""
-    server.send_signal(signal.SIGINT)
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """Ends a server and the processes that it started."""
+    server.terminate()
     try:
         server.wait(20)
     except subprocess.TimeoutExpired:
@@ -146,7 +148,7 @@ class Shot:
     words: str
 
     def take(self, studio: Studio) -> list[str]:
-        """Opens the page, and returns its words, with # for each number."""
+        """Opens the page, and returns its words, with # for each number and id."""
         width, height = self.size
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         studio.page.chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
@@ -155,7 +157,7 @@ class Shot:
         time.sleep(2)  # until nothing moves any more
         script = "return [...document.querySelectorAll(arguments[0])].map(part => part.alt || part.textContent)"
         texts = [" ".join(text.split()) for text in studio.page.chrome.execute_script(script, self.words)]
-        numberless = [re.sub(r"\d+(?:[.,]\d+)*", "#", text) for text in texts]
+        numberless = [re.sub(r"\b[0-9a-f]{32}\b|\d+(?:[.,]\d+)*", "#", text) for text in texts]
         return list(dict.fromkeys(text for text in numberless if re.search("[a-z]", text, re.IGNORECASE)))
 
     def save(self, studio: Studio, file: Path) -> None:
