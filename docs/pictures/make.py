@@ -62,7 +62,7 @@ def drawn_figures() -> Iterator[Figure]:
     yield figures.error_gallery(images, scores, pd.DataFrame([row]), 2, names[1])
 
 
-@shot(1400, 860, "[role=tab]")
+@shot(1400, 860, "[role=tab], th, [role=columnheader]")
 def mlflow(studio: Studio) -> None:
     """The page of a run in MLflow."""
     assert studio.trained

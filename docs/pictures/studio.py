@@ -38,12 +38,8 @@ class Studio:
 
     def __init__(self, folder: Path, page: Page, small: bool = False, **environment: str) -> None:
         self.folder, self.page, self.small = folder, page, small
-        self._environment = {
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "CRACKEXP_CACHE": str(ROOT / ".cache"),
-            **environment,
-        }
+        ours = {"PYTHONPATH": str(ROOT), "CRACKEXP_CACHE": str(ROOT / ".cache")}
+        self._environment = {**os.environ, **ours, **environment}
         self._servers = contextlib.ExitStack()
 
     def crackexp(self, *words: str) -> str:
