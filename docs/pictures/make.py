@@ -10,7 +10,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
@@ -71,7 +71,7 @@ def mlflow(studio: Studio) -> None:
     studio.page.shows("Metrics (", "Parameters (", "Finished")
 
 
-@shot(1070, 900, "h2, summary, th, label, .wide img")
+@shot(1070, 872, "h2, summary, th, label, .wide img")
 def sweep(studio: Studio) -> None:
     """The report of the sweep in the README."""
     assert studio.swept_ratios
@@ -116,7 +116,7 @@ def explained(studio: Studio) -> None:
 def survey(studio: Studio) -> None:
     """The page of a survey of three walls."""
     assert studio.trained
-    write_walls(studio.folder / "photos", ["wall_1.jpg", "wall_2.jpg", "wall_3.jpg"], sound=[2])
+    write_walls(studio.folder / "photos", {"wall_1.jpg": (0, True), "wall_2.jpg": (2, True), "wall_3.jpg": (2, False)})
     studio.crackexp("survey", "model=latest", "input=photos", "out=survey")
     studio.page.open((studio.folder / "survey" / "report.html").as_uri())
     studio.page.shows("of 3 photos")
@@ -127,8 +127,17 @@ def app(studio: Studio) -> None:
     """The web app with six walls, and a file that is none."""
     assert studio.trained
     folder = studio.folder / "bridge"
-    names = ["pier 2/IMG_0412.jpg", "pier 2/IMG_0413.jpg", "pier 2/IMG_0415.jpg", "pier 2/IMG_0416.jpg"]
-    write_walls(folder, [*names, "abutment_north.jpg", "abutment_south.jpg"], sound=[3, 5])
+    write_walls(
+        folder,
+        {
+            "pier 2/IMG_0412.jpg": (0, True),
+            "pier 2/IMG_0413.jpg": (2, True),
+            "pier 2/IMG_0415.jpg": (4, True),
+            "pier 2/IMG_0416.jpg": (2, False),
+            "abutment_north.jpg": (1, True),
+            "abutment_south.jpg": (4, False),
+        },
+    )
     (folder / "pier 2" / "IMG_0414.jpg").write_text("a photo that was not copied")
     studio.page.open(studio.serve("app", "model=latest", "port=0", "mm_per_px=0.5"))
     studio.page.shows("Drop photos or a folder here")
@@ -164,10 +173,13 @@ def write(file: Path, pixels: np.ndarray) -> None:
     cv2.imwrite(str(file), pixels[..., ::-1])
 
 
-def write_walls(folder: Path, names: Sequence[str], sound: Sequence[int]) -> None:
-    """Draws a wall for each name, some of which have no crack. Hairlines, drawn so large, are as wide as in a patch."""
-    for number, name in enumerate(names):
-        write(folder / name, draw_patch(23, number, number not in sound, 1600, "thin")[:1100])
+def write_walls(folder: Path, walls: Mapping[str, tuple[int, bool]]) -> None:
+    """Draws walls by the names of their files: the number of each, and whether it is cracked.
+
+    A hairline that is drawn so large is as wide as a crack in a patch.
+    """
+    for name, (number, cracked) in walls.items():
+        write(folder / name, draw_patch(23, number, cracked, 1600, "thin")[:1100])
 
 
 def main(names: Sequence[str]) -> None:
