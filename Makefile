@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_DOCS := $(VENV)/.installed_docs
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all ui lint format schemas docs clean
+.PHONY: help install run test test-all ui lint format schemas docs pictures clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -48,6 +48,9 @@ schemas: install ## Write JSON Schemas of the configs to .schemas, which .vscode
 docs: $(INSTALLED_DOCS) ## Build the documentation site in build/site, and check its links
 	rm -rf build/site build/doctrees
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --conf-dir docs --doctree-dir build/doctrees . build/site
+
+pictures: install ## Make the pictures of README and docs anew, or some: make pictures PICTURES="survey audit"
+	$(BIN)/python -m docs.pictures.make $(PICTURES)
 
 $(INSTALLED_DOCS): $(INSTALLED)
 	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[docs]'

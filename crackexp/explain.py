@@ -44,7 +44,7 @@ def explain(composed: DictConfig) -> Account:
     cfg = with_model(check(composed, ExplainConfig))
 
     status("Looking for images")
-    from crackexp.predicting.inputs import named_inputs
+    from crackexp.predicting.inputs import input_folder, named_inputs
 
     account = Account()
     inputs = named_inputs(cfg.input, sys.stdin, account)
@@ -60,7 +60,8 @@ def explain(composed: DictConfig) -> Account:
 
     model = open_model(cfg)
     predictor = Predictor(model, cfg.threshold, cfg.batch_size, cfg.target, cfg.layer, account)
-    made = Explanations(Path(cfg.out), predictor.target, predictor.enlarge)
+    folder = input_folder(cfg.input, inputs)
+    made = Explanations(Path(cfg.out), predictor.target, predictor.enlarge, folder)
     table = Path(cfg.out, "explanations.csv")
     status("Explaining")
     with writing(table) as write:

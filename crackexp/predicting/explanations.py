@@ -10,6 +10,7 @@ import pandas as pd
 
 from crackexp.data.classes.decisions import Defect
 from crackexp.predicting.images import Input
+from crackexp.predicting.inputs import name_below
 from crackexp.predicting.predictor import UNREAD
 from crackexp.predicting.tables import decision_label
 from crackexp.reporting import Card, Gallery, Label, Picture, Report, Section
@@ -32,10 +33,13 @@ class Explanations:
         folder: The folder to write to, which is made if it does not exist.
         target: The class that is explained.
         enlarge: A function that enlarges maps to the size of an image; see `GradCam.enlarge`.
+        base: The folder to which the names of images are relative in the page.
     """
 
-    def __init__(self, folder: Path, target: str, enlarge: Callable[[np.ndarray, int, int], np.ndarray]) -> None:
-        self.folder = folder
+    def __init__(
+        self, folder: Path, target: str, enlarge: Callable[[np.ndarray, int, int], np.ndarray], base: Path = Path()
+    ) -> None:
+        self.folder, self._base = folder, base
         self._target, self._enlarge = target, enlarge
         self._count = 0
         self._shown = pd.DataFrame({"probability": pd.array([], "Float32")})
@@ -88,11 +92,12 @@ class Explanations:
         return Report(title, [Section(sentences=about, galleries=[gallery])], labels=labels, source=source)
 
     def _card(self, row: Mapping[str, Any], defect: Defect) -> Card:
-        alt = f"{row['path']} and the evidence for and against {self._target} in it"
+        name = name_below(self._base, row["path"])
+        alt = f"{name} and the evidence for and against {self._target} in it"
         facts = f"probability of {defect.phrase} {row['probability']:.3f}"
         facts += f" · {row['doubt']}" if row["doubt"] else ""
         label = decision_label(row["decision"])
-        return Card([Picture(row["picture"], alt)], row["path"], [facts], label)
+        return Card([Picture(row["picture"], alt)], name, [facts], label)
 
     def _picture(self, image: Input, saliency: np.ndarray) -> np.ndarray:
         pixels = image.read().pixels

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from crackexp.data.accounting import Account
 from crackexp.data.files.listing import is_folder, is_image, list_images, without_links
@@ -71,6 +71,17 @@ def input_folder(names: str | Sequence[str], files: Sequence[InputFile]) -> Path
     if only != STANDARD_INPUT and is_folder(Path(only).expanduser()):
         return Path(only).expanduser()
     return Path(os.path.commonpath([file.file.absolute().parent for file in files]))
+
+
+def name_below(folder: Path, path: str) -> str:
+    """Returns a path relative to a folder, or as it is where it is not in the folder.
+
+    Args:
+        folder: The folder, such as `input_folder` returns.
+        path: The path of a file, or the name of one of its pages.
+    """
+    relative = os.path.relpath(Path(path).expanduser().absolute(), folder.absolute())
+    return path if PurePath(relative).parts[:1] in ((), ("..",)) else relative
 
 
 def named_inputs(names: str | Sequence[str], standard_input: Iterable[str], account: Account) -> list[InputFile]:

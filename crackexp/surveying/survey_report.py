@@ -1,9 +1,8 @@
 """The folder that a survey writes: pictures, tables and outlines of each photo, and one report over all of them."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -11,7 +10,7 @@ import pandas as pd
 from crackexp.data.accounting import Account, Remark
 from crackexp.data.classes.decisions import CRACK, Defect
 from crackexp.data.images.windows import PhotoSource
-from crackexp.predicting.inputs import InputFile
+from crackexp.predicting.inputs import InputFile, name_below
 from crackexp.predicting.tables import decision_label
 from crackexp.reporting import Card, Column, Gallery, Overlay, Picture, Report, Section, Table
 from crackexp.surveying.exif_gps import gps
@@ -167,10 +166,7 @@ class Survey:
         ]
 
     def _name(self, path: str) -> str:
-        """Returns a path relative to the folder of the input, or as it is where it is not in the folder."""
-        relative = os.path.relpath(Path(path).expanduser().absolute(), self._base.absolute())
-        inside = PurePath(relative).parts[:1] not in ((), ("..",))
-        return visible(relative if inside else path)
+        return visible(name_below(self._base, path))
 
     def _left_out(self) -> list[Remark]:
         return [
@@ -187,7 +183,7 @@ class Survey:
             length = f"length {_length(row, 'total_extent')}"
             if row["regions"] > 1:
                 length += f", longest {_length(row, 'longest_extent')}"
-            facts = f"{length} · {regions} · {100 * row['cracked_share']:.1f} % marked"
+            facts = f"{length} · {regions} · {row['cracked_share']:.1%} marked"
         else:
             facts = f"highest probability {row['highest_probability']:.2f}"
         if row["dropped_regions"]:

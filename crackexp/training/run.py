@@ -112,7 +112,8 @@ def log_start(
         module: The untrained module.
     """
     log_run(logger, cfg, levels)
-    log_data(logger, data.datamodule)
+    epochs = cfg.trainer.get("head_epochs", 0) + cfg.trainer.get("epochs", cfg.epochs)
+    log_data(logger, data.datamodule, epochs)
     log_extra_datasets(logger, data.extra.indexes, data.extra.left_out)
     log_account(logger, account)
     log_network(logger, module)

@@ -25,11 +25,17 @@ from crackexp.utils.names import visible
 from crackexp.utils.seeds import generator
 
 GRID = 9
-"""The number of sample images, and of views of one of them, that are shown."""
+"""The number of sample images that are shown, and the largest number of pictures of one of them: it and its views."""
 
 
-def log_data(logger: Logger, datamodule: DataModule) -> None:
-    """Logs the datasets with their digests, the split, sample images and the views of one of them."""
+def log_data(logger: Logger, datamodule: DataModule, epochs: int) -> None:
+    """Logs the datasets with their digests, the split, sample images, and one of them as the first epochs show it.
+
+    Args:
+        logger: The logger of the run.
+        datamodule: The images of the run.
+        epochs: The largest number of epochs of the run.
+    """
     log_dataset(logger, datamodule.dataset.name, datamodule.index, "training")
     for mixed in datamodule.mix:
         log_dataset(logger, mixed.name, mixed.index, "mixed")
@@ -49,8 +55,8 @@ def log_data(logger: Logger, datamodule: DataModule) -> None:
 
     cracked = int(np.flatnonzero(train.damaged)[0])
     image, digest = resize(load_image(train.path(cracked)), size), str(train.digests[cracked])
-    views = [datamodule.view(epoch)(image, digest) for epoch in range(GRID)]
-    logger.log_figure(figures.augmentation_grid(np.stack(views)), "data/augmentations.png")
+    views = [datamodule.view(epoch)(image, digest) for epoch in range(min(epochs, GRID - 1))]
+    logger.log_figure(figures.augmentation_grid(image, views), "data/augmentations.png")
 
 
 def log_leaks(logger: Logger, leaks: Leaks) -> None:

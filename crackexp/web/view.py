@@ -19,6 +19,8 @@ FILES = Path(__file__).parent
 ZOOM = FILES.parent / "reporting" / "zoom.js"
 STEP = 0.02
 """The least growth of the share of a photo that is done which the page is told."""
+NAME = '<template v-for="part in props.row.KEY.split(/(?<=[/_-])/)">{{ part }}<wbr></template>'
+"""The name of a file in the column KEY. A long one breaks behind a slash, an underscore or a dash."""
 ROW = """
 <q-tr :props="props" :class="{ shown: props.row.shown }" tabindex="0" @click="$parent.$emit('choose', props.row.number)"
   @keyup.enter="$parent.$emit('choose', props.row.number)">
@@ -26,10 +28,10 @@ ROW = """
     <img :src="props.row.thumbnail" alt="">
     <img v-if="props.row.heat" :src="props.row.heat" class="heat" alt="">
   </span></q-td>
-  <q-td><div class="name">{{ props.row.name }}</div>
+  <q-td><div class="name">NAME</div>
     <div class="facts"><b :class="props.row.decision">{{ props.row.decision }}</b> · {{ props.row.facts }}</div></q-td>
 </q-tr>
-"""
+""".replace("NAME", NAME.replace("KEY", "name"))
 
 
 class Drop(Element, component="drop.js"):
@@ -127,6 +129,7 @@ class TabPage:
         columns = [{"name": name, "label": name, "field": name, "align": "left"} for name in ("file", "reason")]
         self._unread = ui.table(rows=[], columns=columns, title="Not read").classes("unread")
         self._unread.props("flat hide-bottom wrap-cells dense")
+        self._unread.add_slot("body-cell-file", f'<q-td :props="props">{NAME.replace("KEY", "file")}</q-td>')
 
     def _draw_controls(self) -> None:
         with ui.element("div").classes("controls"):

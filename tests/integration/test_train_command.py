@@ -13,6 +13,7 @@ import mlflow
 import pandas as pd
 import pytest
 
+from crackexp.data.images.decode import load_image
 from tests.conftest import LISTENING, TINY, Command
 
 ARTIFACTS = {
@@ -84,6 +85,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory, job: list[str], cache: Pat
     assert done.returncode == 0, done.stderr
     (root / "printed.txt").write_text(done.stdout)
     return root
+
+
+def test_the_sheet_of_augmentations_shows_no_more_epochs_than_the_run_has(trained: Path) -> None:
+    sheets = (next(trained.glob(f"mlruns/**/data/{name}.png")) for name in ("augmentations", "samples"))
+    (height, width), (of_nine, _) = (load_image(sheet).shape[:2] for sheet in sheets)
+    assert of_nine > width, "nine images take three rows"
+    assert height < width / 2, "an image and its views of two epochs take one"
 
 
 def test_a_run_is_trained_tested_and_logged(trained: Path) -> None:

@@ -46,7 +46,7 @@ def test_a_folder_of_patches_is_explained(command_here: Command, model: str, pat
 
     page = (out / "report.html").read_text()
     assert "layer block_2_relu" in page
-    assert page.index("half.png") < page.index("light #1.png")
+    assert page.index('class="name">half.png<') < page.index('class="name">light #1.png<'), "relative to the input"
     for name in re.findall('src="([^"]*)"', page):
         assert (out / name.replace("%20", " ").replace("%23", "#")).is_file()
     assert "http" not in page

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from crackexp.data.accounting import Account
-from crackexp.predicting.inputs import InputFile, find_inputs, input_folder
+from crackexp.predicting.inputs import InputFile, find_inputs, input_folder, name_below
 
 
 @pytest.fixture
@@ -102,3 +102,10 @@ def test_names_are_relative_to_the_folder_of_the_input(site: Path) -> None:
     assert input_folder([str(site / "deep")], find_in([str(site / "deep")], [])) == site / "deep"
     for words in ([f"{site}/**/*"], [str(site / "b.jpg"), str(site / "deep")], ["-"]):
         assert input_folder(words, find_in(words, [str(site / "b.jpg"), str(site / "deep")])) == site
+
+
+def test_a_name_is_relative_to_the_folder_it_lies_in(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert name_below(site, str(site / "deep" / "a.tif#2")) == str(Path("deep", "a.tif#2"))
+    monkeypatch.chdir(site)
+    assert name_below(site, "./b.jpg") == "b.jpg"
+    assert name_below(Path("deep"), "b.jpg") == "b.jpg"

@@ -40,9 +40,11 @@ def test_sample_grid_shows_each_image_below_its_title(n):
 
 
 def test_augmentation_grid_counts_the_epochs():
-    figure = figures.augmentation_grid(images(9))
+    image, *views = images(9)
+    figure = figures.augmentation_grid(image, views)
     drawn(figure)
-    assert texts(figure.axes[0]) == [f"epoch {n}" for n in range(1, 10)]
+    assert texts(figure.axes[0]) == ["not augmented", *(f"epoch {n}" for n in range(1, 9))]
+    assert np.array_equal(figure.axes[0].images[0].get_array(), image)
 
 
 def test_prediction_grid_paints_the_wrong_ones_red():

@@ -189,3 +189,10 @@ def test_tables_texts_and_pictures_become_files(tmp_path: Path) -> None:
     assert {file.name for file in tmp_path.glob("*.png")} == {"drawn.png", "pairs.png"}
     sheet = matplotlib.image.imread(tmp_path / "pairs.png")
     assert (np.abs(sheet[..., :3] - 200 / 255) < 0.01).all(axis=-1).mean() > 0.02, "the light picture is in it"
+
+
+def test_a_long_name_breaks_at_its_joints_on_a_page() -> None:
+    card = Card([Picture(pixels(9), "a wall")], "bridge/wall_039.jpg", ["<i>/b_c.jpg"])
+    page = html.page(Report("Walls", [Section(galleries=[Gallery([card])])]))
+    assert ">bridge/<wbr>wall_<wbr>039.jpg<" in page
+    assert "&lt;i&gt;/<wbr>b_<wbr>c.jpg" in page

@@ -1,6 +1,7 @@
 """Grids of images: samples, augmented views, predictions and the worst errors."""
 
 from collections.abc import Sequence
+from textwrap import wrap
 
 import numpy as np
 import pandas as pd
@@ -25,13 +26,15 @@ def sample_grid(images: np.ndarray, titles: Sequence[str]) -> Figure:
 
 
 @styled
-def augmentation_grid(images: np.ndarray) -> Figure:
-    """Draws the augmented views of one image in the first epochs of training, three in a row.
+def augmentation_grid(image: np.ndarray, views: Sequence[np.ndarray]) -> Figure:
+    """Draws an image and its augmented views in the first epochs of training, three in a row.
 
     Args:
-        images: The view of each epoch, (n, H, W, 3) uint8 RGB.
+        image: The image, (H, W, 3) uint8 RGB.
+        views: The view of each epoch, shaped like the image.
     """
-    return grid(images, [f"epoch {number}" for number in range(1, len(images) + 1)], columns=3)
+    titles = ["not augmented", *(f"epoch {number}" for number in range(1, len(views) + 1))]
+    return grid(np.stack([image, *views]), titles, columns=3)
 
 
 @styled
@@ -81,10 +84,11 @@ def gallery(images: np.ndarray, titles: Sequence[str], details: Sequence[str], t
     Args:
         images: The images, (n, H, W, 3) uint8 RGB, n at least 1.
         titles: The title of each image.
-        details: The text below each image, of at most two lines.
+        details: The text below each image, which is wrapped, and shortened where it takes more than two lines.
         title: The title of the figure.
     """
     names = [shortened(text, 24) for text in titles]
+    details = ["\n".join(wrap(text, 30, max_lines=2, placeholder=" …")) for text in details]
     figure = grid(images, names, 4, wrong=np.zeros(len(images), bool), details=details)
     heading(figure, title)
     return figure
