@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from crackexp.config.composing import compose
-    from crackexp.predicting.model import Model, load_model
+    from crackexp.model import Model, load_model
     from crackexp.tracking.result import RunResult
 
     def train(config: DictConfig) -> RunResult: ...
@@ -28,10 +28,10 @@ __all__ = ["Model", "RunResult", "compose", "load_model", "train"]
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
 _MODULES = {
-    "Model": "crackexp.predicting.model",
+    "Model": "crackexp.model",
     "RunResult": "crackexp.tracking.result",
     "compose": "crackexp.config.composing",
-    "load_model": "crackexp.predicting.model",
+    "load_model": "crackexp.model",
 }
 
 

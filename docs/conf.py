@@ -14,7 +14,7 @@ import crackexp
 
 ROOT = Path(__file__).parents[1]
 NAVIGATION = {
-    "Start": ["docs/datasets", "docs/files"],
+    "Start": ["docs/notebooks/quickstart", "docs/datasets", "docs/files"],
     "Train": ["docs/augmentation", "docs/sweeps", "docs/many_machines", "docs/resume", "docs/tracking"],
     "Judge": ["docs/evaluation", "docs/decisions", "docs/generalising", "docs/audit", "docs/registry"],
     "Use": ["docs/prediction", "docs/explanations", "docs/app", "docs/export", "docs/python"],
@@ -27,9 +27,16 @@ NAVIGATION = {
 
 project = "crackexp"
 version = release = crackexp.__version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 root_doc = "README"
-include_patterns = ["*.md", "docs/*.md", "docs/reference/**/*.md", "docs/reference/*.md", "experiments/*/README.md"]
+include_patterns = [
+    "*.md",
+    "docs/*.md",
+    "docs/notebooks/*.ipynb",
+    "docs/reference/**/*.md",
+    "docs/reference/*.md",
+    "experiments/*/README.md",
+]
 exclude_patterns = [
     ".*",
     "build",
@@ -44,6 +51,7 @@ exclude_patterns = [
 ]
 
 myst_heading_anchors = 4
+nb_execution_mode = "off"
 default_role = "py:obj"
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
