@@ -164,7 +164,8 @@ class Model:
         table = pd.DataFrame(
             [rows.get(id(image)) or {"photo": made.name(image.name), "reason": reasons[image.name]} for image in images]
         )
-        return table.reindex(columns=table.columns.union(["doubt", "reason"], sort=False)).convert_dtypes()
+        texts = dict.fromkeys(["doubt", "reason"], "string")
+        return table.reindex(columns=table.columns.union(list(texts), sort=False)).convert_dtypes().astype(texts)
 
     def explain(self, images: Images, target: str | None = None, layer: str | None = None) -> list[Explanation]:
         """Explains images by Grad-CAM, as ``crackexp.explain`` does.
