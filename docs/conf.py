@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from sphinx.application import Sphinx
+from sphinx.ext.napoleon import GoogleDocstring
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -55,7 +56,7 @@ nb_execution_mode = "off"
 default_role = "py:obj"
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
-autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_default_options = {"members": True, "exclude-members": "model_config"}
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 
@@ -87,8 +88,15 @@ def leave_ranges_out(app: Sphinx, function: Any, bound: bool) -> None:
         function.__annotations__ = get_type_hints(function)
 
 
+def whole_sentences(docstring: GoogleDocstring, preprocess_types: bool = False) -> list[tuple[str, str, list[str]]]:
+    """Returns a section on results as it stands. Napoleon would take what is before a colon in it for the type."""
+    lines = docstring._dedent(docstring._consume_to_next_section())
+    return [("", "", lines)] if lines else []
+
+
 def setup(app: Sphinx) -> None:
     """Connects the functions above to the steps of the build."""
+    GoogleDocstring._consume_returns_section = whole_sentences
     app.connect("builder-inited", write_reference)
     app.connect("autodoc-before-process-signature", leave_ranges_out)
     app.connect("source-read", add_navigation)

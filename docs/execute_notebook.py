@@ -16,27 +16,26 @@ SECONDS = 600
 """The number of seconds after which a cell is given up."""
 
 
-def execute(notebook: NotebookNode) -> None:
-    """Executes the cells of a notebook, which gets their outputs.
+def execute(notebook: NotebookNode) -> NotebookNode:
+    """Executes the cells of a notebook, and returns it with their outputs.
 
-    Args:
-        notebook: The notebook. Metadata of the computer are left out of it, and so are outputs that show nothing, such
-            as progress that has come to its end.
+    Left out are metadata of the computer, the path of the temporary folder, and outputs that show nothing, such as
+    progress that has come to its end.
 
     Raises:
         CellExecutionError: A cell raised an exception.
     """
     with tempfile.TemporaryDirectory() as folder:
-        client = NotebookClient(
-            notebook, timeout=SECONDS, resources={"metadata": {"path": folder}}, coalesce_streams=True
-        )
-        client.execute()
-    notebook.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
-    notebook.metadata["language_info"] = {"name": "python"}
+        resources = {"metadata": {"path": folder}}
+        NotebookClient(notebook, timeout=SECONDS, resources=resources, coalesce_streams=True).execute()
+    notebook = nbformat.reads(nbformat.writes(notebook).replace(folder, "."), as_version=4)
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook.metadata = nbformat.from_dict({"kernelspec": kernel, "language_info": {"name": "python"}})
     for cell in notebook.cells:
-        cell.metadata = {}
+        cell.metadata = nbformat.from_dict({})
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if _shows(output)]
+    return notebook
 
 
 def _shows(output: NotebookNode) -> bool:
@@ -45,6 +44,4 @@ def _shows(output: NotebookNode) -> bool:
 
 
 if __name__ == "__main__":
-    read = nbformat.read(NOTEBOOK, as_version=4)
-    execute(read)
-    nbformat.write(read, Path(sys.argv[1]) if sys.argv[1:] else NOTEBOOK)
+    nbformat.write(execute(nbformat.read(NOTEBOOK, as_version=4)), Path(sys.argv[1]) if sys.argv[1:] else NOTEBOOK)
