@@ -9,6 +9,7 @@ What a command does can be done in Python too:
 """
 
 import os
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ __version__ = "0.1.0"
 __all__ = ["Model", "RunResult", "compose", "load_model", "train"]
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
+# MLflow imports tqdm, which says this in a notebook without ipywidgets. No progress is shown by it.
+warnings.filterwarnings("ignore", "IProgress not found")
 
 _MODULES = {
     "Model": "crackexp.model",

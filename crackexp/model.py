@@ -1,7 +1,7 @@
 """A logged model in Python: `crackexp.load_model` and what it returns."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,9 @@ from crackexp.utils.names import visible
 from crackexp.utils.pictures import encode_jpeg
 from crackexp.utils.progress import command_progress
 
+SHOWN = 224
+"""A notebook enlarges smaller images by a whole number, up to this height in pixels."""
+
 
 @dataclass(frozen=True)
 class Explanation:
@@ -41,8 +44,8 @@ class Explanation:
     """
 
     name: str
-    image: np.ndarray
-    saliency: np.ndarray
+    image: np.ndarray = field(repr=False)
+    saliency: np.ndarray = field(repr=False)
     target: str
 
     @cached_property
@@ -51,7 +54,8 @@ class Explanation:
         return evidence(self.image, self.saliency)
 
     def _repr_jpeg_(self) -> bytes:
-        return encode_jpeg(np.hstack([self.image, self.picture]), 90)
+        both = np.hstack([self.image, self.picture])
+        return encode_jpeg(np.repeat(np.repeat(both, scale := max(1, SHOWN // len(both)), axis=0), scale, axis=1), 90)
 
 
 class Model:

@@ -3,6 +3,7 @@
 It runs in a temporary folder, as a user's would in an empty one. Without OUTPUT, its outputs are kept in the file.
 """
 
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -27,7 +28,8 @@ def execute(notebook: NotebookNode) -> NotebookNode:
     """
     with tempfile.TemporaryDirectory() as folder:
         resources = {"metadata": {"path": folder}}
-        NotebookClient(notebook, timeout=SECONDS, resources=resources, coalesce_streams=True).execute()
+        client = NotebookClient(notebook, timeout=SECONDS, resources=resources, coalesce_streams=True)
+        client.execute(env={**os.environ, "CRACKEXP_CACHE": f"{folder}/cache"})
     notebook = nbformat.reads(nbformat.writes(notebook).replace(folder, "."), as_version=4)
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     notebook.metadata = nbformat.from_dict({"kernelspec": kernel, "language_info": {"name": "python"}})
@@ -40,7 +42,7 @@ def execute(notebook: NotebookNode) -> NotebookNode:
 
 def _shows(output: NotebookNode) -> bool:
     """Returns whether an output shows anything."""
-    return output.output_type != "display_data" or any(output.data.values())
+    return output.output_type != "display_data" or bool(output.data["text/plain"])
 
 
 if __name__ == "__main__":
