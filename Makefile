@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_DOCS := $(VENV)/.installed_docs
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all ui lint format schemas docs pictures clean
+.PHONY: help install run test test-all ui lint format schemas docs pictures notebook clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -55,6 +55,9 @@ pictures: install ## Make the pictures of README and docs anew, or some: make pi
 $(INSTALLED_DOCS): $(INSTALLED)
 	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[docs]'
 	touch $@
+
+notebook: install ## Execute the notebook of the docs, and keep its outputs
+	$(BIN)/python docs/execute_notebook.py
 
 clean: ## Remove what runs and tools left behind, but not mlruns
 	rm -rf outputs multirun build dist docs/reference .schemas .pytest_cache .ruff_cache .mypy_cache .cache

@@ -9,6 +9,7 @@ What a command does can be done in Python too:
 """
 
 import os
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from crackexp.config.composing import compose
-    from crackexp.predicting.model import Model, load_model
+    from crackexp.model import Model, load_model
     from crackexp.tracking.result import RunResult
 
     def train(config: DictConfig) -> RunResult: ...
@@ -26,12 +27,14 @@ __version__ = "0.1.0"
 __all__ = ["Model", "RunResult", "compose", "load_model", "train"]
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
+# MLflow imports tqdm, which says this in a notebook without ipywidgets. No progress is shown by it.
+warnings.filterwarnings("ignore", "IProgress not found")
 
 _MODULES = {
-    "Model": "crackexp.predicting.model",
+    "Model": "crackexp.model",
     "RunResult": "crackexp.tracking.result",
     "compose": "crackexp.config.composing",
-    "load_model": "crackexp.predicting.model",
+    "load_model": "crackexp.model",
 }
 
 

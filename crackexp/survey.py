@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from omegaconf import DictConfig
 from pydantic import Field
@@ -13,7 +13,11 @@ from crackexp.config.settings import ModelConfig, Tile
 from crackexp.config.types import Inputs, MmPerPx, PhotoThreshold, Strict, Text
 from crackexp.data.accounting import Account
 from crackexp.tracking.run_names import with_model
-from crackexp.utils.progress import of_one, progress, status
+from crackexp.utils.progress import status
+
+if TYPE_CHECKING:
+    from crackexp.surveying.surveyor import Surveyor
+    from crackexp.tracking.models import LoggedModel
 
 
 class Regions(Strict):
@@ -65,19 +69,15 @@ def survey(composed: DictConfig) -> Account:
     inputs = named_inputs(cfg.input, sys.stdin, account)
     status("Importing Keras, JAX and MLflow")
 
-    from crackexp.data.images.decode import ImageError
     from crackexp.data.summary import account_report
     from crackexp.predicting.loading import open_model
-    from crackexp.reporting import artifacts, pdf
+    from crackexp.reporting import pdf
     from crackexp.reporting.terminal import print_plain, print_report
     from crackexp.surveying.survey_report import Survey
-    from crackexp.surveying.surveyor import RegionRules, Surveyor
-    from crackexp.surveying.tiles import Tiling
     from crackexp.tracking import run_log
 
     model = open_model(cfg)
-    tiling = Tiling(round(cfg.tile.size * cfg.tile.scale), cfg.tile.overlap)
-    surveyor = Surveyor(model, tiling, cfg.threshold, cfg.batch_size, rules=RegionRules(**cfg.regions))
+    surveyor = build_surveyor(cfg, model)
     logger = instantiate(cfg.tracking)
     status("Opening the store")
 
@@ -85,20 +85,11 @@ def survey(composed: DictConfig) -> Account:
         run_log.log_run(logger, cfg)
         folder = input_folder(cfg.input, inputs)
         made = Survey(Path(cfg.out), surveyor.thresholds.defect, cfg.mm_per_px, cfg.gps, account, folder)
-        with progress("Surveying", len(inputs), "photos") as advance:
-            for image in inputs:
-                report_share = of_one(advance)
-                try:
-                    if image.reason is None:
-                        made.add(image, *surveyor.survey_file(image.file, image.page, report_share))
-                    else:
-                        account.leave_out(image.name, image.reason, image.may_be_image)
-                except ImageError as error:
-                    account.leave_out(image.name, error.reason)
-                report_share(1)
+        for surveyed in surveyor.survey_all(inputs, account):
+            made.add(*surveyed)
         status("Writing the report")
-        result = made.report(f"{cfg.model}, tiles of {tiling.side} px, {surveyor.thresholds}")
-        files = [*made.files, pdf.write(result, Path(cfg.out)), *artifacts.write(result, Path(cfg.out))]
+        result = made.report(f"{cfg.model}, {surveyor}")
+        files = made.write(result)
         logger.log_metrics(made.metrics())
         for file in files:
             logger.log_file(file, str(Path("survey", file.relative_to(cfg.out).parent)))
@@ -106,6 +97,20 @@ def survey(composed: DictConfig) -> Account:
     print_report(account_report(account))
     print_plain(f"Report      {files[-1]}, {pdf.PAGE}")
     return account
+
+
+def build_surveyor(cfg: DictConfig, model: "LoggedModel") -> "Surveyor":
+    """Returns what classifies the tiles of photos.
+
+    Args:
+        cfg: The checked config of the command.
+        model: The model, which was trained on patches.
+    """
+    from crackexp.surveying.surveyor import RegionRules, Surveyor
+    from crackexp.surveying.tiles import Tiling
+
+    tiling = Tiling(round(cfg.tile.size * cfg.tile.scale), cfg.tile.overlap)
+    return Surveyor(model, tiling, cfg.threshold, cfg.batch_size, rules=RegionRules(**cfg.regions))
 
 
 def main(composed: DictConfig) -> None:

@@ -23,7 +23,7 @@ from crackexp.tracking.server import require_server
 from crackexp.training.config import TrainConfig
 from crackexp.training.resume import own_config, resumable
 from crackexp.utils.distributed import initialize_distributed, is_first_process, with_own_output
-from crackexp.utils.progress import status
+from crackexp.utils.progress import command_progress, status
 from crackexp.utils.timer import Timer
 
 
@@ -156,7 +156,8 @@ class _CallableModule(ModuleType):
         """
         output = Path(config.paths.output)
         output.mkdir(parents=True, exist_ok=True)
-        train(config)
+        with command_progress("Checking the config"):
+            train(config)
         return read_result(output)
 
 

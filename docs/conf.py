@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from sphinx.application import Sphinx
+from sphinx.ext.napoleon import GoogleDocstring
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -14,7 +15,7 @@ import crackexp
 
 ROOT = Path(__file__).parents[1]
 NAVIGATION = {
-    "Start": ["docs/datasets", "docs/files"],
+    "Start": ["docs/notebooks/quickstart", "docs/datasets", "docs/files"],
     "Train": ["docs/augmentation", "docs/sweeps", "docs/many_machines", "docs/resume", "docs/tracking"],
     "Judge": ["docs/evaluation", "docs/decisions", "docs/generalising", "docs/audit", "docs/registry"],
     "Use": ["docs/prediction", "docs/explanations", "docs/app", "docs/export", "docs/python"],
@@ -27,9 +28,16 @@ NAVIGATION = {
 
 project = "crackexp"
 version = release = crackexp.__version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 root_doc = "README"
-include_patterns = ["*.md", "docs/*.md", "docs/reference/**/*.md", "docs/reference/*.md", "experiments/*/README.md"]
+include_patterns = [
+    "*.md",
+    "docs/*.md",
+    "docs/notebooks/*.ipynb",
+    "docs/reference/**/*.md",
+    "docs/reference/*.md",
+    "experiments/*/README.md",
+]
 exclude_patterns = [
     ".*",
     "build",
@@ -44,10 +52,11 @@ exclude_patterns = [
 ]
 
 myst_heading_anchors = 4
+nb_execution_mode = "off"
 default_role = "py:obj"
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
-autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_default_options = {"members": True, "exclude-members": "model_config"}
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 
@@ -79,8 +88,15 @@ def leave_ranges_out(app: Sphinx, function: Any, bound: bool) -> None:
         function.__annotations__ = get_type_hints(function)
 
 
+def whole_sentences(docstring: GoogleDocstring, preprocess_types: bool = False) -> list[tuple[str, str, list[str]]]:
+    """Returns a section on results as it stands. Napoleon would take what is before a colon in it for the type."""
+    lines = docstring._dedent(docstring._consume_to_next_section())
+    return [("", "", lines)] if lines else []
+
+
 def setup(app: Sphinx) -> None:
     """Connects the functions above to the steps of the build."""
+    GoogleDocstring._consume_returns_section = whole_sentences
     app.connect("builder-inited", write_reference)
     app.connect("autodoc-before-process-signature", leave_ranges_out)
     app.connect("source-read", add_navigation)

@@ -23,7 +23,7 @@ from crackexp.config.settings import SETTINGS, CommandConfig
 from crackexp.config.types import Strict, type_text
 
 API = {
-    "Python": [f"crackexp.{name}" for name in ("Model", "RunResult")],
+    "Python": [f"crackexp.{name}" for name in ("compose", "load_model", "Model", "model.Explanation", "RunResult")],
     "Data": ["crackexp.data.sources.Dataset", "crackexp.data.splits.Split", "crackexp.data.transforms.Transform"],
     "Models": ["crackexp.models.Backbone", "crackexp.models.Head"],
     "Training": ["crackexp.training.trainer.Trainer"],
@@ -31,7 +31,7 @@ API = {
     "Metrics": [f"crackexp.metrics.{name}" for name in ("Metric", "MeanMetric", "Predictions", "Bootstrap")],
     "Reports": [f"crackexp.reporting.{name}" for name in ("ReportSection", "Report", "Section", "Table", "Figure")],
 }
-"""The public classes by the heading under which the reference shows them."""
+"""The public classes and functions by the heading under which the reference shows them."""
 HEAD = "| key | what it is |\n|---|---|"
 
 
@@ -172,8 +172,14 @@ def _built(target: str) -> str:
 
 def _classes(title: str, names: list[str]) -> str:
     """Returns a page of the API."""
-    directives = "\n\n".join(f".. autoclass:: {name}" for name in names)
+    directives = "\n\n".join(f".. auto{_kind(name)}:: {name}" for name in names)
     return _joined(f"# {title}", f"```{{eval-rst}}\n{directives}\n```")
+
+
+def _kind(name: str) -> str:
+    """Returns "class" or "function"."""
+    module, _, attribute = name.rpartition(".")
+    return "class" if isinstance(getattr(import_module(module), attribute), type) else "function"
 
 
 def _index(title: str, folder: str, about: Mapping[str, str]) -> str:

@@ -13,7 +13,8 @@ from crackexp.data.accounting import Account
 from crackexp.data.files.listing import is_folder, is_image, list_images, without_links
 from crackexp.data.images.decode import describe, read_image
 from crackexp.data.images.headers import pages_of
-from crackexp.data.images.pixels import DecodedImage
+from crackexp.data.images.pixels import MAX_PIXELS, DecodedImage
+from crackexp.data.images.windows import PhotoSource, open_photo
 from crackexp.utils.errors import DataError
 
 STANDARD_INPUT = "-"
@@ -48,6 +49,10 @@ class InputFile:
     def read(self) -> DecodedImage:
         """Returns the page; see `read_image`."""
         return read_image(self.file, self.page)
+
+    def open(self, max_pixels: int = MAX_PIXELS) -> PhotoSource:
+        """Returns the page as a photo, whose rows are still to be read; see `open_photo`."""
+        return open_photo(self.file, self.page, max_pixels)
 
 
 def page_name(path: str, page: int) -> str:

@@ -10,9 +10,10 @@ import pandas as pd
 from crackexp.data.accounting import Account, Remark
 from crackexp.data.classes.decisions import CRACK, Defect
 from crackexp.data.images.windows import PhotoSource
+from crackexp.predicting.images import Input
 from crackexp.predicting.inputs import InputFile, name_below
 from crackexp.predicting.tables import decision_label
-from crackexp.reporting import Card, Column, Gallery, Overlay, Picture, Report, Section, Table
+from crackexp.reporting import Card, Column, Gallery, Overlay, Picture, Report, Section, Table, artifacts, pdf
 from crackexp.surveying.exif_gps import gps
 from crackexp.surveying.overlay import heat_layer, overlay
 from crackexp.surveying.surveyor import PhotoResult, RegionRules
@@ -44,10 +45,10 @@ def by_severity(rows: Sequence[Mapping[str, Any]], left_out: Sequence[Remark]) -
 
 
 class Survey:
-    """Writes the results of a survey, photo by photo.
+    """Keeps the results of a survey, photo by photo, and writes them.
 
     Args:
-        folder: The folder to write to, which is made if it does not exist.
+        folder: The folder to write to, which is made if it does not exist; None writes nothing.
         defect: The defect that the model looks for.
         mm_per_px: The scale of the photos; see `PhotoResult.verdict`.
         gps: Whether the table has the places where photos were taken, of those whose Exif data has one.
@@ -56,11 +57,12 @@ class Survey:
 
     Attributes:
         files: The files that were written so far.
+        rows: The row of each photo in the table, in the order in which they were added.
     """
 
     def __init__(
         self,
-        folder: Path,
+        folder: Path | None,
         defect: Defect,
         mm_per_px: float | None,
         gps: bool,
@@ -72,27 +74,35 @@ class Survey:
         self._account, self._base = account, base
         self._rules = RegionRules()
         self._defect, self._mm_per_px, self._gps = defect, mm_per_px, gps
-        self._rows: list[dict[str, Any]] = []
+        self.rows: list[dict[str, Any]] = []
         self._shown: dict[str, Picture] = {}
 
-    def add(self, file: InputFile, photo: PhotoSource, result: PhotoResult) -> None:
-        """Writes the overlays, the tiles and the outlines of one photo, and keeps its entry of the page.
+    def add(self, image: Input, photo: PhotoSource, result: PhotoResult) -> None:
+        """Keeps the verdict of one photo and its entry of the page, and writes its overlays, tiles and outlines.
 
         Args:
-            file: The page of a file that holds the photo.
+            image: The page of a file that holds the photo, or an array.
             photo: The photo, read to the end; the overlays are as large as its picture.
             result: The result of the surveyor for the photo.
         """
-        name = self._name(file.name)
+        name = self.name(image.name)
         self._rules = result.rules
-        stem = f"{len(self._rows) + 1:04}_{file_stem(file.name)}"
-        row = {"photo": name, **result.verdict(self._mm_per_px), "files": f"photos/{stem}"}
+        stem = f"{len(self.rows) + 1:04}_{file_stem(image.name)}"
+        row = {"photo": name, **result.verdict(self._mm_per_px)}
+        if self.folder is not None:
+            row["files"] = f"photos/{stem}"
         if result.doubts:
             row["doubt"] = "; ".join(result.doubts)
         if self._gps:
-            row["latitude"], row["longitude"] = gps(file.file) or (None, None)
+            row["latitude"], row["longitude"] = (gps(image.file) if isinstance(image, InputFile) else None) or (
+                None,
+                None,
+            )
         self._account.used += 1
-        self._account.doubt(visible(file.name), result.doubts)
+        self._account.doubt(visible(image.name), result.doubts)
+        self.rows.append(row)
+        if self.folder is None:
+            return
         base = self.folder / "photos" / stem
         regions = [region.scaled(1 / photo.reduction) for region in result.regions]
         for suffix, heat, marked in (("jpg", result.heat, regions), ("gradcam.jpg", result.saliency, [])):
@@ -100,19 +110,23 @@ class Survey:
             self._write(base.with_name(f"{stem}.{suffix}"), encode_jpeg(picture, 90))
         self._write(base.with_name(f"{stem}.tiles.csv"), csv_text(result.tiles()).encode())
         self._write(base.with_name(f"{stem}.geojson"), result.geojson(name, self._mm_per_px).encode())
-        self._rows.append(row)
         self._show(stem, photo, result)
 
     def table(self) -> pd.DataFrame:
         """Returns a table of the photos and of the files that were left out; see `by_severity`."""
-        return by_severity(self._rows, self._left_out())
+        return by_severity(self.rows, self._left_out())
+
+    def write(self, report: Report) -> list[Path]:
+        """Writes the report to the folder, and returns all files of the survey, the page last."""
+        assert self.folder is not None
+        return [*self.files, pdf.write(report, self.folder), *artifacts.write(report, self.folder)]
 
     def metrics(self) -> dict[str, float]:
         """Returns the metrics of the whole survey by name."""
-        cracked = sum(row["decision"] == self._defect for row in self._rows)
-        tiles = sum(row["tiles"] for row in self._rows)
+        cracked = sum(row["decision"] == self._defect for row in self.rows)
+        tiles = sum(row["tiles"] for row in self.rows)
         counts = {
-            "photos": len(self._rows),
+            "photos": len(self.rows),
             "cracked_photos": cracked,
             "unread": len(self._account.left_out),
             "tiles": tiles,
@@ -127,7 +141,7 @@ class Survey:
         """
         defect, counts = self._defect, self.metrics()
         cracked, photos = int(counts["survey/cracked_photos"]), int(counts["survey/photos"])
-        rows = sorted(self._rows, key=_severity, reverse=True)
+        rows = sorted(self.rows, key=_severity, reverse=True)
         outline = "the crack's width or depth" if defect == CRACK else "its outline or depth"
         about = [
             f"The most severe photos come first, by the length of the {defect}: the extents of all regions in total. "
@@ -165,12 +179,13 @@ class Survey:
             "of a tile (regions.min_extent). A photo that has no other region is unsure.",
         ]
 
-    def _name(self, path: str) -> str:
+    def name(self, path: str) -> str:
+        """Returns a path relative to the folder of the input, or as it is where it is not in the folder."""
         return visible(name_below(self._base, path))
 
     def _left_out(self) -> list[Remark]:
         return [
-            replace(remark, file=self._name(remark.file), reason=visible(remark.reason))
+            replace(remark, file=self.name(remark.file), reason=visible(remark.reason))
             for remark in self._account.left_out
         ]
 
@@ -201,10 +216,10 @@ class Survey:
             Overlay("regions", "marked regions", [region.path for region in result.regions]),
             Overlay("saliency", "where the network looked", image=heat, size=size),
         ]
-        small, row = encode_jpeg(shrink(photo.picture, SIDE), 80), self._rows[-1]
+        small, row = encode_jpeg(shrink(photo.picture, SIDE), 80), self.rows[-1]
         self._shown[f"photos/{stem}"] = Picture(small, row["photo"], (row["width"], row["height"]), overlays)
         if len(self._shown) > SHOWN:
-            ranked = sorted(self._rows, key=_severity)
+            ranked = sorted(self.rows, key=_severity)
             least = next(row["files"] for row in ranked if row["files"] in self._shown)
             del self._shown[least]
 

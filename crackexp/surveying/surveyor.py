@@ -1,7 +1,7 @@
 """Surveys whole photos, tile by tile, with a model that was trained on patches."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,18 +10,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from crackexp.data.accounting import Account
 from crackexp.data.classes.decisions import SOUND, UNSURE, Thresholds
 from crackexp.data.images.decode import ImageError
 from crackexp.data.images.pixels import MAX_PIXELS, UnusableImageError, resize
-from crackexp.data.images.windows import PhotoSource, open_photo
+from crackexp.data.images.windows import PhotoSource
 from crackexp.inference.engine import computing
 from crackexp.inference.explainer import Explainer
+from crackexp.predicting.images import Input
 from crackexp.predicting.predictor import MIN_SIDE, too_small
 from crackexp.surveying.joining import join_in_line
 from crackexp.surveying.outlines import simplified
 from crackexp.surveying.regions import Region, find_regions
 from crackexp.surveying.tiles import CELLS, MeanMap, Tiling
 from crackexp.tracking.models import LoggedModel
+from crackexp.utils.progress import of_one, progress
 
 Advance = Callable[[float], None]
 
@@ -182,24 +185,46 @@ class Surveyor:
         self._network = Explainer(computing(model.classifier), model.classes.indices, None, batch_size)
         self._max_pixels = max_pixels
 
-    def survey_file(
-        self, file: Path, page: int = 0, advance: Advance = lambda share: None
-    ) -> tuple[PhotoSource, PhotoResult]:
-        """Opens a page of an image file and surveys it.
+    def __str__(self) -> str:
+        return f"tiles of {self.tiling.side} px, {self.thresholds}"
+
+    def survey(self, image: Input, advance: Advance = lambda share: None) -> tuple[PhotoSource, PhotoResult]:
+        """Opens an image and surveys it.
 
         Args:
-            file: The image file.
-            page: The number of the page, from 0.
+            image: The page of a file, or an array.
             advance: A function that is called with the share of the tiles that are done; see `survey_photo`.
 
         Raises:
             ImageError: The file is no image, or the image is too small.
         """
-        photo = open_photo(file, page, self._max_pixels)
+        photo = image.open(self._max_pixels)
         try:
             return photo, self.survey_photo(photo, advance)
         except UnusableImageError as error:
-            raise ImageError(str(error), file) from None
+            raise ImageError(str(error), Path(image.name)) from None
+
+    def survey_all(self, images: Sequence[Input], account: Account) -> Iterator[tuple[Input, PhotoSource, PhotoResult]]:
+        """Surveys images one after the other, and shows the progress.
+
+        Args:
+            images: The images, and names for which there are none.
+            account: The account of files, to which those are added that cannot be read.
+
+        Yields:
+            Each image that can be read, with the photo and the result; see `survey`.
+        """
+        with progress("Surveying", len(images), "photos") as advance:
+            for image in images:
+                report_share = of_one(advance)
+                try:
+                    if image.reason is None:
+                        yield image, *self.survey(image, report_share)
+                    else:
+                        account.leave_out(image.name, image.reason, image.may_be_image)
+                except ImageError as error:
+                    account.leave_out(image.name, error.reason)
+                report_share(1)
 
     def survey_photo(self, photo: PhotoSource, advance: Advance = lambda share: None) -> PhotoResult:
         """Classifies the tiles of a photo.

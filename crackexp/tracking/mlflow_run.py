@@ -164,6 +164,7 @@ class MlflowRun:
                 python_model=str(Path(__file__).with_name("pyfunc_model.py")),
                 artifacts={name: str(file) for name, file in artifacts.items()},
                 signature=signature,
+                model_config={"read_files": True},
                 pip_requirements=[f"{package}=={importlib.metadata.version(package)}" for package in MODEL_PACKAGES],
                 metadata=facts.seal(artifacts.values()),
             )

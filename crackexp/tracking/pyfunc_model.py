@@ -8,6 +8,7 @@ import binascii
 import hashlib
 import importlib.util
 import os
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,14 +23,21 @@ from mlflow.pyfunc import PythonModel
 
 BATCH = 32
 """The number of images in a batch. Fewer images are filled up to a power of two, so that few programs are compiled."""
+LONGEST_NAME = 4096
+"""A longer text is no name of a file."""
+COLUMNS = (["image"], ["path"])
+"""The columns of a table of images: either of them."""
 
 
 class CrackClassifier(PythonModel):
     """Classifies images.
 
-    An image is a JPEG, PNG, TIFF, HEIC, AVIF, WebP, JPEG 2000, GIF or BMP file in base64, or an array (H, W, 3) of RGB
-    values from 0 to 255. An image of any shape is scaled as a whole, as in training. Images are passed as a list, as an
-    array (n, H, W, 3), or as the column "image" of a table.
+    An image is the name of a JPEG, PNG, TIFF, HEIC, AVIF, WebP, JPEG 2000, GIF or BMP file, such a file in base64, or
+    an array (H, W, 3) of RGB values from 0 to 255. An image of any shape is scaled as a whole, as in training. Images
+    are passed as a list, as an array (n, H, W, 3), or as the column "image" or "path" of a table.
+
+    Files are not read where the process serves the model, so that its clients cannot have files opened by their names,
+    nor where the model was loaded with the config ``{"read_files": False}``.
     """
 
     def load_context(self, context: Any) -> None:
@@ -46,6 +54,7 @@ class CrackClassifier(PythonModel):
         for name in map(Path, context.artifacts.values()):
             if hashlib.sha256(name.read_bytes()).hexdigest() != metadata.get("sha256", {}).get(name.name):
                 raise MlflowException(f"{name} is not the file that was logged with the model. Log the model again.")
+        self.read_files = (context.model_config or {}).get("read_files", True)
         self.pixels = _module(context.artifacts["pixels"])
         try:
             self.facts = _module(context.artifacts["facts"]).ModelFacts.read(metadata)
@@ -95,16 +104,28 @@ class CrackClassifier(PythonModel):
         )
 
     def _image(self, value: Any, number: int) -> np.ndarray:
-        if isinstance(value, str):
-            try:
-                image = self.pixels.decode(base64.b64decode(value, validate=True)).pixels
-            except binascii.Error as error:
-                raise _refusal(f"Image {number} is a text, but no base64 ({error}). Received: {value[:40]!r}") from None
-            except self.pixels.UnusableImageError as error:
-                raise _refusal(f"Image {number} cannot be used: {error}. Received: {value[:40]!r} in base64") from None
-        else:
-            image = _array(value, number)
+        image = self._decoded(value, number) if isinstance(value, (str, os.PathLike)) else _array(value, number)
         return self.pixels.resize(image, self.model.input_shape[1])
+
+    def _decoded(self, value: str | os.PathLike[str], number: int) -> np.ndarray:
+        """Returns the pixels of a file that is named, or of a text that is a file in base64."""
+        text, named = os.fspath(value), self.read_files and not _is_served()
+        received, doubt = f"Received: {text[:200]!r}", "there is no such file" if named else "files are not read here"
+        try:
+            if named and (file := _file(text)):
+                data = file.read_bytes()
+            elif isinstance(value, str):
+                data, received = base64.b64decode(value, validate=True), f"Received: {value[:40]!r} in base64 ({doubt})"
+            else:
+                raise _refusal(f"Image {number} is the name of a file, but {doubt}. {received}")
+            return np.asarray(self.pixels.decode(data).pixels)
+        except binascii.Error as error:
+            reason = f"is a text, but no base64 ({error}), and {doubt}"
+        except OSError as error:
+            reason = f"cannot be read ({error.strerror or error})"
+        except self.pixels.UnusableImageError as error:
+            reason = f"cannot be used: {error}"
+        raise _refusal(f"Image {number} {reason}. {received}")
 
     def _predict(self, images: np.ndarray) -> np.ndarray:
         batch = np.zeros((1 << (len(images) - 1).bit_length(), *images.shape[1:]), np.uint8)
@@ -118,10 +139,10 @@ def _listed(model_input: Any) -> Sequence[Any]:
     if isinstance(model_input, pd.DataFrame):
         model_input = model_input.to_dict("list")
     if isinstance(model_input, dict):
-        if list(model_input) != ["image"]:
-            raise _refusal(f'The images stand in a column named "image". Received: {list(model_input)}')
-        model_input = model_input["image"]
-    if isinstance(model_input, str):
+        if list(model_input) not in COLUMNS:
+            raise _refusal(f'The images stand in one column, named "image" or "path". Received: {list(model_input)}')
+        (model_input,) = model_input.values()
+    if isinstance(model_input, (str, os.PathLike)):
         return [model_input]
     if isinstance(model_input, np.ndarray) and model_input.ndim in (1, 4):
         return list(model_input)
@@ -129,6 +150,24 @@ def _listed(model_input: Any) -> Sequence[Any]:
         return model_input
     shape = np.shape(model_input)
     raise _refusal(f"The model takes a list of images, or an array (n, H, W, 3). Received: shape={shape}")
+
+
+def _is_served() -> bool:
+    """Returns whether this process answers the requests of clients: a server of MLflow, MLServer or Databricks."""
+    flags = {os.environ.get(name, "") for name in ("_MLFLOW_IS_IN_SERVING_ENVIRONMENT", "IS_IN_DB_MODEL_SERVING_ENV")}
+    servers = {"mlflow.pyfunc.scoring_server.app", "mlserver"}
+    return not flags <= {"", "0", "false", "False"} or not servers.isdisjoint(sys.modules)
+
+
+def _file(name: str) -> Path | None:
+    """Returns the file of a name, in which ``~`` is expanded; None where there is none."""
+    if len(name) > LONGEST_NAME:
+        return None
+    try:
+        file = Path(name).expanduser()
+        return file if file.is_file() else None
+    except (OSError, ValueError, RuntimeError):  # a part is too long, a null character, no such user
+        return None
 
 
 def _array(value: Any, number: int) -> np.ndarray:

@@ -10,10 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
+from crackexp.utils.notebook import CellLine, cell_line
+
 PATIENCE = 0.4
-"""The number of seconds of work before the line appears on a terminal."""
+"""The number of seconds of work before the line appears on a terminal or in a notebook."""
 PACE = 10.0
-"""The number of seconds between two lines where there is no terminal."""
+"""The number of seconds between two lines where there is neither."""
 FRAMES = 8
 """How often the line is drawn in a second."""
 
@@ -81,6 +83,7 @@ class LiveLine:
         self._lock = threading.RLock()
         self._depth = 0
         self._live: Any = None
+        self._cell: CellLine | None = None
         self._replaced: dict[str, tuple[TextIO, _Above]] = {}
         self._at_line_start = True
         self._ticker: threading.Thread | None = None
@@ -148,14 +151,18 @@ class LiveLine:
                 if _is_terminal(stream):
                     self._replaced[name] = (stream, _Above(stream, self))
                     setattr(sys, name, self._replaced[name][1])
+        else:
+            self._cell = cell_line()
         self._ticker = threading.Thread(target=self._tick, args=[self._ended], name="progress", daemon=True)
         self._ticker.start()
 
     def _stop(self) -> threading.Thread | None:
         self._ended.set()
         self.hide()
+        if self._cell is not None:
+            self._cell.hide()
         self.steps = []
-        self._live = None
+        self._live = self._cell = None
         for name, (stream, above) in self._replaced.items():
             if getattr(sys, name) is above:
                 setattr(sys, name, stream)
@@ -200,8 +207,19 @@ class LiveLine:
         return grid
 
     def _tell(self) -> None:
-        """Prints a line about the last step of each stream that is no terminal, where the last one is long ago."""
+        """Prints a line about the last step of each stream that is no terminal, where the last one is long ago.
+
+        In a notebook, the line is replaced instead.
+        """
         now = time.monotonic()
+        if self._cell is not None:
+            step = next((step for step in reversed(self.steps) if step.text), None)
+            if step is None:
+                self._cell.hide()
+            elif now - self.steps[0].begun > PATIENCE:
+                share = step.done / step.total if step.total else None
+                self._cell.show(f"{step.text}: {step.facts()}", share)
+            return
         last = {id(step.stream): step for step in self.steps if step.text and not isinstance(step.stream, _Above)}
         for step in last.values():
             if now - step.told >= PACE:

@@ -1,7 +1,8 @@
 """Says what is being done, how much of it is done, and when it will end, so that no command is silent.
 
 There is one line at a time, on standard error, below all that is printed. On a terminal it is drawn several times a
-second, and it gives way to whatever else is written. Elsewhere a line is printed every ten seconds.
+second, and it gives way to whatever else is written. In a notebook it is part of the output of the cell, and vanishes
+at the end. Elsewhere a line is printed every ten seconds.
 """
 
 import time

@@ -44,7 +44,7 @@ def survey(folder: Path, classifier: keras.Model) -> Path:
     made = Survey(folder / "out", CRACK, mm_per_px=None, gps=False, account=account)
     surveyor = Surveyor(logged(classifier), Tiling(40, 0.5))
     for file in draw_oddly_named(folder / QUOTED):
-        made.add(InputFile(str(file)), *surveyor.survey_file(file))
+        made.add(InputFile(str(file)), *surveyor.survey(InputFile(str(file))))
     account.leave_out(f"{SCRIPT}.jpg", f"a link to {SCRIPT}")
     return artifacts.write(made.report(f"model {SCRIPT}"), made.folder)[-1]
 

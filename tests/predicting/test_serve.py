@@ -116,6 +116,19 @@ def test_arrays_of_any_size_and_a_threshold_are_taken(ask: Ask, files: list[byte
     assert row["decision"] == "crack"
 
 
+def test_no_file_is_opened_that_a_client_names(ask: Ask, files: list[bytes], tmp_path: Path) -> None:
+    (tmp_path / "wall.jpg").write_bytes(files[0])
+    for payload in (
+        lambda name: {"inputs": [name]},
+        lambda name: {"inputs": {"path": [name]}},
+        lambda name: {"dataframe_split": {"columns": ["path"], "data": [[name]]}},
+    ):
+        there, missing = ask(payload(str(tmp_path / "wall.jpg"))), ask(payload(str(tmp_path / "none.jpg")))
+        assert there[0] == 400
+        assert "files are not read here" in there[1]
+        assert there == (missing[0], missing[1].replace("none", "wall"))
+
+
 BAD = [
     ({"inputs": ["no base64!"]}, "no base64"),
     ({"inputs": [base64_of(b"%PDF-1.7")]}, "not a JPEG"),

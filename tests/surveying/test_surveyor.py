@@ -40,7 +40,7 @@ def test_tiles_of_a_mosaic_are_judged_as_its_patches_are(logged: LoggedModel, tm
     patches = np.stack([draw_patch(3, number, bool(number % 2), 57) for number in range(12)])
     rows = [np.hstack(list(patches[start : start + 4])) for start in range(0, 12, 4)]
     cv2.imwrite(str(tmp_path / "mosaic.png"), np.vstack(rows)[..., ::-1])
-    _, found = surveyor(logged, 57).survey_file(tmp_path / "mosaic.png")
+    _, found = surveyor(logged, 57).survey(InputFile(str(tmp_path / "mosaic.png")))
     expected = logged.classifier.predict(np.stack([resize(patch, 32) for patch in patches]), verbose=0)[:, 1]
     np.testing.assert_allclose(found.probabilities, expected, atol=1e-6)
     assert (found.tiles()["decision"] == "crack").tolist() == (expected >= 0.5).tolist()
@@ -50,7 +50,7 @@ def test_a_dark_part_is_marked_and_the_rest_is_not(logged: LoggedModel, tmp_path
     wall = np.full((400, 600, 3), 230, np.uint8)
     wall[:, 240:340] = 20
     cv2.imwrite(str(tmp_path / "wall.png"), wall)
-    photo, found = surveyor(logged, 50, 0.5).survey_file(tmp_path / "wall.png")
+    photo, found = surveyor(logged, 50, 0.5).survey(InputFile(str(tmp_path / "wall.png")))
     (region,) = found.regions
     left, right = region.rings[0][:, 0].min(), region.rings[0][:, 0].max()
     assert 215 <= left <= 245
@@ -80,7 +80,7 @@ def test_a_dark_part_is_marked_and_the_rest_is_not(logged: LoggedModel, tmp_path
 
 def test_a_sound_photo_has_no_saliency(logged: LoggedModel, tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "wall.png"), np.full((120, 160, 3), 230, np.uint8))
-    _, found = surveyor(logged, 50, 0.5).survey_file(tmp_path / "wall.png")
+    _, found = surveyor(logged, 50, 0.5).survey(InputFile(str(tmp_path / "wall.png")))
     assert not found.regions
     assert not found.saliency.any()
 
@@ -88,11 +88,11 @@ def test_a_sound_photo_has_no_saliency(logged: LoggedModel, tmp_path: Path) -> N
 def test_photos_of_any_size_are_looked_at_whole(logged: LoggedModel, tmp_path: Path) -> None:
     for height, width in ((30, 30), (16, 400), (57, 900), (57, 57)):
         Image.new("RGB", (width, height)).save(tmp_path / "photo.png")
-        _, found = surveyor(logged, 57, 0.5).survey_file(tmp_path / "photo.png")
+        _, found = surveyor(logged, 57, 0.5).survey(InputFile(str(tmp_path / "photo.png")))
         assert found.verdict(None)["cracked_share"] == pytest.approx(1)
     Image.new("RGB", (1, 1)).save(tmp_path / "photo.png")
     with pytest.raises(ImageError, match="1 x 1 pixels are too few"):
-        surveyor(logged, 57).survey_file(tmp_path / "photo.png")
+        surveyor(logged, 57).survey(InputFile(str(tmp_path / "photo.png")))
 
 
 def test_a_photo_is_turned_upright_and_tells_its_place_on_request(logged: LoggedModel, tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_a_photo_is_turned_upright_and_tells_its_place_on_request(logged: Logged
     exif[0x0112] = 6
     exif.get_ifd(0x8825).update({1: "S", 2: (33.0, 51.0, 36.0), 3: "E", 4: (151.0, 12.0, 30.0)})
     image.save(tmp_path / "phone.jpg", exif=exif, quality=95)
-    photo, found = surveyor(logged, 50).survey_file(tmp_path / "phone.jpg")
+    photo, found = surveyor(logged, 50).survey(InputFile(str(tmp_path / "phone.jpg")))
     assert (found.height, found.width) == (100, 120)
     np.testing.assert_array_equal(photo.picture, load_image(tmp_path / "phone.jpg"))
     (region,) = found.regions
@@ -114,7 +114,7 @@ def test_a_photo_is_turned_upright_and_tells_its_place_on_request(logged: Logged
 def test_a_photo_between_two_thresholds_is_unsure(classifier: keras.Model, tmp_path: Path) -> None:
     doubtful = LoggedModel(classifier, CLASSES, Thresholds(0.9, 0.1), {}, None)
     cv2.imwrite(str(tmp_path / "wall.png"), np.full((100, 100, 3), 128, np.uint8))
-    _, found = surveyor(doubtful, 50).survey_file(tmp_path / "wall.png")
+    _, found = surveyor(doubtful, 50).survey(InputFile(str(tmp_path / "wall.png")))
     assert found.verdict(None)["decision"] == "unsure"
     assert set(found.tiles()["decision"]) == {"unsure"}
     assert not found.regions
@@ -129,7 +129,7 @@ def test_a_photo_is_judged_alike_whole_and_in_windows(logged: LoggedModel, name:
     exif[0x0112] = 6 if name == "turned.jpg" else 1
     Image.fromarray(wall).save(tmp_path / name, exif=exif)
     pairs = [
-        Surveyor(logged, Tiling(57, 0.5), 0.4, max_pixels=pixels).survey_file(tmp_path / name)
+        Surveyor(logged, Tiling(57, 0.5), 0.4, max_pixels=pixels).survey(InputFile(str(tmp_path / name)))
         for pixels in (wall.size, 10_000)
     ]  # fmt: skip
     (whole, expected), (windowed, found) = pairs
@@ -173,7 +173,7 @@ def test_the_pictures_of_a_large_photo_are_reduced_and_its_numbers_are_not(logge
 def test_a_look_tells_how_much_is_done(logged: LoggedModel, tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "wall.png"), np.full((400, 600, 3), 230, np.uint8))
     shares: list[float] = []
-    Surveyor(logged, Tiling(50, 0.0), batch_size=4).survey_file(tmp_path / "wall.png", advance=shares.append)
+    Surveyor(logged, Tiling(50, 0.0), batch_size=4).survey(InputFile(str(tmp_path / "wall.png")), advance=shares.append)
     assert shares == sorted(shares)
     assert len(shares) > 2
     assert shares[-1] == 1
