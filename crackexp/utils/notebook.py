@@ -40,4 +40,4 @@ def cell_line() -> CellLine | None:
     """Returns a line in the output of the cell that is being run; None outside of a notebook."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
-    return CellLine(shell.display_pub) if getattr(shell, "kernel", None) else None
+    return CellLine(shell.display_pub) if shell and getattr(shell, "kernel", None) else None
