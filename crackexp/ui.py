@@ -1,5 +1,6 @@
 """Opens the MLflow UI for the store of the working folder: ``python -m crackexp.ui``."""
 
+import contextlib
 import os
 import sys
 from typing import Annotated, ClassVar
@@ -41,12 +42,18 @@ def ui(composed: DictConfig) -> None:
     if uri.startswith("http"):
         raise ConfigError(f"A tracking server shows its own pages. Open {uri} Received: tracking.uri={uri}")
     status("Opening the store")
-    from crackexp.tracking.store import answering, connect
+    from mlflow import MlflowException
+
+    from crackexp.tracking.store import answering, connect, save_runs_view
+    from crackexp.tracking.view import runs_page
 
     client = connect(uri)
     with answering(uri):
         experiment = client.get_experiment_by_name(tracking.experiment)
-    page = f"#/experiments/{experiment.experiment_id}/runs?workflowType=machine_learning" if experiment else ""
+    page = runs_page(experiment.experiment_id) if experiment else ""
+    if experiment:
+        with contextlib.suppress(MlflowException):  # a store that can only be read opens without the view
+            page = save_runs_view(client, experiment).table
     status("")
     print(f"Look at it  http://127.0.0.1:{cfg.port}/{page}", flush=True)
     os.execv(sys.executable, [sys.executable, "-m", *ui_words(uri), "--port", str(cfg.port)])

@@ -1,7 +1,7 @@
 """Evaluates a classifier on its test images, on extra datasets and under corruptions."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +16,7 @@ from crackexp.evaluation.policy import FittedPolicy, evaluate_decisions
 from crackexp.evaluation.robustness import Robustness, evaluate_corruptions
 from crackexp.evaluation.sets import Scores, Subset, evaluate_groups, evaluate_subset
 from crackexp.evaluation.tables import predictions_table
-from crackexp.metrics.metric import Metric
+from crackexp.metrics.metric import Metric, shown
 from crackexp.metrics.predictions import Bootstrap, Predictions
 
 Predict = Callable[[ImageIndex, str, View | None], np.ndarray]
@@ -134,18 +134,36 @@ class EvaluationResult:
         """Returns all metrics by name, such as test/accuracy and test/accuracy_low."""
         metrics: dict[str, float] = {}
         for prefix, scores in self.scores().items():
-            metrics |= named_metrics(prefix, scores)
+            metrics |= named_metrics(prefix, scores, scores)
         return metrics
 
+    def logged_metrics(self, prefix: str) -> dict[str, float]:
+        """Returns the metrics of one of the `scores` that a logger gets, since trackers draw a chart of each.
 
-def named_metrics(prefix: str, scores: Scores) -> dict[str, float]:
-    """Returns PREFIX/NAME, PREFIX/NAME_low and PREFIX/NAME_high of each metric, without values that are not finite."""
-    values = {
-        f"{prefix}/{name}{end}": value
-        for name, score in scores.items()
-        for end, value in (("", score.value), ("_low", score.low), ("_high", score.high))
-    }
-    return {name: value for name, value in values.items() if math.isfinite(value)}
+        These are all values, and the intervals of the metrics of a set that are shown in "sweep". The other
+        intervals stand in ``result.json``, in tables and figures, and in the description of the run.
+
+        Args:
+            prefix: The prefix of the scores.
+        """
+        is_set = prefix in {result.prefix for result in self.sets}
+        return named_metrics(prefix, self.scores()[prefix], shown(self.metrics, "sweep") if is_set else ())
+
+
+def named_metrics(prefix: str, scores: Scores, intervals: Collection[str]) -> dict[str, float]:
+    """Returns scores by the names of metrics, without values that are not finite.
+
+    Args:
+        prefix: The prefix of the names.
+        scores: The scores. Each is called PREFIX/NAME.
+        intervals: The names of the scores whose intervals are added, as PREFIX/NAME_low and PREFIX/NAME_high.
+    """
+    metrics: dict[str, float] = {}
+    for name, score in scores.items():
+        metrics[f"{prefix}/{name}"] = score.value
+        if name in intervals:
+            metrics |= {f"{prefix}/{name}_low": score.low, f"{prefix}/{name}_high": score.high}
+    return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
 
 class Evaluator:

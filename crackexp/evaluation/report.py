@@ -12,7 +12,7 @@ from crackexp.data.images.decode import load_image
 from crackexp.data.images.pixels import resize
 from crackexp.data.pipeline import resized_images
 from crackexp.evaluation.doubts import doubt_tags, doubts_section
-from crackexp.evaluation.evaluator import EvaluationResult, SetResult, named_metrics
+from crackexp.evaluation.evaluator import EvaluationResult, SetResult
 from crackexp.evaluation.figures import corruption_sheet, reliability_diagram, robustness_curves, subset_scores
 from crackexp.evaluation.policy import decisions_text
 from crackexp.evaluation.robustness import Robustness
@@ -72,8 +72,8 @@ def log_evaluation(logger: "Logger", result: EvaluationResult, report: Report, d
         doubts: What speaks against relying on the classifier, a sentence each.
     """
     logger.set_tags({"mlflow.note.content": markdown(report), **doubt_tags(doubts)})
-    for prefix, scores in result.scores().items():
-        logger.log_metrics(named_metrics(prefix, scores))
+    for prefix in result.scores():
+        logger.log_metrics(result.logged_metrics(prefix))
     artifacts.log(logger, report)
 
 

@@ -16,7 +16,7 @@ from crackexp.utils.errors import ConfigError
 Place = Literal["summary", "subsets", "corruptions", "sweep"]
 """Where a metric is shown besides ``metrics.csv`` and the description of a run: in the table on the terminal, in the
 table and the figure of datasets and surfaces side by side, among the metrics that are logged of each corruption, and in
-the runs table of a sweep."""
+the runs table of a sweep. Of these last ones the interval is logged with the value."""
 NOWHERE: frozenset[Place] = frozenset()
 
 

@@ -1,14 +1,14 @@
 """The MLflow logger, which logs a run to an experiment of an MLflow store."""
 
 import contextlib
-import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crackexp.config.types import StoreUri, Text
 from crackexp.tracking.logger import Logger
-from crackexp.utils.store_uri import ui_words
+from crackexp.tracking.view import run_page, runs_view
+from crackexp.utils.store_uri import ui_lines
 
 if TYPE_CHECKING:
     import keras
@@ -94,8 +94,9 @@ class MlflowLogger(Logger):
         return self._run.log_model(classifier, metadata) if self.logs_models else None
 
     def where(self) -> list[str]:
-        lines = [f"MLflow      {self.store} (experiment {self.experiment}, run {self.run_id})"]
-        if self.store.startswith("http"):
-            page = f"#/experiments/{self._run.experiment_id}/runs/{self.run_id}?workflowType=machine_learning"
-            return [*lines, f"Look at it  {self.store.rstrip('/')}/{page}"]
-        return [*lines, f"Look at it  {shlex.join(ui_words(self.store))}"]
+        experiment_id, run_id = self._run.experiment_id, self._run.run_id
+        pages = {"Look at it": run_page(experiment_id, run_id), "All runs": runs_view(experiment_id).table}
+        return [
+            f"MLflow      {self.store} (experiment {self.experiment}, run {run_id})",
+            *ui_lines(self.store, pages),
+        ]

@@ -16,12 +16,14 @@ from typing import Any
 import mlflow
 from alembic.script import ScriptDirectory
 from filelock import FileLock
+from mlflow.entities import Experiment
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from sqlalchemy.exc import SQLAlchemyError
 
 from crackexp.tracking.logger import Logger, require_store
 from crackexp.tracking.moved_store import follow
 from crackexp.tracking.server import require_server
+from crackexp.tracking.view import View, runs_view
 from crackexp.utils.errors import UserError
 from crackexp.utils.files import remove_leftovers, replacing
 from crackexp.utils.store_uri import SQLITE, database_file, uri_problem
@@ -79,7 +81,9 @@ def open_experiment(logger: Logger, make: bool = True) -> str:
         experiment = client.get_experiment_by_name(logger.experiment)
         if experiment is None and make:
             artifacts = Path(logger.artifacts).resolve().as_uri() if logger.artifacts else None
-            return client.create_experiment(logger.experiment, artifacts, EXPERIMENT_TAGS)
+            experiment = client.get_experiment(client.create_experiment(logger.experiment, artifacts, EXPERIMENT_TAGS))
+        if make and experiment.lifecycle_stage != "deleted":
+            save_runs_view(client, experiment)
     if experiment is None:
         raise UserError(
             f"The store at {uri} holds no experiment of that name. Type tracking.experiment=NAME. "
@@ -91,6 +95,14 @@ def open_experiment(logger: Logger, make: bool = True) -> str:
             f"Received: tracking.experiment={logger.experiment}"
         )
     return experiment.experiment_id
+
+
+def save_runs_view(client: mlflow.MlflowClient, experiment: Experiment) -> View:
+    """Returns the view of the runs of an experiment, and saves it there unless the experiment has one already."""
+    view = runs_view(experiment.experiment_id)
+    if view.tag not in experiment.tags:
+        client.set_experiment_tag(experiment.experiment_id, view.tag, view.value)
+    return view
 
 
 def store_lock(uri: str, part: str = "") -> AbstractContextManager[Any]:

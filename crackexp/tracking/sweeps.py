@@ -4,7 +4,6 @@ import contextlib
 import getpass
 import logging
 import math
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -29,10 +28,10 @@ from crackexp.tracking.result import RESULT, RunResult
 from crackexp.tracking.runs import read_split
 from crackexp.tracking.store import open_experiment, store_lock
 from crackexp.tracking.stored_runs import REUSED_TAG
-from crackexp.tracking.view import View
+from crackexp.tracking.view import View, run_page
 from crackexp.utils.errors import DamagedFileError, DataError
 from crackexp.utils.names import visible
-from crackexp.utils.store_uri import ui_words
+from crackexp.utils.store_uri import ui_lines
 
 KEPT_TAGS = {"cell.id", WARNING_TAG, MLFLOW_RUN_NOTE}
 """The tags that a copy of a run keeps; "cell.id" is the digest of the training (a trial was once called a cell)."""
@@ -281,15 +280,8 @@ class SweepStore:
 
     def where(self, parent: str, view: View) -> list[str]:
         """Returns the lines that say how to open the sweep in the MLflow UI."""
-        local = not self.uri.startswith("http")
-        serve = [f"Open it     {shlex.join(ui_words(self.uri))}"] if local else []
-        address = "http://127.0.0.1:5000" if local else self.uri.rstrip("/")
-        return [
-            *serve,
-            f"The answer  {address}/#/experiments/{self.experiment_id}/runs/{parent}?workflowType=machine_learning",
-            f"The trials  {address}/{view.table}",
-            f"The charts  {address}/{view.charts}",
-        ]
+        answer = run_page(self.experiment_id, parent)
+        return ui_lines(self.uri, {"The answer": answer, "The trials": view.table, "The charts": view.charts})
 
     def _mark_stopped(self, parent: str) -> None:
         for child in self.children(parent):

@@ -1,16 +1,24 @@
-"""A saved view of the MLflow UI for a sweep: the swept values, the results, and charts of its trials.
+"""Pages of the MLflow UI: the page of a run, and saved views of the runs of an experiment and of the trials of a sweep.
 
 MLflow keeps views as tags of the experiment. The UI lists them under *Views* and opens one by its key in the address.
+A browser that has never seen an experiment would show neither params nor metrics in its runs table otherwise.
 """
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 TAG = "mlflow.sharedViewState."
-SECTION = "sweep"
+PAGES = "workflowType=machine_learning"
+"""The part of an address that opens the pages for training, and not those for language models."""
+SECTION = "results"
+RESULTS = ("test/accuracy", "test/f1", "test/roc_auc")
+DESCRIPTION = ("dataset.name", "backbone.name", "image_size", "dropout")
+CURVES = ("train/loss", "val/loss", "val/accuracy")
+GENERATED = ("test", "train", "val", "policy", "time")
+"""The sections of charts that MLflow makes for the prefixes of metrics. The view shows them closed."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +38,40 @@ class View:
     charts: str
 
 
+def run_page(experiment_id: str, run_id: str) -> str:
+    """Returns the address of the page of a run, relative to the root of the UI."""
+    return f"#/experiments/{experiment_id}/runs/{run_id}?{PAGES}"
+
+
+def runs_page(experiment_id: str) -> str:
+    """Returns the address of the runs of an experiment, relative to the root of the UI."""
+    return f"#/experiments/{experiment_id}/runs?{PAGES}"
+
+
+def runs_view(experiment_id: str) -> View:
+    """Returns a view of all runs of an experiment, the newest first.
+
+    The table has columns for dataset, backbone, image size, dropout, and the main results on the test images. The
+    charts show these results as a bar for each run, and the training curves.
+
+    Args:
+        experiment_id: The id of the experiment.
+    """
+    columns = [*(f"params.`{key}`" for key in DESCRIPTION), *(f"metrics.`{key}`" for key in RESULTS)]
+    charts = [
+        *(_chart("BAR", f"bars {key}", metricKey=key) for key in RESULTS),
+        *(_chart("LINE", f"curves {key}", metricKey=key, selectedMetricKeys=[key]) for key in CURVES),
+    ]
+    closed = [{"uuid": prefix, "name": prefix, "display": False, "isReordered": False} for prefix in GENERATED]
+    state = {
+        "orderByKey": "attributes.`start_time`",
+        "orderByAsc": False,
+        "runsHiddenMode": "FIRST_20_RUNS",
+        "compareRunSections": [_section("Results", 3), *closed],
+    }
+    return _view("Results", experiment_id, "crackexp", columns, charts, state)
+
+
 def sweep_view(
     name: str, experiment_id: str, parent: str, params: Sequence[str], metrics: Sequence[str], lowest_first: bool
 ) -> View:
@@ -47,24 +89,47 @@ def sweep_view(
         lowest_first: Whether smaller values of the first metric are better.
     """
     columns = [*(f"params.`{key}`" for key in params), *(f"metrics.`{key}`" for key in metrics)]
-    order = ["attributes.`Run Name`", "runDateAndNestInfo", *columns]
-    section = {"uuid": SECTION, "name": name, "display": True, "isReordered": True, "columns": 2, "cardHeight": 400}
     state = {
         "searchFilter": f"tags.`mlflow.parentRunId` = '{parent}'",
         "orderByKey": f"metrics.`{metrics[0]}`",
         "orderByAsc": lowest_first,
-        "selectedColumns": columns,
-        "columnOrder": order,
-        "columnWidths": {"attributes.`Run Name`": 230, **dict.fromkeys(columns, 120)},
         "runsHiddenMode": "SHOW_ALL",
-        "compareRunCharts": _charts(params, metrics),
-        "compareRunSections": [section],
+        "compareRunSections": [_section(name, 2)],
+    }
+    return _view(name, experiment_id, parent, columns, _charts(params, metrics), state)
+
+
+def _view(
+    name: str,
+    experiment_id: str,
+    key: str,
+    columns: Sequence[str],
+    charts: Sequence[Mapping[str, Any]],
+    state: Mapping[str, Any],
+) -> View:
+    shown = {
+        "selectedColumns": columns,
+        "columnOrder": ["attributes.`Run Name`", "runDateAndNestInfo", *columns],
+        "columnWidths": {"attributes.`Run Name`": 230, **dict.fromkeys(columns, 120)},
+        "compareRunCharts": charts,
         "isAccordionReordered": True,
+        **state,
     }
     now = time.time_ns() // 1_000_000
-    value = json.dumps({"name": name, "createdAt": now, "updatedAt": now, "state": json.dumps(state)})
-    table = f"#/experiments/{experiment_id}/runs?workflowType=machine_learning&viewStateShareKey={parent}"
-    return View(TAG + parent, value, table, f"{table}&compareRunsMode=CHART")
+    value = json.dumps({"name": name, "createdAt": now, "updatedAt": now, "state": json.dumps(shown)})
+    table = f"{runs_page(experiment_id)}&viewStateShareKey={key}"
+    return View(TAG + key, value, table, f"{table}&compareRunsMode=CHART")
+
+
+def _section(name: str, columns: int) -> dict[str, Any]:
+    return {
+        "uuid": SECTION,
+        "name": name,
+        "display": True,
+        "isReordered": True,
+        "columns": columns,
+        "cardHeight": 400,
+    }
 
 
 def _charts(params: Sequence[str], metrics: Sequence[str]) -> list[dict[str, Any]]:

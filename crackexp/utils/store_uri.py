@@ -1,6 +1,8 @@
 """Addresses of MLflow stores: which ones can be used, and the file of a local store."""
 
 import re
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -17,6 +19,27 @@ def database_file(uri: str) -> Path | None:
 def ui_words(uri: str) -> list[str]:
     """Returns the words of the command that opens the MLflow UI for a store without a server."""
     return ["mlflow", "ui", "--backend-store-uri", uri]
+
+
+def ui_lines(uri: str, pages: Mapping[str, str]) -> list[str]:
+    """Returns lines that say how to open pages of the MLflow UI, and where there is no server how to start it before.
+
+    Args:
+        uri: The address of the store.
+        pages: The addresses of the pages, relative to the root of the UI, by what they are called.
+
+    Example:
+
+    >>> for line in ui_lines("sqlite:///mlflow.db", {"Look at it": "#/experiments/1"}):
+    ...     print(line)
+    Open it     mlflow ui --backend-store-uri sqlite:///mlflow.db
+    Look at it  http://127.0.0.1:5000/#/experiments/1
+    """
+    serve, root = {"Open it": shlex.join(ui_words(uri))}, "http://127.0.0.1:5000"
+    if uri.startswith("http"):
+        serve, root = {}, uri.rstrip("/")
+    lines = serve | {name: f"{root}/{page}" for name, page in pages.items()}
+    return [f"{name:<12}{words}" for name, words in lines.items()]
 
 
 def uri_problem(uri: str) -> str | None:

@@ -111,10 +111,27 @@ def test_each_set_has_its_tables_and_figures_as_artifacts(all_asked: tuple[Evalu
     table = pd.read_csv(StringIO(str(logger.files["test/predictions.csv"])))
     assert table["correct"].mean() == logger.metrics["test/accuracy"]
     scores = pd.read_csv(StringIO(str(logger.files["also/site/metrics.csv"])), index_col="metric")
-    assert scores.loc["recall", "low"] == logger.metrics["also/site/recall_low"]
-    assert logger.metrics == result.all_metrics()
+    assert scores.loc["recall", "low"] == result.all_metrics()["also/site/recall_low"]
     assert {"corruption/blur_3/accuracy", "corruption/mean/accuracy", "test/decided_recall"} <= set(logger.metrics)
     assert logger.tags["warning.model"] == "The labels look odd."
+
+
+def test_all_values_are_logged_and_only_the_intervals_of_the_main_results(
+    all_asked: tuple[EvaluationResult, Report],
+) -> None:
+    result, report = all_asked
+    logger = Memory()
+    log_evaluation(logger, result, report, [])
+    every = result.all_metrics()
+    ends = {name for name in every if name.endswith(("_low", "_high"))}
+    headline = {
+        f"{of}/{name}_{end}"
+        for of in ("test", "also/site")
+        for name in ("accuracy", "f1", "roc_auc")
+        for end in ("low", "high")
+    }
+    assert headline < ends
+    assert logger.metrics == {name: value for name, value in every.items() if name in headline or name not in ends}
 
 
 def test_the_description_begins_with_doubts_and_holds_all_metrics(all_asked: tuple[EvaluationResult, Report]) -> None:

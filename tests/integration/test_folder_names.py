@@ -68,7 +68,7 @@ def test_every_command_works_in_a_folder_of_any_name(tmp_path: Path, serve_mlflo
     compared = line(sweep, "Again")
     run(folder, "compare", *shlex.split(compared)[3:])
     assert (folder / "comparison.html").is_file()
-    assert line(run(folder, "evaluate", f"run={model}", *job[:2], "evaluation.resamples=20"), "Look at it")
+    assert line(run(folder, "evaluate", f"run={model}", *job[:2], "evaluation.resamples=20"), "Open it")
     run(folder, "calibrate", f"model={model}", *job[:2])
     run(folder, "predict", "model=models:/tiny@champion", "input=patches")
     run(folder, "explain", f"model={model}", "input=patches/Positive/000.jpg")
@@ -80,7 +80,7 @@ def test_every_command_works_in_a_folder_of_any_name(tmp_path: Path, serve_mlflo
     stopped = stop_in_epoch(folder, "train", *job, "epochs=6", "optimizer.learning_rate=0.01")
     assert run_of(run(folder, "train", *shlex.split(line(stopped, "Resume it"))[3:]))
 
-    looked = shlex.split(line(printed, "Look at it"))
+    looked = shlex.split(line(printed, "Open it"))
     assert looked[:2] == ["mlflow", "ui"]
     assert is_png(serve_mlflow("ui", *looked[2:]), model)
     with pytest.MonkeyPatch.context() as patch:

@@ -44,7 +44,7 @@ def test_a_run_is_logged_and_read_back_in_a_folder_of_any_name(tmp_path: Path, s
     (written,) = (tmp_path / name).glob("mlruns/artifacts/*/artifacts/notes/a.txt")
     assert written.read_text() == "hello"
     (line,) = [line for line in logger.where() if "mlflow ui" in line]
-    assert shlex.split(line.removeprefix("Look at it"))[-1] == logger.store
+    assert shlex.split(line.removeprefix("Open it"))[-1] == logger.store
     run = mlflow.MlflowClient(logger.store).get_run(str(logger.run_id))
     assert mlflow.artifacts.load_text(f"{run.info.artifact_uri}/notes/a.txt") == "hello"
     assert [file.name for file in tmp_path.iterdir()] == [name]

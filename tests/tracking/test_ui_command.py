@@ -1,9 +1,12 @@
 """``python -m crackexp.ui`` where there is nothing to show; what it shows is tested in tests/integration."""
 
 import os
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
+import mlflow
 import pytest
 from omegaconf import DictConfig
 
@@ -11,6 +14,8 @@ from crackexp.tracking.mlflow_logger import MlflowLogger
 from crackexp.tracking.store import open_experiment
 from crackexp.ui import ui
 from crackexp.utils.errors import UserError
+
+VIEW = "mlflow.sharedViewState.crackexp"
 
 
 @pytest.mark.parametrize(
@@ -37,8 +42,30 @@ def test_the_page_of_the_runs_is_told(
 ) -> None:
     started: list[list[str]] = []
     monkeypatch.setattr(os, "execv", lambda program, words: started.append(words))
-    number = open_experiment(MlflowLogger(f"sqlite:///{tmp_path}/mlruns/mlflow.db"))
-    ui(compose_config("port=5123", root="ui"))
-    page = f"http://127.0.0.1:5123/#/experiments/{number}/runs?workflowType=machine_learning"
-    assert page in capsys.readouterr().out.split()
+    uri = f"sqlite:///{tmp_path}/mlruns/mlflow.db"
+    number = open_experiment(MlflowLogger(uri))
+    runs = f"http://127.0.0.1:5123/#/experiments/{number}/runs?workflowType=machine_learning"
+
+    def told() -> str:
+        ui(compose_config("port=5123", root="ui"))
+        (page,) = [word for word in capsys.readouterr().out.split() if word.startswith("http")]
+        return page
+
+    assert told() == f"{runs}&viewStateShareKey=crackexp"
     assert started[0][-2:] == ["--port", "5123"]
+
+    client = mlflow.MlflowClient(uri)
+    client.set_experiment_tag(number, VIEW, "changed by a person")
+    assert told() == f"{runs}&viewStateShareKey=crackexp"
+    assert client.get_experiment(number).tags[VIEW] == "changed by a person"
+
+    with closing(sqlite3.connect(tmp_path / "mlruns" / "mlflow.db")) as database, database:
+        database.execute(f"DELETE FROM experiment_tags WHERE key = '{VIEW}'")  # as in a store of an earlier version
+        database.execute(
+            "CREATE TRIGGER locked BEFORE INSERT ON experiment_tags BEGIN SELECT RAISE(ABORT, 'read-only'); END"
+        )
+    assert told() == runs
+    with closing(sqlite3.connect(tmp_path / "mlruns" / "mlflow.db")) as database, database:
+        database.execute("DROP TRIGGER locked")
+    assert told() == f"{runs}&viewStateShareKey=crackexp"
+    assert "test/accuracy" in client.get_experiment(number).tags[VIEW]
