@@ -14,11 +14,10 @@ TAG = "mlflow.sharedViewState."
 PAGES = "workflowType=machine_learning"
 """The part of an address that opens the pages for training, and not those for language models."""
 SECTION = "results"
+PARAMS = ("dataset.name", "backbone.name", "image_size", "dropout")
 RESULTS = ("test/accuracy", "test/f1", "test/roc_auc")
-DESCRIPTION = ("dataset.name", "backbone.name", "image_size", "dropout")
-CURVES = ("train/loss", "val/loss", "val/accuracy")
-GENERATED = ("test", "train", "val", "policy", "time")
-"""The sections of charts that MLflow makes for the prefixes of metrics. The view shows them closed."""
+OPEN = {"val": True, "train": True, "test": False, "policy": False, "time": False}
+"""Whether the sections are open that MLflow fills with a chart for each further metric, by the prefix of its name."""
 
 
 @dataclass(frozen=True)
@@ -52,22 +51,19 @@ def runs_view(experiment_id: str) -> View:
     """Returns a view of all runs of an experiment, the newest first.
 
     The table has columns for dataset, backbone, image size, dropout, and the main results on the test images. The
-    charts show these results as a bar for each run, and the training curves.
+    charts show these results as a bar for each run, and then the training curves.
 
     Args:
         experiment_id: The id of the experiment.
     """
-    columns = [*(f"params.`{key}`" for key in DESCRIPTION), *(f"metrics.`{key}`" for key in RESULTS)]
-    charts = [
-        *(_chart("BAR", f"bars {key}", metricKey=key) for key in RESULTS),
-        *(_chart("LINE", f"curves {key}", metricKey=key, selectedMetricKeys=[key]) for key in CURVES),
-    ]
-    closed = [{"uuid": prefix, "name": prefix, "display": False, "isReordered": False} for prefix in GENERATED]
+    columns = [*(f"params.`{key}`" for key in PARAMS), *(f"metrics.`{key}`" for key in RESULTS)]
+    charts = [_chart("BAR", f"bars {key}", metricKey=key) for key in RESULTS]
+    others = [{"uuid": name, "name": name, "display": shown, "isReordered": False} for name, shown in OPEN.items()]
     state = {
         "orderByKey": "attributes.`start_time`",
         "orderByAsc": False,
         "runsHiddenMode": "FIRST_20_RUNS",
-        "compareRunSections": [_section("Results", 3), *closed],
+        "compareRunSections": [_section("Results", 3), *others],
     }
     return _view("Results", experiment_id, "crackexp", columns, charts, state)
 

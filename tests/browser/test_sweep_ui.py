@@ -55,7 +55,7 @@ class Sweep:
 
     @property
     def table(self) -> str:
-        return self.address(r"\S*viewStateShareKey=[^&\s]*")
+        return self.address(rf"\S*viewStateShareKey={self.parent.info.run_id}")
 
     @property
     def answer(self) -> str:
