@@ -65,9 +65,7 @@ def drawn_figures() -> Iterator[Figure]:
 @shot(1400, 860, "[role=tab], th, [role=columnheader]")
 def mlflow(studio: Studio) -> None:
     """The page of a run in MLflow."""
-    assert studio.trained
-    run = json.loads(next(studio.folder.glob("outputs/mobilenet/*/*/result.json")).read_text())["run_id"]
-    studio.page.open(f"{studio.ui}/#/experiments/1/runs/{run}")
+    studio.page.open(studio.printed(studio.trained, "runs/[0-9a-f]{32}"))
     studio.page.shows("Metrics (", "Parameters (", "Finished")
 
 
