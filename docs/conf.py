@@ -63,6 +63,8 @@ napoleon_use_ivar = True
 html_theme = "furo"
 html_title = f"crackexp {release}"
 html_extra_path = ["site"]
+html_static_path = ["static"]
+html_css_files = ["notebook.css"]
 html_copy_source = False
 html_theme_options = {"top_of_page_buttons": []}
 
