@@ -111,7 +111,7 @@ def audit_images(
     else:
         images["probability"] = probabilities[np.arange(len(index)), index.labels]
         if len(missed := unrecognised(index.labels, probabilities)):
-            unjudged = f"by the other images, too few of {' and '.join(names[missed])} are recognised"
+            unjudged = f"too few images of {' and of '.join(names[missed])} are recognised by the others"
     if probabilities is not None and not unjudged:
         rows = suspects(index.labels, probabilities)
         images.loc[rows, "suspected"] = names[probabilities[rows].argmax(axis=1)]
