@@ -82,7 +82,7 @@ def open_experiment(logger: Logger, make: bool = True) -> str:
         if experiment is None and make:
             artifacts = Path(logger.artifacts).resolve().as_uri() if logger.artifacts else None
             experiment = client.get_experiment(client.create_experiment(logger.experiment, artifacts, EXPERIMENT_TAGS))
-        if make and experiment.lifecycle_stage != "deleted":
+        if make and experiment is not None and experiment.lifecycle_stage != "deleted":
             save_runs_view(client, experiment)
     if experiment is None:
         raise UserError(
