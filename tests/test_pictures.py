@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from docs.pictures.make import FOLDER, WORDS
-from docs.pictures.studio import ROOT, SHOTS
+from docs.pictures.studio import LIMIT, ROOT, SHOTS
 
 
 def shown_by(page: Path) -> set[Path]:
@@ -26,4 +26,4 @@ def test_every_picture_of_the_docs_is_made_by_the_command_and_every_one_that_is_
 
 def test_a_picture_loads_quickly() -> None:
     sizes = {file.name: file.stat().st_size for file in FOLDER.glob("*.png")}
-    assert max(sizes.values()) < 300_000, sizes
+    assert max(sizes.values()) < LIMIT, sizes

@@ -69,7 +69,7 @@ def mlflow(studio: Studio) -> None:
     studio.page.shows("Metrics (", "Parameters (", "Finished")
 
 
-@shot(1070, 872, "h2, summary, th, label, .wide img")
+@shot(1070, 872, "h2, summary, .wide img")
 def sweep(studio: Studio) -> None:
     """The report of the sweep in the README."""
     assert studio.swept_ratios

@@ -18,8 +18,10 @@ from PIL import Image
 from tests.browser.page import Page
 
 ROOT = Path(__file__).parents[2]
-COLORS = 256
-"""The number of colours of a picture, with which a page of photos is a third as large as with all."""
+COLORS = (256, 128, 64, 32)
+"""The numbers of colours that a picture is reduced to, until its file is smaller than `LIMIT`."""
+LIMIT = 300_000
+"""The size of a file in bytes that no picture reaches."""
 TRAIN = ["+experiment=mobilenet", "evaluation.gallery=6"]
 SWEEP = ["+experiment=mobilenet", "augmentation=none", "optimizer.learning_rate=0.003", "tracking.log_model=false"]
 FEW = ["backbone.alpha=0.35", "backbone.weights=null", "batch_size=8", "dataset.count=60", "dataset.size=48"]
@@ -159,8 +161,16 @@ class Shot:
     def save(self, studio: Studio, file: Path) -> None:
         """Saves what the browser shows as a PNG file."""
         with Image.open(BytesIO(studio.page.chrome.get_screenshot_as_png())) as image:
-            reduced = image.convert("RGB").quantize(COLORS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-        reduced.save(file, optimize=True)
+            save(image.convert("RGB"), file)
+
+
+def save(image: Image.Image, file: Path) -> None:
+    """Saves an image as a PNG file with as many colours as its size allows."""
+    for colors in COLORS:
+        image.quantize(colors, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(file, optimize=True)
+        if file.stat().st_size < LIMIT:
+            return
+    raise ValueError(f"{file} is larger than {LIMIT:,} bytes with {COLORS[-1]} colours")
 
 
 SHOTS: dict[str, Shot] = {}
