@@ -106,7 +106,7 @@ def _view(
     shown = {
         "selectedColumns": columns,
         "columnOrder": ["attributes.`Run Name`", "runDateAndNestInfo", *columns],
-        "columnWidths": {"attributes.`Run Name`": 230, **dict.fromkeys(columns, 120)},
+        "columnWidths": {"attributes.`Run Name`": 230, **{column: _width(column) for column in columns}},
         "compareRunCharts": charts,
         "isAccordionReordered": True,
         **state,
@@ -115,6 +115,11 @@ def _view(
     value = json.dumps({"name": name, "createdAt": now, "updatedAt": now, "state": json.dumps(shown)})
     table = f"{runs_page(experiment_id)}&viewStateShareKey={key}"
     return View(TAG + key, value, table, f"{table}&compareRunsMode=CHART")
+
+
+def _width(column: str) -> int:
+    """Returns the pixels that show the name of a column whole, with which the seven of a run fit in a usual window."""
+    return max(70, 24 + 7 * len(column.split("`")[1]))
 
 
 def _section(name: str, columns: int) -> dict[str, Any]:
