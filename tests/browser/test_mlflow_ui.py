@@ -92,7 +92,7 @@ def test_the_printed_addresses_show_runs_with_their_results_and_a_run_with_few_c
     page.picture("runs-charts")
 
     page.open(stored.pages["Look at it"])
-    page.shows("95% interval", "dropout 0.5", "Finished", "backbone.name")
+    page.shows("90% interval", "dropout 0.5", "Finished", "backbone.name")
     page.picture("run")
     tab(page, "Model metrics").click()
     page.wait(lambda: page.all(CARD), "charts")
