@@ -231,4 +231,5 @@ def _base(photos: Images, images: Sequence[Input]) -> Path:
     files = [image for image in images if isinstance(image, InputFile)]
     if not files:
         return Path()
-    return input_folder(str(photos) if isinstance(photos, (str, Path)) else list(map(str, photos)), files)
+    names = [photos] if isinstance(photos, (str, Path)) else [name for name in photos if isinstance(name, (str, Path))]
+    return input_folder([str(name) for name in names], files)
