@@ -29,6 +29,7 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_survey_in_python_is_the_survey_of_the_command(
     model: str, photos: Path, tmp_path: Path, command_here: Command
 ) -> None:
@@ -51,6 +52,7 @@ def test_a_survey_in_python_is_the_survey_of_the_command(
     assert {"report.html", "report.pdf", "photos.csv"} <= {file.name for file in (tmp_path / "called").iterdir()}
 
 
+@pytest.mark.slow
 def test_arrays_are_surveyed_without_a_file(model: str, photos: Path, tmp_path: Path) -> None:
     here = crackexp.load_model(model)
     arrays = [cv2.imread(str(photos / name), cv2.IMREAD_COLOR_RGB) for name in ("stripe.png", "plain.png")]

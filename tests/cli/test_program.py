@@ -101,6 +101,7 @@ def test_sweep_is_train_over_several_values(tmp_path: Path) -> None:
     assert "All trials of a sweep share task_name" in told.stderr
 
 
+@pytest.mark.slow
 def test_the_script_finds_modules_in_the_working_folder(script: Path, tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(OWN_HEAD)
     told = run(str(script), "train", "head._target_=own.Mine", folder=tmp_path)

@@ -95,6 +95,7 @@ def test_a_disk_without_room_is_told_once(
     assert "clear=all" in full.problem
 
 
+@pytest.mark.slow
 def test_a_store_is_there_or_made_later_or_wrong(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     assert "not there yet" in store(MlflowLogger(uri)).found

@@ -169,7 +169,10 @@ def test_a_run_that_is_trained_by_another_process_is_refused(
         ("resume=nothing", ["holds no such run", "Received: resume=nothing"]),
         ("resume=nothing dropout=0.1", ["Type python -m crackexp.train resume=nothing", "Received: dropout=0.1"]),
         ("resume=nothing tracking=none", ["Type tracking=local", "Received: tracking=none"]),
-        ("resume=nothing tracking=server tracking.uri=http://127.0.0.1:9", ["No tracking server answers", "127.0.0.1:9"]),
+        (
+            "resume=nothing tracking=server tracking.uri=http://127.0.0.1:9",
+            ["No tracking server answers", "127.0.0.1:9"],
+        ),
     ],
 )
 def test_what_cannot_be_resumed_is_refused_in_a_sentence(

@@ -68,6 +68,7 @@ def own_metrics(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own_metrics")
 def test_a_metric_of_ones_own_is_measured_logged_printed_and_optimized(command_here: Command, tmp_path: Path) -> None:
     done = command_here(

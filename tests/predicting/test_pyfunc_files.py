@@ -49,6 +49,7 @@ def refusal(pyfunc: mlflow.pyfunc.PyFuncModel) -> Callable[[Any], str]:
     return refused
 
 
+@pytest.mark.slow
 def test_files_are_read_as_the_command_reads_them(
     pyfunc: mlflow.pyfunc.PyFuncModel, model: str, files: list[str], tmp_path: Path, command_here: Command
 ) -> None:

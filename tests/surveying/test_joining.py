@@ -27,6 +27,7 @@ def test_a_broken_crack_among_specks_is_one_region(overlap: float, end: float) -
     assert found.tiles().equals(pieces.tiles())
 
 
+@pytest.mark.slow
 def test_most_drawn_cracks_that_were_lost_in_a_place_are_whole_again() -> None:
     """A crack that turns sharply at the place stays in two regions."""
     whole = joined = photos = 0

@@ -147,6 +147,7 @@ def test_one_seed_makes_one_search(search: Search, tmp_path: Path) -> None:
     assert values[:3] == values[3:6] != values[6:]
 
 
+@pytest.mark.slow
 def test_failed_trials_are_borne_up_to_the_rate(search: Search, tmp_path: Path) -> None:
     words = ("hydra.sweeper.n_trials=8", "search.x=range(0,8)", "fails_above=-1")
     borne = search(*words, "hydra.sweeper.max_failure_rate=1.0")

@@ -155,6 +155,7 @@ def test_nothing_is_kept_without_a_logger() -> None:
     assert logger.where() == []
 
 
+@pytest.mark.slow
 def test_a_logged_model_loads_in_a_clean_process_and_agrees(
     store: Path, classifier: keras.Model, tmp_path: Path
 ) -> None:

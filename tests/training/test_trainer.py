@@ -156,6 +156,7 @@ def test_averaged_weights_are_what_is_validated_and_kept(
     np.testing.assert_allclose(averaged[2], mean, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_fine_tuning_makes_one_curve_and_keeps_batch_norm_still(
     make_data: MakeData, make_module: MakeModule, arguments: dict[str, Any]
 ) -> None:
