@@ -146,7 +146,7 @@ class Shot:
     words: str
 
     def take(self, studio: Studio) -> list[str]:
-        """Opens the page, and returns its words, with # for each number and id."""
+        """Opens the page, and returns its words, with # for each number and id, and for the name of a layer."""
         width, height = self.size
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         studio.page.chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
@@ -155,7 +155,7 @@ class Shot:
         time.sleep(2)  # until nothing moves any more
         script = "return [...document.querySelectorAll(arguments[0])].map(part => part.alt || part.textContent)"
         texts = [" ".join(text.split()) for text in studio.page.chrome.execute_script(script, self.words)]
-        numberless = [re.sub(r"\b[0-9a-f]{32}\b|\d+(?:[.,]\d+)*", "#", text) for text in texts]
+        numberless = [re.sub(r"\b[0-9a-f]{32}\b|(?<=\blayer )\w+|\d+(?:[.,]\d+)*", "#", text) for text in texts]
         return list(dict.fromkeys(text for text in numberless if re.search("[a-z]", text, re.IGNORECASE)))
 
     def save(self, studio: Studio, file: Path) -> None:
