@@ -86,6 +86,8 @@ def terminal(request: pytest.FixtureRequest, script: Path, tmp_path: Path) -> It
         opened.close()
 
 
+# JAX and Python warn of forks beside threads, which may hold locks; here, the shell replaces the fork at once
+@pytest.mark.filterwarnings("ignore:.*fork")
 @pytest.mark.slow
 def test_tab_completes_commands_groups_options_keys_and_files(terminal: Terminal, tmp_path: Path) -> None:
     (tmp_path / "wall.jpg").touch()
