@@ -84,7 +84,7 @@ def test_the_wheel_works_in_an_empty_folder(dist: Path, tmp_path: Path, patches:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "dropout: 0.45" in done.stdout
+    assert "dropout=0.45" in done.stdout
     assert "crackexp evaluate run=" in done.stdout
     assert (work / "mlruns" / "mlflow.db").is_file()
     assert list(work.glob("outputs/*/*/*/result.json"))
