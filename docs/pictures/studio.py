@@ -152,11 +152,16 @@ class Shot:
         studio.page.chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         studio.page.chrome.execute_cdp_cmd("Emulation.setScrollbarsHidden", {"hidden": True})
         self.show(studio)
-        time.sleep(2)  # until nothing moves any more
-        script = "return [...document.querySelectorAll(arguments[0])].map(part => part.alt || part.textContent)"
-        texts = [" ".join(text.split()) for text in studio.page.chrome.execute_script(script, self.words)]
+        texts, before = self._read(studio), None
+        while texts != before:  # until nothing moves any more
+            time.sleep(2)
+            texts, before = self._read(studio), texts
         numberless = [re.sub(r"\b[0-9a-f]{32}\b|(?<=\blayer )\w+|\d+(?:[.,]\d+)*", "#", text) for text in texts]
         return list(dict.fromkeys(text for text in numberless if re.search("[a-z]", text, re.IGNORECASE)))
+
+    def _read(self, studio: Studio) -> list[str]:
+        script = "return [...document.querySelectorAll(arguments[0])].map(part => part.alt || part.textContent)"
+        return [" ".join(text.split()) for text in studio.page.chrome.execute_script(script, self.words)]
 
     def save(self, studio: Studio, file: Path) -> None:
         """Saves what the browser shows as a PNG file."""
