@@ -94,10 +94,8 @@ class Survey:
         if result.doubts:
             row["doubt"] = "; ".join(result.doubts)
         if self._gps:
-            row["latitude"], row["longitude"] = (gps(image.file) if isinstance(image, InputFile) else None) or (
-                None,
-                None,
-            )
+            place = gps(image.file) if isinstance(image, InputFile) else None
+            row["latitude"], row["longitude"] = place or (None, None)
         self._account.used += 1
         self._account.doubt(visible(image.name), result.doubts)
         self.rows.append(row)

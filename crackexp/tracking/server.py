@@ -1,5 +1,7 @@
 """A tracking server, which is asked for a sign of life before anything slow begins."""
 
+from functools import cache
+
 from crackexp.utils.errors import UserError
 from crackexp.utils.progress import status
 
@@ -7,11 +9,13 @@ TIMEOUT = 5.0
 """The seconds that a server has to take a connection, and then to answer."""
 
 
+@cache
 def require_server(uri: str | None) -> None:
     """Raises UserError where no server answers at the address of a store.
 
     MLflow repeats a request to such an address for minutes, which is right for a server that is restarted while a run
-    is trained and wrong for one that was never there. Stores of other kinds are not looked at.
+    is trained and wrong for one that was never there. So a server that has answered is not asked again by this process.
+    Stores of other kinds are not looked at.
 
     Args:
         uri: The address of the store; None where there is none.
