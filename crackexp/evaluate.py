@@ -82,7 +82,7 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
         from crackexp.evaluation.evaluator import Evaluator
         from crackexp.evaluation.policy import FittedPolicy
         from crackexp.evaluation.report import evaluation_report, log_evaluation
-        from crackexp.inference.engine import computing
+        from crackexp.inference.engine import Inference, computing
         from crackexp.inference.explainer import Explainer
         from crackexp.predicting.loading import open_model
         from crackexp.reporting import Report
@@ -111,11 +111,15 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
         run_log.log_account(logger, account)
         status("Evaluating the model")
         with timer.section("evaluate"):
-            network = Explainer(computing(model.classifier), model.classes.indices, batch_size=cfg.batch_size)
+            classifier = computing(model.classifier)
+            network = Inference(classifier, cfg.batch_size)
 
             def predict(images: "ImageIndex", title: str, view: "View | None") -> "np.ndarray":
                 batches = image_batches(images, model.image_size, network.batch_size, view)
-                return network.predict(batches, len(images), f"Predicting {title}")[0]
+                return network.predict(batches, len(images), f"Predicting {title}")
+
+            def explain(images: "np.ndarray") -> "np.ndarray":
+                return Explainer(classifier, model.classes.indices, batch_size=cfg.batch_size).explain(images)
 
             policy = FittedPolicy(model.classes, Calibration(), model.thresholds)
             evaluator = Evaluator(cfg.evaluation, cfg.seed, model.image_size, predict, policy, metrics)
@@ -123,7 +127,7 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
         status("Logging the figures")
         with timer.section("logging"):
             doubts = result.doubts
-            report = evaluation_report(result, cfg.evaluation, model.image_size, network.explain, doubts, own)
+            report = evaluation_report(result, cfg.evaluation, model.image_size, explain, doubts, own)
             log_evaluation(logger, result, report, doubts)
         results = result.all_metrics()
         run_log.write_result(output, logger, None, results, timer.summary())

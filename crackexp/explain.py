@@ -53,13 +53,15 @@ def explain(composed: DictConfig) -> Account:
     from crackexp.data.summary import account_report
     from crackexp.predicting.explanations import Explanations
     from crackexp.predicting.loading import open_model
-    from crackexp.predicting.predictor import Predictor
+    from crackexp.predicting.predictor import ExplainingPredictor
     from crackexp.predicting.tables import counts_text, writing
     from crackexp.reporting import artifacts
     from crackexp.reporting.terminal import print_plain, print_report
 
     model = open_model(cfg)
-    predictor = Predictor(model, cfg.threshold, cfg.batch_size, cfg.target, cfg.layer, account)
+    predictor = ExplainingPredictor(
+        model, cfg.target, cfg.layer, threshold=cfg.threshold, batch_size=cfg.batch_size, account=account
+    )
     folder = input_folder(cfg.input, inputs)
     made = Explanations(Path(cfg.out), predictor.target, predictor.enlarge, folder)
     table = Path(cfg.out, "explanations.csv")

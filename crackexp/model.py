@@ -18,7 +18,7 @@ from crackexp.predict import PredictConfig
 from crackexp.predicting.images import Images, Input, named_images
 from crackexp.predicting.inputs import InputFile, input_folder
 from crackexp.predicting.loading import open_model
-from crackexp.predicting.predictor import Predictor
+from crackexp.predicting.predictor import ExplainingPredictor, Predictor
 from crackexp.reporting.figures.evidence import evidence
 from crackexp.survey import SurveyConfig, build_surveyor
 from crackexp.surveying.survey_report import Survey
@@ -97,7 +97,7 @@ class Model:
 
         Returns:
             A table with a row for each image, in the order of the images: path, label, probability, decision, reason
-            (why it was not read) and doubt; see `Predictor.explained`.
+            (why it was not read) and doubt; see `Predictor.tables`.
 
         Raises:
             ConfigError: A value is out of its range.
@@ -186,7 +186,7 @@ class Model:
             UserError: There are no images to read, or the model has no such class or layer.
         """
         inputs = named_images(images, account := Account())
-        predictor = Predictor(self._logged, target=target, layer=layer, account=account)
+        predictor = ExplainingPredictor(self._logged, target, layer, account=account)
         explanations = []
         for chunk, rows, maps in predictor.explained(inputs):
             for image, reason, saliency in zip(chunk, rows["reason"], maps, strict=True):

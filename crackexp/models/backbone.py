@@ -13,7 +13,8 @@ from pydantic import Field
 
 from crackexp.config.types import Text
 from crackexp.models.base import Backbone
-from crackexp.models.initializers import start_from, start_random
+from crackexp.models.initializers import start_random
+from crackexp.models.saved import start_from
 from crackexp.models.weight_files import bundled_weights, weights_file
 from crackexp.models.weights import download, load_weights
 from crackexp.utils.errors import ConfigError

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from crackexp.models.initializers import start_from
+from crackexp.models.saved import start_from
 from crackexp.utils.errors import ConfigError
 
 

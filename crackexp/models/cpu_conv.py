@@ -13,8 +13,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from crackexp.models.initializers import start_from
 from crackexp.models.receptive import Span
+from crackexp.models.saved import start_from
 
 FEW_INPUTS = 32
 """The largest number of inputs of a kernel with which a strided convolution is faster as a matrix product.

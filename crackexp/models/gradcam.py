@@ -9,8 +9,8 @@ import keras
 import numpy as np
 
 from crackexp.models.backbone import check_layer
-from crackexp.models.initializers import start_from
 from crackexp.models.receptive import Grid, Spacing, through
+from crackexp.models.saved import start_from
 from crackexp.utils.errors import ConfigError
 
 

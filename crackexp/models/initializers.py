@@ -11,17 +11,11 @@ import keras
 import numpy as np
 from scipy.special import ndtr, ndtri
 
+from crackexp.models.saved import start_from
 from crackexp.utils.seeds import generator
 
 TRUNCATED_STD = 0.87962566103423978
 """Standard deviation of a unit normal that is cut at two standard deviations."""
-
-
-def start_from(variable: keras.Variable, value: np.ndarray) -> None:
-    """Makes `value` the first value of `variable`, created in the open `keras.StatelessScope`."""
-    if value.shape != tuple(variable.shape):
-        raise ValueError(f"{variable.path} is {variable.shape}. Received: shape={value.shape}")
-    variable._initializer = lambda shape, dtype=None: value
 
 
 def start_random(model: keras.Model, seed: int, stream: str) -> None:

@@ -49,7 +49,7 @@ class Explanations:
 
         Args:
             inputs: The n pages of files.
-            rows: The predictions for each of them; see `Predictor.explained`.
+            rows: The predictions for each of them; see `ExplainingPredictor.explained`.
             maps: The saliency maps, (n, h, w) float32.
 
         Returns:

@@ -20,6 +20,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from sqlalchemy.exc import SQLAlchemyError
 
 from crackexp.data.images import pixels
+from crackexp.models import saved
 from crackexp.tracking import model_facts
 from crackexp.tracking.alive import Alive
 from crackexp.tracking.artifacts import log_digest
@@ -44,6 +45,9 @@ MODEL_PACKAGES = (
     "pydantic",
 )
 """The packages that a logged model needs where it is loaded."""
+
+COPIED = {"pixels": pixels, "facts": model_facts, "saved": saved}
+"""The modules that are copied beside a logged model, by which it works without crackexp."""
 
 PNG = {"dpi": 100, "pil_kwargs": {"compress_level": 1}}
 """Options of PNG files. Figures are a tenth larger than at the default level and take a quarter of the time."""
@@ -158,7 +162,7 @@ class MlflowRun:
             artifacts = {"model": Path(folder) / "model.keras", "h5": Path(folder) / "model.h5"}
             for file in artifacts.values():
                 classifier.save(file)
-            artifacts |= {"pixels": Path(pixels.__file__), "facts": Path(model_facts.__file__)}
+            artifacts |= {name: Path(str(module.__file__)) for name, module in COPIED.items()}
             info = mlflow.pyfunc.log_model(
                 name="model",
                 python_model=str(Path(__file__).with_name("pyfunc_model.py")),

@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from crackexp.data.classes.decisions import Classes, Thresholds
 from crackexp.data.classes.names import proposal
+from crackexp.models.saved import read_network
 from crackexp.tracking.artifacts import reaching
 from crackexp.tracking.model_facts import ModelFacts
 from crackexp.tracking.run_names import in_folder
@@ -134,7 +135,7 @@ def _read(folder: Path, received: str) -> LoggedModel:
         raise _damaged(f"it has no file artifacts/{file.name}", received)
     try:
         facts.check_file(file)
-        classifier = keras.saving.load_model(file, compile=False)
+        classifier = read_network(file)
         facts.check_network(classifier.input_shape, classifier.output_shape)
     except Exception as error:  # Keras raises many types of exceptions on a damaged file
         raise _damaged(str(error), received) from error

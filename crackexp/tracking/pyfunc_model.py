@@ -47,8 +47,6 @@ class CrackClassifier(PythonModel):
             MlflowException: The files or the metadata are not those that were logged.
         """
         os.environ.setdefault("KERAS_BACKEND", "jax")
-        import keras
-
         file = Path(context.artifacts["model"])
         metadata = Model.load(file.parents[1]).metadata or {}
         for name in map(Path, context.artifacts.values()):
@@ -58,7 +56,7 @@ class CrackClassifier(PythonModel):
         self.pixels = _module(context.artifacts["pixels"])
         try:
             self.facts = _module(context.artifacts["facts"]).ModelFacts.read(metadata)
-            self.model = keras.saving.load_model(file, compile=False)
+            self.model = _module(context.artifacts["saved"]).read_network(file)
             self.facts.check_network(self.model.input_shape, self.model.output_shape)
         except ValueError as error:
             raise MlflowException(f"The model in {file.parents[1]} cannot be used: {error}") from error

@@ -19,7 +19,7 @@ from crackexp.data.sources import ImageFolder
 from crackexp.data.thumbnails import thumbnails
 from crackexp.predicting.explanations import Explanations
 from crackexp.predicting.inputs import InputFile
-from crackexp.predicting.predictor import Predictor
+from crackexp.predicting.predictor import ExplainingPredictor
 from crackexp.reporting import artifacts
 from crackexp.surveying.survey_report import Survey
 from crackexp.surveying.surveyor import Surveyor
@@ -50,7 +50,7 @@ def survey(folder: Path, classifier: keras.Model) -> Path:
 
 
 def explanations(folder: Path, classifier: keras.Model) -> Path:
-    predictor = Predictor(logged(classifier))
+    predictor = ExplainingPredictor(logged(classifier))
     made = Explanations(folder / "out", predictor.target, predictor.enlarge)
     inputs = [InputFile(str(file)) for file in draw_oddly_named(folder / QUOTED)]
     for part, rows, maps in predictor.explained(inputs):

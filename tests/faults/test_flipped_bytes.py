@@ -379,7 +379,7 @@ def test_a_flipped_byte_in_a_served_model_is_never_used(model: Path, caplog: pyt
     def read() -> Any:
         return mlflow.pyfunc.load_model(str(model)).predict(images).to_csv()
 
-    files = [model / "artifacts" / name for name in ("model.keras", "pixels.py", "model_facts.py")]
+    files = [model / "artifacts" / name for name in ("model.keras", "pixels.py", "model_facts.py", "saved.py")]
     assert_flips_are_held("served model", Kept(files, read, tries=15), caplog)
 
 

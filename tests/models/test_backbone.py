@@ -9,7 +9,7 @@ import pytest
 from keras import layers
 
 from crackexp.models.backbone import APPLICATIONS, Application, SmallCNN
-from crackexp.models.initializers import start_from
+from crackexp.models.saved import start_from
 from crackexp.models.weight_files import bundled_weights
 from crackexp.models.weights import weights_digest
 from crackexp.utils.errors import ConfigError, DataError

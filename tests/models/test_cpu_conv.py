@@ -14,7 +14,7 @@ from crackexp.models.cpu_conv import (
     ShiftedDepthwiseConv2D,
     for_cpu,
 )
-from crackexp.models.initializers import start_from
+from crackexp.models.saved import start_from
 
 RNG = np.random.default_rng(0)
 

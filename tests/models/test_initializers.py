@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from keras import initializers
 
-from crackexp.models.initializers import draw, start_from, start_random
+from crackexp.models.initializers import draw, start_random
+from crackexp.models.saved import start_from
 
 INITIALIZERS = [
     initializers.GlorotUniform(seed=1),

@@ -11,7 +11,7 @@ import pytest
 from crackexp.data.classes.decisions import Classes, Thresholds
 from crackexp.predicting.explanations import Explanations
 from crackexp.predicting.inputs import InputFile
-from crackexp.predicting.predictor import Predictor
+from crackexp.predicting.predictor import ExplainingPredictor
 from crackexp.predicting.tables import writing
 from crackexp.reporting import artifacts
 from crackexp.tracking.models import LoggedModel
@@ -31,7 +31,7 @@ READ = {
 def test_a_table_names_every_file(classifier: object, tmp_path: Path, suffix: str) -> None:
     files = draw_oddly_named(tmp_path / "odd")
     logged = LoggedModel(classifier, Classes(("Negative", "Positive"), ("Positive",)), Thresholds(), {}, None)
-    predictor = Predictor(logged)
+    predictor = ExplainingPredictor(logged)
     missing = InputFile("caf\udcea.png", "no file caf\udcea.png")
     made = Explanations(tmp_path / "explained", predictor.target, predictor.enlarge)
     with writing(tmp_path / f"table{suffix}") as write:

@@ -186,7 +186,8 @@ def test_a_logged_model_loads_in_a_clean_process_and_agrees(
         assert found.classes.names == ("Negative", "Positive")
         assert (found.classes.positives, found.image_size, found.run_id) == (("Positive",), 32, logger.run_id)
     saved = Path(mlflow.artifacts.download_artifacts(uri)) / "artifacts"
-    assert {file.name for file in saved.iterdir()} == {"model.keras", "model.h5", "pixels.py", "model_facts.py"}
+    names = {"model.keras", "model.h5", "pixels.py", "model_facts.py", "saved.py"}
+    assert {file.name for file in saved.iterdir()} == names
 
 
 def test_an_unknown_model_is_told(store: Path) -> None:

@@ -57,7 +57,7 @@ def test_a_model_as_it_was_logged_is_used(edit: Edit) -> None:
     found = opened(edit())
     assert found.classes == Classes(("Negative", "Positive"), ("Positive",))
     assert (found.thresholds.crack, found.thresholds.unsure) == (0.5, 0.25)
-    assert set(found.facts.sha256) == {"model.keras", "model.h5", "pixels.py", "model_facts.py"}
+    assert set(found.facts.sha256) == {"model.keras", "model.h5", "pixels.py", "model_facts.py", "saved.py"}
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_a_file_that_is_no_mlmodel_is_refused(edit: Edit, content: str) -> None:
         opened(folder)
 
 
-@pytest.mark.parametrize("file", ["model.keras", "pixels.py", "model_facts.py"])
+@pytest.mark.parametrize("file", ["model.keras", "pixels.py", "model_facts.py", "saved.py"])
 def test_a_served_model_checks_its_files(edit: Edit, file: str) -> None:
     folder = edit()
     image = np.zeros((1, 32, 32, 3), np.uint8)
