@@ -20,7 +20,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $@
 
 run: install ## Train, test and log the main job on the drawn dataset
-	$(BIN)/python -m crackexp.train +experiment=mobilenet
+	$(BIN)/crackexp train +experiment=mobilenet
 
 test: install ## Run the quick tests
 	$(BIN)/python -m pytest $(WORKERS) -m "not slow and not browser"
@@ -29,7 +29,7 @@ test-all: install ## Run all tests, slow and browser ones too
 	$(BIN)/python -m pytest
 
 ui: install ## Open the MLflow UI on http://127.0.0.1:5000
-	$(BIN)/python -m crackexp.ui
+	$(BIN)/crackexp ui
 
 lint: install ## Check style, format, types, dependencies
 	$(BIN)/ruff check .

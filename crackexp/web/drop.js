@@ -78,7 +78,7 @@ export default {
       if (wanted.length > room)
         this.notes.push(
           `${wanted.length - room} of ${wanted.length} photos were left out: there is room for ${room}. ` +
-            "Clear the page first; python -m crackexp.survey takes any number.",
+            "Clear the page first; crackexp survey takes any number.",
         );
       this.halted = false;
       this.queue.push(...wanted.slice(0, room));

@@ -9,13 +9,27 @@ from pathlib import Path
 import pytest
 from hydra.utils import get_class
 
+from crackexp.__main__ import COMMANDS as COMMAND_NAMES
 from crackexp.config.contracts import CONTRACTS
 from tests.conftest import TINY, Command
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```(\w+)(?: file=(\S+))?\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 EXTENDING = (ROOT / "docs" / "extending.md").read_text()
 COMMANDS = [text for kind, _, text in BLOCK.findall(EXTENDING) if kind == "bash"]
+
+
+def called(line: str) -> list[str]:
+    """Returns the name and the words of the command that a line calls in either form; of another line, nothing."""
+    match shlex.split(line, comments=True):
+        case ["python", "-m", module, *words] if module.startswith("crackexp."):
+            return [module.removeprefix("crackexp."), *words]
+        case ["crackexp", "sweep", *words]:
+            return ["train", "-m", *words]
+        case ["crackexp", name, *words] if not name.startswith("-"):
+            return [name, *words]
+    return []
 
 
 @pytest.fixture
@@ -32,8 +46,8 @@ def own_parts(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("own_parts")
 @pytest.mark.parametrize("text", COMMANDS)
 def test_an_example_of_extending_runs(command: Command, tmp_path: Path, patches: Path, text: str) -> None:
-    words = shlex.split(text.replace("\\\n", " "))
-    assert words[:3] == ["python", "-m", "crackexp.train"]
+    name, *words = called(text.replace("\\\n", " "))
+    assert name == "train"
     if "dataset=named_files" in words:
         (tmp_path / "PATCHES").mkdir()
         for folder in ("Positive", "Negative"):
@@ -43,15 +57,16 @@ def test_an_example_of_extending_runs(command: Command, tmp_path: Path, patches:
         words += ["dataset=folder", f"dataset.path={patches}"]
     tiny = [key for key in TINY if "two_convolutions" not in text or not key.startswith("backbone")]
     tracking = [] if "tracking=" in text else ["tracking=none"]
-    done = command("train", *words[3:], *tiny, "epochs=1", *tracking)
+    done = command("train", *words, *tiny, "epochs=1", *tracking)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "accuracy" in done.stdout
 
 
 def readme_commands() -> list[list[str]]:
+    """Returns the commands of the README, each once."""
     blocks = [text for kind, _, text in BLOCK.findall((ROOT / "README.md").read_text()) if kind == "bash"]
-    words = [shlex.split(line) for text in blocks for line in text.splitlines()]
-    return [line[2:] for line in words if line[:2] == ["python", "-m"]]
+    found = dict.fromkeys(tuple(called(line)) for text in blocks for line in text.splitlines())
+    return [list(words) for words in found if words]
 
 
 @pytest.mark.slow
@@ -60,38 +75,45 @@ def test_the_commands_of_the_readme_run(command_here: Command, tmp_path: Path, p
     """Each in turn as it stands, but for its dataset, which is a small one, and its size."""
     run_id = ""
     for entry, *words in readme_commands():
-        if entry == "crackexp.app":  # runs until it is stopped; see tests/browser/test_app_page.py
+        if entry == "app":  # runs until it is stopped; see tests/browser/test_app_page.py
             continue
         words = [word.replace("RUN_ID", run_id) for word in words if not word.startswith("dataset")]
         words = [f"input={patches}" if word.startswith("input=") else word for word in words]
-        if entry in ("crackexp.train", "crackexp.evaluate", "crackexp.audit", "crackexp.calibrate"):
+        if entry in ("train", "evaluate", "audit", "calibrate"):
             words += ["dataset=folder", f"dataset.path={patches}"]
-            words += ["evaluation.resamples=20"] if entry in ("crackexp.train", "crackexp.evaluate") else []
-        if entry == "crackexp.train":
+            words += ["evaluation.resamples=20"] if entry in ("train", "evaluate") else []
+        if entry == "train":
             alone = "backbone=small_cnn" in words
             words += [
                 key for key in TINY if not (alone and key.startswith("backbone.")) and not key.startswith("image")
             ]
             words += [] if any(word.startswith("image_size") for word in words) else ["image_size=32"]
-        done = command_here(entry.removeprefix("crackexp."), *words)
+        done = command_here(entry, *words)
         assert done.returncode == 0, f"{words}\n{done.stderr}"
         results = sorted(tmp_path.glob("outputs/*/*/*/result.json"), key=lambda file: file.stat().st_mtime)
-        run_id = json.loads(results[-1].read_text())["run_id"]
+        if results:
+            run_id = json.loads(results[-1].read_text())["run_id"]
 
 
 def test_commands_of_the_readme_are_known() -> None:
-    """Every make target and entry point that the README names exists."""
+    """Every make target that the README names exists, and users of the first version find their commands."""
     readme = (ROOT / "README.md").read_text()
     makefile = (ROOT / "Makefile").read_text()
     for target in set(re.findall(r"^make (\w+)", readme, re.MULTILINE)):
         assert f"\n{target}:" in makefile
-    for entry in set(re.findall(r"python -m crackexp\.(\w+)", readme)):
-        assert (ROOT / "crackexp" / f"{entry}.py").is_file()
+    assert "\npython -m crackexp.train +experiment=mobilenet\n" in readme
+    assert {"train", "evaluate", "predict", "survey", "check"} <= {entry for entry, *_ in readme_commands()}
 
 
-@pytest.mark.parametrize(
-    "page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda page: page.name
-)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_of_a_page_exists(page: Path) -> None:
+    blocks = [text.replace("\\\n", " ") for kind, _, text in BLOCK.findall(page.read_text()) if kind == "bash"]
+    lines = [line for text in blocks for line in text.splitlines() if line.startswith(("crackexp ", "python -m "))]
+    names = {words[0] for words in map(called, lines) if words}
+    assert names <= set(COMMAND_NAMES)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_of_the_docs_lead_to_files_and_headings(page: Path) -> None:
     for link in re.findall(r"\]\(([^)\s:]+)\)", page.read_text()):
         file, _, anchor = link.partition("#")
