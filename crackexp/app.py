@@ -69,7 +69,7 @@ def app(composed: DictConfig) -> None:
     cfg = with_model(cfg)
     status("Importing Keras, JAX and MLflow")
 
-    from crackexp.predicting.loading import open_model
+    from crackexp.predicting.loading import model_name, open_model
     from crackexp.reporting.terminal import print_report
     from crackexp.surveying.surveyor import Surveyor
     from crackexp.surveying.tiles import Tiling
@@ -85,7 +85,7 @@ def app(composed: DictConfig) -> None:
     print_report(address.report())
     if cfg.open_browser:
         threading.Thread(target=webbrowser.open, args=[address.url], daemon=True).start()
-    serve(service, address, f"Model {cfg.model}, tiles of {tiling.side} px")
+    serve(service, address, f"Model {model_name(cfg)}, tiles of {tiling.side} px")
 
 
 def main(composed: DictConfig) -> None:

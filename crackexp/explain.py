@@ -52,7 +52,7 @@ def explain(composed: DictConfig) -> Account:
 
     from crackexp.data.summary import account_report
     from crackexp.predicting.explanations import Explanations
-    from crackexp.predicting.loading import open_model
+    from crackexp.predicting.loading import model_name, open_model
     from crackexp.predicting.predictor import ExplainingPredictor
     from crackexp.predicting.tables import counts_text, writing
     from crackexp.reporting import artifacts
@@ -70,7 +70,7 @@ def explain(composed: DictConfig) -> Account:
         for part, rows, maps in predictor.explained(inputs):
             write(made.add(part, rows, maps))
     status("Writing the report")
-    how = f"{cfg.model}, layer {predictor.layer}, {predictor.thresholds}"
+    how = f"{model_name(cfg)}, layer {predictor.layer}, {predictor.thresholds}"
     result = made.report(how, predictor.counts, predictor.thresholds.defect)
     page = artifacts.write(result, Path(cfg.out))[-1]
     print_plain(f"{counts_text(predictor.counts)}\nTable       {table}")

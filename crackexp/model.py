@@ -17,7 +17,7 @@ from crackexp.data.accounting import Account
 from crackexp.predict import PredictConfig
 from crackexp.predicting.images import Images, Input, named_images
 from crackexp.predicting.inputs import InputFile, input_folder
-from crackexp.predicting.loading import open_model
+from crackexp.predicting.loading import model_name, open_model
 from crackexp.predicting.predictor import ExplainingPredictor, Predictor
 from crackexp.reporting.figures.evidence import evidence
 from crackexp.survey import SurveyConfig, build_surveyor
@@ -63,7 +63,7 @@ class Model:
 
     Args:
         logged: The model, as it was loaded.
-        name: The name by which it was loaded, which reports quote.
+        name: Its name in reports.
     """
 
     def __init__(self, logged: LoggedModel, name: str) -> None:
@@ -213,7 +213,8 @@ def load_model(name: str | Path, uri: str | None = None) -> Model:
     if uri is not None:
         config.tracking.uri = uri
     with command_progress("Looking for the model"):
-        return Model(open_model(with_model(config)), str(name))
+        config = with_model(config)
+        return Model(open_model(config), model_name(config))
 
 
 def _checked(command: str, schema: type[ModelConfig], **values: Any) -> DictConfig:

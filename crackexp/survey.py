@@ -70,7 +70,7 @@ def survey(composed: DictConfig) -> Account:
     status("Importing Keras, JAX and MLflow")
 
     from crackexp.data.summary import account_report
-    from crackexp.predicting.loading import open_model
+    from crackexp.predicting.loading import model_name, open_model
     from crackexp.reporting import pdf
     from crackexp.reporting.terminal import print_plain, print_report
     from crackexp.surveying.survey_report import Survey
@@ -88,7 +88,7 @@ def survey(composed: DictConfig) -> Account:
         for surveyed in surveyor.survey_all(inputs, account):
             made.add(*surveyed)
         status("Writing the report")
-        result = made.report(f"{cfg.model}, {surveyor}")
+        result = made.report(f"{model_name(cfg)}, {surveyor}")
         files = made.write(result)
         logger.log_metrics(made.metrics())
         for file in files:

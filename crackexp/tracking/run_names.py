@@ -168,7 +168,7 @@ def find(name: str, logger: Logger, kind: Kind, before: str) -> str:
     if found.run_id != name:
         from crackexp.reporting.terminal import print_plain
 
-        print_plain(f"{kind.label} {found.shown_name} ({found.run_id}), started {found.start_text}")
+        print_plain(f"{kind.label} {found.shown_name} ({short(found.run_id)}), started {found.start_text}")
     return found.run_id
 
 

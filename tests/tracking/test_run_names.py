@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput
+from omegaconf import DictConfig
 
+from crackexp.predicting.loading import model_name
 from crackexp.tracking.mlflow_logger import MlflowLogger
 from crackexp.tracking.registered_names import require_registered
 from crackexp.tracking.run_names import COMPARABLE, INTERRUPTED, MODEL, Kind, find
@@ -111,7 +113,7 @@ def test_a_name_stands_for_a_run_and_it_is_told_which(
     run_id = filled.ids[found]
     assert find(name, filled.logger, kind, "model=") == run_id
     printed = capsys.readouterr().out
-    assert f"({run_id})" in printed
+    assert f"({short(run_id)})" in printed
     assert filled.client.get_run(run_id).info.run_name in printed
 
 
@@ -121,11 +123,24 @@ def test_the_beginning_of_an_id_is_enough_and_a_whole_id_prints_nothing(
     for word in ("wall", "alone elsewhere"):
         run_id = filled.ids[word]
         assert find(short(run_id), filled.logger, MODEL, "model=") == run_id
-        assert run_id in capsys.readouterr().out
+        assert short(run_id) in capsys.readouterr().out
         assert find(run_id, filled.logger, MODEL, "model=") == run_id
         assert capsys.readouterr().out == ""
     beginning = f"best:{short(filled.ids['sweep'])}"
     assert find(beginning, filled.logger, MODEL, "model=") == filled.ids["low"]
+
+
+def test_reports_show_the_name_of_a_model_with_the_beginning_of_its_id(
+    filled: Filled, compose_config: Callable[..., DictConfig], tmp_path: Path
+) -> None:
+    for model, shown in [
+        (filled.ids["low"], f"dropout=0.1 ({short(filled.ids['low'])})"),
+        ("models:/walls@champion", "models:/walls@champion"),
+        (str(tmp_path), str(tmp_path)),
+        ("0" * 32, "0" * 32),
+    ]:
+        cfg = compose_config(f"model='{model}'", f"tracking.uri={filled.logger.store}", root="survey")
+        assert model_name(cfg) == shown
 
 
 def test_the_copy_of_a_result_leads_to_the_run_that_logged_the_model(filled: Filled) -> None:
