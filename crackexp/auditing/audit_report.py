@@ -10,6 +10,7 @@ from crackexp.data.images.decode import load_image
 from crackexp.data.index import ImageIndex
 from crackexp.reporting import Card, Column, Gallery, Picture, Report, Section, Table
 from crackexp.reporting.artifacts import SIDE
+from crackexp.reporting.formatting import counted
 from crackexp.utils.names import visible
 from crackexp.utils.pictures import shrink
 
@@ -27,7 +28,7 @@ def audit_report(name: str, how: str, index: ImageIndex, audit: Audit, shown: in
         audit: The result of the audit.
         shown: The largest number of cards in a gallery.
     """
-    title = f"Audit of {name}: {len(index):,} images"
+    title = f"Audit of {name}: {counted(len(index), 'image')}"
     files = {
         "images.csv": audit.images,
         "pairs.csv": audit.pairs,

@@ -13,6 +13,7 @@ from crackexp.data.splits.grouped_split import together
 from crackexp.data.splits.ratio_split import apart
 from crackexp.data.splits.split_folder import SplitDataset
 from crackexp.data.thumbnails import Thumbnails
+from crackexp.reporting.formatting import counted
 from crackexp.utils.names import visible
 
 RARE = 0.2
@@ -195,18 +196,21 @@ def _findings(index: ImageIndex, audit: Audit, split: SplitDataset | None) -> li
         leaks = split.leaks
         seen = max(leaks.copies, leaks.photos or 0)
         photos = f", and {leaks.photos:,} are patches of a photo that is in train too" if leaks.photos else ""
-        text = f"Of {leaks.tested:,} test images of this split {leaks.copies:,} have a copy in train{photos}."
+        copied_to = f"{leaks.copies:,} have a copy" if leaks.copies else "none has a copy"
+        text = f"Of {counted(leaks.tested, 'test image')} of this split {copied_to} in train{photos}."
         findings.append(Finding("leaks", "test images seen in training", seen, text, advised))
-    text = (
-        f"Of {count:,} images {copied:,} ({copied / count:.1%}) have a copy; to the byte: {_some(identical, 'file')}."
-    )
+    text = "No image has a copy."
+    if copied:
+        text = f"Of {count:,} images {copied:,} ({copied / count:.1%}) have a copy; to the byte: "
+        text += f"{_some(identical, 'file')}."
     findings.append(Finding("copies", "images with a copy", copied, text, advised))
     if index.groups is not None:
         sizes = images["photo"].value_counts()
-        text = f"Cut from {_some(len(sizes), 'photo')}, the largest into {_some(int(sizes.iloc[0]), 'patch', 'es')}."
+        largest = counted(int(sizes.iloc[0]), "patch", "patches")
+        text = f"Cut from {counted(len(sizes), 'photo')}, the largest into {largest}."
         findings.append(Finding("photos", "photos that patches share", int((sizes > 1).sum()), text, advised))
     suspected, strangers = len(audit.suspects), len(audit.outliers)
-    listed = f"{_some(suspected, 'label')} ({suspected / count:.1%})" if suspected else "no label"
+    listed = f"{counted(suspected, 'label')} ({suspected / count:.1%})" if suspected else "no label"
     text = f"The other images clearly contradict {listed}. {MEASURED}"
     if audit.unjudged:
         text = f"Labels were not judged: {audit.unjudged}."
@@ -226,11 +230,11 @@ def _findings(index: ImageIndex, audit: Audit, split: SplitDataset | None) -> li
     sizes = images.groupby(["width", "height"]).size().sort_values(ascending=False)
     listed = ", ".join(f"{number:,} of {width} x {height}" for (width, height), number in sizes[:3].items())
     squeezed = int((images["width"] != images["height"]).sum())
-    more = f" and {len(sizes) - 3} more sizes" if len(sizes) > 3 else ""
+    more = f" and {counted(len(sizes) - 3, 'more size')}" if len(sizes) > 3 else ""
     text, advice = f"{listed}{more} pixels.", "they are squeezed into squares: cut them into square patches"
     findings.append(Finding("not_square", "images that are not square", squeezed, text, advice))
     return findings
 
 
-def _some(count: int, noun: str, plural: str = "s") -> str:
-    return f"{count:,} {noun}{'' if count == 1 else plural}"
+def _some(count: int, noun: str) -> str:
+    return counted(count, noun) if count else "none"

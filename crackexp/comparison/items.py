@@ -10,6 +10,7 @@ import pandas as pd
 
 from crackexp.metrics.metric import MeanMetric
 from crackexp.metrics.predictions import Predictions
+from crackexp.reporting.formatting import counted
 from crackexp.utils.csv_text import unescaped
 from crackexp.utils.errors import DataError
 
@@ -217,14 +218,14 @@ def _check_labels(runs: Sequence[str], tables: Sequence[pd.DataFrame]) -> None:
     first = rows.iloc[0]
     other = rows[rows["label"] != first["label"]].iloc[0]
     raise DataError(
-        f"The runs do not agree about the class of {len(torn)} images that they share: their classes have "
+        f"The runs do not agree about the class of {counted(len(torn), 'image')} that they share: their classes have "
         f"different names, or were relabelled; leave one of the runs out. Received: image {torn[0]} is "
         f"{first['label']} in {runs[first['run']]}, {other['label']} in {runs[other['run']]}"
     )
 
 
 def _nothing_shared(runs: Sequence[str], tables: Sequence[pd.DataFrame], draws: Sequence[object]) -> str:
-    sizes = [f"{run}: {len(table):,} images" for run, table in zip(runs, tables, strict=True)]
+    sizes = [f"{run}: {counted(len(table), 'image')}" for run, table in zip(runs, tables, strict=True)]
     listed = "; ".join(sizes[:6]) + (f"; and {len(sizes) - 6} more" if len(sizes) > 6 else "")
     several = len(set(draws)) > 1
     return (

@@ -13,7 +13,7 @@ from crackexp.comparison.comparison import Comparison
 from crackexp.comparison.design import level_text
 from crackexp.comparison.sentences import answer, notes
 from crackexp.reporting import Column, Figure, Label, Report, Section, Table
-from crackexp.reporting.formatting import ends_text, number, p_text, seconds_text
+from crackexp.reporting.formatting import counted, ends_text, number, p_text, seconds_text
 from crackexp.reporting.report import Tone
 
 ROWS = 10
@@ -45,9 +45,10 @@ def comparison_report(
             yield Section(caption, tables=tables, figures=shown, media=["html"])
 
     count = len(comparison.table)
-    configurations = f"All {count} configurations" if count > 1 else "The result"
+    every = "Both" if count == 2 else f"All {count}"
+    configurations = f"{every} configurations" if count > 1 else "The result"
     effects = [_effects(comparison)] if len(comparison.factors) > 1 and comparison.effects else []
-    runs = f"The {len(comparison.trials)} {'run' if len(comparison.trials) == 1 else 'runs'}"
+    runs = f"The {counted(len(comparison.trials), 'run')}" if len(comparison.trials) > 1 else "The run"
     versions = [f"{name} {version(name)}" for name in ("numpy", "scipy", "pandas")]
     counts = comparison.table["verdict"].value_counts()
     words = {"best": "best", "tied": "tied with it", "worse": "worse"}

@@ -146,9 +146,10 @@ def _ties(comparison: Comparison) -> list[str]:
         verdict = f"is {poor}" if len(worse) else "is statistically tied with it"
         return [f"{other['configuration']} ({_brief(comparison, other)}) {verdict} ({p_text(other['p'])})."]
     if len(worse) == len(others):
-        return [f"Each of the other {len(others)} is {poor}."]
+        return [f"Both others are {poor}." if len(others) == 2 else f"Each of the other {len(others)} is {poor}."]
     if not len(worse):
-        return [f"The other {len(others)} are statistically tied with it."]
+        every = "Both others" if len(others) == 2 else f"The other {len(others)}"
+        return [f"{every} are statistically tied with it."]
     tied = len(others) - len(worse)
     names = f": {listed(worse['configuration'], '; ')}" if len(worse) <= 2 else ""
     return [

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
+from crackexp.reporting.formatting import counted
 from crackexp.utils.names import on_one_line, visible
 
 INCOMPLETE = 3
@@ -127,7 +128,7 @@ class Account:
         )
         if self.ignored:
             suffixes = ", ".join(f"{suffix} {count:,}" for suffix, count in self.ignored.most_common(5))
-            line += f"; {counts['ignored']:,} others ignored ({suffixes})"
+            line += f"; {counted(counts['ignored'], 'other')} ignored ({suffixes})"
         lines = [line]
         for fate, remarks in ((LEFT_OUT, self.left_out), (DOUBTED, self.doubts)):
             lines += [f"  {fate}: {on_one_line(f'{remark.file}: {remark.reason}')}" for remark in remarks[:SHOWN]]

@@ -10,6 +10,7 @@ from crackexp.data.index import ImageIndex
 from crackexp.data.splits.leaks import Leaks
 from crackexp.data.splits.ratio_split import apart
 from crackexp.reporting import Column, Report, Section, Table
+from crackexp.reporting.formatting import counted
 
 
 def account_report(account: Account) -> Report:
@@ -83,7 +84,9 @@ def others_report(others: Mapping[str, ImageIndex], left_out: Mapping[str, int])
     """
     sections = []
     for name, index in others.items():
-        sentence = f"Also {name}: {len(index):,} images, {index.damaged.sum():,} {index.classes.defect.adjective}"
+        sentence = (
+            f"Also {name}: {counted(len(index), 'image')}, {index.damaged.sum():,} {index.classes.defect.adjective}"
+        )
         sentence += f"; left out {left_out[name]:,} that are in train or val" if left_out[name] else ""
         sections += [Section(sentences=[sentence]), *_account(index.account)]
     return Report("Other datasets", sections)

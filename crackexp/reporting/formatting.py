@@ -55,6 +55,22 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f}%"
 
 
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """Returns a count with its noun.
+
+    Args:
+        count: The count.
+        noun: The noun in the singular.
+        plural: The noun in the plural; None for the singular with an s.
+
+    Example:
+
+    >>> counted(1, "image"), counted(1200, "image"), counted(2, "patch", "patches")
+    ('1 image', '1,200 images', '2 patches')
+    """
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
+
+
 def listed(names: Iterable[str], separator: str = ", ") -> str:
     """Returns names as "a, b and c"; of more than eight names the first seven and how many more there are.
 

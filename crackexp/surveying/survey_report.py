@@ -14,6 +14,7 @@ from crackexp.predicting.images import Input
 from crackexp.predicting.inputs import InputFile, name_below
 from crackexp.predicting.tables import decision_label
 from crackexp.reporting import Card, Column, Gallery, Overlay, Picture, Report, Section, Table, artifacts, pdf
+from crackexp.reporting.formatting import counted
 from crackexp.surveying.exif_gps import gps
 from crackexp.surveying.overlay import heat_layer, overlay
 from crackexp.surveying.surveyor import PhotoResult, RegionRules
@@ -164,18 +165,24 @@ class Survey:
                 Section(files={"photos.csv": self.table()}, media=[]),
             ],
             notes=self._notes(rows),
-            source=f"photos in {base}; {source}; {int(counts['survey/tiles']):,} tiles",
+            source=f"photos in {base}; {source}; {counted(int(counts['survey/tiles']), 'tile')}",
         )
 
     def _notes(self, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-        """Returns what was joined and what was dropped, a sentence each."""
+        """Returns what was joined and what was dropped, a sentence each; an empty list where there was nothing."""
         joined, dropped = (sum(row[name] for row in rows) for name in ("joined_pieces", "dropped_regions"))
-        rules = self._rules
-        return [
-            f"Joined: {joined:,} pieces in line, across gaps of at most {rules.join:g} sides of a tile (regions.join).",
-            f"Dropped: {dropped:,} region{'' if dropped == 1 else 's'} of an extent below {rules.min_extent:g} sides "
-            "of a tile (regions.min_extent). A photo that has no other region is unsure.",
-        ]
+        rules, notes = self._rules, []
+        if joined:
+            notes.append(
+                f"Joined: {joined:,} pieces in line, across gaps of at most {rules.join:g} sides of a tile "
+                "(regions.join)."
+            )
+        if dropped:
+            notes.append(
+                f"Dropped: {counted(dropped, 'region')} of an extent below {rules.min_extent:g} sides of a tile "
+                "(regions.min_extent). A photo that has no other region is unsure."
+            )
+        return notes
 
     def name(self, path: str) -> str:
         """Returns a path relative to the folder of the input, or as it is where it is not in the folder."""
@@ -190,7 +197,7 @@ class Survey:
     def _card(self, row: Mapping[str, Any]) -> Card:
         picture, decision = self._shown.get(row["files"]), row["decision"]
         if decision == self._defect:
-            regions = f"{row['regions']} region{'' if row['regions'] == 1 else 's'}"
+            regions = counted(row["regions"], "region")
             if row["joined_pieces"]:
                 regions += f" ({row['joined_pieces']} pieces joined)"
             length = f"length {_length(row, 'total_extent')}"

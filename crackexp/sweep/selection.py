@@ -9,6 +9,7 @@ import yaml
 from mlflow.entities import Run
 
 from crackexp.comparison.comparison import Trial
+from crackexp.reporting.formatting import counted
 from crackexp.sweep import grid
 from crackexp.sweep.identity import UNRELATED
 from crackexp.tracking.sweeps import Failure, SweepStore
@@ -40,7 +41,7 @@ def select(store: SweepStore, ids: Sequence[str]) -> tuple[str, list[Trial], lis
         failures += failed
     configurations = differences({run_id: run.data.params for run_id, run in singles.items()})
     chosen = [_trial(store, run, configurations[run_id]) for run_id, run in singles.items()]
-    return f"{len(chosen)} runs", chosen, failures
+    return counted(len(chosen), "run"), chosen, failures
 
 
 def differences(params: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, Any]]:

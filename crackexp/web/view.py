@@ -12,6 +12,7 @@ from crackexp import __version__
 from crackexp.data.classes.decisions import CRACK, SOUND, UNSURE
 from crackexp.data.files.listing import IMAGE_SUFFIXES
 from crackexp.data.images.pixels import FORMATS
+from crackexp.reporting.formatting import counted
 from crackexp.surveying.overlay import OPACITY
 from crackexp.web.session import Limits, Photo, Session, apply_thresholds
 
@@ -72,8 +73,7 @@ def _founded(verdict: dict[str, Any]) -> str:
     extent = f"{verdict['longest_extent_px']:,} px"
     if "longest_extent_mm" in verdict:
         extent += f" ({verdict['longest_extent_mm']:,.0f} mm)"
-    regions = "1 region" if verdict["regions"] == 1 else f"{verdict['regions']} regions"
-    return f"{verdict['cracked_share']:.1%} marked · {regions} · longest {extent}"
+    return f"{verdict['cracked_share']:.1%} marked · {counted(verdict['regions'], 'region')} · longest {extent}"
 
 
 class TabPage:

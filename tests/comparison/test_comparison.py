@@ -365,7 +365,7 @@ def test_runs_that_contradict_each_other_are_refused():
         compare([one, renamed])
     relabelled = replace(one, name="two", predictions=one.predictions.assign(label=one.predictions["label"].to_numpy()))
     relabelled.predictions.loc[4, "label"] = "Positive"
-    with pytest.raises(DataError, match="class of 1 images"):
+    with pytest.raises(DataError, match="class of 1 image that"):
         compare([one, relabelled])
     several = replace(one, name="two", predictions=one.predictions.assign(probability_a=0.1))
     with pytest.raises(DataError, match="different classes apart"):

@@ -60,7 +60,9 @@ def test_prediction_grid_paints_the_wrong_ones_red():
     ("wrong", "total", "title"),
     [
         (16, 20, "The 16 worst of 20 errors"),
+        (1, 20, "The worst of 20 errors"),
         (5, 5, "All 5 errors"),
+        (2, 2, "Both errors"),
         (1, 1, "The only error"),
         (0, 0, "No errors"),
     ],

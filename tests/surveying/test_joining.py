@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from omegaconf import DictConfig
 
+from crackexp.data.accounting import Account
+from crackexp.data.classes.decisions import CRACK
+from crackexp.surveying.survey_report import Survey
 from crackexp.surveying.surveyor import RegionRules
 from tests.surveying.drawn import ALL, SIDE, SIZE, drawn_crack, line, surveyed
 
@@ -79,6 +82,18 @@ def test_a_photo_of_specks_alone_is_unsure_and_not_sound() -> None:
     assert row["total_extent_px"] == row["cracked_share"] == 0
     assert surveyed(nothing, ALL, specks=[(300, 300)]).verdict(None)["decision"] == "crack"
     assert surveyed(nothing).verdict(None)["decision"] == "sound"
+
+
+@pytest.mark.parametrize(
+    ("missed", "specks", "told"), [([], [], []), ([(400, 400)], [(110, 110)], ["Joined", "Dropped"])]
+)
+def test_a_report_says_what_was_joined_and_dropped_only_where_something_was(
+    missed: list[tuple[float, float]], specks: list[tuple[float, float]], told: list[str]
+) -> None:
+    verdict = surveyed(line((0, 400), (SIZE, 400)), missed=missed, specks=specks).verdict(None)
+    made = Survey(None, CRACK, None, False, Account())
+    made.rows = [{"photo": "wall.jpg", "files": "", **verdict}]
+    assert [note.partition(":")[0] for note in made.report("a model").notes] == told
 
 
 def test_the_config_and_the_app_have_the_same_rules(compose_config: Callable[..., DictConfig]) -> None:

@@ -17,6 +17,7 @@ from crackexp.data.files.listing import (
     list_images,
     without_links,
 )
+from crackexp.reporting.formatting import counted
 from crackexp.utils.errors import DataError, about
 from crackexp.utils.names import visible
 
@@ -109,9 +110,9 @@ def _class_folders(root: Path, classes: Sequence[str] | None, account: Account) 
             folders.append(child.name)
     if loose:
         raise DataError(
-            f"{len(loose)} images are in {root} itself, such as {loose[0]}. Put each image into "
-            f"a folder named after its class, such as Positive/ and Negative/{_table_hint(root)}. "
-            f"Received: dataset.path={root}"
+            f"{counted(len(loose), 'image')} {'is' if len(loose) == 1 else 'are'} in {root} itself, such as "
+            f"{loose[0]}. Put each image into a folder named after its class, such as Positive/ and "
+            f"Negative/{_table_hint(root)}. Received: dataset.path={root}"
         )
     if not folders:
         raise DataError(

@@ -87,7 +87,8 @@ def read_labels(table: Path, files_must_exist: bool) -> list[Labelled]:
         more = f"\n  and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
         skip = ", or leave missing files out with dataset.on_bad_file=skip" if missing else ""
         raise DataError(
-            f"{len(problems)} rows of the table of labels are wrong:{shown}{more}\nPaths are relative to the folder of "
+            f"{'A row' if len(problems) == 1 else f'{len(problems)} rows'} of the table of labels "
+            f"{'is' if len(problems) == 1 else 'are'} wrong:{shown}{more}\nPaths are relative to the folder of "
             f"the table. Correct the rows{skip}. Received: {table}"
         )
     if not rows_by_file:

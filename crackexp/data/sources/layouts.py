@@ -12,6 +12,7 @@ from crackexp.data.sources.folder import TABLE_SUFFIXES, class_members, is_table
 from crackexp.data.sources.label_table import read_labels
 from crackexp.data.sources.part_folders import part_folders, part_of, parts_in_classes
 from crackexp.data.sources.sdnet_layout import class_folders
+from crackexp.reporting.formatting import counted
 from crackexp.utils.errors import DataError
 
 ROBOFLOW_TABLE = "_classes.csv"
@@ -126,8 +127,9 @@ def _from_classes(root: Path, classes: Sequence[str] | None) -> Listing:
     parts = [part_of(Path(file).parts[1]) for file, _ in members]
     if beside := [file for (file, _), part in zip(members, parts, strict=True) if part is None]:
         raise DataError(
-            f"The class folders of {root} hold the parts of a split, and beside them {len(beside)} images, such as "
-            f"{beside[0]}. Move each into a part. Received: dataset.path={root}"
+            f"The class folders of {root} hold the parts of a split, and beside them "
+            f"{counted(len(beside), 'image')}, such as {beside[0]}. Move each into a part. "
+            f"Received: dataset.path={root}"
         )
     return Listing(root, members, account, [str(part) for part in parts])
 

@@ -12,6 +12,7 @@ from crackexp.data.index import ImageIndex
 from crackexp.data.splits.base import require_unsplit
 from crackexp.data.splits.random_split import RandomSplit
 from crackexp.data.splits.split_folder import SplitDataset, kept
+from crackexp.reporting.formatting import counted
 from crackexp.utils.errors import DataError
 
 
@@ -53,7 +54,7 @@ class RatioSplit(RandomSplit):
             train, val = (int(share * count) for share in self.ratio[:2])
             if min(train, val, count - train - val) < 1:
                 raise DataError(
-                    f"The class {name} has {count} images: {train} to train, {val} to val and "
+                    f"The class {name} has {counted(count, 'image')}: {train} to train, {val} to val and "
                     f"{count - train - val} to test, and each part needs one or more. Add images "
                     f"of {name}, raise dataset.limit or choose another split.ratio. "
                     f"Received: split.ratio={list(self.ratio)}"

@@ -68,9 +68,10 @@ def error_gallery(images: np.ndarray, scores: np.ndarray, rows: pd.DataFrame, er
     key = f"On the right: orange is evidence for {shortened(positive, 26)}, blue against it (Grad-CAM)"
     figure = grid(pairs, titles, 2, wrong=~rows["correct"].to_numpy(bool), details=details, key=key)
     if errors > len(rows):
-        title = f"The {len(rows)} worst of {errors:,} errors"
+        title = f"The {len(rows)} worst of {errors:,} errors" if len(rows) > 1 else f"The worst of {errors:,} errors"
     elif errors:
-        title = "The only error" if errors == 1 else f"All {errors} errors, the worst first"
+        every = "Both" if errors == 2 else f"All {errors}"
+        title = "The only error" if errors == 1 else f"{every} errors, the worst first"
     else:
         title = "No errors: the least confident predictions"
     heading(figure, f"{title} (true class → predicted class)")

@@ -59,7 +59,7 @@ def test_parts_may_stand_in_the_class_folders(tmp_path: Path, draw_tree: DrawTre
     root = draw_tree(tmp_path / "a", {f"{name}/{part}": count for (part, name), count in SIX.items()})
     assert counted(dataset(root, tmp_path).prepare()) == SIX
     draw_tree(root, {"crack": 1})
-    with pytest.raises(DataError, match=r"1 images, such as crack/00000\.jpg"):
+    with pytest.raises(DataError, match=r"1 image, such as crack/00000\.jpg"):
         dataset(root, tmp_path).prepare()
 
 
