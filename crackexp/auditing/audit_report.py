@@ -96,7 +96,10 @@ def _galleries(index: ImageIndex, audit: Audit, shown: int) -> Iterator[Section]
 
     pairs, images = audit.pairs, audit.images
     contradicting = pairs[pairs["contradicting"]]
-    text = "One of two labels is wrong."
+    text = (
+        "One of two labels is wrong. The favoured one is that of most copies or, where as many have either, the one "
+        "that the other images find more probable. Look at the picture, give both copies its label, and delete neither."
+    )
     yield from section("contradictions", "Copies with contradicting labels", text, contradicting, _pair)
     if "part" in pairs:
         across = pairs[pairs["part"] != pairs["mate_part"]].sort_values("similarity", kind="stable")
@@ -132,7 +135,8 @@ def _pair(row: dict[str, object]) -> Card:
     title = f"{row['class']} / {row['mate_class']}" if row["contradicting"] else f"{row['kind']}"
     parts = f", {row['part']} / {row['mate_part']}" if "part" in row else ""
     kind = f"{row['kind']}, " if row["contradicting"] else ""
-    return _card([row["file"], row["mate"]], title, f"{kind}{row['similarity']:.2f}{parts}")
+    favoured = [f"favoured: {row['favoured']} ({row['favoured_by']})"] if row["favoured"] else []
+    return _card([row["file"], row["mate"]], title, f"{kind}{row['similarity']:.2f}{parts}", *favoured)
 
 
 def _suspect(row: dict[str, object]) -> Card:
@@ -148,6 +152,6 @@ def _extreme(row: dict[str, object]) -> Card:
     return _card([row["file"]], str(row["end"]), details)
 
 
-def _card(files: list[object], title: str, details: str) -> Card:
+def _card(files: list[object], title: str, *details: str) -> Card:
     """Returns a card of images that have not been read yet, with their files instead of pixels."""
-    return Card([Picture(str(file), str(file)) for file in files], title, [details])
+    return Card([Picture(str(file), str(file)) for file in files], title, details)

@@ -1,11 +1,12 @@
 """The findings of an audit of a dataset, as tables and sentences."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from crackexp.auditing.labels import distances, far_out, out_of_fold, suspects, unrecognised
+from crackexp.auditing.labels import distances, far_out, favoured, out_of_fold, suspects, unrecognised
 from crackexp.data.accounting import DOUBTED, LEFT_OUT
 from crackexp.data.duplicates import IDENTICAL, Duplicates
 from crackexp.data.index import PARTS, ImageIndex
@@ -57,7 +58,9 @@ class Audit:
             suspected (the class that it looks like, where its label is suspected), suspect_rank (1 for the most likely
             wrong label).
         pairs: A data frame with a row for each pair of copies, those with contradicting classes first, and these
-            columns: file, mate, class, mate_class, kind, similarity, contradicting, part, mate_part.
+            columns: file, mate, class, mate_class, kind, similarity, contradicting, favoured (the label to
+            prefer where two contradict each other; see `crackexp.auditing.labels.favoured`), favoured_by (why), part,
+            mate_part.
         left_out: A data frame with a row for each file that was not used: file, reason.
         doubts: A data frame with a row for each doubt about a file that was used: file, reason.
         findings: The findings, the most urgent first.
@@ -117,7 +120,8 @@ def audit_images(
         rows = suspects(index.labels, probabilities)
         images.loc[rows, "suspected"] = names[probabilities[rows].argmax(axis=1)]
         images.loc[rows, "suspect_rank"] = np.arange(1, len(rows) + 1)
-    pairs = _pairs(index, copies, images)
+    proposed = favoured(index.labels, copies.groups, None if unjudged else probabilities)
+    pairs = _pairs(index, copies, images, proposed)
     accounted = index.account.table()
     left_out, doubts = (
         accounted.loc[accounted["fate"] == fate, ["file", "reason"]].reset_index(drop=True)
@@ -149,7 +153,9 @@ def _shown(index: ImageIndex) -> np.ndarray:
     return np.array([visible(file) for file in index.files.tolist()])
 
 
-def _pairs(index: ImageIndex, copies: Duplicates, images: pd.DataFrame) -> pd.DataFrame:
+def _pairs(
+    index: ImageIndex, copies: Duplicates, images: pd.DataFrame, proposed: Mapping[int, tuple[int, str]]
+) -> pd.DataFrame:
     first, second = copies.pairs.T
     files = _shown(index)
     pairs = pd.DataFrame({"file": files[first], "mate": files[second]})
@@ -159,6 +165,12 @@ def _pairs(index: ImageIndex, copies: Duplicates, images: pd.DataFrame) -> pd.Da
             pairs[f"mate_{column}"] = images[column].to_numpy()[second]
     pairs["kind"], pairs["similarity"] = copies.kinds, copies.similarity
     pairs["contradicting"] = index.labels[first] != index.labels[second]
+    of_pair = [
+        proposed.get(group) if contradicting else None
+        for group, contradicting in zip(copies.groups[first].tolist(), pairs["contradicting"], strict=True)
+    ]
+    pairs["favoured"] = [index.class_names[one[0]] if one else "" for one in of_pair]
+    pairs["favoured_by"] = [one[1] if one else "" for one in of_pair]
     return pairs.sort_values(["contradicting", "similarity"], ascending=False, kind="stable").reset_index(drop=True)
 
 
@@ -167,6 +179,7 @@ def _findings(index: ImageIndex, audit: Audit, split: SplitDataset | None) -> li
     advised = f"train with {apart(index)}"
     copied = int((images["copies"] > 1).sum())
     contradicting, doubted = int(pairs["contradicting"].sum()), index.account.counts["doubted"]
+    torn = images[images["file"].isin(pairs.loc[pairs["contradicting"], ["file", "mate"]].to_numpy().ravel())]
     unreadable = sum(file.may_be_image for file in index.account.left_out)
     identical = int((pairs["kind"] == IDENTICAL).sum())
     findings = [
@@ -189,7 +202,8 @@ def _findings(index: ImageIndex, audit: Audit, split: SplitDataset | None) -> li
             "contradicting labels",
             contradicting,
             f"One picture in two classes: {_some(contradicting, 'pair')} of copies.",
-            "one label of each is wrong: relabel or delete, the first rows of pairs.csv",
+            "give both copies the label that the picture shows, and delete neither: the column favoured of pairs.csv "
+            f"proposes one{_tested(torn, 'so scores from before are not comparable')}",
         ),
     ]
     if split is not None and split.leaks is not None:
@@ -219,7 +233,8 @@ def _findings(index: ImageIndex, audit: Audit, split: SplitDataset | None) -> li
     )
     findings.append(Finding("suspects", "suspected labels", suspected, text, advice))
     text = f"Far from all others: {_some(strangers, 'image')}."
-    advice = "look at them in the order of outliers.csv; delete what does not show concrete"
+    advice = "look at them in the order of outliers.csv, and leave out what does not show concrete"
+    advice += _tested(audit.outliers, "where that changes what the scores are about")
     findings.append(Finding("outliers", "outliers", strangers, text, advice))
     counts = images["class"].value_counts()
     balance = ", ".join(f"{number:,} {name}" for name, number in counts.items())
@@ -234,6 +249,12 @@ def _findings(index: ImageIndex, audit: Audit, split: SplitDataset | None) -> li
     text, advice = f"{listed}{more} pixels.", "they are squeezed into squares: cut them into square patches"
     findings.append(Finding("not_square", "images that are not square", squeezed, text, advice))
     return findings
+
+
+def _tested(images: pd.DataFrame, consequence: str) -> str:
+    """Returns how many of some images are in test, with what that means; "" where none is or there is no split."""
+    count = int((images["part"] == "test").sum()) if "part" in images else 0
+    return f"; {counted(count, 'of the images is', 'of the images are')} in test, {consequence}" if count else ""
 
 
 def _some(count: int, noun: str) -> str:

@@ -90,6 +90,36 @@ def unrecognised(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     return np.flatnonzero(np.array(means) < RECOGNISED)
 
 
+def favoured(labels: np.ndarray, groups: np.ndarray, probabilities: np.ndarray | None) -> dict[int, tuple[int, str]]:
+    """Returns which label is favoured for copies of one picture that have different ones.
+
+    It is the label of most copies. Where several labels are as frequent, it is the one of them that images of other
+    groups find more probable, on average over the copies.
+
+    Args:
+        labels: The labels, (n,) int in [0, k).
+        groups: The group of each image, (n,) int, which is equal for copies.
+        probabilities: The probabilities of `out_of_fold`, (n, k); None where they are not known or not to be trusted.
+
+    Returns:
+        The label and its reason in a few words, by group, such as ``{7: (1, "2 of 3 copies")}``. A group for which
+        nothing favours a label is left out.
+    """
+    pairs = np.unique(np.stack([groups, labels], axis=1), axis=0)
+    numbers, counts = np.unique(pairs[:, 0], return_counts=True)
+    found = {}
+    for group in numbers[counts > 1].tolist():
+        rows = np.flatnonzero(groups == group)
+        votes = np.bincount(labels[rows])
+        most = np.flatnonzero(votes == votes.max())
+        if len(most) == 1:
+            found[group] = int(most[0]), f"{votes.max()} of {len(rows)} copies"
+        elif probabilities is not None:
+            means = probabilities[rows].mean(axis=0)[most]
+            found[group] = int(most[means.argmax()]), f"probability {means.max():.2f}"
+    return found
+
+
 def suspects(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Returns the images whose label is suspected to be wrong, the most likely ones first, (m,) int.
 

@@ -58,8 +58,8 @@ def drawn_figures() -> Iterator[Figure]:
     yield figures.training_curves(losses, {"val/accuracy_before": 0.5, "val/loss_before": 1.0}, [0])
     yield figures.confusion_matrix(labels, predictions, names)
     row = {"label": "Positive", "prediction": "Negative", "confidence": 0.9, "path": "1.jpg", "correct": False}
-    images, scores = np.zeros((1, 8, 8, 3), np.uint8), np.ones((1, 8, 8), np.float32)
-    yield figures.error_gallery(images, scores, pd.DataFrame([row]), 2, names[1])
+    images, scores = np.zeros((2, 8, 8, 3), np.uint8), np.ones((2, 8, 8), np.float32)
+    yield figures.error_gallery(images, scores, pd.DataFrame([row, row]), 3, names[1])
 
 
 @shot(1400, 860, "[role=tab], th, [role=columnheader]")

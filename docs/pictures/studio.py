@@ -156,7 +156,8 @@ class Shot:
         while texts != before:  # until nothing moves any more
             time.sleep(2)
             texts, before = self._read(studio), texts
-        numberless = [re.sub(r"\b[0-9a-f]{32}\b|(?<=\blayer )\w+|\d+(?:[.,]\d+)*", "#", text) for text in texts]
+        varying = r"\b[0-9a-f]{32}\b|(?<=\()[0-9a-f]{8,31}(?=\))|(?<=\blayer )\w+|\d+(?:[.,]\d+)*"
+        numberless = [re.sub(varying, "#", text) for text in texts]
         return list(dict.fromkeys(text for text in numberless if re.search("[a-z]", text, re.IGNORECASE)))
 
     def _read(self, studio: Studio) -> list[str]:

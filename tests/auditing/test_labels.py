@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.neighbors import NearestNeighbors
 
-from crackexp.auditing.labels import distances, far_out, out_of_fold, suspects, unrecognised
+from crackexp.auditing.labels import distances, far_out, favoured, out_of_fold, suspects, unrecognised
 
 
 @pytest.fixture
@@ -102,3 +102,12 @@ def test_a_stranger_and_its_copies_are_strangers(clouds: tuple[np.ndarray, np.nd
     assert set(np.flatnonzero(far_out(distance)).tolist()) >= {7, 8, 9}
     assert np.sum(far_out(distance)) < 10
     assert distances(rows, np.zeros(1000, int)).tolist() == [0] * 1000
+
+
+def test_the_label_of_most_copies_is_favoured_and_of_equally_many_the_more_probable_one() -> None:
+    groups = np.array([0, 0, 0, 3, 3, 5, 6, 6])
+    labels = np.array([1, 0, 1, 0, 2, 1, 1, 1])
+    probabilities = np.full((8, 3), 1 / 3)
+    probabilities[3:5] = [[0.1, 0.8, 0.1], [0.1, 0.3, 0.6]]  # no copy has label 1
+    assert favoured(labels, groups, probabilities) == {0: (1, "2 of 3 copies"), 3: (2, "probability 0.35")}
+    assert favoured(labels, groups, None) == {0: (1, "2 of 3 copies")}

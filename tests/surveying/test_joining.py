@@ -85,12 +85,12 @@ def test_a_photo_of_specks_alone_is_unsure_and_not_sound() -> None:
 
 
 @pytest.mark.parametrize(
-    ("missed", "specks", "told"), [([], [], []), ([(400, 400)], [(110, 110)], ["Joined", "Dropped"])]
+    ("missed", "specks", "told"), [([], [], []), ([(280, 620), (520, 620)], [(110, 110)], ["Joined", "Dropped"])]
 )
 def test_a_report_says_what_was_joined_and_dropped_only_where_something_was(
     missed: list[tuple[float, float]], specks: list[tuple[float, float]], told: list[str]
 ) -> None:
-    verdict = surveyed(line((0, 400), (SIZE, 400)), missed=missed, specks=specks).verdict(None)
+    verdict = surveyed(line((40, 620), (760, 620)), missed=missed, specks=specks).verdict(None)
     made = Survey(None, CRACK, None, False, Account())
     made.rows = [{"photo": "wall.jpg", "files": "", **verdict}]
     assert [note.partition(":")[0] for note in made.report("a model").notes] == told
