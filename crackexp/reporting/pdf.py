@@ -1,43 +1,34 @@
 """Renders reports as PDF files, for readers who print or send them. Equal reports give equal bytes."""
 
 import io
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 import cv2
-import matplotlib
 import numpy as np
 from reportlab import rl_config
 from reportlab.lib.colors import Color, HexColor
 from reportlab.lib.pagesizes import A4
-from reportlab.lib.styles import ParagraphStyle
-from reportlab.lib.units import mm
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import FILL_EVEN_ODD, Canvas
-from reportlab.platypus import Flowable, Image, Paragraph, SimpleDocTemplate, Spacer
+from reportlab.platypus import Flowable, Image, SimpleDocTemplate, Spacer
 from reportlab.platypus import Table as Grid
 
 from crackexp.reporting.html import png
+from crackexp.reporting.pdf_text import INK, MARGIN, WIDTH, drawable, fonts, paragraph
 from crackexp.reporting.report import Card, Column, Gallery, Overlay, Picture, Report, Section, Table, Tone
 from crackexp.utils.files import replacing
 from crackexp.utils.names import on_one_line
 from crackexp.utils.pictures import encode_jpeg, shrink
 
 PAGE = "report.pdf"
-MARGIN = 15 * mm
-WIDTH = A4[0] - 2 * MARGIN
-"""The width of the text in points."""
-REM, GAP = 13, 8
-"""The points of a rem, in which the width of a card is given, and between two cards."""
+REM, GAP, PADDING = 13, 8, 12
+"""The points of a rem, in which the width of a card is given, between two cards, and beside the text of a cell."""
 DPI = 200
 """The resolution up to which pictures are kept, in pixels per inch."""
-INK, MUTED, LINE, MARK, SHADE = map(HexColor, ("#1f2933", "#66727f", "#dde2e6", "#d55e00", "#eef6fb"))
+MUTED, LINE, MARK, SHADE = map(HexColor, ("#66727f", "#dde2e6", "#d55e00", "#eef6fb"))
 COLORS: dict[Tone, Color] = {
     "": INK,
     "primary": HexColor("#0072b2"),
@@ -87,14 +78,14 @@ def render(report: Report, folder: Path) -> bytes:
 def _story(report: Report, folder: Path) -> Iterator[Flowable]:
     first, *rest = report.answer or [report.title]
     if report.answer:
-        yield _text(report.title, color=MUTED)
-    yield _text(first, size=15, bold=True)
+        yield paragraph(report.title, color=MUTED)
+    yield paragraph(first, size=15, bold=True)
     if report.labels:
-        yield _text("   ".join(label.text for label in report.labels), color=COLORS[report.labels[0].tone])
+        yield paragraph("   ".join(label.text for label in report.labels), color=COLORS[report.labels[0].tone])
     for sentence in rest:
-        yield _text(f"• {sentence}")
+        yield paragraph(f"• {sentence}")
     for note in ("; ".join(filter(None, [report.source, f"crackexp {version('crackexp')}"])), *report.notes):
-        yield _text(note, size=8, color=MUTED)
+        yield paragraph(note, size=8, color=MUTED)
     for section in report.shown("html"):
         yield from _section(section, folder)
 
@@ -102,21 +93,21 @@ def _story(report: Report, folder: Path) -> Iterator[Flowable]:
 def _section(section: Section, folder: Path) -> Iterator[Flowable]:
     yield Spacer(0, 8)
     if section.title:
-        yield _text(section.title, size=12, bold=True)
+        yield paragraph(section.title, size=12, bold=True)
     for sentence in section.sentences:
-        yield _text(sentence, size=8.5, color=COLORS[section.tone or "muted"])
+        yield paragraph(sentence, size=8.5, color=COLORS[section.tone or "muted"])
     for figure in section.figures:
         wide, high = figure.drawing.get_size_inches()
         width = min(WIDTH, 72 * wide)
         yield Image(io.BytesIO(png(figure.drawing)), width, width * high / wide)
     for table in section.tables:
         if table.title:
-            yield _text(table.title, bold=True)
+            yield paragraph(table.title, bold=True)
         yield _table(table)
     for gallery in section.galleries:
         yield from _gallery(gallery, folder)
     if section.code:
-        yield from (_text(line, size=8, font="mono") for line in section.code.splitlines())
+        yield from (paragraph(line, size=8, font="mono") for line in section.code.splitlines())
 
 
 def _table(table: Table) -> Flowable:
@@ -126,25 +117,31 @@ def _table(table: Table) -> Flowable:
         ("LINEBELOW", (0, 0), (-1, 0), 1, LINE),
         ("LINEBELOW", (0, 1), (-1, -1), 0.5, LINE),
     ]
-    rows: list[list[Flowable]] = [[_text(column.title, 8, MUTED, True, right=column.numeric) for column in columns]]
+    widths = _widths(columns)
+    heads = zip(columns, widths, strict=True)
+    rows: list[list[Flowable]] = [
+        [paragraph(one.title, 8, MUTED, True, right=one.numeric, width=wide - PADDING) for one, wide in heads]
+    ]
     for row in range(len(table.rows)):
         tone = table.tone(row)
         if tone == "primary":
             style.append(("BACKGROUND", (0, row + 1), (-1, row + 1), SHADE))
-        rows.append([_cell(column, row, tone) for column in columns])
-    return Grid(rows, _widths(columns), repeatRows=1, splitInRow=1, style=style, hAlign="LEFT", spaceBefore=4)
+        cells = zip(columns, widths, strict=True)
+        rows.append([_cell(column, row, tone, wide - PADDING) for column, wide in cells])
+    return Grid(rows, widths, repeatRows=1, splitInRow=1, style=style, hAlign="LEFT", spaceBefore=4)
 
 
-def _cell(column: Column, row: int, tone: Tone) -> Flowable:
+def _cell(column: Column, row: int, tone: Tone, width: float) -> Flowable:
     shown = column.tones[row] if column.tones else tone
-    return _text(column.texts[row], 8, COLORS[shown], bold=shown not in ("", "muted"), right=column.numeric)
+    bold = shown not in ("", "muted")
+    return paragraph(column.texts[row], 8, COLORS[shown], bold, right=column.numeric, width=width)
 
 
 def _widths(columns: Sequence[Column]) -> list[float]:
     """Returns the widths of columns in points: as wide as their texts, and the widest narrower where room is short."""
-    font, padding = _fonts()["bold"].fontName, 13
+    font = fonts()["bold"].fontName
     texts = ([column.title, *column.texts] for column in columns)
-    natural = [max(pdfmetrics.stringWidth(_drawable(text), font, 8) for text in each) + padding for each in texts]
+    natural = [max(pdfmetrics.stringWidth(drawable(text), font, 8) for text in each) + PADDING + 1 for each in texts]
     room, widths = WIDTH, dict.fromkeys(range(len(natural)), 0.0)
     for place, index in enumerate(sorted(widths, key=natural.__getitem__)):
         widths[index] = min(natural[index], room / (len(natural) - place))
@@ -173,8 +170,9 @@ def _card(card: Card, width: float, folder: Path) -> list[Flowable]:
     if len(pictures) > 1:
         style = [("LEFTPADDING", (0, 0), (-1, -1), 0), ("RIGHTPADDING", (0, 0), (-1, -1), 0)]
         pictures = [Grid([pictures], [share] * len(pictures), style=style)]
-    label = [_text(card.label.text, 8, COLORS[card.label.tone], bold=True)] if card.label else []
-    return [*pictures, _text(card.title, 8.5, bold=True), *label, *(_text(line, 8, MUTED) for line in card.details)]
+    label = [paragraph(card.label.text, 8, COLORS[card.label.tone], bold=True, width=width)] if card.label else []
+    details = [paragraph(line, 8, MUTED, width=width) for line in card.details]
+    return [*pictures, paragraph(card.title, 8.5, bold=True, width=width), *label, *details]
 
 
 class _Drawn(Flowable):
@@ -244,55 +242,14 @@ def _pixels(picture: Picture, folder: Path) -> np.ndarray:
     return pixels
 
 
-def _text(
-    text: str, size: float = 9, color: Color = INK, bold: bool = False, right: bool = False, font: str = "plain"
-) -> Paragraph:
-    """Returns a paragraph that shows a text as it is; a bold one is on the page of what follows."""
-    style = ParagraphStyle(
-        "text",
-        fontName=_fonts()["bold" if bold else font].fontName,
-        fontSize=size,
-        leading=1.3 * size,
-        textColor=color,
-        alignment=2 if right else 0,
-        keepWithNext=bold,
-        spaceAfter=2,
-    )
-    return Paragraph(escape(_drawable(text)), style)
-
-
-def _drawable(text: str) -> str:
-    """Returns a text on one line in which characters that cannot be drawn are escapes."""
-    known, one_line = _glyphs(), on_one_line(text)
-    return "".join(sign if sign in known else sign.encode("ascii", "backslashreplace").decode() for sign in one_line)
-
-
-@cache
-def _fonts() -> dict[str, TTFont]:
-    """Registers and returns the fonts, which come with matplotlib."""
-    folder = Path(matplotlib.get_data_path(), "fonts", "ttf")
-    files = {"plain": "DejaVuSans", "bold": "DejaVuSans-Bold", "mono": "DejaVuSansMono"}
-    fonts = {name: TTFont(file, folder / f"{file}.ttf") for name, file in files.items()}
-    for font in fonts.values():
-        pdfmetrics.registerFont(font)
-    return fonts
-
-
-@cache
-def _glyphs() -> frozenset[str]:
-    """Returns the characters that each font has, but for those from right to left, which would be drawn backwards."""
-    codes = frozenset.intersection(*(frozenset(font.face.charToGlyph) for font in _fonts().values()))
-    return frozenset(sign for sign in map(chr, codes) if unicodedata.bidirectional(sign) not in ("R", "AL", "AN"))
-
-
 def _numbered(title: str) -> Callable[[Canvas, SimpleDocTemplate], None]:
     """Returns a function that writes the title and the number of a page at its foot."""
 
     def draw(canvas: Canvas, document: SimpleDocTemplate) -> None:
         canvas.saveState()
-        canvas.setFont(_fonts()["plain"].fontName, 7.5)
+        canvas.setFont(fonts()["plain"].fontName, 7.5)
         canvas.setFillColor(MUTED)
-        canvas.drawString(MARGIN, MARGIN / 2, _drawable(title)[:100])
+        canvas.drawString(MARGIN, MARGIN / 2, drawable(title)[:100])
         canvas.drawRightString(A4[0] - MARGIN, MARGIN / 2, str(document.page))
         canvas.restoreState()
 

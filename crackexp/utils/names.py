@@ -8,6 +8,7 @@ Python has it within the program, and passes through one of the functions below 
 import codecs
 import re
 import sys
+from collections.abc import Callable
 from io import TextIOWrapper
 from pathlib import PurePath
 
@@ -20,6 +21,9 @@ _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e
 """Characters that break a line, move the cursor of a terminal, or change the direction of the text after them."""
 _REFUSED = re.compile(r'[<>:"/\\|?*#%]')
 """Characters that Windows or an MLflow server does not allow in the name of a file."""
+
+_PLACES = re.compile(r"(?<=[/\\_-])(?![/\\_-])|(?<=[^./\\_-])(?=\.)")
+"""Where a long name may be broken: between runs of separators and what follows, and before a dot."""
 
 
 def _escape(error: UnicodeError) -> tuple[str, int]:
@@ -56,6 +60,30 @@ def file_stem(path: str) -> str:
     """Returns the stem of a path as the beginning of a file name that every file system and MLflow server allows."""
     stem = _REFUSED.sub("_", PurePath(on_one_line(path)).stem)
     return stem.encode("utf-8")[:STEM_BYTES].decode("utf-8", "ignore").rstrip(". ")
+
+
+def broken(name: str, fits: Callable[[str], bool]) -> list[str]:
+    """Returns a name in lines, which end behind a slash, an underscore or a dash, or before a dot.
+
+    A part of the name that has no such place is a line of its own, although it does not fit.
+
+    Args:
+        name: The name.
+        fits: Whether a text fits into a line.
+
+    Example:
+
+    >>> broken("site_12/wall_039.jpg", lambda text: len(text) <= 10)
+    ['site_12/', 'wall_039', '.jpg']
+    """
+    if fits(name):
+        return [name]
+    lines = [""]
+    for part in _PLACES.split(name):
+        if lines[-1] and not fits(lines[-1] + part):
+            lines.append("")
+        lines[-1] += part
+    return lines
 
 
 def set_up_streams() -> None:

@@ -125,6 +125,20 @@ def test_a_long_table_has_its_head_on_each_page_and_wide_texts_are_broken(tmp_pa
     assert "199 px" in pages[-1].extract_text()
 
 
+def test_long_names_are_broken_at_their_separators(tmp_path: Path) -> None:
+    name = f"{'building_north-side/2024-05-01_ceiling/' * 6}wall.jpg"
+    sections = [
+        Section(name),
+        Section(tables=[Table([Column("photo", [name]), Column("score", ["0.5"], numeric=True)])]),
+        Section(galleries=[Gallery([Card([Picture(pixels(90), "photo")], name, [name])], width=17)]),
+    ]
+    lines = text(pdf.render(Report("Photos", sections), tmp_path)).splitlines()
+    parts = [line for line in map(str.strip, lines) if len(line) > 2 and line in name]
+    assert "".join(parts).count(name) == 4, "the heading, the cell, and the title and the detail of the card"
+    assert len(parts) > 12
+    assert [part for part in parts if not part.endswith(("/", "_", "-", "wall.jpg", "wall", ".jpg"))] == []
+
+
 def test_pictures_are_no_larger_than_print_needs(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (1600, 1600, 3), np.uint8)
     picture = Picture(
