@@ -60,7 +60,6 @@ def test_what_was_planted_is_found(command: Command, planted: Path, tmp_path: Pa
     assert first["favoured"] in ("Negative", "Positive")
     assert first["favoured_by"].startswith("probability ")
     assert pairs["favoured"][1:].isna().all()
-    assert "delete neither" in told
     assert not pairs["contradicting"][1:].any()
     assert pairs.set_index("file")["kind"].to_dict() == {
         "Negative/contradicting.png": "mirrored up-down",
@@ -78,6 +77,10 @@ def test_what_was_planted_is_found(command: Command, planted: Path, tmp_path: Pa
     assert suspects["probability"].is_monotonic_increasing
     findings = pd.read_csv(out / "findings.csv").set_index("looked for")
     assert findings.loc["suspected labels", "found"] == len(suspects)
+    advice = findings.loc["contradicting labels", "what to do"]
+    assert "delete neither" in advice
+    tested = images.loc[[first["file"], first["mate"]], "part"].eq("test").sum()
+    assert ("in test" in advice) == (tested > 0)
 
     page = (out / "report.html").read_text()
     assert "105 images" not in page
