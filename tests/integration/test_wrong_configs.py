@@ -362,7 +362,7 @@ def test_every_entry_point_shows_its_help_and_its_config(command_here: Command, 
     helped = command_here(entry, "--help")
     assert helped.returncode == 0
     assert f"\n  crackexp {entry}" in helped.stdout, "an example"
-    assert f"crackexp.{entry}" not in helped.stdout
+    assert f"crackexp.{entry} " not in helped.stdout
     shown = command_here(entry, "--cfg", "job")
     assert shown.returncode == 0
     assert key in shown.stdout
