@@ -13,7 +13,7 @@ from pydantic import create_model
 
 from crackexp.config.contracts import CONTRACTS, Contract, require_kept
 from crackexp.config.mistakes import Mistake, description, refuse_mistakes, source, validate
-from crackexp.config.options import compose_listed, packaged_targets, suggest, typed
+from crackexp.config.options import compose_listed, group_options, packaged_targets, suggest, typed
 from crackexp.config.overrides import sentence
 from crackexp.config.renamed import with_current_names
 from crackexp.config.schema import schema_of
@@ -152,7 +152,7 @@ def _chosen(group: str, node: Any) -> bool:
 def _options(group: str) -> str:
     if not GlobalHydra.instance().is_initialized():
         return ""
-    return suggest("", GlobalHydra.instance().config_loader().get_group_options(group))
+    return suggest("", group_options(group))
 
 
 def _resolve(cfg: DictConfig) -> dict[str, Any]:

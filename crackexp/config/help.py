@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from crackexp.config.contracts import CONTRACTS
 from crackexp.config.mistakes import description
-from crackexp.config.options import suggest
+from crackexp.config.options import group_options, suggest
 from crackexp.config.overrides import PLUS_GROUPS
 from crackexp.config.schema import schema_of
 from crackexp.config.settings import SETTINGS, CommandConfig
@@ -77,9 +77,8 @@ def group_text(group: str, command: type[CommandConfig]) -> str:
 
 def _groups(command: type[CommandConfig]) -> dict[str, list[str]]:
     """Returns the options of each group, by the words that choose it: ``+`` before those that are added."""
-    loader = GlobalHydra.instance().config_loader()
     added = [f"+{group}" for group in PLUS_GROUPS] if "trainer" in command.groups else []
-    return {group: sorted(loader.get_group_options(group.lstrip("+"))) for group in [*command.groups, *added]}
+    return {group: group_options(group.lstrip("+")) for group in [*command.groups, *added]}
 
 
 def _file(group: str, option: str) -> tuple[str, str]:

@@ -40,7 +40,9 @@ def _schema_of(target: str, required: tuple[tuple[str, Any], ...]) -> type[Node]
     # an argument may have the name of an attribute of Pydantic's models, such as `copy`
     fields = {f"argument_{name}": field for name, field in keys.items()}
     base = OpenNode if signature.open else Node
-    return create_model(target.rpartition(".")[2], __base__=base, **fields)
+    # no source holds docstrings of its fields, and the search for it takes half of the time to make a model
+    options = {"use_attribute_docstrings": False}
+    return create_model(target.rpartition(".")[2], __base__=base, __cls_kwargs__=options, **fields)
 
 
 def _of_keras(name: str, argument: Argument) -> Argument:

@@ -28,7 +28,12 @@ class Strict(BaseModel):
     """
 
     model_config = ConfigDict(
-        extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=(), use_attribute_docstrings=True
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        protected_namespaces=(),
+        use_attribute_docstrings=True,
+        defer_build=True,  # until a value is validated, since a command has more tables than it looks at
     )
 
 

@@ -7,7 +7,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict
 
 from crackexp.config.checking import check
-from crackexp.config.options import suggest
+from crackexp.config.options import group_options, suggest
 from crackexp.config.overrides import shown
 from crackexp.models.weight_files import require_weights
 from crackexp.sweep import grid
@@ -51,7 +51,7 @@ def check_sweep(config: DictConfig) -> None:
 
 def _check_options(group: str, levels: Sequence[object], typed: str) -> None:
     """Raises ConfigError where one of the `levels` of a config group is not one of its options."""
-    options = GlobalHydra.instance().config_loader().get_group_options(group)
+    options = group_options(group)
     names = [str(name) for level in levels for name in (level if isinstance(level, list) else [level])]
     if unknown := [name for name in names if options and name not in options]:
         raise ConfigError(f"{group} has no option '{unknown[0]}'.{suggest(unknown[0], options)} Received: {typed}")
