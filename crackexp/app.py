@@ -13,6 +13,7 @@ from crackexp.config.settings import CommandConfig, Tile
 from crackexp.config.types import BatchSize, MmPerPx, PhotoThreshold, Strict, Text
 from crackexp.tracking.run_names import with_model
 from crackexp.utils.extras import require_extra
+from crackexp.utils.imports import slow_imports
 from crackexp.utils.progress import status
 
 
@@ -67,14 +68,13 @@ def app(composed: DictConfig) -> None:
 
     address = claim(cfg.host, cfg.port)
     cfg = with_model(cfg)
-    status("Importing Keras, JAX and MLflow")
-
-    from crackexp.predicting.loading import model_name, open_model
-    from crackexp.reporting.terminal import print_report
-    from crackexp.surveying.surveyor import Surveyor
-    from crackexp.surveying.tiles import Tiling
-    from crackexp.web.server import PhotoService, serve
-    from crackexp.web.session import Limits
+    with slow_imports():
+        from crackexp.predicting.loading import model_name, open_model
+        from crackexp.reporting.terminal import print_report
+        from crackexp.surveying.surveyor import Surveyor
+        from crackexp.surveying.tiles import Tiling
+        from crackexp.web.server import PhotoService, serve
+        from crackexp.web.session import Limits
 
     tiling = Tiling(round(cfg.tile.size * cfg.tile.scale), cfg.tile.overlap)
     surveyor = Surveyor(open_model(cfg), tiling, cfg.threshold, cfg.batch_size)

@@ -12,6 +12,7 @@ from crackexp.config.settings import JobConfig
 from crackexp.config.types import Gigabytes, ImageSize, Text
 from crackexp.data.accounting import Account
 from crackexp.models.weight_files import require_weights
+from crackexp.utils.imports import slow_imports
 from crackexp.utils.progress import status
 
 
@@ -70,16 +71,16 @@ def audit(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     copies = find_duplicates(index, cache)
     looks = thumbnails(index, cache)
 
-    status("Importing Keras, JAX and MLflow")
-    from crackexp.auditing.audit_report import audit_report
-    from crackexp.auditing.findings import audit_images
-    from crackexp.data.pipeline import image_batches
-    from crackexp.embeddings.embedder import Embedder
-    from crackexp.inference.compilation import keep_programs, set_precision
-    from crackexp.inference.engine import fastest_batch
-    from crackexp.reporting import artifacts
-    from crackexp.tracking import run_log
-    from crackexp.utils.source_code import source_digest
+    with slow_imports():
+        from crackexp.auditing.audit_report import audit_report
+        from crackexp.auditing.findings import audit_images
+        from crackexp.data.pipeline import image_batches
+        from crackexp.embeddings.embedder import Embedder
+        from crackexp.inference.compilation import keep_programs, set_precision
+        from crackexp.inference.engine import fastest_batch
+        from crackexp.reporting import artifacts
+        from crackexp.tracking import run_log
+        from crackexp.utils.source_code import source_digest
 
     set_precision("float32")
     keep_programs(cache)

@@ -12,6 +12,7 @@ from crackexp.config.types import Seed
 from crackexp.data.accounting import Account
 from crackexp.tracking.logger import require_store
 from crackexp.tracking.run_names import with_model
+from crackexp.utils.imports import slow_imports
 from crackexp.utils.progress import status
 
 
@@ -46,22 +47,22 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
     from crackexp.data.sources.folder import require_place
 
     require_place(cfg.dataset)
-    status("Importing Keras, JAX and MLflow")
-    from crackexp.data.pipeline import image_batches
-    from crackexp.data.splits.given_split import only_part
-    from crackexp.data.summary import account_report, seen_report
-    from crackexp.evaluation.doubts import doubt_tags, doubts_section
-    from crackexp.evaluation.site import fit_to_site, require_binary, require_site
-    from crackexp.evaluation.site_report import site_report
-    from crackexp.inference.engine import Inference, computing
-    from crackexp.metrics.predictions import Predictions
-    from crackexp.models.calibrated import calibrated, check_calibratable
-    from crackexp.predicting.loading import open_model
-    from crackexp.reporting import Report
-    from crackexp.reporting.markdown import markdown
-    from crackexp.reporting.terminal import print_plain, print_report
-    from crackexp.tracking import run_log
-    from crackexp.tracking.runs import training_digests
+    with slow_imports():
+        from crackexp.data.pipeline import image_batches
+        from crackexp.data.splits.given_split import only_part
+        from crackexp.data.summary import account_report, seen_report
+        from crackexp.evaluation.doubts import doubt_tags, doubts_section
+        from crackexp.evaluation.site import fit_to_site, require_binary, require_site
+        from crackexp.evaluation.site_report import site_report
+        from crackexp.inference.engine import Inference, computing
+        from crackexp.metrics.predictions import Predictions
+        from crackexp.models.calibrated import calibrated, check_calibratable
+        from crackexp.predicting.loading import open_model
+        from crackexp.reporting import Report
+        from crackexp.reporting.markdown import markdown
+        from crackexp.reporting.terminal import print_plain, print_report
+        from crackexp.tracking import run_log
+        from crackexp.tracking.runs import training_digests
 
     status("Reading the images")
     dataset = instantiate(cfg.dataset)

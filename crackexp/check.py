@@ -23,6 +23,7 @@ from crackexp.config.settings import CommandConfig
 from crackexp.reporting import Column, Report, Section, Table
 from crackexp.reporting.terminal import print_report
 from crackexp.tracking.logger import Logger
+from crackexp.tracking.server import require_server
 from crackexp.utils.errors import UserError
 from crackexp.utils.store_uri import database_file
 
@@ -172,12 +173,12 @@ def store(tracking: Logger) -> Finding:
     uri = tracking.store
     if uri is None:
         return Finding("MLflow store", "none, as the logger keeps no runs")
-    from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES, MLFLOW_HTTP_REQUEST_TIMEOUT
-
+    try:
+        require_server(uri)
+    except UserError as error:
+        return Finding("MLflow store", uri, str(error))
     from crackexp.tracking.store import NoStoreError, answering, connect
 
-    MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(0)
-    MLFLOW_HTTP_REQUEST_TIMEOUT.set(10)
     try:
         client = connect(uri)
         with answering(uri):

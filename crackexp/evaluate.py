@@ -13,6 +13,7 @@ from crackexp.config.types import BatchSize, PrintConfig, Seed, Text
 from crackexp.data.accounting import Account
 from crackexp.tracking.run_names import with_model
 from crackexp.tracking.server import require_server
+from crackexp.utils.imports import slow_imports
 from crackexp.utils.progress import status
 from crackexp.utils.timer import Timer
 
@@ -74,8 +75,7 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
         account.add(index.account)
         print_report(account_report(account))
 
-    status("Importing Keras, JAX and MLflow")
-    with timer.section("imports"):
+    with timer.section("imports"), slow_imports():
         from crackexp.data.pipeline import image_batches
         from crackexp.evaluation.calibration import Calibration
         from crackexp.evaluation.doubts import doubts_section

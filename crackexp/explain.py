@@ -11,6 +11,7 @@ from crackexp.config.settings import ModelConfig
 from crackexp.config.types import Inputs, Probability, Text
 from crackexp.data.accounting import Account
 from crackexp.tracking.run_names import with_model
+from crackexp.utils.imports import slow_imports
 from crackexp.utils.progress import status
 
 
@@ -48,15 +49,14 @@ def explain(composed: DictConfig) -> Account:
 
     account = Account()
     inputs = named_inputs(cfg.input, sys.stdin, account)
-    status("Importing Keras, JAX and MLflow")
-
-    from crackexp.data.summary import account_report
-    from crackexp.predicting.explanations import Explanations
-    from crackexp.predicting.loading import model_name, open_model
-    from crackexp.predicting.predictor import ExplainingPredictor
-    from crackexp.predicting.tables import counts_text, writing
-    from crackexp.reporting import artifacts
-    from crackexp.reporting.terminal import print_plain, print_report
+    with slow_imports():
+        from crackexp.data.summary import account_report
+        from crackexp.predicting.explanations import Explanations
+        from crackexp.predicting.loading import model_name, open_model
+        from crackexp.predicting.predictor import ExplainingPredictor
+        from crackexp.predicting.tables import counts_text, writing
+        from crackexp.reporting import artifacts
+        from crackexp.reporting.terminal import print_plain, print_report
 
     model = open_model(cfg)
     predictor = ExplainingPredictor(

@@ -11,6 +11,7 @@ from crackexp.config.checking import check, instantiate
 from crackexp.config.settings import JobConfig
 from crackexp.config.types import Distinct, Text
 from crackexp.tracking.run_names import with_model
+from crackexp.utils.imports import slow_imports
 from crackexp.utils.progress import status
 
 
@@ -45,10 +46,10 @@ def export(composed: DictConfig) -> None:
     check_installed(cfg.formats)
     cfg = with_model(cfg)
 
-    status("Importing Keras, JAX and MLflow")
-    from crackexp.inference.compilation import use_cpu
-    from crackexp.predicting.loading import open_model
-    from crackexp.tracking import run_log
+    with slow_imports():
+        from crackexp.inference.compilation import use_cpu
+        from crackexp.predicting.loading import open_model
+        from crackexp.tracking import run_log
 
     use_cpu()
     model = open_model(cfg)

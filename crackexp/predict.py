@@ -12,6 +12,7 @@ from crackexp.config.settings import ModelConfig
 from crackexp.config.types import Inputs, Probability, text_ending
 from crackexp.data.accounting import Account
 from crackexp.tracking.run_names import with_model
+from crackexp.utils.imports import slow_imports
 from crackexp.utils.progress import status
 
 
@@ -45,13 +46,12 @@ def predict(composed: DictConfig) -> Account:
 
     account = Account()
     inputs = named_inputs(cfg.input, sys.stdin, account)
-    status("Importing Keras, JAX and MLflow")
-
-    from crackexp.data.summary import account_report
-    from crackexp.predicting.loading import open_model
-    from crackexp.predicting.predictor import Predictor
-    from crackexp.predicting.tables import counts_text, writing
-    from crackexp.reporting.terminal import print_plain, print_report
+    with slow_imports():
+        from crackexp.data.summary import account_report
+        from crackexp.predicting.loading import open_model
+        from crackexp.predicting.predictor import Predictor
+        from crackexp.predicting.tables import counts_text, writing
+        from crackexp.reporting.terminal import print_plain, print_report
 
     predictor = Predictor(open_model(cfg), cfg.threshold, cfg.batch_size, account=account)
     status("Classifying")

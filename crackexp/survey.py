@@ -13,6 +13,7 @@ from crackexp.config.settings import ModelConfig, Tile
 from crackexp.config.types import Inputs, MmPerPx, PhotoThreshold, Strict, Text
 from crackexp.data.accounting import Account
 from crackexp.tracking.run_names import with_model
+from crackexp.utils.imports import slow_imports
 from crackexp.utils.progress import status
 
 if TYPE_CHECKING:
@@ -67,14 +68,13 @@ def survey(composed: DictConfig) -> Account:
 
     account = Account()
     inputs = named_inputs(cfg.input, sys.stdin, account)
-    status("Importing Keras, JAX and MLflow")
-
-    from crackexp.data.summary import account_report
-    from crackexp.predicting.loading import model_name, open_model
-    from crackexp.reporting import pdf
-    from crackexp.reporting.terminal import print_plain, print_report
-    from crackexp.surveying.survey_report import Survey
-    from crackexp.tracking import run_log
+    with slow_imports():
+        from crackexp.data.summary import account_report
+        from crackexp.predicting.loading import model_name, open_model
+        from crackexp.reporting import pdf
+        from crackexp.reporting.terminal import print_plain, print_report
+        from crackexp.surveying.survey_report import Survey
+        from crackexp.tracking import run_log
 
     model = open_model(cfg)
     surveyor = build_surveyor(cfg, model)

@@ -23,6 +23,7 @@ from crackexp.tracking.server import require_server
 from crackexp.training.config import TrainConfig
 from crackexp.training.resume import own_config, resumable
 from crackexp.utils.distributed import initialize_distributed, is_first_process, with_own_output
+from crackexp.utils.imports import slow_imports
 from crackexp.utils.progress import command_progress, status
 from crackexp.utils.timer import Timer
 
@@ -53,8 +54,7 @@ def train(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     from crackexp.data.sources.folder import require_place
 
     require_place(cfg.dataset)
-    status("Importing Keras, JAX and MLflow")
-    with timer.section("imports"):  # after the check, since Keras takes seconds to import
+    with timer.section("imports"), slow_imports():  # after the check, since Keras takes seconds to import
         from crackexp.data.summary import data_report, others_report
         from crackexp.evaluation.doubts import doubts_section
         from crackexp.models.calibrated import check_calibratable

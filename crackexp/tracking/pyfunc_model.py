@@ -47,6 +47,9 @@ class CrackClassifier(PythonModel):
             MlflowException: The files or the metadata are not those that were logged.
         """
         os.environ.setdefault("KERAS_BACKEND", "jax")
+        # without it jaxlib 0.10.2 computes some sums wrongly on CPU, or crashes; XLA reads it when JAX computes first
+        if "xla_cpu_experimental_ynn_fusion_type" not in (flags := os.environ.get("XLA_FLAGS", "")):
+            os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_experimental_ynn_fusion_type=-reduce".strip()
         file = Path(context.artifacts["model"])
         metadata = Model.load(file.parents[1]).metadata or {}
         for name in map(Path, context.artifacts.values()):

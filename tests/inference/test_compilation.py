@@ -68,6 +68,13 @@ def test_programs_stay_within_bounds_and_a_half_written_one_goes(tmp_path: Path)
     assert sum(file.stat().st_size for file in (tmp_path / "programs").glob("*-cache")) <= size
 
 
+def test_sums_of_many_rows_are_right_on_the_cpu() -> None:
+    """With XLA's default, jaxlib 0.10.2 gives 1,065,369,600 here (jax issue 39103)."""
+    rows = jax.numpy.zeros((32_769, 3)).at[:, 0].set(jax.numpy.arange(32_769))
+    squares = jax.jit(jax.vmap(lambda row: jax.numpy.sum((jax.numpy.eye(3) @ row) ** 2)))(rows)
+    assert float(squares[-1]) == 32_768**2
+
+
 @pytest.mark.parametrize(
     ("precision", "policy", "products"),
     [
