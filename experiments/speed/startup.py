@@ -1,4 +1,7 @@
-"""Seconds until a command has answered, beside bare imports, in one run: python experiments/speed/startup.py [ROUNDS]"""
+"""Seconds until a command has answered, beside bare imports, in one run.
+
+python experiments/speed/startup.py [ROUNDS]
+"""
 
 import os
 import statistics
