@@ -43,7 +43,7 @@ def main() -> None:
     lines = {name: [sys.executable, "-c", code] for name, code in PYTHON.items()}
     lines |= {f"crackexp {words}": [sys.executable, "-m", "crackexp", *words.split()] for words in COMMANDS}
     with tempfile.TemporaryDirectory() as folder:
-        taken = {name: [] for name in lines}
+        taken: dict[str, list[float]] = {name: [] for name in lines}
         for _ in range(rounds):
             for name, command in lines.items():
                 taken[name].append(seconds(command, folder))
