@@ -10,6 +10,7 @@ import shlex
 import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,12 @@ def _make(file: Path) -> None:
         place.with_name(f"{place.name}-journal").unlink(missing_ok=True)
 
 
+@cache
+def _migrations() -> ScriptDirectory:
+    """Returns the migrations of the tables that MLflow knows, which are read from its package once in a process."""
+    return ScriptDirectory(str(Path(mlflow.__file__).parent / "store" / "db_migrations"))
+
+
 def _check_schema(file: Path) -> None:
     """Raises UserError where this version of MLflow cannot use the tables of the database as they are."""
     uri = f"{SQLITE}{file}"
@@ -207,7 +214,7 @@ def _check_schema(file: Path) -> None:
             if "alembic_version" in tables
             else None
         )
-    scripts = ScriptDirectory(str(Path(mlflow.__file__).parent / "store" / "db_migrations"))
+    scripts = _migrations()
     if revision and revision[0] == scripts.get_current_head():
         return
     if not used:
