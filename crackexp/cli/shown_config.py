@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
+from functools import cache
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -91,14 +92,28 @@ def _differences(composed: DictConfig) -> dict[str, Any]:
     name = str(HydraConfig.get().job.config_name)
     within = GlobalHydra.instance().is_initialized()
     with nullcontext() if within else initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        before: Any = OmegaConf.to_container(compose(name, return_hydra_config=True).hydra.runtime.choices)
+        path = str(GlobalHydra.instance().config_loader().get_search_path())
+        before: Any = OmegaConf.to_container(_composed(name, (), path).hydra.runtime.choices)
         chosen = {group: option for group, option in _choices().items() if option != before.get(group)}
-        base = compose(name, [f"{group}={option}" for group, option in chosen.items() if before.get(group)])
-    defaults = _leaves(OmegaConf.to_container(base, resolve=False))
+        options = tuple(f"{group}={option}" for group, option in chosen.items() if before.get(group))
+        base: Any = OmegaConf.to_container(_composed(name, options, path), resolve=False)
+    defaults = _leaves({key: value for key, value in base.items() if key != "hydra"})
     actual = _leaves(OmegaConf.to_container(composed, resolve=False))
     changed = {key: defaults.get(key, ...) for key, value in actual.items() if value != defaults.get(key, ...)}
     changed.pop("print_config", None)
     return {group: before.get(group, ...) for group in chosen} | changed
+
+
+@cache
+def _composed(name: str, overrides: tuple[str, ...], path: str) -> DictConfig:
+    """Returns a config with the node `hydra`, as Hydra composes it; the trials of a sweep have the same defaults.
+
+    Args:
+        name: The name of the root config.
+        overrides: The overrides.
+        path: The search path of Hydra, in which it finds the configs.
+    """
+    return compose(name, list(overrides), return_hydra_config=True)
 
 
 def _leaves(table: Any, prefix: str = "") -> dict[str, Any]:

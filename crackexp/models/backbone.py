@@ -103,12 +103,14 @@ class Application(Backbone):
         with keras.StatelessScope():
             image = keras.Input(shape, dtype="uint8", name="image")
             stock = self._application(weights=None, input_tensor=_preprocessed(self.name, image), input_shape=shape)
-            for weight in stock.weights:
-                start_from(weight, np.zeros(weight.shape, weight.dtype))
+            _start_from_zeros(stock)
             clone = keras.models.clone_model(stock, clone_function=_Adapt(seed), call_function=_call)
             # The application takes a list of one image batch; this takes the batch.
             model = keras.Model(clone.inputs[0], clone.outputs[0], name=self.name)
-            start_random(model, seed, "backbone")
+            if self.weights is None:
+                start_random(model, seed, "backbone")
+            else:  # every weight is loaded below
+                _start_from_zeros(model)
         check_layer(model, self.finetune_from, "backbone.finetune_from")
         check_layer(model, self.output_layer, "backbone.output_layer")
         if self.weights == "imagenet":
@@ -269,6 +271,12 @@ def _caffe(image: keras.KerasTensor) -> keras.KerasTensor:
 
 def _rescaling(scale: float | list[float], offset: float | list[float], name: str) -> layers.Rescaling:
     return layers.Rescaling(scale, offset, dtype="float32", name=name)
+
+
+def _start_from_zeros(model: keras.Model) -> None:
+    """Makes zeros the first values of `model`, created in the open `keras.StatelessScope`, to be replaced later."""
+    for weight in model.weights:
+        start_from(weight, np.zeros(weight.shape, weight.dtype))
 
 
 def _check_size(image_size: int, min_size: int, name: str) -> None:

@@ -10,6 +10,7 @@ import shlex
 import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from alembic.script import ScriptDirectory
 from filelock import FileLock
 from mlflow.entities import Experiment
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from sqlalchemy import Engine
+from sqlalchemy.event import listens_for
 from sqlalchemy.exc import SQLAlchemyError
 
 from crackexp.tracking.logger import Logger, require_store
@@ -32,6 +35,10 @@ ARTIFACTS = "artifacts"
 """The folder beside the database for the artifacts of experiments that are created without a folder of their own."""
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 """The tags with which the UI opens an experiment on its pages for training, and not on those for language models."""
+
+
+_opened: set[Path] = set()
+"""The databases that this process has opened, without symbolic links in their paths."""
 
 
 class NoStoreError(UserError):
@@ -57,6 +64,7 @@ def connect(uri: str, make: bool = False) -> mlflow.MlflowClient:
         logging.getLogger("mlflow.store.db").setLevel(logging.CRITICAL)  # it also raises what it logs
         with answering(uri):
             _ready(file, make)
+        _opened.add(file.resolve())
     mlflow.set_tracking_uri(uri)
     return mlflow.MlflowClient()
 
@@ -136,6 +144,23 @@ def unusable(uri: str, reason: object) -> UserError:
     return UserError(f"The MLflow store cannot be used: {reason}. {advice}. Received: tracking.uri={uri}")
 
 
+@listens_for(Engine, "connect")
+def _keep_journal(connection: Any, record: object) -> None:
+    """Makes SQLite overwrite the beginning of its journal after a transaction, and not delete the file.
+
+    Both are equally safe, but a file system may take 10 ms for each file that it deletes, and a run has dozens of
+    transactions. Other programs that open the database go on deleting it. A write-ahead log, which a database has where
+    a user chose it, stays.
+    """
+    if not isinstance(connection, sqlite3.Connection):
+        return
+    (_, _, file), *_ = connection.execute("PRAGMA database_list")
+    if file and Path(file).resolve() in _opened:
+        connection.execute("PRAGMA busy_timeout = 20000")
+        if connection.execute("PRAGMA journal_mode").fetchone() == ("delete",):
+            connection.execute("PRAGMA journal_mode = PERSIST")
+
+
 def _ready(file: Path, make: bool) -> None:
     if make:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -161,8 +186,18 @@ def _make(file: Path) -> None:
     remove_leftovers(file)
     with replacing(file, lasting=True) as temporary:
         temporary.touch()
+        place = temporary.resolve()
+        _opened.add(place)
         store = SqlAlchemyStore(f"{SQLITE}{temporary}", (file.absolute().parent / ARTIFACTS).as_uri())
         store.engine.dispose()
+        _opened.remove(place)
+        place.with_name(f"{place.name}-journal").unlink(missing_ok=True)
+
+
+@cache
+def _migrations() -> ScriptDirectory:
+    """Returns the migrations of the tables that MLflow knows, which are read from its package once in a process."""
+    return ScriptDirectory(str(Path(mlflow.__file__).parent / "store" / "db_migrations"))
 
 
 def _check_schema(file: Path) -> None:
@@ -179,7 +214,7 @@ def _check_schema(file: Path) -> None:
             if "alembic_version" in tables
             else None
         )
-    scripts = ScriptDirectory(str(Path(mlflow.__file__).parent / "store" / "db_migrations"))
+    scripts = _migrations()
     if revision and revision[0] == scripts.get_current_head():
         return
     if not used:

@@ -20,10 +20,10 @@ from pydantic import TypeAdapter, ValidationError
 from crackexp.comparison.comparison import Trial
 from crackexp.comparison.items import read_predictions
 from crackexp.evaluation.doubts import WARNING_TAG
+from crackexp.reporting.figures.png import OPTIONS
 from crackexp.tracking.alive import Alive, mark_killed
 from crackexp.tracking.artifacts import damaged, read_again
 from crackexp.tracking.logger import Logger, require_store
-from crackexp.tracking.mlflow_run import PNG
 from crackexp.tracking.result import RESULT, RunResult
 from crackexp.tracking.runs import read_split
 from crackexp.tracking.store import open_experiment, store_lock
@@ -263,7 +263,7 @@ class SweepStore:
         for path, text in texts.items():
             self.client.log_text(parent, text, path)
         for path, figure in figures.items():
-            self.client.log_figure(parent, figure, path, save_kwargs=PNG)
+            self.client.log_figure(parent, figure, path, save_kwargs=OPTIONS)
 
     def annotate(self, run_id: str, *, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
         """Sets metrics and tags of the run of a sweep or of a trial."""

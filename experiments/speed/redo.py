@@ -24,6 +24,7 @@ def main() -> None:
         "forward.py": rounds,
         "parts.py": ["dataset=folder", f"dataset.path={args.patches}"],
         "growth.py": [],
+        "cells.py": [args.patches],
     }
     for script, words in studies.items():
         print(f"\n## {script}\n", flush=True)

@@ -68,7 +68,7 @@ def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:
     with logger.run("a run", {}):
         logger.log_text("hello", "a.txt")
     names = {file.name for file in (tmp_path / "mlruns").iterdir()}
-    assert names == {"mlflow.db", "mlflow.db.lock", "mlflow.db.running", "artifacts"}
+    assert names == {"mlflow.db", "mlflow.db-journal", "mlflow.db.lock", "mlflow.db.running", "artifacts"}
 
 
 def test_a_newer_schema(tmp_path: Path, store_at: Store) -> None:

@@ -97,6 +97,6 @@ class ImageFolder(FileDataset):
         Raises:
             DataError: As in `listing`.
         """
-        self._listed = self.listing()
+        self._listed = self._listed or self.listing()
         parts = self._listed.parts
         return [] if parts is None else [part for part in PARTS if part in parts]

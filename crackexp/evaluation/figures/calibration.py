@@ -6,7 +6,7 @@ from matplotlib.ticker import PercentFormatter
 
 from crackexp.metrics.intervals import wilson
 from crackexp.metrics.scorer import ECE_BINS, calibration_bins
-from crackexp.reporting.figures.style import BLUE, LINE, MUTED, new_figure, styled
+from crackexp.reporting.figures.style import BLUE, LINE, MUTED, charts, styled
 
 LEVEL = 0.95
 
@@ -32,8 +32,7 @@ def reliability_diagram(labels: np.ndarray, probabilities: np.ndarray) -> Figure
     counts = np.bincount(bins, minlength=ECE_BINS)
     error = np.sum(counts[filled] * np.abs(values - mean_confidence)) / len(labels)
 
-    figure = new_figure(6.6, width=7.2)
-    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    figure, ((top,), (bottom,)) = charts(2, 1, 6.6, width=7.2, sharex=True, height_ratios=[3, 1])
     top.plot([0, 1], [0, 1], color=LINE, linewidth=1, linestyle=(0, (4, 3)), label="perfectly calibrated")
     lows, highs = [score.low for score in accuracy], [score.high for score in accuracy]
     top.vlines(mean_confidence, lows, highs, color=BLUE, alpha=0.45)

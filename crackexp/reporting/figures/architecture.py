@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
+from crackexp.reporting.figures.png import drawn_once
 from crackexp.reporting.figures.style import BLUE, FAINT, INK, LINE, MUTED, new_figure, styled
 from crackexp.reporting.formatting import shortened
 
@@ -75,6 +76,7 @@ class Stage:
         return {0: "none", 2: "partly"}.get(len(flags), "trained" if True in flags else "frozen")
 
 
+@drawn_once
 @styled
 def architecture(layers: Sequence[Layer]) -> Figure:
     """Draws a network from its input down to its output.

@@ -10,10 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from crackexp.reporting.figures.evidence import evidence
+from crackexp.reporting.figures.png import drawn_once
 from crackexp.reporting.figures.style import INK, LINE, MUTED, RED, WIDTH, heading, styled
 from crackexp.reporting.formatting import percent, shortened
 
 
+@drawn_once
 @styled
 def sample_grid(images: np.ndarray, titles: Sequence[str]) -> Figure:
     """Draws images with their titles, three in a row.
@@ -25,6 +27,7 @@ def sample_grid(images: np.ndarray, titles: Sequence[str]) -> Figure:
     return grid(images, [shortened(title, 28) for title in titles], columns=3)
 
 
+@drawn_once
 @styled
 def augmentation_grid(image: np.ndarray, views: Sequence[np.ndarray]) -> Figure:
     """Draws an image and its augmented views in the first epochs of training, three in a row.

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from sklearn import metrics
 
-from crackexp.reporting.figures.style import INK, LINE, MUTED, new_figure, styled
+from crackexp.reporting.figures.style import INK, LINE, MUTED, charts, styled
 from crackexp.reporting.formatting import number, percent, shortened
 
 Curve = tuple[np.ndarray, np.ndarray, str]
@@ -111,8 +111,7 @@ def _panels(
     draw: Callable[[Axes], None],
 ) -> Figure:
     zoom = _zoom(curves, point, corner)
-    figure = new_figure(4.6, width=9.0 if zoom else 5.4)
-    panels = figure.subplots(1, 2 if zoom else 1, squeeze=False)[0]
+    figure, (panels,) = charts(1, 2 if zoom else 1, 4.6, width=9.0 if zoom else 5.4)
     for axes in panels:
         draw(axes)
         for x, y, text in curves:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec
 
+import numpy as np
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -83,6 +84,36 @@ def new_figure(height: float, width: float = WIDTH) -> Figure:
     figure = Figure(figsize=(width, height), layout=engine)
     FigureCanvasAgg(figure)
     return figure
+
+
+def charts(rows: int, columns: int, height: float, width: float = WIDTH, **kwargs: Any) -> tuple[Figure, np.ndarray]:
+    """Returns a figure with a grid of charts, whose margins have room for a title, ticks and labels of usual length.
+
+    A constrained layout, which measures each text, takes half of the time of a chart.
+
+    Args:
+        rows: The number of rows.
+        columns: The number of columns.
+        height: The height of the figure in inches.
+        width: The width of the figure in inches.
+        kwargs: Further arguments of `Figure.subplots`.
+
+    Returns:
+        The figure, and its axes, (rows, columns).
+    """
+    left, right, bottom, top = 0.9, width - 0.25, 0.65, height - 0.5
+    across, down = 0.95, 0.2
+    figure = Figure(figsize=(width, height))
+    FigureCanvasAgg(figure)
+    figure.subplots_adjust(
+        left=left / width,
+        right=right / width,
+        bottom=bottom / height,
+        top=top / height,
+        wspace=across * columns / (right - left - across * (columns - 1)),
+        hspace=down * rows / (top - bottom - down * (rows - 1)),
+    )
+    return figure, figure.subplots(rows, columns, squeeze=False, **kwargs)
 
 
 def heading(figure: Figure, text: str) -> None:

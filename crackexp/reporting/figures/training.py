@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from crackexp.reporting.figures.style import BLUE, LINE, MUTED, RED, new_figure, styled
+from crackexp.reporting.figures.style import BLUE, LINE, MUTED, RED, charts, styled
 
 
 @styled
@@ -23,8 +23,7 @@ def training_curves(
         before: The values of "val/accuracy_before" and "val/loss_before", which are drawn at epoch 0; None for none.
         phases: The number of epochs before each phase of training; the first is 0.
     """
-    figure = new_figure(4.2)
-    left, right = figure.subplots(1, 2)
+    figure, ((left, right),) = charts(1, 2, 4.2)
     _panel(left, "accuracy", history, before or {}, phases)
     left.set_title("Accuracy")
     left.yaxis.set_major_formatter(PercentFormatter(1))
