@@ -188,10 +188,12 @@ def _make(file: Path) -> None:
         temporary.touch()
         place = temporary.resolve()
         _opened.add(place)
-        store = SqlAlchemyStore(f"{SQLITE}{temporary}", (file.absolute().parent / ARTIFACTS).as_uri())
-        store.engine.dispose()
-        _opened.remove(place)
-        place.with_name(f"{place.name}-journal").unlink(missing_ok=True)
+        try:
+            store = SqlAlchemyStore(f"{SQLITE}{temporary}", (file.absolute().parent / ARTIFACTS).as_uri())
+            store.engine.dispose()
+        finally:
+            _opened.remove(place)
+            place.with_name(f"{place.name}-journal").unlink(missing_ok=True)
 
 
 @cache
