@@ -40,6 +40,8 @@ class TrainConfig(JobConfig):
     """The number that every random stream of the run flows from."""
     image_size: ImageSize
     """The side in pixels that images are resized to."""
+    images_gb: Annotated[float, Field(ge=0, le=1e6)] = 0
+    """The gigabytes that decoded images may take on disk, for all runs; 0 decodes them each time."""
     batch_size: BatchSize
     """The images of a training step."""
     epochs: Epochs

@@ -22,7 +22,6 @@ from crackexp.data.files.download import _Part
 from crackexp.data.index import ImageIndex, build_index
 from crackexp.data.splits.ratio_split import RatioSplit
 from crackexp.data.thumbnails import thumbnails
-from crackexp.embeddings import shards
 from crackexp.embeddings.leases import Leases
 from crackexp.embeddings.store import EmbeddingStore
 from crackexp.evaluation.tables import predictions_table
@@ -35,6 +34,7 @@ from crackexp.tracking.runs import find_run, training_digests
 from crackexp.tracking.sweeps import SweepStore
 from crackexp.training.checkpoint import Checkpoint, Checkpointer
 from crackexp.training.history import TrainingHistory
+from crackexp.utils import shards
 from crackexp.utils.errors import UserError
 from crackexp.utils.seeds import generator
 from tests.conftest import write_patches
