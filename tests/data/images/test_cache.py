@@ -157,3 +157,26 @@ def test_a_damaged_shard_is_named_and_its_images_are_decoded_again(
     assert rows.stem.partition(".")[0] in caplog.text
     images.save()
     assert len(stored(tmp_path)) == 1
+
+
+def test_two_processes_may_decode_the_same_images_at_once(files: list[Path], tmp_path: Path) -> None:
+    one, other = ImageCache(SIZE, tmp_path, 1e9), ImageCache(SIZE, tmp_path, 1e9)
+    for file in files:
+        for images in (one, other):
+            np.testing.assert_array_equal(images.load(file, digest(file)), expected(file))
+    one.save()
+    other.save()
+    later = ImageCache(SIZE, tmp_path, 1e9)
+    for images in (one, other, later):
+        np.testing.assert_array_equal(images.load(files[0], digest(files[0])), expected(files[0]))
+
+
+def test_images_that_another_process_removes_stay_readable(files: list[Path], tmp_path: Path) -> None:
+    images = fill(files, tmp_path)
+    shutil.rmtree(tmp_path / "images")
+    for file in files:
+        np.testing.assert_array_equal(images.load(file, digest(file)), expected(file))
+    another = tmp_path / "files" / "020.jpg"
+    images.load(another, digest(another))
+    images.save()
+    assert len(stored(tmp_path)) == 1
