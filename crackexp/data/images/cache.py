@@ -27,7 +27,7 @@ from crackexp.utils.shards import (
 SHARD_BYTES = 64e6
 """The bytes of pixels that are gathered before they are written."""
 DECODERS = ("opencv-python-headless", "pillow", "pi-heif")
-"""The libraries that decode and resize; others versions of them may give other pixels."""
+"""The libraries that decode and resize; other versions of them may give other pixels."""
 
 _log = logging.getLogger(__name__)
 
