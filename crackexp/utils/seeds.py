@@ -1,6 +1,7 @@
 """Named random streams, so that every random number of a run depends only on its ``seed`` and a name."""
 
 import hashlib
+from typing import Any
 
 import numpy as np
 from numpy.random.bit_generator import ISeedSequence
@@ -31,6 +32,6 @@ class _Key(ISeedSequence):
     def __init__(self, key: int) -> None:
         self.key = key
 
-    def generate_state(self, n_words: int, dtype: type = np.uint64) -> np.ndarray:
+    def generate_state(self, n_words: int, dtype: Any = np.uint64) -> np.ndarray:
         """Returns the two words of the key, the lower one first."""
         return np.array([self.key, 0], np.uint64)
