@@ -26,6 +26,7 @@ FOLDERS = {
     "programs": ("programs", "compiled by XLA"),
     "splits": ("splits", "links to train, val and test images"),
     "digests": ("index", "of image files"),
+    "images": ("images", "decoded and resized"),
     "duplicates": ("duplicates", "thumbnails and copies of image files"),
     "states": ("states", "of interrupted runs, for resume=RUN_ID"),
     "sweeps": ("sweeps", "marks of sweeps that run"),

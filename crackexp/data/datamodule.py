@@ -9,6 +9,7 @@ from crackexp.data.accounting import Account
 from crackexp.data.augmentation import Augmentation, View
 from crackexp.data.auxiliary import AuxiliaryDataset
 from crackexp.data.classes.single import require_two_classes
+from crackexp.data.images.cache import ImageCache
 from crackexp.data.index import ImageIndex
 from crackexp.data.pipeline import image_batches, training_batches
 from crackexp.data.sources.base import Dataset
@@ -30,6 +31,7 @@ class DataModule:
         batch_size: The number of images in a training batch, at most the number of training images.
         seed: The seed of the run, of which shuffling and augmentation are named streams.
         mix: Auxiliary datasets, whose images are added to train; val and test are those of `dataset` alone.
+        cache: The cache of decoded images of this size; None to decode them each time they are read.
 
     Attributes:
         index: All images of `dataset`.
@@ -63,6 +65,7 @@ class DataModule:
         batch_size: int,
         seed: int,
         mix: Sequence[AuxiliaryDataset] = (),
+        cache: ImageCache | None = None,
     ) -> None:
         self.dataset = dataset
         self.splitter = split
@@ -71,6 +74,7 @@ class DataModule:
         self.batch_size = batch_size
         self.seed = seed
         self.mix = tuple(mix)
+        self.cache = cache
 
     def prepare(self) -> None:
         """Lists and checks the images of all datasets.
@@ -171,8 +175,9 @@ class DataModule:
             first_epoch,
             first_batch,
             rows,
+            self.cache,
         )
 
     def images(self, index: ImageIndex, batch_size: int, view: View | None = None) -> Iterator[np.ndarray]:
         """Yields batches of the images of `index` in order, augmented where there is a `view`; see `image_batches`."""
-        return image_batches(index, self.image_size, batch_size, view)
+        return image_batches(index, self.image_size, batch_size, view, self.cache)

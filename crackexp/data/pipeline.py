@@ -3,18 +3,24 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
 
 from crackexp.data.augmentation import View
+from crackexp.data.images.cache import ImageCache
 from crackexp.data.images.decode import ImageError, load_image
 from crackexp.data.images.pixels import DecodedImage, resize
 from crackexp.data.index import ImageIndex
 
+MAX_CHUNK = 16
+"""The largest number of images that a thread reads in one go. What grain does for each go holds Python's lock for about
+100 microseconds, which is half as long as it takes to decode and augment a small image."""
+
 
 def image_batches(
-    index: ImageIndex, image_size: int, batch_size: int, view: View | None = None
+    index: ImageIndex, image_size: int, batch_size: int, view: View | None = None, cache: ImageCache | None = None
 ) -> Iterator[np.ndarray]:
     """Yields each image of an index once, in order.
 
@@ -23,18 +29,21 @@ def image_batches(
         image_size: The side S of the images in pixels; images are resized to (S, S).
         batch_size: The number B of images in a batch.
         view: The view that the images are augmented by after resizing; None to leave them as they are.
+        cache: The cache that decoded images of this size are taken from and added to; None to decode each time.
 
     Yields:
         ceil(n / B) arrays (B, S, S, 3) uint8 of RGB; the last one is filled up with black images.
     """
 
     def load(row: int) -> np.ndarray:
-        return _load(index, row, image_size, view)
+        return _load(index, row, image_size, view, cache)
 
     def stack(images: list[np.ndarray]) -> np.ndarray:
         return _filled(images, image_size, batch_size)
 
     yield from _stream(range(len(index)), load, batch_size, stack, drop_remainder=False)
+    if cache:
+        cache.save()
 
 
 @dataclass(frozen=True)
@@ -95,6 +104,7 @@ def training_batches(
     first_epoch: int = 0,
     first_batch: int = 0,
     rows: range | None = None,
+    cache: ImageCache | None = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Yields the shuffled batches of several epochs as one stream; the incomplete last batch of an epoch is dropped.
 
@@ -109,6 +119,7 @@ def training_batches(
         first_epoch: The number of the first epoch.
         first_batch: The first batch of the first epoch that is read.
         rows: The b rows of each batch that are read, as one of several processes reads them; None for all B.
+        cache: The cache that decoded images of this size are taken from and added to; None to decode each time.
 
     Yields:
         Images (b, S, S, 3) uint8 of RGB, labels (b,) int32 and weights (b,) float32.
@@ -121,7 +132,7 @@ def training_batches(
         batch, place = divmod(position, len(rows))
         epoch, step = divmod(batch, steps)
         row = int(cached_order(first_epoch + epoch)[step * batch_size + rows[place]])
-        image = _load(index, row, image_size, view(first_epoch + epoch))
+        image = _load(index, row, image_size, view(first_epoch + epoch), cache)
         return image, index.labels[row], weights[row]
 
     def stack(items: list[Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -129,7 +140,11 @@ def training_batches(
         return np.stack(images), np.asarray(labels), np.asarray(item_weights)
 
     positions = range(first_batch * len(rows), epochs * steps * len(rows))
-    yield from _stream(positions, load, len(rows), stack, drop_remainder=True)
+    batches = _stream(positions, load, len(rows), stack, drop_remainder=True)
+    for number, batch in enumerate(batches, first_batch + 1):
+        if cache and number % steps == 0:
+            cache.save()
+        yield batch
 
 
 def resized_images(index: ImageIndex, rows: Sequence[int] | np.ndarray, image_size: int) -> np.ndarray:
@@ -144,10 +159,12 @@ def _filled(images: Sequence[np.ndarray], image_size: int, batch_size: int) -> n
     return batch
 
 
-def _load(index: ImageIndex, row: int, image_size: int, view: View | None) -> np.ndarray:
+def _load(
+    index: ImageIndex, row: int, image_size: int, view: View | None, cache: ImageCache | None = None
+) -> np.ndarray:
     """Reads, resizes and augments one image; raises ImageError where its file was changed since it was listed."""
-    digest = str(index.digests[row])
-    image = resize(load_image(index.path(row), digest=digest), image_size)
+    path, digest = index.path(row), str(index.digests[row])
+    image = cache.load(path, digest) if cache else resize(load_image(path, digest=digest), image_size)
     return view(image, digest) if view else image
 
 
@@ -159,10 +176,21 @@ def _stream(
     drop_remainder: bool,
 ) -> Iterator[Any]:
     """Yields batches of what `load` returns for each position, read ahead by grain's threads and joined by `stack`."""
+    import cv2
     import grain
     import joblib
 
+    cv2.setNumThreads(1)  # every core has a thread of its own here
     cores = joblib.cpu_count()
-    threads = grain.ReadOptions(num_threads=cores, prefetch_buffer_size=2 * max(batch_size, cores))
-    dataset = grain.MapDataset.range(positions.start, positions.stop).map(load).to_iter_dataset(threads)
-    yield from dataset.batch(batch_size, drop_remainder=drop_remainder, batch_fn=stack)
+    ahead = 2 * max(batch_size, cores)
+    chunk = max(min(ahead // cores, len(positions) // (4 * cores), MAX_CHUNK), 1)
+    threads = grain.ReadOptions(num_threads=cores, prefetch_buffer_size=ahead // chunk)
+
+    def load_chunk(number: int) -> list[Any]:
+        return [load(position) for position in positions[number * chunk : (number + 1) * chunk]]
+
+    chunks = grain.MapDataset.range(-(-len(positions) // chunk)).map(load_chunk)
+    items = chain.from_iterable(chunks.to_iter_dataset(threads))
+    while batch := list(islice(items, batch_size)):
+        if len(batch) == batch_size or not drop_remainder:
+            yield stack(batch)

@@ -17,8 +17,8 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from crackexp.embeddings.leases import Leases
-from crackexp.embeddings.shards import Shard, keys_of, modified, read_shards, remove_abandoned, write_shard
 from crackexp.utils.files import write_text
+from crackexp.utils.shards import Shard, keys_of, modified, read_shards, remove_abandoned, write_shard
 
 PARTITIONS = 4
 """How many processes can compute one table at the same time."""
@@ -108,7 +108,7 @@ class EmbeddingStore:
         folder = self._table(view)
         with suppress(FileNotFoundError):
             os.utime(folder)
-        return EmbeddingTable(list(read_shards(folder)), digests)
+        return EmbeddingTable(list(read_shards(folder, "embeddings")), digests)
 
     @contextmanager
     def lock_partition(self, view: str, partition: int, wait: bool) -> Iterator[bool]:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from crackexp.data.accounting import Account
-from crackexp.data.images.pixels import MAX_PIXELS, DecodedImage, flatness, flatness_step
+from crackexp.data.images.pixels import MAX_PIXELS, DecodedImage
 from crackexp.data.images.windows import PhotoSource, WholePhoto
 from crackexp.predicting.inputs import InputFile, find_inputs
 from crackexp.utils.errors import DataError
@@ -33,8 +33,7 @@ class InputArray:
 
     def read(self) -> DecodedImage:
         """Returns the image, with what is odd about it."""
-        step = flatness_step(*self.pixels.shape[:2])
-        return DecodedImage(self.pixels, tuple(flatness(self.pixels[::step, ::step])), 1)
+        return DecodedImage(self.pixels, (), 1)
 
     def open(self, max_pixels: int = MAX_PIXELS) -> PhotoSource:
         """Returns the image as a photo, whatever its size."""

@@ -15,7 +15,10 @@ from crackexp.training.config import TrainConfig
 from crackexp.training.resume import require_alone
 from crackexp.utils.errors import ConfigError, UserError
 
-SHARED = ("paths", "metrics", "report", "tracking", "sweep", "register", "resume", "task_name", "print_config")
+SHARED = (
+    *("paths", "metrics", "report", "tracking", "sweep", "register", "resume", "task_name", "print_config"),
+    "images_gb",
+)
 """The top-level keys and groups of the config that belong to the sweep as a whole and not to its trials."""
 
 

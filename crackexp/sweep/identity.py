@@ -19,7 +19,7 @@ from crackexp.utils.source_code import PACKAGE, digest_of, find_module
 
 UNRELATED = (
     *("paths", "report", "tracking", "task_name", "tags", "register", "optimized_metric", "profile", "resume"),
-    *("sweep", "print_config"),
+    *("sweep", "print_config", "images_gb"),
 )
 """The keys of the root config on which no result depends."""
 NO_NUMBERS = (

@@ -7,7 +7,19 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from crackexp.config.settings import JobConfig
-from crackexp.config.types import BatchSize, Epochs, Fraction, ImageSize, Level, PrintConfig, Seed, Strict, Tag, Text
+from crackexp.config.types import (
+    BatchSize,
+    Epochs,
+    Fraction,
+    ImageSize,
+    Level,
+    NonNegativeFloat,
+    PrintConfig,
+    Seed,
+    Strict,
+    Tag,
+    Text,
+)
 
 
 def _metric(value: str) -> str:
@@ -40,6 +52,8 @@ class TrainConfig(JobConfig):
     """The number that every random stream of the run flows from."""
     image_size: ImageSize
     """The side in pixels that images are resized to."""
+    images_gb: NonNegativeFloat = 0
+    """The gigabytes that decoded images may take on disk, for all runs; 0 decodes them each time."""
     batch_size: BatchSize
     """The images of a training step."""
     epochs: Epochs

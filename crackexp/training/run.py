@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
@@ -10,6 +11,7 @@ from crackexp.config.checking import listed
 from crackexp.data.accounting import Account
 from crackexp.data.auxiliary import AuxiliaryDataset
 from crackexp.data.datamodule import DataModule
+from crackexp.data.images.cache import ImageCache
 from crackexp.data.sources.folder import require_places
 from crackexp.data.summary import account_report
 from crackexp.evaluation.doubts import training_doubt
@@ -78,6 +80,7 @@ def load_data(cfg: DictConfig, parts: Parts, account: Account) -> RunData:
     """
     extra = ExtraDatasets(cfg)
     require_places(cfg.mix, "mix")
+    images_gb = cfg.get("images_gb", 0)  # runs of earlier versions, which may be resumed, do not have it
     datamodule = DataModule(
         dataset=parts.dataset,
         split=parts.split,
@@ -86,6 +89,7 @@ def load_data(cfg: DictConfig, parts: Parts, account: Account) -> RunData:
         batch_size=cfg.batch_size,
         seed=cfg.seed,
         mix=[AuxiliaryDataset(dataset, **beside) for dataset, beside in listed(cfg, "mix")],
+        cache=ImageCache(cfg.image_size, Path(cfg.paths.cache), images_gb * 1e9) if images_gb else None,
     )
     datamodule.prepare()
     account.add(datamodule.account)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from crackexp.data.images.cache import ImageCache
 from crackexp.data.images.decode import load_image
 from crackexp.data.images.pixels import resize
 from crackexp.data.index import ImageIndex
@@ -77,3 +78,28 @@ def test_a_stream_may_begin_within_an_epoch(index: ImageIndex) -> None:
     for one, other in zip(rest, whole[1:], strict=True):
         for a, b in zip(one, other, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+def test_batches_are_equal_with_and_without_a_cache_of_images(index: ImageIndex, tmp_path: Path) -> None:
+    def view(image: np.ndarray, digest: str) -> np.ndarray:
+        return 255 - image
+
+    def read(cache: ImageCache | None) -> list[np.ndarray]:
+        evaluated = [batch for one in (None, view) for batch in image_batches(index, 32, 8, one, cache)]
+        trained = training_batches(index, 32, 8, 2, order, lambda epoch: view, np.ones(22, np.float32), cache=cache)
+        return [*evaluated, *(array for batch in trained for array in batch)]
+
+    plain = read(None)
+    for _ in range(2):
+        for mine, expected in zip(read(ImageCache(32, tmp_path, 1e9)), plain, strict=True):
+            np.testing.assert_array_equal(mine, expected)
+    assert len(list((tmp_path / "images").rglob("*.json"))) == 1
+
+
+def test_images_of_an_epoch_are_stored_before_its_last_batch_is_trained_on(index: ImageIndex, tmp_path: Path) -> None:
+    cache = ImageCache(32, tmp_path, 1e9)
+    weights = np.ones(22, np.float32)
+    stream = training_batches(index, 32, 8, 1, order, lambda epoch: lambda image, digest: image, weights, cache=cache)
+    next(stream)
+    next(stream)
+    assert list((tmp_path / "images").rglob("*.json"))

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from crackexp.data.index import ImageIndex
-from crackexp.embeddings import shards
 from crackexp.embeddings.embedder import Embedder
+from crackexp.utils import shards
 from crackexp.utils.errors import DataError
 from tests.training.conftest import MakeData, MakeModule
 

@@ -19,10 +19,11 @@ from crackexp.data.classes.decisions import Classes
 from crackexp.data.duplicates import find_duplicates
 from crackexp.data.files.archive import unpack
 from crackexp.data.files.download import _Part
+from crackexp.data.images.cache import ImageCache
 from crackexp.data.index import ImageIndex, build_index
+from crackexp.data.pipeline import image_batches
 from crackexp.data.splits.ratio_split import RatioSplit
 from crackexp.data.thumbnails import thumbnails
-from crackexp.embeddings import shards
 from crackexp.embeddings.leases import Leases
 from crackexp.embeddings.store import EmbeddingStore
 from crackexp.evaluation.tables import predictions_table
@@ -35,6 +36,7 @@ from crackexp.tracking.runs import find_run, training_digests
 from crackexp.tracking.sweeps import SweepStore
 from crackexp.training.checkpoint import Checkpoint, Checkpointer
 from crackexp.training.history import TrainingHistory
+from crackexp.utils import shards
 from crackexp.utils.errors import UserError
 from crackexp.utils.seeds import generator
 from tests.conftest import write_patches
@@ -180,6 +182,19 @@ def embeddings(patches: Path, cache: Path) -> Kept:
     return Kept(sorted(folder.glob("*.*")), read, tries=60)
 
 
+def decoded_images(patches: Path, cache: Path) -> Kept:
+    index = image_index(patches, cache).subset(np.arange(4))
+
+    def read() -> Any:
+        shards._verified.clear()
+        return list(image_batches(index, 8, 4, cache=ImageCache(8, cache, 1e9)))
+
+    read()
+    return Kept(
+        sorted((cache / "images").rglob("*.*.npy")) + sorted((cache / "images").rglob("*.json")), read, tries=60
+    )
+
+
 def tables_in_use(patches: Path, cache: Path) -> Kept:
     user = Leases(cache / "embeddings")
     user.add(cache / "embeddings" / "model" / "view")
@@ -268,6 +283,7 @@ CACHE = {
     "thumbnails": thumbnail_cache,
     "copies of pictures": copies,
     "embeddings": embeddings,
+    "decoded images": decoded_images,
     "tables in use": tables_in_use,
     "state of a run": resume_state,
     "archive": archive,

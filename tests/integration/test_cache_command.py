@@ -19,6 +19,8 @@ def fill(cache: Path) -> None:
     for model, size in (("aaaa", 96), ("bbbb", 160)):
         store = EmbeddingStore(cache, model, {"backbone": "mobilenet_v2", "image_size": size, "device": "cpu"}, 1e9)
         store.write("plain", digests, np.zeros((50, 5000), np.float32), 1.0)
+    (cache / "images" / "160px-3").mkdir(parents=True)
+    (cache / "images" / "160px-3" / "a.rows.npy").write_bytes(bytes(3_000_000))
     (cache / "programs").mkdir()
     (cache / "programs" / "program").write_bytes(bytes(2_000_000))
 
@@ -30,6 +32,8 @@ def test_what_is_kept_is_listed_with_its_size(command_here: Command, tmp_path: P
     assert "embeddings by mobilenet_v2, 96 px, cpu, 1 view" in done.stdout
     assert "programs" in done.stdout
     assert "2.0 MB" in done.stdout
+    assert "decoded and resized" in done.stdout
+    assert "3.0 MB" in done.stdout
     assert not (tmp_path / "outputs").exists()
 
 
@@ -42,6 +46,7 @@ def test_a_part_is_cleared_and_the_rest_stays(command_here: Command, tmp_path: P
     command_here("cache", "clear=embeddings", CRACKEXP_CACHE=str(kept))
     assert not list((kept / "embeddings").glob("[!.]*"))
     assert (kept / "programs" / "program").is_file()
+    assert "Removed images: 3.0 MB" in command_here("cache", "clear=images", CRACKEXP_CACHE=str(kept)).stdout
     command_here("cache", "clear=all", CRACKEXP_CACHE=str(kept))
     assert not (kept / "programs").exists()
 

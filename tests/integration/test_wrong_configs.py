@@ -174,6 +174,7 @@ WRONG = [
     ("evaluation.resamples=true", ["evaluation.resamples", "integer"]),
     ("evaluation.resamples=10000000", ["evaluation.resamples", "100000"]),
     ("evaluation.corruptions=[blur,blur]", ["evaluation.corruptions", "twice"]),
+    ("images_gb=-1", ["images_gb", "greater than or equal to 0"]),
     ("trainer.embeddings_gb=inf", ["trainer.embeddings_gb", "finite"]),
     ("trainer.devices=x", ["trainer.devices", "integer or 'auto'", "trainer.devices=x"]),
     ("split.check_leaks=yes", ["split.check_leaks", "boolean"]),

@@ -23,6 +23,7 @@ def test_what_changes_no_number_changes_no_digest(compose_config: Compose, tmp_p
     assert training_digest(compose_config("tags=[baseline]", "task_name=other", "register=name"), "data") == plain
     assert training_digest(compose_config("tracking.experiment=another", "sweep.rerun=true"), "data") == plain
     assert training_digest(compose_config("trainer.embeddings_gb=3", "split.check_leaks=false"), "data") == plain
+    assert training_digest(compose_config("images_gb=0"), "data") == plain
     assert training_digest(compose_config(f"paths.root={tmp_path / 'moved'}"), "data") == plain
 
 

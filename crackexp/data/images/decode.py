@@ -73,10 +73,7 @@ def read_image(path: Path, page: int = 0, digest: str | None = None, max_pixels:
         if Path(path).stat().st_size > max_pixels:
             with Path(path).open("rb") as stream:
                 check_size(stream, max_pixels, page)
-        data = Path(path).read_bytes()
-        if digest is not None and _digest(data) != digest:
-            raise UnusableImageError("it was changed since its dataset was listed; start the command again")
-        return decode(data, max_pixels, page)
+        return decode(_read_bytes(path, digest), max_pixels, page)
     except OSError as error:
         reason = describe(error)
     except TooManyPixelsError as error:
@@ -84,6 +81,16 @@ def read_image(path: Path, page: int = 0, digest: str | None = None, max_pixels:
     except UnusableImageError as error:
         reason = str(error)
     raise ImageError(reason, path)
+
+
+def require_unchanged(path: Path, digest: str) -> None:
+    """Raises ImageError where a file cannot be read, or its digest is not `digest`; see `read_image`."""
+    try:
+        _read_bytes(path, digest)
+    except OSError as error:
+        raise ImageError(describe(error), path) from None
+    except UnusableImageError as error:
+        raise ImageError(str(error), path) from None
 
 
 def check_file(path: Path) -> CheckedFile:
@@ -99,6 +106,14 @@ def check_file(path: Path) -> CheckedFile:
         return CheckedFile(digest, str(error))
     pages = (f"it has {image.pages} pages, of which the first is used",) if image.pages > 1 else ()
     return CheckedFile(digest, None, (*image.doubts, *pages))
+
+
+def _read_bytes(path: Path, digest: str | None) -> bytes:
+    """Returns the bytes of a file; raises UnusableImageError where their digest is another one than `digest`."""
+    data = Path(path).read_bytes()
+    if digest is not None and _digest(data) != digest:
+        raise UnusableImageError("it was changed since its dataset was listed; start the command again")
+    return data
 
 
 def _digest(data: bytes) -> str:

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -60,13 +61,22 @@ class DecodedImage:
 
     Attributes:
         pixels: A uint8 array (height, width, 3) of RGB, 0 to 255, upright.
-        doubts: What is odd about the image, a few words each: a guessed bit depth, nearly one colour.
+        depth_doubts: What is odd about the depth of the samples, a few words each.
         pages: How many pages or frames the file has; the pixels are those of one.
     """
 
     pixels: np.ndarray
-    doubts: tuple[str, ...]
+    depth_doubts: tuple[str, ...]
     pages: int
+
+    @cached_property
+    def doubts(self) -> tuple[str, ...]:
+        """What is odd about the image, a few words each: a guessed bit depth, nearly one colour.
+
+        They are computed when they are asked for, because this takes longer than decoding a small JPEG.
+        """
+        step = flatness_step(*self.pixels.shape[:2])
+        return (*self.depth_doubts, *flatness(self.pixels[::step, ::step]))
 
 
 def decode(data: bytes, max_pixels: int = MAX_PIXELS, page: int = 0) -> DecodedImage:
@@ -97,8 +107,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, page: int = 0) -> DecodedI
             pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
         if pixels is None:
             pixels, doubts = _to_rgb(image, data, pages[page])
-    step = flatness_step(*pixels.shape[:2])
-    return DecodedImage(pixels, (*doubts, *flatness(pixels[::step, ::step])), len(pages))
+    return DecodedImage(pixels, tuple(doubts), len(pages))
 
 
 def resize(image: np.ndarray, size: int) -> np.ndarray:

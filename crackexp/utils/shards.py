@@ -1,6 +1,6 @@
-"""Shards: files of embeddings with checksums, each of which is there whole or not at all.
+"""Shards: files of arrays with one row for each image and checksums, each of which is there whole or not at all.
 
-A shard is three files of one name: ``<id>.rows.npy`` (n, d) float32, ``<id>.keys.npy`` (n,) digests of the images, and
+A shard is three files of one name: ``<id>.rows.npy`` (n, ...), ``<id>.keys.npy`` (n,) digests of the images, and
 ``<id>.json`` with the CRC-32 of both. Each is renamed into place, the last one last: a shard without it does not count.
 """
 
@@ -9,6 +9,8 @@ import time
 import uuid
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from crackexp.utils.files import replacing, write_text
 
 KEY = "S32"
+KINDS = ("rows", "keys")
 ABANDONED_SECONDS = 86_400
 _log = logging.getLogger(__name__)
 _verified: set[Path] = set()  # the shards whose checksums this process has found right
@@ -26,14 +29,16 @@ _verified: set[Path] = set()  # the shards whose checksums this process has foun
 
 @dataclass(frozen=True)
 class Shard:
-    """Embeddings that were computed together.
+    """Rows that were computed together.
 
     Attributes:
+        place: The file that is written last.
         keys: (n,) S32, the digests of the images.
-        rows: (n, d) float32, memory-mapped.
+        rows: (n, ...), the rows of the images, memory-mapped. They stay readable when the files are removed.
         seconds: How long it took to compute them.
     """
 
+    place: Path
     keys: np.ndarray
     rows: np.ndarray
     seconds: float
@@ -55,42 +60,66 @@ def keys_of(digests: np.ndarray) -> np.ndarray:
     return points.astype(np.uint8).view(KEY)
 
 
-def write_shard(folder: Path, digests: np.ndarray, rows: np.ndarray, seconds: float) -> None:
-    """Adds a shard to the table in `folder`.
+def write_shard(folder: Path, digests: np.ndarray, rows: np.ndarray, seconds: float) -> Shard:
+    """Adds a shard to a folder, and returns it.
 
     Args:
-        folder: The folder of the table.
+        folder: The folder of the shards.
         digests: (n,) str, the digests of the images.
-        rows: (n, d) float32, the embeddings.
+        rows: (n, ...), the rows of the images.
         seconds: How long it took to compute them.
     """
-    name = uuid.uuid4().hex
+    info = folder / f"{uuid.uuid4().hex}.json"
     checksums = {}
-    for kind, array in (("rows", rows), ("keys", keys_of(digests))):
-        part = folder / f"{name}.{kind}.npy"
+    for kind, array in zip(KINDS, (rows, keys_of(digests)), strict=True):
+        part = _part(info, kind)
         with replacing(part) as temporary, temporary.open("wb") as stream:
             np.save(stream, array)
         checksums[kind] = _checksum(part)
-    info = folder / f"{name}.json"
     write_text(info, _Info(seconds=seconds, **checksums).model_dump_json())
     _verified.add(info)
+    return _read(info)
 
 
-def read_shards(folder: Path) -> Iterator[Shard]:
-    """Yields the shards of the table in `folder`; a damaged one is removed with a warning."""
-    for place in sorted(folder.glob("*.json")):
+def read_shards(folder: Path, what: str) -> Iterator[Shard]:
+    """Yields the shards in `folder`; a damaged one is removed with a warning.
+
+    Args:
+        folder: The folder of the shards.
+        what: The name of what is stored, in plural, for the warning.
+    """
+    with ThreadPoolExecutor() as pool:
+        reading: list[tuple[Path, Future[Shard]]] = [
+            (place, pool.submit(_read, place)) for place in sorted(folder.glob("*.json"))
+        ]
+    for place, shard in reading:
         try:
-            yield _read(place)
+            yield shard.result()
         except FileNotFoundError:
             continue
         except (ValueError, EOFError) as error:
             _log.warning(
-                "Stored embeddings are damaged and will be computed again: %s (%s)",
+                "Stored %s are damaged and will be computed again: %s (%s)",
+                what,
                 place,
                 str(error).partition("\n")[0],
             )
-            for part in folder.glob(f"{place.stem}.*"):
-                part.unlink(missing_ok=True)
+            remove_shard(place)
+
+
+def remove_shard(place: Path) -> None:
+    """Removes the files of the shard whose last file is `place`; what is mapped of them stays readable."""
+    for part in (place, *(_part(place, kind) for kind in KINDS)):
+        part.unlink(missing_ok=True)
+
+
+def shard_size(place: Path) -> int:
+    """Returns how many bytes the files of the shard take whose last file is `place`; 0 if it was just removed."""
+    total = 0
+    for kind in KINDS:
+        with suppress(FileNotFoundError):
+            total += _part(place, kind).stat().st_size
+    return total
 
 
 def remove_abandoned(folder: Path) -> None:
@@ -111,14 +140,19 @@ def modified(path: Path) -> float:
 
 def _read(place: Path) -> Shard:
     info = _Info.model_validate_json(place.read_bytes())
-    parts = {kind: place.with_name(f"{place.stem}.{kind}.npy") for kind in ("rows", "keys")}
+    parts = {kind: _part(place, kind) for kind in KINDS}
     if place not in _verified:
         for kind, part in parts.items():
             if _checksum(part) != getattr(info, kind):
                 raise ValueError(f"the checksum of {part.name} is wrong")
-    shard = Shard(np.load(parts["keys"]), np.load(parts["rows"], mmap_mode="r"), info.seconds)
+    shard = Shard(place, np.load(parts["keys"]), np.load(parts["rows"], mmap_mode="r"), info.seconds)
     _verified.add(place)
     return shard
+
+
+def _part(place: Path, kind: str) -> Path:
+    """Returns the file of an array of the shard whose last file is `place`."""
+    return place.with_name(f"{place.stem}.{kind}.npy")
 
 
 def _checksum(file: Path) -> int:

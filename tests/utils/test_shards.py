@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crackexp.embeddings import shards
-from crackexp.embeddings.shards import keys_of, read_shards, remove_abandoned, write_shard
+from crackexp.utils import shards
+from crackexp.utils.shards import keys_of, read_shards, remove_abandoned, write_shard
 
 DIGESTS = np.asarray([hashlib.blake2b(bytes([row]), digest_size=16).hexdigest() for row in range(200)])
 ROWS = np.arange(800, dtype=np.float32).reshape(200, 4)
@@ -26,7 +26,7 @@ def anew(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     write_shard(tmp_path, DIGESTS, ROWS, 1.5)
-    (shard,) = read_shards(tmp_path)
+    (shard,) = read_shards(tmp_path, "rows")
     np.testing.assert_array_equal(shard.rows, ROWS)
     np.testing.assert_array_equal(shard.keys, np.char.encode(DIGESTS))
     assert shard.seconds == 1.5
@@ -66,7 +66,7 @@ def test_a_damaged_part_takes_its_shard_away_and_no_other(
         file.write_bytes({"flip": bytes(flipped), "truncate": content[:-7], "empty": b""}[damage])
 
     with caplog.at_level(logging.WARNING):
-        (shard,) = read_shards(tmp_path)
+        (shard,) = read_shards(tmp_path, "rows")
     np.testing.assert_array_equal(shard.rows, ROWS[100:])
     if damage != "remove":
         assert name in caplog.text
@@ -83,7 +83,7 @@ def test_every_flipped_bit_of_the_rows_is_noticed(anew: None, tmp_path: Path) ->
         for path, content in kept.items():
             path.write_bytes(damaged if path == file else content)
         shards._verified.clear()
-        assert not list(read_shards(tmp_path))
+        assert not list(read_shards(tmp_path, "rows"))
 
 
 def test_a_shard_is_checked_once_a_process(anew: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +98,7 @@ def test_a_shard_is_checked_once_a_process(anew: None, tmp_path: Path, monkeypat
 
     monkeypatch.setattr(shards, "_checksum", counted)
     for _ in range(3):
-        assert len(list(read_shards(tmp_path))) == 1
+        assert len(list(read_shards(tmp_path, "rows"))) == 1
     assert len(checked) == 2
 
 
@@ -112,7 +112,7 @@ def test_a_file_that_cannot_be_opened_is_an_error_and_stays(
     shards._verified.clear()
     monkeypatch.setattr(shards, "_checksum", refused)
     with pytest.raises(PermissionError):
-        list(read_shards(tmp_path))
+        list(read_shards(tmp_path, "rows"))
     assert len(list(tmp_path.iterdir())) == 3
 
 
@@ -120,7 +120,7 @@ def test_shards_without_checksums_do_not_count(tmp_path: Path) -> None:
     write_shard(tmp_path, DIGESTS, ROWS, 1.0)
     (place,) = tmp_path.glob("*.json")
     place.unlink()
-    assert not list(read_shards(tmp_path))
+    assert not list(read_shards(tmp_path, "rows"))
 
 
 def test_what_killed_processes_left_goes_after_a_day(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_what_killed_processes_left_goes_after_a_day(tmp_path: Path) -> None:
 
 def test_an_unlinked_shard_stays_readable(tmp_path: Path) -> None:
     write_shard(tmp_path, DIGESTS, ROWS, 1.0)
-    (shard,) = read_shards(tmp_path)
+    (shard,) = read_shards(tmp_path, "rows")
     for file in tmp_path.iterdir():
         file.unlink()
     np.testing.assert_array_equal(shard.rows, ROWS)
