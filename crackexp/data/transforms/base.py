@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     import jax
 
 Parameters = dict[str, np.ndarray]
-"""What a transform has drawn for one image: arrays by name, whose shapes and dtypes depend on the image's shape alone."""
+"""What a transform has drawn for one image: arrays by name, with shapes and dtypes that are the same for each image of
+one size."""
 Range = tuple[float, float]
 """The bounds (lower, upper) that a number is drawn between."""
 checked = validate_call(config=ConfigDict(strict=True, allow_inf_nan=False))
