@@ -19,6 +19,8 @@ from crackexp.data.index import ImageIndex
 from crackexp.utils.files import write_text
 
 AugmentOn = Literal["auto", "host", "device"]
+MEASURED_BATCHES = 4
+"""With fewer batches of images, "auto" is the host: a measurement would take longer than it gains."""
 KEPT_SHARE = 0.4
 """The share of the memory of a device that images and all else may take while more images are kept there."""
 KEPT_BYTES = 2e9
@@ -55,6 +57,8 @@ class DeviceViews:
     def used_for(self, view: View, index: ImageIndex, batch_size: int) -> bool:
         """Returns whether the views of the images of `index` are made on the devices, and logs the reason once."""
         augmentation = view.augmentation
+        if self.choice == "auto" and len(index) < MEASURED_BATCHES * batch_size:
+            return False
         if augmentation not in self._decided:
             self._decided[augmentation] = self._decide(view, index, batch_size)
         return self._decided[augmentation]
