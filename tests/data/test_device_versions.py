@@ -28,6 +28,7 @@ WITH_DEVICE_VERSION: list[tuple[str, dict[str, Any]]] = [
     ("RandomGaussianBlur", {"factor": [0.5, 0.5], "kernel_size": 5, "sigma": [0.3, 1.0]}),
     ("RandomGaussianBlur", {"factor": 1.0, "kernel_size": 11, "sigma": 4.0}),
     ("GaussianNoise", {"stddev": [0.0, 0.3]}),
+    ("RandomJPEGQuality", {"quality": [1, 100]}),
 ]
 
 
@@ -55,6 +56,11 @@ def test_the_device_shows_what_the_host_shows(images: np.ndarray, name: str, arg
     assert on_device.dtype == np.uint8
     assert np.abs(on_host.astype(int) - on_device).max() <= LEVELS
     assert np.mean(on_host != images) > 0.1
+
+
+def test_jpeg_is_that_of_libjpeg_to_the_bit(images: np.ndarray) -> None:
+    on_host, on_device = views(Augmentation({"jpeg": transforms.RandomJPEGQuality([20, 95])}), images)
+    np.testing.assert_array_equal(on_device, on_host)
 
 
 def test_a_channel_of_a_large_image_has_its_mean_on_the_device_too() -> None:
@@ -99,7 +105,6 @@ class OwnAugmentation(Augmentation):
     [
         Inverted(),
         InvertedFlip("horizontal"),
-        transforms.RandomJPEGQuality(50),
         transforms.RandomRotation(0.1, interpolation="nearest"),
     ],
     ids=lambda transform: type(transform).__name__,

@@ -229,13 +229,24 @@ class RandomJPEGQuality(Transform):
         self.quality = exactly(quality)
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        lower, upper = self.quality
-        quality = int(rng.integers(lower, upper, endpoint=True))
+        quality = self._draw(rng)
         bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
         _, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
         decoded = cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB)
         assert decoded is not None
         return decoded
+
+    def device_version(self) -> DeviceVersion:
+        from crackexp.data.transforms import jpeg
+
+        def draw(rng: np.random.Generator, height: int, width: int) -> Parameters:
+            return {"steps": jpeg.quantization(self._draw(rng))}
+
+        return DeviceVersion(draw, lambda images, drawn: jpeg.compress(images, drawn["steps"]))
+
+    def _draw(self, rng: np.random.Generator) -> int:
+        lower, upper = self.quality
+        return int(rng.integers(lower, upper, endpoint=True))
 
 
 @functools.cache
