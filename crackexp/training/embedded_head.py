@@ -94,7 +94,6 @@ class EmbeddedHead:
                 shuffle=False,
                 verbose=0,
             )
-        self.views.release()
 
     def predict(self, index: ImageIndex, title: str, view: View | None = None) -> np.ndarray:
         """Returns the probabilities of the images of `index`, plain or as `view` shows them, (n, c) float32."""

@@ -3,7 +3,7 @@
 What is lost in a JPEG file is lost in the colour conversion, in the halved chroma and in the quantized coefficients.
 All of it is whole-number arithmetic with fixed rounding, so the same arithmetic gives the same pixels, and the lossless
 rest of a file, the Huffman codes, can be left out. The functions are those of the files jccolor, jcsample, jfdctint,
-jidctint, jdsample and jdcolor of libjpeg, with 4:2:0 chroma subsampling, the accurate integer DCT and smooth upsampling.
+jidctint, jdsample and jdcolor of libjpeg, with 4:2:0 chroma, the accurate integer DCT and smooth upsampling.
 """
 
 import jax
