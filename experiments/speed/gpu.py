@@ -110,15 +110,16 @@ class Study:
             )
             try:
                 printed, _ = process.communicate(timeout=self.left)
-            except (subprocess.TimeoutExpired, KeyboardInterrupt) as error:
+            except BaseException as error:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.communicate()
-                if isinstance(error, KeyboardInterrupt):
+                if not isinstance(error, subprocess.TimeoutExpired):
                     raise
                 raise Unfinished(f"stopped after {time.perf_counter() - started:.0f} s: time is up") from error
         if process.returncode:
             lines = log.read_text().strip().splitlines() or (printed or "").strip().splitlines() or ["no message"]
-            raise Unfinished(f"failed: {lines[-1][:200]}")
+            print("\n".join(lines[-30:]), file=sys.stderr, flush=True)
+            raise Unfinished(f"failed: {lines[-1][:200].replace('|', '/')}")
         return time.perf_counter() - started, printed or ""
 
 
@@ -243,6 +244,7 @@ def parts(study: Study, images: Path) -> None:
 
 def main() -> None:
     begun = time.perf_counter()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Stopped."))  # an exception, so that jobs do not outlive it
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("words", nargs="*", metavar="WORD")
     parser.add_argument("--seconds", type=float, default=480.0, help="after which the script has ended")
