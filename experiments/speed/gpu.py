@@ -181,7 +181,7 @@ def peer_python() -> str | None:
 
 def train(study: Study, images: Path, count: int, name: str) -> str:
     """Runs crackexp; returns the cells of its row behind the name."""
-    folder = study.folder / f"{count} {name}"
+    folder = study.folder / f"{count}-{list(JOBS).index(name)}"
     folder.mkdir()
     own = ["dataset=folder", f"dataset.path={images}", f"paths.root={folder}", f"hydra.run.dir={folder}/run"]
     command = [sys.executable, "-m", "crackexp.train", "+experiment=mobilenet", *own, *JOBS[name], *study.words]
@@ -209,7 +209,7 @@ def peer(study: Study, images: Path, count: int) -> str:
     python = peer_python()
     if python is None:
         raise Unfinished("PyTorch is not installed: python experiments/speed/peers.py pytorch")
-    weights, output = study.folder / "weights.h5", study.folder / f"{count} pytorch"
+    weights, output = study.folder / "weights.h5", study.folder / f"{count}-pytorch"
     if not weights.exists():
         study.run([sys.executable, "-c", WEIGHTS, str(weights)], study.env | {"JAX_PLATFORMS": "cpu"})
     command = [python, str(HERE / "framework_peer.py"), str(images), str(weights), str(output)]
