@@ -29,12 +29,10 @@ def test_a_hundredth_of_the_job_is_measured_to_the_end_on_virtual_devices(tmp_pa
     assert done.returncode == 0, done.stdout + done.stderr
     assert "not measured on a GPU" in done.stdout
     found = {row[1]: row for row in rows(done.stdout) if row[0] == "400"}
-    jobs = ["device views, float32", "host views, float32", "device views, mixed_bfloat16"]
-    for name in jobs:
-        assert float(found[name][2]) > 0, found[name]
-    assert float(found["device views, float32"][8]) == 0
-    assert float(found["host views, float32"][8]) < 1e-5
-    assert 1e-5 < float(found["device views, mixed_bfloat16"][8]) < 0.2
+    job = found["device views, float32"]
+    assert float(job[2]) > 0, job
+    assert float(job[4]) > 0, job
+    assert float(job[8]) == 0, job
     (peer,) = (row for name, row in found.items() if name.startswith("PyTorch"))
     assert "not installed" in peer[2] or float(peer[2]) > 0
     parts = {row[0] for row in rows(done.stdout)}
@@ -52,4 +50,4 @@ def test_without_a_gpu_the_script_says_so_and_how_to_try_it(tmp_path: Path) -> N
 def test_jobs_that_there_is_no_time_for_are_named(tmp_path: Path) -> None:
     done = start(tmp_path, "--virtual", "--seconds", "5", *SMALL)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("not begun: time is up") >= 3
+    assert done.stdout.count("not begun: time is up") == 2

@@ -4,7 +4,7 @@ python experiments/speed/gpu.py [--seconds 480] [--virtual] [WORD ...]
 
 It ends within `--seconds`. A first table, of a tenth of the images, is complete after some two minutes; then come the
 40,000 images of the job. Jobs start from an empty cache, so compilation counts; images are drawn before and do not.
-`--virtual` tries the script on two virtual CPU devices with a hundredth of the images; its figures mean nothing. The
+`--virtual` tries the first tables on two virtual CPU devices with a hundredth of the images; the figures mean nothing. The
 words are those of crackexp.train.
 """
 
@@ -260,7 +260,7 @@ def main() -> None:
         study = Study(Path(temporary), words, env, begun + args.seconds - 5)  # the rest is for removing the files
         count = COUNT // 100 if args.virtual else COUNT // 10
         images = draw(study.folder, count)
-        table(study, images, count, FIRST if not args.virtual else list(JOBS))
+        table(study, images, count, FIRST)
         parts(study, images)
         print(f"The first tables took {time.perf_counter() - begun:.0f} s.\n", flush=True)
         if not args.virtual:
