@@ -4,8 +4,8 @@ python experiments/speed/gpu.py [--seconds 480] [--virtual] [WORD ...]
 
 It ends within `--seconds`. A first table, of a tenth of the images, is complete after some two minutes; then come the
 40,000 images of the job. Jobs start from an empty cache, so compilation counts; images are drawn before and do not.
-`--virtual` tries the first tables on two virtual CPU devices with a hundredth of the images; the figures mean nothing. The
-words are those of crackexp.train.
+`--virtual` tries the first tables on two virtual CPU devices with a hundredth of the images; their figures mean
+nothing. The words are those of crackexp.train.
 """
 
 import argparse
