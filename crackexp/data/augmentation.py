@@ -4,15 +4,20 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from crackexp.config.types import Positive
 from crackexp.data.transforms import Transform
+from crackexp.data.transforms.base import DeviceVersion, Parameters, device_version_of
 from crackexp.utils.errors import ConfigError
 from crackexp.utils.seeds import generator
 from crackexp.utils.source_code import source_digest
+
+if TYPE_CHECKING:
+    import jax
 
 
 class Augmentation:
@@ -89,18 +94,63 @@ class Augmentation:
         Raises:
             ConfigError: A transform returned another shape or dtype.
         """
-        view = self._view(epoch)
         for name, transform in self.transforms.items():
             given = image.view()
             given.flags.writeable = False
-            rng = generator(int(seed), "augmentation", str(digest), view, name)
-            image = transform(given, rng)
+            image = transform(given, self._rng(seed, digest, epoch, name))
             if image.shape != given.shape or image.dtype != np.uint8:
                 raise ConfigError(
                     f"augmentation.transforms.{name} must return uint8 pixels of the shape "
                     f"{given.shape}. Received: {image.dtype} of shape {image.shape}"
                 )
         return image
+
+    @property
+    def host_only(self) -> list[str]:
+        """The names of the transforms without a device version; where there are none, `draw` and `apply` can be used.
+
+        A subclass that writes `__call__` anew works on the host alone, whatever its transforms are.
+        """
+        own = type(self).__call__ is not Augmentation.__call__
+        return [name for name, transform in self.transforms.items() if own or device_version_of(transform) is None]
+
+    def draw(self, height: int, width: int, seed: int, digest: str, epoch: int) -> dict[str, Parameters]:
+        """Returns what `__call__` draws for an image of (height, width) pixels, by the name of the transform."""
+        return {
+            name: version.draw(self._rng(seed, digest, epoch, name), height, width)
+            for name, version in self._device_versions.items()
+        }
+
+    def apply(self, images: "jax.Array", drawn: Mapping[str, Mapping[str, "jax.Array"]]) -> "jax.Array":
+        """Returns the views of a batch of images; a pure JAX function.
+
+        Args:
+            images: The images, (B, H, W, 3) uint8 of RGB.
+            drawn: The arrays of `draw`, each with a row for each image.
+
+        Returns:
+            The augmented images, (B, H, W, 3) uint8.
+
+        Raises:
+            ConfigError: A transform returned another shape or dtype.
+        """
+        for name, version in self._device_versions.items():
+            given, images = images, version.apply(images, drawn[name])
+            if images.shape != given.shape or images.dtype != np.uint8:
+                raise ConfigError(
+                    f"The device version of augmentation.transforms.{name} must return uint8 pixels of the shape "
+                    f"{given.shape}. Received: {images.dtype} of shape {images.shape}"
+                )
+        return images
+
+    @cached_property
+    def _device_versions(self) -> dict[str, DeviceVersion]:
+        versions = {name: device_version_of(transform) for name, transform in self.transforms.items()}
+        return {name: version for name, version in versions.items() if version}
+
+    def _rng(self, seed: int, digest: str, epoch: int, name: str) -> np.random.Generator:
+        """Returns the generator of one transform of one view of an image."""
+        return generator(int(seed), "augmentation", str(digest), self._view(epoch), name)
 
     def _view(self, epoch: int) -> int:
         """Returns the number of the view that an epoch shows."""
@@ -129,3 +179,7 @@ class View:
     def __call__(self, image: np.ndarray, digest: str) -> np.ndarray:
         """Returns the view of an image, see `Augmentation.__call__`."""
         return self.augmentation(image, self.seed, digest, self.number)
+
+    def draw(self, height: int, width: int, digest: str) -> dict[str, Parameters]:
+        """Returns what the view of an image draws, see `Augmentation.draw`."""
+        return self.augmentation.draw(height, width, self.seed, digest, self.number)

@@ -28,7 +28,7 @@ SHARD_ROWS = 8192
 # computing within one go only.
 MIN_ROWS, MIN_BATCHES = 512, 8
 Advance = Callable[[int], None]
-Images = Callable[[ImageIndex, int], Iterator[np.ndarray]]
+Images = Callable[[ImageIndex, int], Iterator[Any]]
 _log = logging.getLogger(__name__)
 
 
@@ -97,7 +97,8 @@ class Embedder:
         Args:
             index: n images.
             view_key: A name of what `images` does to them.
-            images: Yields the images of an index in batches of the given size, (B, S, S, 3) uint8, the last padded.
+            images: Yields the images of an index in batches of the given size, (B, S, S, 3) uint8, the last padded;
+                they are NumPy arrays, or JAX arrays on the devices.
             title: The title of the progress bar.
 
         Raises:

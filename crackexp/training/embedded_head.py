@@ -1,6 +1,6 @@
 """The head of a classifier on embeddings of its frozen backbone."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -10,6 +10,7 @@ from crackexp.data.augmentation import View
 from crackexp.data.datamodule import DataModule
 from crackexp.data.index import ImageIndex
 from crackexp.embeddings.dataset import EmbeddingDataset
+from crackexp.embeddings.device_views import DeviceViews
 from crackexp.embeddings.embedder import Embedder
 from crackexp.embeddings.store import EmbeddingTable
 from crackexp.inference.compilation import compile_once
@@ -34,6 +35,7 @@ class EmbeddedHead:
         devices: The devices that share the work.
         timer: Counts the seconds of embedding.
         embedder: Runs the backbone of the module over images.
+        views: Makes augmented views on the devices, where that is chosen.
     """
 
     def __init__(
@@ -43,12 +45,14 @@ class EmbeddedHead:
         devices: Devices,
         timer: Timer,
         embedder: Embedder,
+        views: DeviceViews,
     ) -> None:
         self.module = module
         self.datamodule = datamodule
         self.devices = devices
         self.timer = timer
         self.embedder = embedder
+        self.views = views
         self._head_inference = Inference(module.head, HEAD_BATCH)
 
     def adapt(self, epochs: int) -> None:
@@ -103,13 +107,13 @@ class EmbeddedHead:
 
     def embeddings(self, index: ImageIndex, title: str, view: View | None = None) -> EmbeddingTable:
         """Returns the embeddings of the images of `index`, plain or as `view` shows them."""
-
-        def images(part: ImageIndex, batch_size: int) -> Any:
-            return self.datamodule.images(part, batch_size, None if key == "plain" else view)
-
         key = view.key if view else "plain"
+        shown = None if key == "plain" else view
+        read: Callable[..., Iterator[Any]] = self.datamodule.images
         with self.timer.section("embed"):
-            return self.embedder.embed(index, key, images, f"Embedding {title}")
+            if shown and self.views.used_for(shown, index, self.embedder.batch_size):
+                key, read = self.views.key(shown), self.views.batches
+            return self.embedder.embed(index, key, lambda part, size: read(part, size, shown), f"Embedding {title}")
 
     def training_embeddings(self, epoch: int, epochs: int) -> EmbeddingTable:
         """Returns the embeddings of the training images as `epoch`, one of `epochs`, shows them."""

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from crackexp.config.types import BatchSize, Gigabytes
 from crackexp.data.datamodule import DataModule
+from crackexp.embeddings.device_views import AugmentOn, DeviceViews
 from crackexp.embeddings.embedder import Embedder
 from crackexp.inference.engine import Inference, fastest_batch
 from crackexp.training.embedded_head import EmbeddedHead
@@ -22,6 +23,8 @@ class EmbeddingTrainer(Trainer):
     Args:
         embed_batch_size: The number of images of a pass of the backbone on one device; null for the fastest.
         embeddings_gb: The gigabytes that stored embeddings of all runs may take; those not used for longest go first.
+        augment_on: Where augmented views are made before they are embedded: "host", "device", or "auto" for the host
+            on CPU, and on other devices for what is measured to be faster. See `DeviceViews`.
         kwargs: What every trainer takes, see `Trainer`.
 
     Attributes:
@@ -32,10 +35,18 @@ class EmbeddingTrainer(Trainer):
 
     head: EmbeddedHead
 
-    def __init__(self, *, embed_batch_size: BatchSize | None, embeddings_gb: Gigabytes, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        embed_batch_size: BatchSize | None,
+        embeddings_gb: Gigabytes,
+        augment_on: AugmentOn = "auto",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.embed_batch_size = embed_batch_size
         self.embeddings_gb = embeddings_gb
+        self.augment_on: AugmentOn = augment_on
 
     @abstractmethod
     def unfreeze(self) -> None:
@@ -52,7 +63,8 @@ class EmbeddingTrainer(Trainer):
         batch_size = self.embed_batch_size or fastest_batch(size)
         budget = self.embeddings_gb * 1e9
         embedder = Embedder(module.backbone, size, batch_size, self.cache, budget, self.devices.local, module.source)
-        self.head = EmbeddedHead(module, datamodule, self.devices, timer, embedder)
+        views = DeviceViews(self.augment_on, datamodule, self.devices.local, self.cache)
+        self.head = EmbeddedHead(module, datamodule, self.devices, timer, embedder, views)
         return module
 
     def inference(self) -> Inference:

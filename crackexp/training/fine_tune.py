@@ -83,6 +83,7 @@ class FineTuneTrainer(EmbeddingTrainer):
         callbacks = self.with_validation(callbacks)
         if self.head_epochs and not loop.has_passed("head"):
             self.head.fit(loop, callbacks, self.head_epochs, self.sample_weights())
+        self.head.views.release()  # its images would take memory from the training
         self._fit_pixels(loop, callbacks)
         self.devices.release()
         return loop.history

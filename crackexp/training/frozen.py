@@ -49,6 +49,7 @@ class FrozenTrainer(EmbeddingTrainer):
         self.head.adapt(self.epochs)
         loop = self.begin(log, checkpointer)
         self.head.fit(loop, self.with_validation(callbacks), self.epochs, self.sample_weights())
+        self.head.views.release()
         self.devices.release()
         return loop.history
 

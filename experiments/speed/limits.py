@@ -48,6 +48,15 @@ def copying() -> float:
     return source.nbytes / seconds(lambda: np.copyto(target, source))
 
 
+def device_copying() -> float:
+    """Returns the bytes a second that a program on this machine's device reads while it writes as many."""
+    import jax
+
+    source = jax.device_put(np.ones(2**26 if jax.default_backend() == "cpu" else 2**30, np.uint8))
+    program = jax.jit(lambda values: values + 1)
+    return source.nbytes / seconds(lambda: program(source).block_until_ready())
+
+
 def decoding(files: Sequence[Path]) -> float:
     """Returns how many of these JPEG files all cores decode a second (libjpeg-turbo, through OpenCV)."""
     data = [np.fromfile(file, np.uint8) for file in files]

@@ -1,8 +1,11 @@
-"""Each part of the job alone, beside its limit, then the job: python experiments/speed/parts.py [WORD ...]
+"""Each part of the job alone, beside its limit, then the job.
+
+python experiments/speed/parts.py [--without PART ... --] [WORD ...]
 
 The words are those of crackexp.train, such as dataset=mendeley; without any the drawn set is taken.
 """
 
+import argparse
 import json
 import subprocess
 import sys
@@ -40,7 +43,10 @@ from crackexp.training.parts import build_parts
 from crackexp.utils.timer import Timer
 
 SAMPLE = 512
-IMAGES = 1024
+IMAGES, BATCHES = 1024, 8
+"""How many images are embedded at least, and how many batches: a device is busy only after the first ones."""
+PARTS = ("device_views", "finetuning", "job")
+"""The parts that can be left out."""
 
 
 def row(part: str, rate: float, limit: float | None = None, of: str = "") -> None:
@@ -80,11 +86,49 @@ def host(data: DataModule, batch_size: int) -> np.ndarray:
     return images
 
 
+def embedded(data: DataModule, embedder: Embedder) -> ImageIndex:
+    """Returns the images that embedding is measured on."""
+    return data.train.subset(np.arange(min(max(IMAGES, BATCHES * embedder.batch_size), len(data.train))))
+
+
+def device_views(trainer: Any, data: DataModule, images: np.ndarray) -> None:
+    """Measures views that are made on the device, alone and with the backbone."""
+    view = data.view(0)
+    if view.augmentation.host_only:
+        return
+    embedder: Embedder = trainer.head.embedder
+    part, views = embedded(data, embedder), trainer.head.views
+    images = images[: embedder.batch_size]
+    size, digests = data.image_size, data.train.digests[: len(images)].tolist()
+
+    def draw() -> Any:
+        return jax.tree.map(lambda *rows: np.stack(rows), *[view.draw(size, size, digest) for digest in digests])
+
+    row("draw the parameters of views", rate(len(images), draw))
+    program = jax.jit(view.augmentation.apply)
+    batch, drawn = jax.device_put(images), jax.device_put(draw())
+    alone = rate(len(images), lambda: program(batch, drawn).block_until_ready())
+    row("augment on the device", alone, limits.device_copying() / images[0].nbytes, "its memory copying")
+    batches = rate(len(part), lambda: jax.block_until_ready(list(views.batches(part, embedder.batch_size, view))))
+    row("draw and augment on the device", batches)
+    best = limits.arithmetic() / limits.operations(trainer.module.classifier)
+    number = iter(range(100))
+
+    def embed() -> Any:
+        def source(index: ImageIndex, batch_size: int) -> Iterator[Any]:
+            return views.batches(index, batch_size, view)
+
+        return embedder.embed(part, f"device-{next(number)}", source, "device views")
+
+    row("draw, augment, embed on the device, store", rate(len(part), embed), best, "a large matrix product")
+    views.release()
+
+
 def embedding(trainer: Any, data: DataModule, images: np.ndarray) -> None:
     """Measures the backbone alone, and with what feeds it."""
     best = limits.arithmetic() / limits.operations(trainer.module.classifier)
-    part = data.train.subset(np.arange(min(IMAGES, len(data.train))))
     embedder: Embedder = trainer.head.embedder
+    part = embedded(data, embedder)
 
     def in_memory(index: ImageIndex, batch_size: int) -> Iterator[np.ndarray]:
         batches = [images[start : start + batch_size] for start in range(0, len(images) - batch_size + 1, batch_size)]
@@ -153,7 +197,11 @@ def job(words: list[str], folder: Path, title: str) -> None:
 
 
 def main() -> None:
-    words = ["+experiment=mobilenet", *sys.argv[1:]]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("words", nargs="*", metavar="WORD")
+    parser.add_argument("--without", nargs="*", default=[], choices=PARTS, metavar="PART", help=", ".join(PARTS))
+    args = parser.parse_args()
+    words = ["+experiment=mobilenet", *args.words]
     print("| part | images a second | of the limit |\n|---|---:|---|")
     with TemporaryDirectory() as folder:
         own = [f"paths.root={folder}", f"paths.cache={folder}/parts", f"paths.output={folder}", "tracking=none"]
@@ -174,8 +222,13 @@ def main() -> None:
         trainer.setup(lambda: build_module(parts, cfg, data.index.classes), data, Timer())
         images = host(data, trainer.head.embedder.batch_size)
         embedding(trainer, data, images)
+        if "device_views" not in args.without:
+            device_views(trainer, data, images)
         head(trainer, data, cfg)
-        finetuning(cfg, data, images)
+        if "finetuning" not in args.without:
+            finetuning(cfg, data, images)
+        if "job" in args.without:
+            return
         print("\n| the job | where its seconds go |\n|---|---|")
         for title in ("cold", "again"):
             job([*words, f"paths.cache={folder}/job"], Path(folder), title)

@@ -1,5 +1,5 @@
 """The datamodule and module that trainers are tested with, to be embedded."""
 
-from tests.training.conftest import make_data, make_module
+from tests.training.conftest import arguments, make_data, make_module
 
-__all__ = ["make_data", "make_module"]
+__all__ = ["arguments", "make_data", "make_module"]

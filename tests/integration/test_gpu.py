@@ -127,6 +127,14 @@ def test_an_exported_program_computes_the_same_on_both(run: Run, root: Path, mod
     np.testing.assert_allclose(gpu, cpu, atol=CLOSE)
 
 
+def test_views_of_the_gpu_train_what_those_of_the_host_train(run: Run, root: Path) -> None:
+    for where in ("host", "device"):
+        run("train", *JOB, f"trainer.augment_on={where}", "tracking=none", f"hydra.run.dir=augment_on_{where}")
+    host, device = metrics(root / "augment_on_host"), metrics(root / "augment_on_device")
+    for name in ("train/loss", "val/loss", "test/log_loss", "test/roc_auc"):
+        assert device[name] == pytest.approx(host[name], abs=5e-3), name
+
+
 @pytest.mark.parametrize("precision", ["float32", "tensorfloat32", "mixed_bfloat16", "mixed_float16"])
 def test_a_backbone_is_trained_in_each_precision(run: Run, root: Path, precision: str) -> None:
     words = [*JOB, "trainer=finetune", "trainer.epochs=2", f"trainer.precision={precision}"]

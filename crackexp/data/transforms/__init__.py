@@ -1,6 +1,6 @@
 """Transforms: random changes of one image, with the names and arguments of Keras' preprocessing layers."""
 
-from crackexp.data.transforms.base import Transform
+from crackexp.data.transforms.base import DeviceVersion, Transform
 from crackexp.data.transforms.geometric import (
     RandomFlip,
     RandomRotation,
@@ -16,6 +16,7 @@ from crackexp.data.transforms.photometric import (
 )
 
 __all__ = [
+    "DeviceVersion",
     "GaussianNoise",
     "RandomBrightness",
     "RandomContrast",

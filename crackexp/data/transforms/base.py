@@ -2,9 +2,10 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import ConfigDict, validate_call
@@ -14,6 +15,12 @@ from crackexp.utils.errors import ConfigError
 from crackexp.utils.files import file_digest
 from crackexp.utils.source_code import source_digest
 
+if TYPE_CHECKING:
+    import jax
+
+Parameters = dict[str, np.ndarray]
+"""What a transform has drawn for one image: arrays by name, with shapes and dtypes that are the same for each image of
+one size."""
 Range = tuple[float, float]
 """The bounds (lower, upper) that a number is drawn between."""
 checked = validate_call(config=ConfigDict(strict=True, allow_inf_nan=False))
@@ -21,11 +28,27 @@ checked = validate_call(config=ConfigDict(strict=True, allow_inf_nan=False))
 give other pixels."""
 
 
+@dataclass(frozen=True)
+class DeviceVersion:
+    """A transform in two halves: the host draws its parameters, and a device applies them to a whole batch.
+
+    Attributes:
+        draw: A function of a generator and of the height and width of an image, which returns the parameters of that
+            image. It draws the same numbers from the generator as `Transform.__call__`.
+        apply: A pure JAX function of images, (B, H, W, 3) uint8 of RGB, and of their parameters, each with B rows. It
+            returns images of the same shape and dtype, at most 2 gray levels from those of `Transform.__call__`.
+    """
+
+    draw: Callable[[np.random.Generator, int, int], Parameters]
+    apply: Callable[["jax.Array", Mapping[str, "jax.Array"]], "jax.Array"]
+
+
 class Transform(ABC):
     """A random change of one image; an augmentation applies several of them.
 
     A transform of your own inherits this class and implements `__call__`. It keeps each of its arguments as an
     attribute and nothing else, because the attributes are part of the key that embeddings of its images are stored by.
+    It may implement `device_version` too; without one, its views are made on the host.
 
     Attributes:
         version: A number that crackexp raises whenever the same arguments of one of its own transforms begin to give
@@ -58,6 +81,10 @@ class Transform(ABC):
             An image of the same shape and dtype; it may be `image` itself where nothing changes.
         """
 
+    def device_version(self) -> DeviceVersion | None:
+        """Returns the transform for whole batches on a device; None where it works on the host alone."""
+        return None
+
     def describe(self) -> dict[str, Any]:
         """Returns the class, the version and the arguments as plain JSON values.
 
@@ -85,6 +112,18 @@ class Transform(ABC):
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
         return f"{type(self).__name__}({arguments})"
+
+
+def device_version_of(transform: Transform) -> DeviceVersion | None:
+    """Returns the device version that belongs to the transform's `__call__`, or None.
+
+    A subclass that writes `__call__` anew does not have the device version of the class that it inherits from.
+    """
+    written = {
+        name: next(kind for kind in type(transform).__mro__ if name in vars(kind))
+        for name in ("__call__", "device_version")
+    }
+    return transform.device_version() if issubclass(written["device_version"], written["__call__"]) else None
 
 
 def around_zero(factor: float | list[float]) -> Range:

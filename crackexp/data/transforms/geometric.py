@@ -9,9 +9,11 @@ import numpy as np
 from pydantic import Field
 
 from crackexp.config.types import Bounds, SignedShare, ZoomFactor
-from crackexp.data.transforms.base import Transform, around_zero, checked
+from crackexp.data.transforms.base import DeviceVersion, Parameters, Transform, around_zero, checked
 
 FLIPS = {"horizontal": 1, "vertical": 0, "horizontal_and_vertical": -1}
+AXES = {"horizontal": (2,), "vertical": (1,), "horizontal_and_vertical": (1, 2)}
+"""The axes of a batch of images that are flipped."""
 BORDERS = {
     "reflect": cv2.BORDER_REFLECT,
     "constant": cv2.BORDER_CONSTANT,
@@ -47,7 +49,19 @@ class RandomFlip(Transform):
         self.mode = mode
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        return cv2.flip(image, FLIPS[self.mode]) if rng.random() < 0.5 else image
+        return cv2.flip(image, FLIPS[self.mode]) if self._draw(rng) else image
+
+    def device_version(self) -> DeviceVersion:
+        from crackexp.data.transforms import device
+
+        def draw(rng: np.random.Generator, height: int, width: int) -> Parameters:
+            return {"flipped": np.asarray(self._draw(rng))}
+
+        axes = AXES[self.mode]
+        return DeviceVersion(draw, lambda images, drawn: device.flip(images, drawn["flipped"], axes))
+
+    def _draw(self, rng: np.random.Generator) -> bool:
+        return rng.random() < 0.5
 
 
 class Warp(Transform):
@@ -93,6 +107,21 @@ class Warp(Transform):
             borderMode=BORDERS[self.fill_mode],
             borderValue=(self.fill_value,) * 3,
         )
+
+    def device_version(self) -> DeviceVersion | None:
+        """Returns the device version; None for `interpolation="nearest"`.
+
+        Which of two pixels is nearest to a point half-way between them depends on the rounding of the host.
+        """
+        if self.interpolation == "nearest":
+            return None
+        from crackexp.data.transforms import device
+
+        def draw(rng: np.random.Generator, height: int, width: int) -> Parameters:
+            return {"matrix": self.matrix(rng, height, width).astype(np.float32)}
+
+        fill = self.fill_mode, self.fill_value
+        return DeviceVersion(draw, lambda images, drawn: device.warp(images, drawn["matrix"], *fill))
 
 
 class RandomRotation(Warp):

@@ -9,9 +9,10 @@ from pydantic import Field
 from scipy.special import ndtri
 
 from crackexp.config.types import Bounds, NonNegativeFloat, Odd, Pair, Probability, SignedShare
-from crackexp.data.transforms.base import Transform, around_zero, checked, exactly, from_zero
+from crackexp.data.transforms.base import DeviceVersion, Parameters, Transform, around_zero, checked, exactly, from_zero
 
 LEVELS = np.arange(256, dtype=np.float64)
+QUANTILES = 65536
 TINY_SIGMA = 1e-6  # OpenCV reads a sigma of 0 as "choose one from the kernel size"
 
 
@@ -37,7 +38,18 @@ class RandomBrightness(Transform):
         self.factor = around_zero(factor)
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        return cv2.LUT(image, _to_uint8(LEVELS + 255 * rng.uniform(*self.factor)))
+        return cv2.LUT(image, _to_uint8(LEVELS + self._draw(rng)))
+
+    def device_version(self) -> DeviceVersion:
+        from crackexp.data.transforms import device
+
+        def draw(rng: np.random.Generator, height: int, width: int) -> Parameters:
+            return {"shift": np.asarray(self._draw(rng), np.float32)}
+
+        return DeviceVersion(draw, lambda images, drawn: device.brighten(images, drawn["shift"]))
+
+    def _draw(self, rng: np.random.Generator) -> float:
+        return 255 * rng.uniform(*self.factor)
 
 
 class RandomContrast(Transform):
@@ -67,11 +79,21 @@ class RandomContrast(Transform):
         self.factor = exactly(factor)
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        lower, upper = self.factor
-        contrast = rng.uniform(1 - lower, 1 + upper)
         mean = np.array(cv2.mean(image)[:3])
-        table = (LEVELS[:, None] - mean) * contrast + mean
+        table = (LEVELS[:, None] - mean) * self._draw(rng) + mean
         return cv2.LUT(image, _to_uint8(table)[None])
+
+    def device_version(self) -> DeviceVersion:
+        from crackexp.data.transforms import device
+
+        def draw(rng: np.random.Generator, height: int, width: int) -> Parameters:
+            return {"contrast": np.asarray(self._draw(rng), np.float32)}
+
+        return DeviceVersion(draw, lambda images, drawn: device.change_contrast(images, drawn["contrast"]))
+
+    def _draw(self, rng: np.random.Generator) -> float:
+        lower, upper = self.factor
+        return rng.uniform(1 - lower, 1 + upper)
 
 
 class RandomGaussianBlur(Transform):
@@ -108,11 +130,32 @@ class RandomGaussianBlur(Transform):
         self.sigma = from_zero(sigma)
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        if rng.random() >= rng.uniform(*self.factor):
+        sigmas = self._draw(rng)
+        if sigmas is None:
             return image
-        sigma_x, sigma_y = rng.uniform(*self.sigma, size=2) + TINY_SIGMA
         size = (self.kernel_size, self.kernel_size)
-        return cv2.GaussianBlur(image, size, sigmaX=sigma_x, sigmaY=sigma_y, borderType=cv2.BORDER_REFLECT)
+        return cv2.GaussianBlur(image, size, sigmaX=sigmas[0], sigmaY=sigmas[1], borderType=cv2.BORDER_REFLECT)
+
+    def device_version(self) -> DeviceVersion:
+        from crackexp.data.transforms import device
+
+        size = self.kernel_size
+        unchanged = np.eye(size, dtype=np.float32)[size // 2]
+
+        def draw(rng: np.random.Generator, height: int, width: int) -> Parameters:
+            sigmas = self._draw(rng)
+            if sigmas is None:
+                return {"x": unchanged, "y": unchanged}
+            x, y = (cv2.getGaussianKernel(size, sigma, cv2.CV_32F)[:, 0] for sigma in sigmas)
+            return {"x": x, "y": y}
+
+        return DeviceVersion(draw, lambda images, drawn: device.blur(images, drawn["x"], drawn["y"]))
+
+    def _draw(self, rng: np.random.Generator) -> np.ndarray | None:
+        """Draws the standard deviations along x and y, (2,) float64; None for an image that is not blurred."""
+        if rng.random() >= rng.uniform(*self.factor):
+            return None
+        return rng.uniform(*self.sigma, size=2) + TINY_SIGMA
 
 
 class GaussianNoise(Transform):
@@ -141,10 +184,25 @@ class GaussianNoise(Transform):
         self.stddev = exactly(stddev)
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        stddev = 255 * rng.uniform(*self.stddev)
+        stddev, uniform = self._draw(rng, image.shape)
         steps = np.rint(stddev * _normal_quantiles()).astype(np.int16)
-        uniform = rng.integers(0, steps.size, image.shape, dtype=np.uint16)
         return cv2.add(image, steps.take(uniform), dtype=cv2.CV_8U)
+
+    def device_version(self) -> DeviceVersion:
+        from crackexp.data.transforms import device
+
+        def draw(rng: np.random.Generator, height: int, width: int) -> Parameters:
+            stddev, uniform = self._draw(rng, (height, width, 3))
+            return {"stddev": np.asarray(stddev, np.float32), "uniform": uniform}
+
+        quantiles = _normal_quantiles().astype(np.float32)
+        return DeviceVersion(
+            draw, lambda images, drawn: device.add_noise(images, drawn["stddev"], drawn["uniform"], quantiles)
+        )
+
+    def _draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> tuple[float, np.ndarray]:
+        """Draws the standard deviation in gray levels, and the slice of the quantiles of each value of the image."""
+        return 255 * rng.uniform(*self.stddev), rng.integers(0, QUANTILES, shape, dtype=np.uint16)
 
 
 class RandomJPEGQuality(Transform):
@@ -171,19 +229,30 @@ class RandomJPEGQuality(Transform):
         self.quality = exactly(quality)
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        lower, upper = self.quality
-        quality = int(rng.integers(lower, upper, endpoint=True))
+        quality = self._draw(rng)
         bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
         _, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
         decoded = cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB)
         assert decoded is not None
         return decoded
 
+    def device_version(self) -> DeviceVersion:
+        from crackexp.data.transforms import jpeg
+
+        def draw(rng: np.random.Generator, height: int, width: int) -> Parameters:
+            return {"steps": jpeg.quantization(self._draw(rng))}
+
+        return DeviceVersion(draw, lambda images, drawn: jpeg.compress(images, drawn["steps"]))
+
+    def _draw(self, rng: np.random.Generator) -> int:
+        lower, upper = self.quality
+        return int(rng.integers(lower, upper, endpoint=True))
+
 
 @functools.cache
 def _normal_quantiles() -> np.ndarray:
     """Returns the quantiles of the standard normal in the middles of 65,536 equal slices of [0, 1], float64."""
-    return ndtri((np.arange(65536) + 0.5) / 65536)
+    return ndtri((np.arange(QUANTILES) + 0.5) / QUANTILES)
 
 
 def _to_uint8(values: np.ndarray) -> np.ndarray:
