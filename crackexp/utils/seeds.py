@@ -15,7 +15,8 @@ def derive(seed: int, *name: str | int) -> int:
 
 def generator(seed: int, *name: str | int) -> np.random.Generator:
     """Returns the NumPy generator of the stream `name`. Equal arguments give equal numbers on every machine."""
-    return np.random.Generator(np.random.Philox(_Key(derive(seed, *name))))
+    key: Any = _Key(derive(seed, *name))
+    return np.random.Generator(np.random.Philox(key))
 
 
 def keras_seed(seed: int, *name: str | int) -> int:

@@ -6,13 +6,13 @@ import pickle
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec
+from typing import Any, ParamSpec
 from weakref import WeakKeyDictionary
 
 from matplotlib.figure import Figure
 
 P = ParamSpec("P")
-OPTIONS = {"dpi": 100, "pil_kwargs": {"compress_level": 1}}
+OPTIONS: dict[str, Any] = {"dpi": 100, "pil_kwargs": {"compress_level": 1}}
 """Options of PNG files. Figures are a tenth larger than at the default level and take a quarter of the time."""
 KEPT = 4
 """The number of figures that `drawn_once` keeps of each function: those of the sizes that a sweep compares."""
