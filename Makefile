@@ -1,5 +1,5 @@
 PYTHON ?= python3
-WORKERS := -n auto --maxprocesses 4 --dist loadscope
+WORKERS := -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed

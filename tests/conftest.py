@@ -1,5 +1,7 @@
 """Fixtures: small drawn image folders, composed configs, and commands as users type them."""
 
+import contextlib
+import io
 import logging
 import os
 import runpy
@@ -112,55 +114,71 @@ def command(tmp_path: Path, cache: Path) -> Command:
     return run
 
 
-@pytest.fixture
-def command_here(
-    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Command]:
-    """Runs what ``python -m crackexp.NAME ARGUMENTS`` runs, in this process: `command` without the 1.5 s of imports.
+@contextlib.contextmanager
+def commands_here(folder: Path, cache: Path | None) -> Iterator[Command]:
+    """Runs what ``python -m crackexp.NAME ARGUMENTS`` runs in `folder`, in this process: without seconds of imports.
 
-    Its own are, as in a process: the working folder, where modules are found too, the environment, the signal
-    handlers, Hydra's singletons and the handlers of the root logger.
+    Its own are, as in a process: the working folder, where modules are found too, the environment, the standard
+    streams, the signal handlers, Hydra's singletons and the handlers of the root logger.
+
+    Args:
+        folder: working folder of the commands.
+        cache: the cache that CRACKEXP_CACHE names; the variable is not set where it is None.
     """
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("CRACKEXP_CACHE", str(cache))
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")  # crackexp sets it
-    monkeypatch.setattr(logging, "_handlerList", [])  # Hydra's logging closes all in it, and absl's closes its stream
     root, listeners = logging.getLogger(), {number: signal.getsignal(number) for number in STOPS}
     handlers, level = list(root.handlers), root.level
-
-    def run(name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        words = ["python", "-m", f"crackexp.{name}", *arguments]
-        for key, value in environment.items():
-            monkeypatch.setenv(key, value)
-        monkeypatch.setattr(sys, "argv", [name, *arguments])
-        capsys.readouterr()
-        code = 0
-        try:
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "'crackexp.* found in sys.modules", RuntimeWarning)
-                runpy.run_module(f"crackexp.{name}", run_name="__main__", alter_sys=True)
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else int(end.code is not None)
-        except Exception:  # as an interpreter ends by it
-            traceback.print_exc()
-            code = 1
-        finally:
-            HydraConfig.instance().cfg = None
-            GlobalHydra.instance().clear()
-            for handler in [handler for handler in root.handlers if handler not in handlers]:
-                handler.close()
-            root.handlers, root.level = list(handlers), level
-        out, err = capsys.readouterr()
-        return subprocess.CompletedProcess(words, code, out, err)
-
     known = set(sys.modules)
-    yield run
-    for number, listener in listeners.items():
-        signal.signal(number, listener)
-    for module in set(sys.modules) - known:
-        if Path(getattr(sys.modules[module], "__file__", None) or "/").is_relative_to(tmp_path):
-            del sys.modules[module]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.syspath_prepend(folder)
+        if cache is None:
+            patch.delenv("CRACKEXP_CACHE", raising=False)
+        else:
+            patch.setenv("CRACKEXP_CACHE", str(cache))
+        patch.setenv("HYDRA_FULL_ERROR", "1")  # crackexp sets it
+        patch.setattr(logging, "_handlerList", [])  # Hydra's logging closes all in it, and absl's closes its stream
+
+        def run(name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+            words = ["python", "-m", f"crackexp.{name}", *arguments]
+            for key, value in environment.items():
+                patch.setenv(key, value)
+            patch.setattr(sys, "argv", [name, *arguments])
+            out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", newline="", write_through=True) for _ in range(2))
+            code = 0
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                try:
+                    with warnings.catch_warnings():
+                        warnings.filterwarnings("ignore", "'crackexp.* found in sys.modules", RuntimeWarning)
+                        runpy.run_module(f"crackexp.{name}", run_name="__main__", alter_sys=True)
+                except SystemExit as end:
+                    code = end.code if isinstance(end.code, int) else int(end.code is not None)
+                except Exception:  # as an interpreter ends by it
+                    traceback.print_exc()
+                    code = 1
+                finally:
+                    HydraConfig.instance().cfg = None
+                    GlobalHydra.instance().clear()
+                    for handler in [handler for handler in root.handlers if handler not in handlers]:
+                        handler.close()
+                    root.handlers, root.level = list(handlers), level
+            printed, complained = (stream.buffer.getvalue().decode() for stream in (out, err))
+            return subprocess.CompletedProcess(words, code, printed, complained)
+
+        try:
+            yield run
+        finally:
+            for number, listener in listeners.items():
+                signal.signal(number, listener)
+            for module in set(sys.modules) - known:
+                if Path(getattr(sys.modules[module], "__file__", None) or "/").is_relative_to(folder):
+                    del sys.modules[module]
+
+
+@pytest.fixture
+def command_here(tmp_path: Path, cache: Path) -> Iterator[Command]:
+    """Runs what `command` runs in the test's own folder, in this process."""
+    with commands_here(tmp_path, cache) as run:
+        yield run
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from crackexp.tracking.mlflow_logger import MlflowLogger
 from crackexp.tracking.store import open_experiment
 from tests.faults.conftest import TRIES
 
-KILLS = TRIES or 10
+KILLS = TRIES or 5
 
 
 def _open(folder: Path, begun: Event) -> None:

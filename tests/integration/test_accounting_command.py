@@ -92,7 +92,7 @@ def test_training_and_judging_account_for_every_file(command_here: Command, tree
 
 
 @pytest.mark.slow
-def test_a_sweep_ends_by_the_status_of_its_trials(command: Command, tree: Path) -> None:
+def test_a_sweep_ends_by_the_status_of_its_trials(command_here: Command, tree: Path) -> None:
     dataset = ["dataset=folder", f"dataset.path={tree}", "dataset.positive=crack", "dataset.on_bad_file=skip"]
-    done = command("train", "-m", *dataset, *TINY, "epochs=1", "dropout=0.1,0.2")
+    done = command_here("train", "-m", *dataset, *TINY, "epochs=1", "dropout=0.1,0.2")
     assert done.returncode == 3, done.stderr

@@ -10,8 +10,8 @@ import pytest
 
 from crackexp.data.classes.decisions import Thresholds
 from crackexp.data.images.decode import load_image
-from tests.conftest import TINY, Command, write_patches
-from tests.integration.test_train_command import last_result, store_of, train
+from tests.conftest import TINY, Command, commands_here, write_patches
+from tests.integration.test_train_command import last_result, store_of
 
 ASKED = ["policy.recall=0.88", "policy.false_alarms=0.12", "policy.confidence=0.5", "+experiment=mobilenet"]
 NETWORK = ["backbone.alpha=1", "backbone.weights=bundled", "image_size=48"]
@@ -23,7 +23,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory, patches: Path, cache: Path
     """A folder in which a model with a policy was trained."""
     root = tmp_path_factory.mktemp("policy")
     words = ["dataset=folder", f"dataset.path={patches}", *TINY, *LEARNING, *ASKED]
-    done = train(root, *words, cache=cache)
+    with commands_here(root, cache) as run:
+        done = run("train", *words)
     assert done.returncode == 0, done.stderr
     (root / "printed.txt").write_text(done.stdout)
     return root
@@ -40,7 +41,7 @@ def logged_model(root: Path, run_id: str) -> str:
 
 @pytest.mark.slow
 def test_the_model_decides_as_its_policy_and_says_what_was_judged(
-    trained: Path, command: Command, patches: Path, tmp_path: Path
+    trained: Path, command_here: Command, patches: Path, tmp_path: Path
 ) -> None:
     result = last_result(trained)
     metrics, thresholds = result["metrics"], thresholds_of(result["metrics"])
@@ -56,7 +57,7 @@ def test_the_model_decides_as_its_policy_and_says_what_was_judged(
     assert metrics["test/decided_false_alarms"] == pytest.approx(np.mean(decided[~cracked] == "crack"))
 
     store = f"tracking.uri=sqlite:///{trained}/mlruns/mlflow.db"
-    done = command("predict", f"model={result['run_id']}", f"input={patches}", store, "out=said.csv")
+    done = command_here("predict", f"model={result['run_id']}", f"input={patches}", store, "out=said.csv")
     assert done.returncode == 0, done.stderr
     said = pd.read_csv(tmp_path / "said.csv")
     said.index = said["path"].str.removeprefix(f"{patches}/")
@@ -73,11 +74,11 @@ def test_the_model_decides_as_its_policy_and_says_what_was_judged(
 
 
 @pytest.mark.slow
-def test_a_site_gets_a_model_of_its_own(trained: Path, command: Command, tmp_path: Path) -> None:
+def test_a_site_gets_a_model_of_its_own(trained: Path, command_here: Command, tmp_path: Path) -> None:
     site = write_patches(tmp_path / "site", ("sound", "cracks"), 12, size=64)
     before = last_result(trained)["run_id"]
     store = f"tracking.uri=sqlite:///{trained}/mlruns/mlflow.db"
-    done = command("calibrate", f"model={before}", f"dataset.path={site}", store)
+    done = command_here("calibrate", f"model={before}", f"dataset.path={site}", store)
     assert done.returncode == 0, done.stderr
     assert "Fitted to 24 images of folder, 12 cracked" in done.stdout
     assert re.search(r"f1 +│ [01]\.\d+ +│ [01]\.\d+ ", done.stdout), done.stdout
@@ -94,13 +95,13 @@ def test_a_site_gets_a_model_of_its_own(trained: Path, command: Command, tmp_pat
     assert step["threshold_before"] == last_result(trained)["metrics"]["policy/threshold"]
 
     for name, model in (("old", before), ("new", run.info.run_id)):
-        assert command("predict", f"model={model}", f"input={site}", store, f"out={name}.csv").returncode == 0
+        assert command_here("predict", f"model={model}", f"input={site}", store, f"out={name}.csv").returncode == 0
     old, new = (pd.read_csv(tmp_path / f"{name}.csv") for name in ("old", "new"))
     odds, fitted = (np.log(table["probability"] / (1 - table["probability"])) for table in (old, new))
     np.testing.assert_allclose(fitted, step["scale"] * odds + step["shift"], atol=1e-3)
     assert (new["decision"] == "crack").equals(new["probability"] >= metrics["policy/threshold"])
 
-    again = command("calibrate", f"model={run.info.run_id}", f"dataset.path={site}", store)
+    again = command_here("calibrate", f"model={run.info.run_id}", f"dataset.path={site}", store)
     assert again.returncode == 0, again.stderr
     second = mlflow.models.get_model_info(logged_model(trained, last_result(tmp_path)["run_id"]))
     assert [one["from"] for one in second.metadata["calibrations"]] == [before, run.info.run_id]
@@ -119,13 +120,13 @@ def test_a_site_gets_a_model_of_its_own(trained: Path, command: Command, tmp_pat
     ],
 )
 def test_a_mistake_is_refused_in_a_sentence(
-    trained: Path, command: Command, tmp_path: Path, words: list[str], told: list[str]
+    trained: Path, command_here: Command, tmp_path: Path, words: list[str], told: list[str]
 ) -> None:
     site = write_patches(tmp_path / "site", ("sound", "cracks"), 12)
     store = f"tracking.uri=sqlite:///{trained}/mlruns/mlflow.db"
     count = len(store_of(trained).search_runs(["1"]))
     given = [f"model={last_result(trained)['run_id']}", f"dataset.path={site}"]
-    done = command("calibrate", *given, *([] if words[0] == "tracking=none" else [store]), *words)
+    done = command_here("calibrate", *given, *([] if words[0] == "tracking=none" else [store]), *words)
     assert done.returncode == 2, done.stdout + done.stderr
     for word in told:
         assert word in done.stderr

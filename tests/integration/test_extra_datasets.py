@@ -19,8 +19,8 @@ from crackexp.evaluation.extra_datasets import ExtraDatasets
 from crackexp.sweep.identity import training_digest
 from crackexp.training.config import TrainConfig
 from crackexp.utils.errors import DataError
-from tests.conftest import TINY, Command
-from tests.integration.test_train_command import artifacts, last_result, store_of, train
+from tests.conftest import TINY, Command, commands_here
+from tests.integration.test_train_command import artifacts, last_result, store_of
 
 Compose = Callable[..., DictConfig]
 
@@ -53,7 +53,8 @@ def words(patches: Path, site: Path, tmp_path_factory: pytest.TempPathFactory) -
 def judged(tmp_path_factory: pytest.TempPathFactory, words: list[str], cache: Path) -> Path:
     """A folder in which such a run was trained, and what it printed."""
     root = tmp_path_factory.mktemp("judged")
-    done = train(root, *words, cache=cache)
+    with commands_here(root, cache) as run:
+        done = run("train", *words)
     assert done.returncode == 0, done.stderr
     (root / "printed.txt").write_text(done.stdout)
     return root
@@ -130,8 +131,10 @@ def test_the_test_images_are_judged_under_corruptions(judged: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_second_run_reads_all_embeddings(judged: Path, words: list[str], cache: Path, tmp_path: Path) -> None:
-    done = train(tmp_path, *words, "tracking=none", cache=cache)
+def test_a_second_run_reads_all_embeddings(
+    judged: Path, words: list[str], command_here: Command, tmp_path: Path
+) -> None:
+    done = command_here("train", *words, "tracking=none")
     assert done.returncode == 0, done.stderr
     again = last_result(tmp_path)["metrics"]
     first = last_result(judged)["metrics"]
@@ -141,11 +144,11 @@ def test_a_second_run_reads_all_embeddings(judged: Path, words: list[str], cache
 
 @pytest.mark.slow
 def test_a_logged_model_is_judged_on_several_sets(
-    judged: Path, site: Path, patches: Path, command: Command, tmp_path: Path
+    judged: Path, site: Path, patches: Path, command_here: Command, tmp_path: Path
 ) -> None:
     run_id = last_result(judged)["run_id"]
     (tmp_path / "mlruns").symlink_to(judged / "mlruns")
-    done = command(
+    done = command_here(
         "evaluate", f"run={run_id}", "dataset=sdnet2018", f"dataset.path={site}", "dataset.surfaces=[decks,walls]",
         "evaluation.resamples=20",
         f"evaluation.also=[{{folder:{{path:{patches}}}}}]", "evaluation.corruptions=[jpeg]",
@@ -160,7 +163,9 @@ def test_a_logged_model_is_judged_on_several_sets(
         assert here["metrics"][f"also/folder/{name}"] == pytest.approx(there["metrics"][f"test/{name}"], abs=1e-6)
     assert {"test/groups.png", "corruption/sheet.png"} <= artifacts(store, here["run_id"])
 
-    alone = command("evaluate", f"run={run_id}", "dataset=folder", f"dataset.path={patches}", "evaluation.resamples=20")
+    alone = command_here(
+        "evaluate", f"run={run_id}", "dataset=folder", f"dataset.path={patches}", "evaluation.resamples=20"
+    )
     assert "of the 60 images of folder are in the model's train or val" in alone.stdout
 
 
@@ -221,12 +226,12 @@ def test_the_table_of_the_docs_is_a_config(compose_config: Compose) -> None:
 
 
 @pytest.mark.slow
-def test_a_dataset_option_of_ones_own_is_found(command: Command, patches: Path, tmp_path: Path) -> None:
+def test_a_dataset_option_of_ones_own_is_found(command_here: Command, patches: Path, tmp_path: Path) -> None:
     (tmp_path / "mine" / "dataset").mkdir(parents=True)
     (tmp_path / "mine" / "dataset" / "bridge.yaml").write_text(
         f"defaults: [folder, _self_]\nname: bridge\npath: {patches}\nlimit: 40\n"
     )
-    done = command(
+    done = command_here(
         "train", "--config-dir", "mine", "dataset=synthetic", "dataset.count=60", "dataset.size=48", *TINY, "epochs=1",
         "evaluation.also=[bridge]", "tracking=none",
     )  # fmt: skip

@@ -17,7 +17,7 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from tests.conftest import TINY, write_patches
+from tests.conftest import TINY, commands_here, write_patches
 
 Run = Callable[..., str]
 
@@ -26,10 +26,10 @@ def words(name: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", f"crackexp.{name}", *arguments]
 
 
-def run(folder: Path, name: str, *arguments: str, **environment: str) -> str:
+def run(folder: Path, name: str, *arguments: str) -> str:
     """Runs a command in `folder`, with the cache in it, and returns what it printed."""
-    env = {key: value for key, value in os.environ.items() if key != "CRACKEXP_CACHE"} | environment
-    done = subprocess.run(words(name, *arguments), cwd=folder, env=env, capture_output=True, text=True, check=False)
+    with commands_here(folder, None) as here:
+        done = here(name, *arguments)
     assert done.returncode == 0, f"{name} {arguments}\n{done.stdout[-1000:]}\n{done.stderr[-3000:]}"
     return done.stdout
 

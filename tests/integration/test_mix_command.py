@@ -61,7 +61,9 @@ def test_several_datasets_train_one_model(command_here: Command, job: list[str],
 
 
 @pytest.mark.slow
-def test_an_interrupted_run_goes_on_with_its_mix(job: list[str], command: Command, tmp_path: Path, cache: Path) -> None:
+def test_an_interrupted_run_goes_on_with_its_mix(
+    job: list[str], command_here: Command, tmp_path: Path, cache: Path
+) -> None:
     subprocess.run(
         [sys.executable, "-c", DIES_TESTING, *job],
         cwd=tmp_path,
@@ -71,23 +73,25 @@ def test_an_interrupted_run_goes_on_with_its_mix(job: list[str], command: Comman
     )
     store = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
     (run,) = store.search_runs([store.get_experiment_by_name("crackexp").experiment_id])
-    done = command("train", f"resume={run.info.run_id}")
+    done = command_here("train", f"resume={run.info.run_id}")
     assert done.returncode == 0, done.stderr
     assert store.get_run(run.info.run_id).info.status == "FINISHED"
 
 
 @pytest.mark.slow
-def test_a_mix_stands_in_an_experiment_file_and_in_a_sweep(command: Command, patches: Path, tmp_path: Path) -> None:
+def test_a_mix_stands_in_an_experiment_file_and_in_a_sweep(
+    command_here: Command, patches: Path, tmp_path: Path
+) -> None:
     own = tmp_path / "own" / "experiment"
     own.mkdir(parents=True)
     item: dict[str, Any] = {"synthetic": {"count": 12, "size": 48, "cracks": "thin", "weight": 0.5}}
     (own / "mine.yaml").write_text("# @package _global_\n" + yaml.safe_dump({"mix": [item]}))
     words = ["--config-dir", str(own.parent), "+experiment=mine", "dataset=folder", f"dataset.path={patches}", *TINY]
-    done = command("train", *words, "tracking=none")
+    done = command_here("train", *words, "tracking=none")
     assert done.returncode == 0, done.stderr
     assert "of them synthetic, weight 0.5" in done.stdout
 
-    swept = command("train", "-m", *words, "mix=[],[{synthetic:{count:12,size:48}}]")
+    swept = command_here("train", "-m", *words, "mix=[],[{synthetic:{count:12,size:48}}]")
     assert swept.returncode == 0, swept.stderr
     store = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
     runs = store.search_runs([store.get_experiment_by_name("crackexp").experiment_id], "params.data.train_images != ''")

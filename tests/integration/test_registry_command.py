@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 from crackexp.evaluate import evaluate
 from crackexp.predict import predict
 from crackexp.survey import survey
+from tests.conftest import commands_here
 
 JOB = [
     "backbone=small_cnn", "backbone.widths=[8,16]", "trainer=scratch", "augmentation=none", "callbacks=none",
@@ -32,11 +33,8 @@ Compose = Callable[..., DictConfig]
 
 def train(root: Path, cache: Path, *arguments: str, options: tuple[str, ...] = ()) -> str:
     """Returns what the command prints."""
-    done = subprocess.run(
-        [sys.executable, "-m", "crackexp.train", *options, *JOB, *arguments],
-        cwd=root, env={**os.environ, "CRACKEXP_CACHE": str(cache)},
-        capture_output=True, text=True, timeout=400, check=False,
-    )  # fmt: skip
+    with commands_here(root, cache) as run:
+        done = run("train", *options, *JOB, *arguments)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
 

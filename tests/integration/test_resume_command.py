@@ -28,12 +28,17 @@ Start = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture
-def start(tmp_path: Path, cache: Path, patches: Path) -> Start:
+def data(patches: Path) -> list[str]:
+    return ["dataset=folder", f"dataset.path={patches}"]
+
+
+@pytest.fixture
+def start(tmp_path: Path, cache: Path, data: list[str]) -> Start:
     """Starts a Python command on the patches, in the test's own folder."""
 
     def begin(*words: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, *words, "dataset=folder", f"dataset.path={patches}"],
+            [sys.executable, *words, *data],
             cwd=tmp_path,
             env={**os.environ, "CRACKEXP_CACHE": str(cache)},
             stdout=subprocess.PIPE,
@@ -78,11 +83,10 @@ def curves(client: mlflow.MlflowClient, run_id: str) -> dict[str, list[tuple[int
     return {name: [(m.step, m.value) for m in client.get_metric_history(run_id, name)] for name in names}
 
 
-def assert_as_undisturbed(client: mlflow.MlflowClient, run_id: str, start: Start, job: list[str]) -> None:
+def assert_as_undisturbed(client: mlflow.MlflowClient, run_id: str, run: Command, job: list[str]) -> None:
     """The run ended as the same command does that nobody stops."""
-    with start("-m", "crackexp.train", *job) as process:
-        printed, _ = process.communicate()
-        assert process.returncode == 0, printed
+    done = run("train", *job)
+    assert done.returncode == 0, done.stderr
     newest, resumed = mlflow.search_runs(experiment_names=["crackexp"], output_format="list")
     assert resumed.info.run_id == run_id
     assert result(client, run_id) == result(client, newest.info.run_id)
@@ -96,7 +100,13 @@ def assert_as_undisturbed(client: mlflow.MlflowClient, run_id: str, start: Start
 @pytest.mark.slow
 @pytest.mark.parametrize(("job", "epoch"), [(FROZEN, "Epoch 4/6"), (FINETUNE, "Epoch 4/5")], ids=["frozen", "finetune"])
 def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(
-    command: Command, start: Start, client: mlflow.MlflowClient, cache: Path, job: list[str], epoch: str
+    command_here: Command,
+    start: Start,
+    client: mlflow.MlflowClient,
+    cache: Path,
+    data: list[str],
+    job: list[str],
+    epoch: str,
 ) -> None:
     stop_at(start("-m", "crackexp.train", *job), epoch, signal.SIGKILL)
     run = the_run()
@@ -104,21 +114,21 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(
     assert run.info.status == "RUNNING"
     assert (cache / "states" / run_id / "state.npz").is_file()
 
-    done = command("train", "resume=latest")
+    done = command_here("train", "resume=latest")
     assert done.returncode == 0, done.stderr
     assert run_id in done.stdout.splitlines()[0]
     assert "Epoch 1/" not in done.stdout
     assert not (cache / "states" / run_id).exists()
-    assert_as_undisturbed(client, run_id, start, job)
+    assert_as_undisturbed(client, run_id, command_here, [*job, *data])
 
-    again = command("train", f"resume={run_id}")
+    again = command_here("train", f"resume={run_id}")
     assert again.returncode == 2
     assert "has finished" in again.stderr
 
 
 @pytest.mark.slow
 def test_a_run_that_is_stopped_says_how_to_resume_it(
-    start: Start, client: mlflow.MlflowClient, tmp_path: Path, cache: Path
+    command_here: Command, start: Start, client: mlflow.MlflowClient, data: list[str]
 ) -> None:
     printed = stop_at(start("-m", "crackexp.train", *FROZEN), "Epoch 3/6", signal.SIGTERM)
     run_id = the_run().info.run_id
@@ -126,35 +136,34 @@ def test_a_run_that_is_stopped_says_how_to_resume_it(
     (line,) = [text for text in printed.splitlines() if text.startswith("Resume it")]
     words = shlex.split(line.removeprefix("Resume it"))
     assert words == ["python", "-m", "crackexp.train", f"resume={run_id}"]
-    environment = {**os.environ, "CRACKEXP_CACHE": str(cache)}
-    subprocess.run([sys.executable, *words[1:]], cwd=tmp_path, env=environment, check=True, capture_output=True)
-    assert_as_undisturbed(client, run_id, start, FROZEN)
+    assert command_here("train", *words[3:]).returncode == 0
+    assert_as_undisturbed(client, run_id, command_here, [*FROZEN, *data])
 
 
 @pytest.mark.slow
 def test_a_run_killed_after_its_training_is_tested_and_logged(
-    command: Command, start: Start, client: mlflow.MlflowClient
+    command_here: Command, start: Start, client: mlflow.MlflowClient, data: list[str]
 ) -> None:
     with start("-c", DIES_LOGGING, *FROZEN) as process:
         process.communicate()
     assert process.returncode == -signal.SIGKILL
     run_id = the_run().info.run_id
-    done = command("train", f"resume={run_id}")
+    done = command_here("train", f"resume={run_id}")
     assert done.returncode == 0, done.stderr
     assert "Epoch" not in done.stdout
-    assert_as_undisturbed(client, run_id, start, FROZEN)
+    assert_as_undisturbed(client, run_id, command_here, [*FROZEN, *data])
 
 
 @pytest.mark.slow
 def test_a_run_that_is_trained_by_another_process_is_refused(
-    command: Command, start: Start, client: mlflow.MlflowClient
+    command_here: Command, start: Start, client: mlflow.MlflowClient
 ) -> None:
     with start("-m", "crackexp.train", *FROZEN, "epochs=100000", "callbacks=none") as process:
         try:
             assert process.stdout
             next(line for line in process.stdout if line.startswith("Epoch 2/"))
             run_id = the_run().info.run_id
-            refused = command("train", f"resume={run_id}")
+            refused = command_here("train", f"resume={run_id}")
         finally:
             process.kill()
     assert refused.returncode == 2

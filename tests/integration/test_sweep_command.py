@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import mlflow
@@ -14,9 +13,8 @@ import pytest
 from filelock import FileLock
 from mlflow.entities import Run
 
-from tests.conftest import LISTENING, TINY
+from tests.conftest import LISTENING, TINY, Command, commands_here
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
 PLAIN = [*TINY, "dataset=synthetic", "dataset.count=80", "dataset.size=48"]
 SMALL = [*PLAIN, "tracking.log_model=false"]
 GRID = ["dropout=0.1,0.4", "seed=0,1"]
@@ -58,9 +56,8 @@ def swept(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
 
 
 def sweep(root: Path, cache: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, "-m", "crackexp.train", "-m", *SMALL, *arguments]
-    environment = {**os.environ, "CRACKEXP_CACHE": str(cache)}
-    return subprocess.run(words, cwd=root, env=environment, capture_output=True, text=True, timeout=400, check=False)
+    with commands_here(root, cache) as run:
+        return run("train", "-m", *SMALL, *arguments)
 
 
 def test_a_sweep_is_a_parent_with_a_child_a_trial(swept: Path) -> None:
@@ -133,10 +130,10 @@ def test_a_trial_equals_the_same_run_alone(swept: Path, command: Command, tmp_pa
 
 
 @pytest.mark.slow
-def test_rerun_computes_all_trials_again(command: Command, tmp_path: Path) -> None:
+def test_rerun_computes_all_trials_again(command_here: Command, tmp_path: Path) -> None:
     words = ["-m", *SMALL, "dropout=0.1,0.4", "epochs=1"]
     for arguments in (words, [*words, "sweep.rerun=true"]):
-        done = command("train", *arguments)
+        done = command_here("train", *arguments)
         assert done.returncode == 0, done.stderr[-2000:]
         assert "kept from before" not in done.stdout
     assert len(parents(tmp_path)) == 2
@@ -144,9 +141,9 @@ def test_rerun_computes_all_trials_again(command: Command, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_a_failing_trial_is_recorded_and_the_others_go_on(command: Command, tmp_path: Path) -> None:
+def test_a_failing_trial_is_recorded_and_the_others_go_on(command_here: Command, tmp_path: Path) -> None:
     words = ["-m", *SMALL, "dropout=0.1,2,0.4", "epochs=1"]
-    done = command("train", *words)
+    done = command_here("train", *words)
     assert done.returncode == 1
     status = {trial.info.run_name: trial.info.status for trial in children(tmp_path)}
     assert status == {"dropout=0.1": "FINISHED", "dropout=2": "FAILED", "dropout=0.4": "FINISHED"}
@@ -155,14 +152,14 @@ def test_a_failing_trial_is_recorded_and_the_others_go_on(command: Command, tmp_
     assert parents(tmp_path)[0].info.status == "FAILED"
     assert "crackexp.train -m" in done.stdout
 
-    again = command("train", *words)
+    again = command_here("train", *words)
     assert again.returncode == 1
     assert again.stdout.count("kept from before") == 2
 
 
 @pytest.mark.slow
-def test_without_tracking_the_trials_just_run(command: Command, tmp_path: Path) -> None:
-    done = command("train", "-m", *PLAIN, "tracking=none", "dropout=0.1,0.4", "epochs=1")
+def test_without_tracking_the_trials_just_run(command_here: Command, tmp_path: Path) -> None:
+    done = command_here("train", "-m", *PLAIN, "tracking=none", "dropout=0.1,0.4", "epochs=1")
     assert done.returncode == 0, done.stderr[-2000:]
     assert "[  2/2]" in done.stdout
     assert not (tmp_path / "mlruns").exists()
@@ -171,7 +168,7 @@ def test_without_tracking_the_trials_just_run(command: Command, tmp_path: Path) 
 @pytest.mark.slow
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_stopped_sweep_goes_on_where_it_was(
-    swept: Path, command: Command, cache: Path, tmp_path: Path, stop: signal.Signals
+    swept: Path, command_here: Command, cache: Path, tmp_path: Path, stop: signal.Signals
 ) -> None:
     words = [sys.executable, "-c", LISTENING, "-m", *SMALL, *GRID]
     environment = {**os.environ, "CRACKEXP_CACHE": str(cache)}
@@ -189,7 +186,7 @@ def test_a_stopped_sweep_goes_on_where_it_was(
     if stop != signal.SIGKILL:
         assert parents(tmp_path)[0].info.status == "KILLED"
 
-    done = command("train", "-m", *SMALL, *GRID)
+    done = command_here("train", "-m", *SMALL, *GRID)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.count("kept from before") == len(finished)
     found, undisturbed = scores(tmp_path), scores(swept)
@@ -201,13 +198,13 @@ def test_a_stopped_sweep_goes_on_where_it_was(
 
 
 @pytest.mark.slow
-def test_the_same_sweep_twice_at_once_is_refused(command: Command, tmp_path: Path) -> None:
+def test_the_same_sweep_twice_at_once_is_refused(command_here: Command, tmp_path: Path) -> None:
     words = ["-m", *PLAIN, "dropout=2,3", "tracking=none", f"paths.cache={tmp_path / 'own'}"]
-    done = command("train", *words)
+    done = command_here("train", *words)
     assert done.returncode == 1, done.stderr[-2000:]
     (lock,) = (tmp_path / "own" / "sweeps").glob("*.lock")
     with FileLock(lock):
-        refused = command("train", *words)
+        refused = command_here("train", *words)
     assert refused.returncode == 2
     assert "already running" in refused.stderr
 
@@ -242,17 +239,16 @@ def test_compare_refuses_in_a_sentence(swept: Path, word: str, answer: str) -> N
 
 @pytest.mark.slow
 def test_compare_refuses_runs_judged_on_other_images(swept: Path, cache: Path) -> None:
-    words = [*SMALL, "dataset.draw_seed=9", "epochs=1"]
-    environment = {**os.environ, "CRACKEXP_CACHE": str(cache)}
-    subprocess.run([sys.executable, "-m", "crackexp.train", *words], cwd=swept, env=environment, check=True)
+    with commands_here(swept, cache) as run:
+        assert run("train", *SMALL, "dataset.draw_seed=9", "epochs=1").returncode == 0
     done = compare(swept, children(swept)[0].info.run_id, runs(swept)[-1].info.run_id)
     assert done.returncode == 2
     assert "Received:" in done.stderr
 
 
 def compare(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "crackexp.compare", *words]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=200, check=False)
+    with commands_here(root, None) as run:
+        return run("compare", *words)
 
 
 def test_results_of_kept_trials_are_written(swept: Path) -> None:

@@ -11,14 +11,14 @@ from tests.conftest import TINY, Command
 
 @pytest.mark.slow
 def test_a_run_is_logged_to_a_server(
-    command: Command, patches: Path, tmp_path: Path, serve_mlflow: Callable[..., str]
+    command_here: Command, patches: Path, tmp_path: Path, serve_mlflow: Callable[..., str]
 ) -> None:
     server = serve_mlflow(
         "server", "--backend-store-uri", f"sqlite:///{tmp_path}/server.db", "--artifacts-destination", "kept"
     )
     job = ["dataset=folder", f"dataset.path={patches}", *TINY, "epochs=1", "register=tiny"]
     where = ["tracking=server", f"tracking.uri={server}"]
-    done = command("train", *job, *where)
+    done = command_here("train", *job, *where)
     assert done.returncode == 0, done.stderr
     assert f"{server}/#/experiments/" in done.stdout
     mlflow.set_tracking_uri(server)
@@ -29,11 +29,11 @@ def test_a_run_is_logged_to_a_server(
         entry.path for entry in mlflow.MlflowClient().list_artifacts(run.info.run_id, "test")
     }
 
-    second = command("train", *job, *where, "seed=1")
+    second = command_here("train", *job, *where, "seed=1")
     assert second.returncode == 0, second.stderr
     assert "Registry    tiny version 2 does not become champion: " in second.stdout
     assert "by version 1, statistically tied" in second.stdout
     champion = mlflow.MlflowClient().get_model_version_by_alias("tiny", "champion")
     assert champion.run_id == run.info.run_id
-    judged = command("evaluate", "run=models:/tiny@champion", *job[:2], *where)
+    judged = command_here("evaluate", "run=models:/tiny@champion", *job[:2], *where)
     assert judged.returncode == 0, judged.stderr

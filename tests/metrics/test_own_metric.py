@@ -98,9 +98,9 @@ def test_a_metric_of_ones_own_is_measured_logged_printed_and_optimized(command_h
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("own_metrics")
-def test_runs_and_sweeps_are_compared_by_a_metric_of_ones_own(command: Command, tmp_path: Path) -> None:
+def test_runs_and_sweeps_are_compared_by_a_metric_of_ones_own(command_here: Command, tmp_path: Path) -> None:
     by = ["sweep.metric=true_class", "sweep.name=own"]
-    done = command("train", "-m", *OWN, *SMALL, "seed=0,1", "optimizer.learning_rate=0.001,0.03", *by)
+    done = command_here("train", "-m", *OWN, *SMALL, "seed=0,1", "optimizer.learning_rate=0.001,0.03", *by)
     assert done.returncode == 0, done.stderr
     assert "probability of the true class" in done.stdout
     client = mlflow.MlflowClient(f"sqlite:///{tmp_path / 'mlruns' / 'mlflow.db'}")
@@ -119,10 +119,10 @@ def test_runs_and_sweeps_are_compared_by_a_metric_of_ones_own(command: Command, 
 
     ids = sorted(scores, key=scores.__getitem__)[:: len(scores) - 1]
     for metric, title in {"true_class": "probability of the true class", "missed": "missed"}.items():
-        done = command("compare", *ids, *OWN, f"metric={metric}")
+        done = command_here("compare", *ids, *OWN, f"metric={metric}")
         assert done.returncode == 0, done.stderr
         assert title in done.stdout
-    done = command("compare", *ids, *OWN, "metric=specificity")
+    done = command_here("compare", *ids, *OWN, "metric=specificity")
     assert done.returncode == 2
     assert "accuracy, log_loss, brier, true_class, missed" in done.stderr
 

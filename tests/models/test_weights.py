@@ -188,7 +188,12 @@ def test_files_are_those_that_keras_asks_for(monkeypatch: pytest.MonkeyPatch) ->
         asked.append((name, origin))
         raise OSError("offline")
 
+    def zeros(self: object, shape: tuple[int, ...], dtype: str | None = None) -> np.ndarray:
+        return np.zeros(shape, dtype)
+
     monkeypatch.setattr(keras.src.utils.file_utils, "get_file", get_file)
+    # the first weights of five networks, which the file would overwrite, take a minute to draw
+    monkeypatch.setattr(keras.initializers.VarianceScaling, "__call__", zeros)
     for name, path in weight_files.KERAS_FILES.items():
         with pytest.raises(DataError):
             Application(name, weights="imagenet").build(64, seed=0)
