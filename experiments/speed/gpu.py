@@ -24,9 +24,9 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from common import CACHE, HERE, environment, last_json, machine
+from crackexp.embeddings.shards import read_shards
 
 from crackexp.data.synthetic import draw_dataset
-from crackexp.embeddings.shards import read_shards
 
 COUNT = 40_000
 PEER = "PyTorch, as it comes (convolutions in TensorFloat-32)"
