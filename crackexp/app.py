@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 from pydantic import Field
 
 from crackexp.cli.main import run
-from crackexp.config.checking import check
+from crackexp.config.checking import check, instantiate
 from crackexp.config.settings import CommandConfig, Tile
 from crackexp.config.types import BatchSize, MmPerPx, PhotoThreshold, Strict, Text
 from crackexp.tracking.run_names import with_model
@@ -31,7 +31,7 @@ class AppLimits(Strict):
 class AppConfig(CommandConfig):
     """The config of ``python -m crackexp.app``."""
 
-    groups: ClassVar = ("paths", "tracking")
+    groups: ClassVar = ("paths", "inference", "tracking")
     model: Text
     """The model: latest, the name or id of a run, best:SWEEP, models:/NAME/VERSION, models:/NAME@ALIAS, or a folder."""
     host: Text
@@ -63,6 +63,7 @@ def app(composed: DictConfig) -> None:
     """
     cfg = check(composed, AppConfig)
     require_extra("The page", ["nicegui"], "app", f"model={cfg.model}")
+    engine = instantiate(cfg.inference)
 
     from crackexp.web.server_address import claim
 
@@ -77,7 +78,7 @@ def app(composed: DictConfig) -> None:
         from crackexp.web.session import Limits
 
     tiling = Tiling(round(cfg.tile.size * cfg.tile.scale), cfg.tile.overlap)
-    surveyor = Surveyor(open_model(cfg), tiling, cfg.threshold, cfg.batch_size)
+    surveyor = Surveyor(open_model(cfg), tiling, cfg.threshold, cfg.batch_size, engine=engine, explains=False)
     service = PhotoService(surveyor, Limits(**cfg.limits), cfg.mm_per_px)
     status("Compiling the model")
     service.warm_up()

@@ -19,7 +19,7 @@ from crackexp.utils.progress import status
 class AuditConfig(JobConfig):
     """The config of ``python -m crackexp.audit``."""
 
-    groups: ClassVar = ("paths", "dataset", "split", "backbone", "tracking")
+    groups: ClassVar = ("paths", "dataset", "split", "backbone", "inference", "tracking")
     optional: ClassVar = ("split",)
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     """The seed of the folds."""
@@ -49,6 +49,7 @@ def audit(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     account = Account() if account is None else account
     cfg = check(composed, AuditConfig)
 
+    engine = instantiate(cfg.inference)
     require_weights(cfg.backbone)
     status("Reading the images")
     from crackexp.data.classes.single import require_two_classes
@@ -77,7 +78,6 @@ def audit(composed: DictConfig, account: Account | None = None) -> dict[str, flo
         from crackexp.data.pipeline import image_batches
         from crackexp.embeddings.embedder import Embedder
         from crackexp.inference.compilation import keep_programs, set_precision
-        from crackexp.inference.engine import fastest_batch
         from crackexp.reporting import artifacts
         from crackexp.tracking import run_log
         from crackexp.utils.source_code import source_digest
@@ -91,7 +91,7 @@ def audit(composed: DictConfig, account: Account | None = None) -> dict[str, flo
     backbone = builder.build(size, cfg.seed)
     backbone.trainable = False
     embedder = Embedder(
-        backbone, size, fastest_batch(size), cache, cfg.embeddings_gb * 1e9, source=source_digest(builder)
+        backbone, size, None, cache, cfg.embeddings_gb * 1e9, source=source_digest(builder), engine=engine
     )
 
     status("Auditing the images")

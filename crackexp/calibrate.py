@@ -19,7 +19,7 @@ from crackexp.utils.progress import status
 class CalibrateConfig(ModelConfig):
     """The config of ``python -m crackexp.calibrate``."""
 
-    groups: ClassVar = ("paths", "dataset", "policy", "tracking")
+    groups: ClassVar = ("paths", "dataset", "inference", "policy", "tracking")
     seed: Seed
     """The seed of the folds on which the model is compared before and after."""
 
@@ -39,7 +39,7 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
     """
     account = Account() if account is None else account
     cfg = check(composed, CalibrateConfig)
-    logger = instantiate(cfg.tracking)
+    logger, engine = instantiate(cfg.tracking), instantiate(cfg.inference)
     store = require_store(logger, "The model is logged anew, which takes a store")
     cfg = with_model(cfg)
 
@@ -54,7 +54,6 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
         from crackexp.evaluation.doubts import doubt_tags, doubts_section
         from crackexp.evaluation.site import fit_to_site, require_binary, require_site
         from crackexp.evaluation.site_report import site_report
-        from crackexp.inference.engine import Inference, computing
         from crackexp.metrics.predictions import Predictions
         from crackexp.models.calibrated import calibrated, check_calibratable
         from crackexp.predicting.loading import open_model
@@ -79,7 +78,7 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
     require_site(policy, index.labels, model.classes)
 
     status("Calibrating the model")
-    network = Inference(computing(model.classifier), cfg.batch_size)
+    network = engine.inference(model.classifier, cfg.batch_size)
     batches = image_batches(index, model.image_size, network.batch_size)
     probabilities = network.predict(batches, len(index), f"Predicting {dataset.name}")
     positive = model.classes.indices[0]

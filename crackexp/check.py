@@ -31,7 +31,7 @@ FREE = 2e9
 """The bytes that a disk should have: the compiled programs alone may take as many."""
 SHOWN = {"keras": "Keras", "jax": "JAX", "mlflow": "MLflow"}
 """The packages whose versions are always shown; others are where they do not fit."""
-OFFERED = ("app", "export", "gpu", "launchers", "search")
+OFFERED = ("app", "engines", "export", "gpu", "launchers", "search")
 """The extras of crackexp that a user may want."""
 
 
@@ -112,6 +112,9 @@ def computing() -> Iterator[Finding]:
         import joblib
         import keras
 
+        from crackexp.inference.auto import installed
+        from crackexp.inference.xla import Xla
+
         jax.jit(lambda rows: rows @ rows)(jax.numpy.ones((8, 8))).block_until_ready()
         devices, backend = jax.devices(), jax.default_backend()
     except Exception as error:  # of any kind, since drivers and libraries of a GPU fail in many ways
@@ -130,6 +133,7 @@ def computing() -> Iterator[Finding]:
     )
     at_once = f"{joblib.cpu_count()} batches at a time, one for each core" if backend == "cpu" else "2 batches a device"
     yield Finding("engine", f"Keras on JAX, {backend}; {at_once}; {keras.config.dtype_policy().name}")
+    yield Finding("engines", ", ".join(f"{engine.name} {engine.version}" for engine in [*installed(), Xla()]))
 
 
 def weights() -> Iterator[Finding]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class EvaluateConfig(JobConfig):
     """The config of ``python -m crackexp.evaluate``."""
 
-    groups: ClassVar = ("paths", "dataset", "metrics", "evaluation", "report", "tracking")
+    groups: ClassVar = ("paths", "dataset", "metrics", "evaluation", "inference", "report", "tracking")
     run: Text
     """The model: latest, the name or id of a run, best:SWEEP, models:/NAME/VERSION, models:/NAME@ALIAS, or a folder."""
     seed: Seed
@@ -54,7 +54,7 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
     account = Account() if account is None else account
     timer = Timer()
     cfg = with_model(check(composed, EvaluateConfig), "run")
-    logger = instantiate(cfg.tracking)
+    logger, engine = instantiate(cfg.tracking), instantiate(cfg.inference)
     require_server(logger.store)
 
     status("Reading the images")
@@ -82,7 +82,7 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
         from crackexp.evaluation.evaluator import Evaluator
         from crackexp.evaluation.policy import FittedPolicy
         from crackexp.evaluation.report import evaluation_report, log_evaluation
-        from crackexp.inference.engine import Inference, computing
+        from crackexp.inference.engine import computing
         from crackexp.inference.explainer import Explainer
         from crackexp.predicting.loading import open_model
         from crackexp.reporting import Report
@@ -111,14 +111,14 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
         run_log.log_account(logger, account)
         status("Evaluating the model")
         with timer.section("evaluate"):
-            classifier = computing(model.classifier)
-            network = Inference(classifier, cfg.batch_size)
+            network = engine.inference(model.classifier, cfg.batch_size)
 
             def predict(images: "ImageIndex", title: str, view: "View | None") -> "np.ndarray":
                 batches = image_batches(images, model.image_size, network.batch_size, view)
                 return network.predict(batches, len(images), f"Predicting {title}")
 
             def explain(images: "np.ndarray") -> "np.ndarray":
+                classifier = computing(model.classifier)
                 return Explainer(classifier, model.classes.indices, batch_size=cfg.batch_size).explain(images)
 
             policy = FittedPolicy(model.classes, Calibration(), model.thresholds)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
-from crackexp.config.checking import check
+from crackexp.config.checking import check, instantiate
 from crackexp.config.composing import compose
 from crackexp.config.settings import ModelConfig
 from crackexp.data.accounting import Account
@@ -105,7 +105,7 @@ class Model:
         """
         cfg = _checked("predict", PredictConfig, threshold=threshold, batch_size=batch_size)
         inputs = named_images(images, account := Account())
-        predictor = Predictor(self._logged, cfg.threshold, cfg.batch_size, account=account)
+        predictor = Predictor(self._logged, cfg.threshold, cfg.batch_size, account, instantiate(cfg.inference))
         table = pd.concat(predictor.tables(inputs), ignore_index=True)
         # the table begins with the images, and ends with the names for which there is none
         table.index = pd.Index(sorted(range(len(inputs)), key=lambda row: inputs[row].reason is not None))
@@ -154,7 +154,7 @@ class Model:
         options |= {"regions.join": join, "regions.min_extent": min_extent, "threshold": threshold}
         cfg = _checked("survey", SurveyConfig, **options, mm_per_px=mm_per_px, batch_size=batch_size)
         images = named_images(photos, account := Account())
-        surveyor = build_surveyor(cfg, self._logged)
+        surveyor = build_surveyor(cfg, self._logged, explains=out is not None)
         folder = None if out is None else Path(out)
         made = Survey(folder, surveyor.thresholds.defect, cfg.mm_per_px, False, account, _base(photos, images))
         rows: dict[int, dict[str, Any]] = {}

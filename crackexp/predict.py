@@ -2,12 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from omegaconf import DictConfig
 
 from crackexp.cli.main import leave, run
-from crackexp.config.checking import check
+from crackexp.config.checking import check, instantiate
 from crackexp.config.settings import ModelConfig
 from crackexp.config.types import Inputs, Probability, text_ending
 from crackexp.data.accounting import Account
@@ -19,6 +19,7 @@ from crackexp.utils.progress import status
 class PredictConfig(ModelConfig):
     """The config of ``python -m crackexp.predict``."""
 
+    groups: ClassVar = ("paths", "inference", "tracking")
     input: Inputs
     """A file, a folder, a pattern, or a list of them; "-" reads names from standard input."""
     out: Annotated[str, text_ending(".csv", ".jsonl", ".parquet")]
@@ -40,6 +41,7 @@ def predict(composed: DictConfig) -> Account:
         UserError: The config or the name of the model has a mistake, or there are no files to read.
     """
     cfg = with_model(check(composed, PredictConfig))
+    engine = instantiate(cfg.inference)
 
     status("Looking for images")
     from crackexp.predicting.inputs import named_inputs
@@ -53,7 +55,7 @@ def predict(composed: DictConfig) -> Account:
         from crackexp.predicting.tables import counts_text, writing
         from crackexp.reporting.terminal import print_plain, print_report
 
-    predictor = Predictor(open_model(cfg), cfg.threshold, cfg.batch_size, account=account)
+    predictor = Predictor(open_model(cfg), cfg.threshold, cfg.batch_size, account, engine)
     status("Classifying")
     with writing(Path(cfg.out)) as write:
         for rows in predictor.tables(inputs):

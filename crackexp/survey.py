@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from omegaconf import DictConfig
 from pydantic import Field
@@ -33,6 +33,7 @@ class Regions(Strict):
 class SurveyConfig(ModelConfig):
     """The config of ``python -m crackexp.survey``."""
 
+    groups: ClassVar = ("paths", "inference", "tracking")
     input: Inputs
     """A file, a folder, a pattern, or a list of them; "-" reads names from standard input."""
     out: Text
@@ -62,6 +63,7 @@ def survey(composed: DictConfig) -> Account:
         UserError: The config or the name of the model has a mistake, or there are no files to read.
     """
     cfg = with_model(check(composed, SurveyConfig))
+    instantiate(cfg.inference)  # an engine that is not installed is refused before anything is read
 
     status("Looking for images")
     from crackexp.predicting.inputs import input_folder, named_inputs
@@ -99,18 +101,20 @@ def survey(composed: DictConfig) -> Account:
     return account
 
 
-def build_surveyor(cfg: DictConfig, model: "LoggedModel") -> "Surveyor":
+def build_surveyor(cfg: DictConfig, model: "LoggedModel", explains: bool = True) -> "Surveyor":
     """Returns what classifies the tiles of photos.
 
     Args:
         cfg: The checked config of the command.
         model: The model, which was trained on patches.
+        explains: Whether the maps of damaged tiles are made.
     """
     from crackexp.surveying.surveyor import RegionRules, Surveyor
     from crackexp.surveying.tiles import Tiling
 
     tiling = Tiling(round(cfg.tile.size * cfg.tile.scale), cfg.tile.overlap)
-    return Surveyor(model, tiling, cfg.threshold, cfg.batch_size, rules=RegionRules(**cfg.regions))
+    rules, engine = RegionRules(**cfg.regions), instantiate(cfg.inference)
+    return Surveyor(model, tiling, cfg.threshold, cfg.batch_size, rules=rules, engine=engine, explains=explains)
 
 
 def main(composed: DictConfig) -> None:

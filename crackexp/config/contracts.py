@@ -58,6 +58,7 @@ CONTRACTS = {
     "loss": Contract("loss", "keras.losses.Loss"),
     "optimizer": Contract("optimizer", "keras.optimizers.Optimizer"),
     "trainer": Contract("trainer", "crackexp.training.trainer.Trainer"),
+    "inference": Contract("engine", "crackexp.inference.base.Engine"),
     "callbacks": Contract("callback", "keras.callbacks.Callback", named=True),
     "metrics": Contract("metric", "crackexp.metrics.Metric", named=True),
     "report": Contract("report section", "crackexp.reporting.ReportSection", named=True),

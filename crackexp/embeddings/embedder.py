@@ -16,7 +16,8 @@ import numpy as np
 from crackexp.data.images.decode import PIXELS_VERSION
 from crackexp.data.index import ImageIndex
 from crackexp.embeddings.store import EmbeddingStore, EmbeddingTable, partition_of
-from crackexp.inference.engine import Inference, computing
+from crackexp.inference.base import Engine
+from crackexp.inference.xla import Xla
 from crackexp.models.classifier import embedding_model
 from crackexp.models.weights import weights_digest
 from crackexp.utils.errors import DataError
@@ -53,12 +54,13 @@ class Embedder:
         backbone: A network of (B, S, S, 3) uint8 images to (B, h, w, d) feature maps.
         image_size: The side S of the images in pixels.
         batch_size: The size B of a batch, which is fixed, so that an image's embedding has the same bits whatever
-            stands beside it.
+            stands beside it; None for the fastest.
         cache: The folder that holds ``embeddings/``.
         budget: How many bytes all stored embeddings may take.
         devices: The devices to compute on, see `Inference`.
         source: The digest of the source of the user's own part that built the backbone, see `source_digest`; None if
             crackexp built it.
+        engine: The engine that computes the network; None for XLA.
 
     Attributes:
         width: The length d of an embedding.
@@ -71,21 +73,22 @@ class Embedder:
         self,
         backbone: keras.Model,
         image_size: int,
-        batch_size: int,
+        batch_size: int | None,
         cache: Path,
         budget: float,
         devices: Sequence[Any] | None = None,
         source: str | None = None,
+        engine: Engine | None = None,
     ) -> None:
         model = embedding_model(backbone)
-        self.batch_size = batch_size
+        self.inference = (engine or Xla()).inference(model, batch_size, devices)
+        self.batch_size = self.inference.batch_size
         self.width = int(model.output_shape[-1])
         self.computed = 0
         self.seconds = 0.0
         self.saved = 0.0
         about = {"backbone": backbone.name, "image_size": image_size, "device": jax.default_backend()}
         self.store = EmbeddingStore(cache, self._key(model, image_size, source), about, budget)
-        self.inference = Inference(computing(model), batch_size, devices)
         self._counted: set[tuple[str, int]] = set()
 
     def embed(self, index: ImageIndex, view_key: str, images: Images, title: str) -> EmbeddingTable:
@@ -190,6 +193,7 @@ class Embedder:
             self.batch_size,
             jax.default_backend(),
             jax.config.values["jax_default_matmul_precision"],
+            *self.inference.identity,
         ]
         computing_parts = [part for layer in model.layers for part in (layer, getattr(layer, "function", None))]
         digests = (source, *map(source_digest, filter(None, computing_parts)))

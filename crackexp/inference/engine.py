@@ -12,6 +12,7 @@ import joblib
 import keras
 import numpy as np
 
+from crackexp.inference.base import Engine, Forward, UnsupportedNetworkError
 from crackexp.inference.compilation import trace_once
 from crackexp.models.cpu_conv import for_cpu
 from crackexp.utils.progress import progress
@@ -46,6 +47,9 @@ class Inference:
         (5, 2)
     """
 
+    identity: tuple[str, ...] = ()
+    """What of the engine is part of the digests of what it computes; see `Engine.identity`."""
+
     def __init__(self, model: keras.Model, batch_size: int | None = None, devices: Sequence[Any] | None = None) -> None:
         self.model = model
         self.devices = list(devices or jax.local_devices()[:1])
@@ -61,20 +65,28 @@ class Inference:
 
     def stream(self, batches: Iterable[np.ndarray]) -> Iterator[Any]:
         """Yields the outputs of each batch in turn, (B, c), or a sequence of them where the model has several."""
-        weights = [self._weights(device) for device in self.devices]
-
-        def run(batch: np.ndarray, turn: int) -> Any:
-            outputs = self._forward(weights[turn], jax.device_put(batch, self.devices[turn]))
-            return jax.tree.map(np.asarray, outputs)
-
+        forwards = cycle(self.forwards())
         waiting: deque[Future[Any]] = deque()
         with ThreadPoolExecutor(self.workers) as pool:
-            for batch, turn in zip(batches, cycle(range(len(self.devices)))):
-                waiting.append(pool.submit(run, batch, turn))
+            for batch, forward in zip(batches, forwards, strict=False):
+                waiting.append(pool.submit(forward, batch))
                 if len(waiting) > self.workers:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
+
+    def forwards(self) -> list[Forward]:
+        """Returns the functions that compute the outputs of a batch in turn, one for each device."""
+
+        def on(device: Any) -> Forward:
+            weights = self._weights(device)
+
+            def forward(batch: np.ndarray) -> Any:
+                return jax.tree.map(np.asarray, self._forward(weights, jax.device_put(batch, device)))
+
+            return forward
+
+        return [on(device) for device in self.devices]
 
     def predict(self, batches: Iterable[np.ndarray], count: int, title: str) -> Any:
         """Returns the outputs of `count` inputs, (count, c) float32, or a sequence of them.
@@ -97,6 +109,37 @@ class Inference:
             for variables in (self.model.trainable_variables, self.model.non_trainable_variables)
         )
         return trainable, others
+
+
+class EngineInference(Inference):
+    """Runs a network over batches with another engine than JAX, on the CPU.
+
+    The weights are those of the network when this object is made.
+
+    Args:
+        engine: The engine.
+        model: The network, as it was built or loaded; gradients of it are computed by JAX.
+        batch_size: The size B of a batch; None for `fastest_batch`.
+        devices: The devices of JAX that a training computes on, of which there must be one.
+
+    Raises:
+        UnsupportedNetworkError: The engine cannot compute the network, or there are several devices.
+    """
+
+    def __init__(
+        self, engine: Engine, model: keras.Model, batch_size: int | None, devices: Sequence[Any] | None
+    ) -> None:
+        super().__init__(model, batch_size, devices)
+        if len(self.devices) > 1 or jax.process_count() > 1:
+            raise UnsupportedNetworkError(
+                f"Only XLA computes on several devices of JAX. Type inference=xla. Received: inference={engine.name}"
+            )
+        self.workers = joblib.cpu_count()
+        self.identity = engine.identity
+        self._compiled = engine.compile(model, self.batch_size, self.workers)
+
+    def forwards(self) -> list[Forward]:
+        return [self._compiled]
 
 
 def padded_batches(rows: Any, size: int) -> Iterator[np.ndarray]:

@@ -12,8 +12,10 @@ import pandas as pd
 from crackexp.data.accounting import Account
 from crackexp.data.classes.decisions import SOUND, UNSURE
 from crackexp.data.pipeline import ReadResult, readable_batches
+from crackexp.inference.base import Engine
 from crackexp.inference.engine import Inference, computing
 from crackexp.inference.explainer import Explainer
+from crackexp.inference.xla import Xla
 from crackexp.predicting.images import Input
 from crackexp.tracking.models import LoggedModel
 from crackexp.utils.errors import ConfigError
@@ -39,6 +41,7 @@ class Predictor:
             thresholds of the model.
         batch_size: The number of images in a batch; None takes the fastest.
         account: The account of files, to which the files are added.
+        engine: The engine that computes the network; None takes XLA.
 
     Attributes:
         thresholds: The thresholds of the decisions.
@@ -53,6 +56,7 @@ class Predictor:
         threshold: float | None = None,
         batch_size: int | None = None,
         account: Account | None = None,
+        engine: Engine | None = None,
     ) -> None:
         self.thresholds = model.thresholds if threshold is None else model.thresholds.moved(threshold)
         can_be_unsure = self.thresholds.unsure < self.thresholds.crack or len(model.classes.names) > 2
@@ -60,11 +64,12 @@ class Predictor:
         self.counts: Counter[str] = Counter(dict.fromkeys(decisions, 0))
         self.account = Account() if account is None else account
         self._model = model
-        self._network = self._inference(computing(model.classifier), batch_size)
+        self._engine = engine or Xla()
+        self._network = self._inference(model.classifier, batch_size)
 
     def _inference(self, classifier: keras.Model, batch_size: int | None) -> Inference:
         """Returns what runs the classifier. The first of its outputs, or the only one, are the probabilities."""
-        return Inference(classifier, batch_size)
+        return self._engine.inference(classifier, batch_size)
 
     def tables(self, inputs: Sequence[Input]) -> Iterator[pd.DataFrame]:
         """Yields the predictions for some inputs, in tables of up to `ROWS` rows.
@@ -164,7 +169,7 @@ class ExplainingPredictor(Predictor):
         model: The logged model.
         target: The class that is explained; None explains all classes that are damage, as one.
         layer: The layer whose feature maps are explained; None takes the one that `GradCam` chooses.
-        kwargs: The other arguments of `Predictor`.
+        kwargs: The other arguments of `Predictor`. Maps take gradients, so JAX computes whatever the engine is.
 
     Raises:
         ConfigError: The model has no class `target` or no layer `layer`.
@@ -186,7 +191,7 @@ class ExplainingPredictor(Predictor):
         super().__init__(model, **kwargs)
 
     def _inference(self, classifier: keras.Model, batch_size: int | None) -> Inference:
-        explainer = Explainer(classifier, self._targets, self.layer, batch_size)
+        explainer = Explainer(computing(classifier), self._targets, self.layer, batch_size)
         self.layer, self.enlarge = explainer.gradcam.layer, explainer.gradcam.enlarge
         return explainer
 

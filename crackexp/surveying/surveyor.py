@@ -1,6 +1,7 @@
 """Surveys whole photos, tile by tile, with a model that was trained on patches."""
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,8 +16,10 @@ from crackexp.data.classes.decisions import SOUND, UNSURE, Thresholds
 from crackexp.data.images.decode import ImageError
 from crackexp.data.images.pixels import MAX_PIXELS, UnusableImageError, resize
 from crackexp.data.images.windows import PhotoSource
-from crackexp.inference.engine import computing
+from crackexp.inference.base import Engine
+from crackexp.inference.engine import computing, padded_batches
 from crackexp.inference.explainer import Explainer
+from crackexp.inference.xla import Xla
 from crackexp.predicting.images import Input
 from crackexp.predicting.predictor import MIN_SIDE, too_small
 from crackexp.surveying.joining import join_in_line
@@ -26,6 +29,8 @@ from crackexp.surveying.tiles import CELLS, MeanMap, Tiling
 from crackexp.tracking.models import LoggedModel
 from crackexp.utils.progress import of_one, progress
 
+EXPLAINED_TILES = 256
+"""The number of damaged tiles that are kept before their maps are made; at 160 px they take 20 MB."""
 Advance = Callable[[float], None]
 
 
@@ -168,6 +173,9 @@ class Surveyor:
         batch_size: The number of tiles in a batch; None takes the fastest.
         max_pixels: A photo of more pixels is read in windows; see `open_photo`.
         rules: Which pieces are one region, and which regions count; None for the defaults.
+        engine: The engine that classifies the tiles; None takes XLA. The maps of damaged tiles take gradients, which
+            JAX computes.
+        explains: Whether maps of the damaged tiles are made; `PhotoResult.saliency` is 0 everywhere where they are not.
     """
 
     def __init__(
@@ -178,12 +186,14 @@ class Surveyor:
         batch_size: int | None = None,
         max_pixels: int = MAX_PIXELS,
         rules: RegionRules | None = None,
+        engine: Engine | None = None,
+        explains: bool = True,
     ) -> None:
         self.tiling, self.rules = tiling, rules or RegionRules()
         self.thresholds = model.thresholds if threshold is None else model.thresholds.moved(threshold)
         self._model = model
-        self._network = Explainer(computing(model.classifier), model.classes.indices, None, batch_size)
-        self._max_pixels = max_pixels
+        self._network = (engine or Xla()).inference(model.classifier, batch_size)
+        self._max_pixels, self._explains = max_pixels, explains
 
     def __str__(self) -> str:
         return f"tiles of {self.tiling.side} px, {self.thresholds}"
@@ -247,13 +257,21 @@ class Surveyor:
         probabilities, leads = np.empty(len(boxes), np.float32), np.empty(len(boxes), bool)
         heat, saliency = MeanMap(self.tiling, height, width), MeanMap(self.tiling, height, width)
         classes, starts = self._model.classes, range(0, len(boxes), self._network.batch_size)
-        for start, (outputs, maps) in zip(starts, self._network.stream(self._batches(photo, boxes)), strict=True):
-            batch = boxes[start : start + self._network.batch_size]
+        waiting: deque[np.ndarray] = deque()
+        damaged: list[tuple[np.ndarray, np.ndarray]] = []
+        batches = self._batches(photo, boxes, waiting)
+        for start, outputs in zip(starts, self._network.stream(batches), strict=True):
+            batch, tiles = boxes[start : start + self._network.batch_size], waiting.popleft()
             done = start + len(batch)
             damage = probabilities[start:done] = classes.probability(outputs[: len(batch)])
             leads[start:done] = classes.leads(outputs[: len(batch)])
             heat.add(batch, damage[:, None, None])
-            saliency.add(batch, self._saliency(damage, maps[: len(batch)]))
+            marked = (damage >= self.thresholds.crack) & self._explains
+            saliency.add(batch[~marked], np.zeros(((~marked).sum(), CELLS, CELLS), np.float32))
+            damaged += zip(batch[marked], tiles[: len(batch)][marked], strict=True)
+            if len(damaged) >= EXPLAINED_TILES or (done == len(boxes) and damaged):
+                saliency.add(*self._explained(damaged))
+                damaged = []
             advance(done / len(boxes))
         relative_saliency = saliency.mean()
         relative_saliency /= relative_saliency.max() or 1
@@ -278,17 +296,26 @@ class Surveyor:
             step=self.tiling.step,
         )
 
-    def _saliency(self, probabilities: np.ndarray, maps: np.ndarray) -> np.ndarray:
-        """Returns the Grad-CAM map of each tile, (n, CELLS, CELLS), which is 0 in tiles that are not damaged."""
-        cracked = probabilities >= self.thresholds.crack
-        saliency = np.zeros((len(maps), CELLS, CELLS), np.float32)
-        saliency[cracked] = np.maximum(self._network.gradcam.enlarge(maps[cracked], CELLS, CELLS), 0)
-        return saliency
+    @cached_property
+    def _explainer(self) -> Explainer:
+        """The network that makes maps, which is compiled for the first photo with damaged tiles."""
+        model = self._model
+        return Explainer(computing(model.classifier), model.classes.indices, None, self._network.batch_size)
 
-    def _batches(self, photo: PhotoSource, boxes: np.ndarray) -> Iterator[np.ndarray]:
+    def _explained(self, damaged: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the boxes of tiles, and their Grad-CAM maps without what speaks against damage, (n, CELLS, CELLS)."""
+        boxes, tiles = (np.stack(parts) for parts in zip(*damaged, strict=True))
+        explainer = self._explainer
+        outputs = explainer.stream(padded_batches(tiles, explainer.batch_size))
+        maps = np.concatenate([maps for _, maps in outputs])[: len(tiles)]
+        return boxes, np.maximum(explainer.gradcam.enlarge(maps, CELLS, CELLS), 0)
+
+    def _batches(self, photo: PhotoSource, boxes: np.ndarray, read: deque[np.ndarray]) -> Iterator[np.ndarray]:
+        """Yields the tiles in batches, and appends each batch to `read`."""
         size, count = self._model.image_size, self._network.batch_size
         for start in range(0, len(boxes), count):
             batch = np.zeros((count, size, size, 3), np.uint8)
             for row, (left, top, right, bottom) in enumerate(boxes[start : start + count]):
                 batch[row] = resize(photo.rows(top, bottom)[:, left:right], size)
+            read.append(batch)
             yield batch

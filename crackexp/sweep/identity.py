@@ -12,6 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from crackexp.config.checking import instantiate
 from crackexp.config.contracts import CONTRACTS
 from crackexp.config.options import packaged_targets
 from crackexp.utils.files import file_digest
@@ -57,8 +58,8 @@ def training_digest(cfg: DictConfig, fingerprint: str, others: Mapping[str, str]
 
     They cover the resolved config but for the keys that change no number, the content of the datasets instead of their
     folders, the code of crackexp that a training runs, the source of the user's own classes that the config names with
-    all that these import, the versions of libraries, and the devices. A run has the digest as its tag ``cell.id``,
-    which is called so since earlier versions called a trial a cell.
+    all that these import, the versions of libraries, the devices, and the engine of embeddings where it is not XLA. A
+    run has the digest as its tag ``cell.id``, which is called so since earlier versions called a trial a cell.
 
     Args:
         cfg: The checked config of a training run.
@@ -69,6 +70,11 @@ def training_digest(cfg: DictConfig, fingerprint: str, others: Mapping[str, str]
 
     values: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]  # a table at the root
     values = {key: _result_keys(value) for key, value in values.items() if key not in UNRELATED}
+    engine = instantiate(cfg.inference).identity
+    if engine:
+        values["inference"]["identity"] = engine
+    else:  # XLA, whose version is that of jaxlib
+        del values["inference"]
     values["dataset"] = fingerprint
     values["evaluation"]["also"] = dict(others)
     values["mix"] = [node["weight"] for item in values["mix"] for node in item.values()]

@@ -46,7 +46,7 @@ class TrainConfig(JobConfig):
 
     groups: ClassVar = (
         *("paths", "dataset", "split", "augmentation", "backbone", "head", "loss", "optimizer", "trainer"),
-        *("callbacks", "metrics", "evaluation", "report", "policy", "tracking"),
+        *("inference", "callbacks", "metrics", "evaluation", "report", "policy", "tracking"),
     )
     seed: Seed
     """The number that every random stream of the run flows from."""

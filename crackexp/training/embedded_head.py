@@ -1,6 +1,7 @@
 """The head of a classifier on embeddings of its frozen backbone."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -14,7 +15,7 @@ from crackexp.embeddings.device_views import DeviceViews
 from crackexp.embeddings.embedder import Embedder
 from crackexp.embeddings.store import EmbeddingTable
 from crackexp.inference.compilation import compile_once
-from crackexp.inference.engine import Inference, padded_batches
+from crackexp.inference.engine import Inference, computing, padded_batches
 from crackexp.models.classifier import headed
 from crackexp.models.heads import fit_statistics
 from crackexp.training.devices import Devices
@@ -103,7 +104,14 @@ class EmbeddedHead:
     def inference(self) -> Inference:
         """Returns the backbone with the head as it is trained by now, to run over images."""
         embedding = self.embedder.inference
-        return Inference(headed(embedding.model, self.module.head), embedding.batch_size, embedding.devices)
+        backbone = self._computing_backbone
+        return Inference(headed(backbone, self.module.head), embedding.batch_size, embedding.devices)
+
+    @cached_property
+    def _computing_backbone(self) -> keras.Model:
+        """The backbone for JAX, which takes gradients of it; see `computing`."""
+        embedding = self.embedder.inference
+        return computing(embedding.model) if embedding.identity else embedding.model
 
     def embeddings(self, index: ImageIndex, title: str, view: View | None = None) -> EmbeddingTable:
         """Returns the embeddings of the images of `index`, plain or as `view` shows them."""

@@ -8,7 +8,7 @@ from crackexp.config.types import BatchSize, Gigabytes
 from crackexp.data.datamodule import DataModule
 from crackexp.embeddings.device_views import AugmentOn, DeviceViews
 from crackexp.embeddings.embedder import Embedder
-from crackexp.inference.engine import Inference, fastest_batch
+from crackexp.inference.engine import Inference
 from crackexp.training.embedded_head import EmbeddedHead
 from crackexp.training.module import CrackModule
 from crackexp.training.trainer import Trainer
@@ -60,9 +60,10 @@ class EmbeddingTrainer(Trainer):
         module = super().setup(build, datamodule, timer)
         self.unfreeze()
         size = datamodule.image_size
-        batch_size = self.embed_batch_size or fastest_batch(size)
-        budget = self.embeddings_gb * 1e9
-        embedder = Embedder(module.backbone, size, batch_size, self.cache, budget, self.devices.local, module.source)
+        budget, engine = self.embeddings_gb * 1e9, self.engine
+        embedder = Embedder(
+            module.backbone, size, self.embed_batch_size, self.cache, budget, self.devices.local, module.source, engine
+        )
         views = DeviceViews(self.augment_on, datamodule, self.devices.local, self.cache)
         self.head = EmbeddedHead(module, datamodule, self.devices, timer, embedder, views)
         return module

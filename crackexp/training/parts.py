@@ -19,6 +19,7 @@ from crackexp.data.splits import Split
 from crackexp.data.splits.base import check_split
 from crackexp.evaluation.evaluator import EvaluationResult
 from crackexp.evaluation.policy import Policy
+from crackexp.inference.base import Engine
 from crackexp.metrics.build import build_metrics
 from crackexp.metrics.metric import MeanMetric, Metric, comparable
 from crackexp.models.base import Backbone, Head
@@ -27,7 +28,7 @@ from crackexp.tracking.logger import Logger
 from crackexp.training.trainer import Trainer
 from crackexp.utils.errors import ConfigError, UserError
 
-GROUPS = ("dataset", "split", "augmentation", "backbone", "head", "loss", "trainer", "policy", "tracking")
+GROUPS = ("dataset", "split", "augmentation", "backbone", "head", "loss", "trainer", "inference", "policy", "tracking")
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Parts:
     head: Head
     loss: keras.Loss
     trainer: Trainer
+    inference: Engine
     metrics: Mapping[str, Metric]
     compared_by: MeanMetric
     report: Mapping[str, ReportSection[EvaluationResult]]
@@ -74,6 +76,7 @@ def build_parts(cfg: DictConfig) -> Parts:
     if problems:
         raise ConfigError("\n".join(problems))
     parts = Parts(**built)
+    parts.trainer.engine = parts.inference
     if problems := list(_misfits(parts, cfg)):
         raise ConfigError("\n".join(problems))
     return parts

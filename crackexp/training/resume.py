@@ -56,6 +56,8 @@ def own_config(cfg: DictConfig) -> tuple[DictConfig, str | None]:
             "The run is no training run, or it was interrupted before it had logged its config. Type the command that "
             f"began it. Received: resume={run_id}"
         )
+    if "inference" not in own:  # runs of earlier versions computed with XLA
+        own["inference"] = {"_target_": "crackexp.inference.xla.Xla"}
     check_part(own, TrainConfig, ("paths", "tracking"))
     require_trusted({"tracking": OmegaConf.to_container(own.tracking, resolve=True)})
     own = check(_moved(own, store), TrainConfig)

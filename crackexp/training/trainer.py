@@ -14,9 +14,11 @@ from crackexp.config.types import BatchSize, Precision, Seed, Text
 from crackexp.data.augmentation import View
 from crackexp.data.datamodule import DataModule
 from crackexp.data.index import ImageIndex
+from crackexp.inference.base import Engine
 from crackexp.inference.compilation import keep_programs, set_precision
 from crackexp.inference.engine import Inference, computing
 from crackexp.inference.explainer import Explainer
+from crackexp.inference.xla import Xla
 from crackexp.training.callbacks import AveragedWeights, Validate
 from crackexp.training.checkpoint import Checkpointer
 from crackexp.training.devices import Devices
@@ -54,6 +56,7 @@ class Trainer(ABC):
         unrelated_to_result: The arguments that change no result. Runs that differ in these alone are the same run.
         needs_pretrained: Whether the backbone is never trained, so that it has to come with pretrained weights.
         fits_head_first: Whether the head is fitted on the features of the backbone before anything else is trained.
+        engine: The engine that computes what is not trained, such as embeddings; a run sets it before `setup`.
         devices: The devices that share the work; from `setup` on.
         datamodule: The images; from `setup` on.
         module: The module that is trained; from `setup` on.
@@ -87,6 +90,7 @@ class Trainer(ABC):
     unrelated_to_result: ClassVar[tuple[str, ...]] = ()
     needs_pretrained: ClassVar[bool] = False
 
+    engine: Engine = Xla()
     devices: Devices
     datamodule: DataModule
     module: CrackModule

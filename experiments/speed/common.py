@@ -33,6 +33,11 @@ def python_of(peer: str) -> str:
     return str(python)
 
 
+def is_installed(peer: str) -> bool:
+    """Returns whether a peer's virtual environment is made."""
+    return (CACHE / peer / "bin" / "python").exists()
+
+
 def environment(**variables: str) -> dict[str, str]:
     """Returns this process' environment for a peer: with `variables`, without crackexp's, and TensorFlow kept quiet."""
     kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "KERAS_BACKEND")}

@@ -3,13 +3,16 @@
 python experiments/speed/forward.py [--rounds 5] [--threads 2] [NETWORK/SIZE ...]
 
 All engines compute the same embeddings of the same uint8 images in memory on the same cores, each in a process of its
-own. A round measures one after the other. It fails where embeddings differ by more than `TOLERANCE`.
+own. A round measures one after the other. It fails where embeddings differ by more than `TOLERANCE`. The names with
+"crackexp" are its engines as its commands use them, and "crackexp" is the one that inference=auto takes; OpenVINO and
+ONNX Runtime alone are beside them on the same graph. TensorFlow takes part where `peers.py tensorflow` has been run.
 """
 
 import argparse
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -18,21 +21,25 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 
 import limits
 import numpy as np
-from common import HERE, environment, machine, python_of, spread, table, timed
+from common import HERE, environment, is_installed, machine, python_of, spread, table
 
+from crackexp.inference.graph import onnx_model
 from crackexp.models.backbone import Application
 from crackexp.models.classifier import embedding_model
 
-NETWORKS = ("mobilenet_v2/96", "mobilenet_v2/160", "mobilenet_v2/224", "efficientnet_b0/160")
+NETWORKS = ("mobilenet_v2/96", "mobilenet_v2/160", "mobilenet_v2/224", "efficientnet_b0/160", "resnet50/160")
 WEIGHTS = {"mobilenet_v2": "bundled"}
 """Of a network; random for the others, since only speed is compared."""
 
-ENGINES = {
+ENGINES: dict[str, str | None] = {
     "crackexp": None,
+    "crackexp_xla": None,
+    "crackexp_openvino": None,
+    "crackexp_onnxruntime": None,
     "keras_jax": None,
+    "onnxruntime": None,
+    "openvino": None,
     "tensorflow": "tensorflow",
-    "onnxruntime": "onnxruntime",
-    "openvino": "openvino",
 }
 """The peer in whose environment an engine runs; None for crackexp's own."""
 
@@ -93,8 +100,7 @@ def write_network(network: str, folder: Path) -> float:
     name, size = network.split("/")
     model = embedding_model(Application(name, weights=WEIGHTS.get(name)).build(int(size), seed=0))
     model.save(folder / "network.keras")
-    export = [python_of("tensorflow"), str(HERE / "export.py"), "network.keras", "network.onnx"]
-    timed(export, environment(KERAS_BACKEND="tensorflow"), folder)
+    (folder / "network.onnx").write_bytes(onnx_model(model).SerializeToString())
     images = np.random.default_rng(0).integers(0, 256, (IMAGES, int(size), int(size), 3), np.uint8)
     np.save(folder / "images.npy", images)
     return limits.operations(model)
@@ -113,13 +119,13 @@ def difference(folder: Path, engine: str) -> float:
     return relative
 
 
-def compare(network: str, rounds: int, threads: int) -> list[list[str]]:
-    """Measures all engines on one network; returns the rows of the table."""
+def compare(network: str, names: Sequence[str], rounds: int, threads: int) -> list[list[str]]:
+    """Measures engines on one network; returns the rows of the table."""
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         operations = write_network(network, folder)
-        engines = [Engine(name, folder, threads) for name in ENGINES]
-        differences = {name: difference(folder, name) for name in ENGINES}
+        engines = [Engine(name, folder, threads) for name in names]
+        differences = {name: difference(folder, name) for name in names}
         products = []
         for _ in range(rounds):
             products.append(max(limits.arithmetic(), limits.numpy_arithmetic()))
@@ -145,14 +151,14 @@ def compare(network: str, rounds: int, threads: int) -> list[list[str]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("networks", nargs="*", default=NETWORKS, metavar="NETWORK/SIZE")
+    parser.add_argument("--engines", nargs="+", default=None, choices=ENGINES, help="keras_jax must be among them")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
-    for peer in filter(None, ENGINES.values()):
-        python_of(peer)
+    names = args.engines or [name for name, peer in ENGINES.items() if peer is None or is_installed(peer)]
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: args.threads])
     header = ["network", "engine", "batch", "images a second", "crackexp / it", "of the limit", "difference"]
-    rows = [row for network in args.networks for row in compare(network, args.rounds, args.threads)]
+    rows = [row for network in args.networks for row in compare(network, names, args.rounds, args.threads)]
     print(f"{machine()}; {args.rounds} rounds, {args.threads} threads\n\n{table(header, rows)}")
 
 

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,12 +25,34 @@ def batches(images: np.ndarray, batch: int) -> Iterator[np.ndarray]:
 
 
 def crackexp(folder: Path, batch: int | None, threads: int) -> Forward:
-    """As a run of crackexp embeds."""
+    """As a run of crackexp embeds, with the engine that inference=auto takes."""
+    from crackexp.inference.auto import Auto
+
+    return streamed(Auto(str(folder)), folder, batch)
+
+
+def crackexp_xla(folder: Path, batch: int | None, threads: int) -> Forward:
+    from crackexp.inference.xla import Xla
+
+    return streamed(Xla(), folder, batch)
+
+
+def crackexp_openvino(folder: Path, batch: int | None, threads: int) -> Forward:
+    from crackexp.inference.openvino import OpenVino
+
+    return streamed(OpenVino(), folder, batch)
+
+
+def crackexp_onnxruntime(folder: Path, batch: int | None, threads: int) -> Forward:
+    from crackexp.inference.onnxruntime import OnnxRuntime
+
+    return streamed(OnnxRuntime(), folder, batch)
+
+
+def streamed(engine: Any, folder: Path, batch: int | None) -> Forward:
     import keras
 
-    from crackexp.inference.engine import Inference, computing
-
-    inference = Inference(computing(keras.models.load_model(folder / "network.keras")), batch)
+    inference = engine.inference(keras.models.load_model(folder / "network.keras"), batch)
     return lambda images: np.concatenate(list(inference.stream(batches(images, inference.batch_size))))
 
 
@@ -70,6 +93,7 @@ def onnxruntime(folder: Path, batch: int, threads: int) -> Forward:
 
 def openvino(folder: Path, batch: int, threads: int) -> Forward:
     """In float32, which it would round to 16 bits by itself where the processor can, and by its asynchronous queue."""
+    sys.modules.setdefault("openvino_telemetry", None)  # its import would send a message
     import openvino as ov
 
     core = ov.Core()
@@ -91,8 +115,9 @@ def openvino(folder: Path, batch: int, threads: int) -> Forward:
     return forward
 
 
-ENGINES = {engine.__name__: engine for engine in (crackexp, keras_jax, tensorflow, onnxruntime, openvino)}
-BATCHES = {"crackexp": (None,)}
+CRACKEXP = (crackexp, crackexp_xla, crackexp_openvino, crackexp_onnxruntime)
+ENGINES = {engine.__name__: engine for engine in (*CRACKEXP, keras_jax, tensorflow, onnxruntime, openvino)}
+BATCHES = {engine.__name__: (None,) for engine in CRACKEXP}
 """That an engine chooses its fastest of; crackexp takes its own, the peers 1, 8 or 32."""
 
 

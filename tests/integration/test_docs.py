@@ -56,6 +56,7 @@ def test_an_example_of_extending_runs(command: Command, tmp_path: Path, patches:
     else:
         words += ["dataset=folder", f"dataset.path={patches}"]
     tiny = [key for key in TINY if "two_convolutions" not in text or not key.startswith("backbone")]
+    tiny = [key for key in tiny if key != "inference=xla" or "inference=" not in text]
     tracking = [] if "tracking=" in text else ["tracking=none"]
     done = command("train", *words, *tiny, "epochs=1", *tracking)
     assert done.returncode == 0, done.stdout + done.stderr

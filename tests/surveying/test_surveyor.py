@@ -15,6 +15,7 @@ from crackexp.data.images.decode import ImageError, load_image
 from crackexp.data.images.pixels import resize
 from crackexp.data.images.windows import WholePhoto, WindowedPhoto
 from crackexp.data.synthetic import draw_patch
+from crackexp.inference.openvino import OpenVino
 from crackexp.predicting.inputs import InputFile
 from crackexp.reporting import artifacts
 from crackexp.surveying.exif_gps import gps
@@ -83,6 +84,23 @@ def test_a_sound_photo_has_no_saliency(logged: LoggedModel, tmp_path: Path) -> N
     _, found = surveyor(logged, 50, 0.5).survey(InputFile(str(tmp_path / "wall.png")))
     assert not found.regions
     assert not found.saliency.any()
+
+
+def test_engines_and_the_moment_of_explaining_change_no_map(
+    logged: LoggedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wall = np.full((200, 300, 3), 230, np.uint8)
+    wall[:, 120:170] = 20
+    cv2.imwrite(str(tmp_path / "wall.png"), wall)
+    photo = InputFile(str(tmp_path / "wall.png"))
+    _, expected = surveyor(logged, 50, 0.5).survey(photo)
+    monkeypatch.setattr("crackexp.surveying.surveyor.EXPLAINED_TILES", 3)
+    _, found = Surveyor(logged, Tiling(50, 0.5), engine=OpenVino()).survey(photo)
+    np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-5)
+    np.testing.assert_allclose(found.saliency, expected.saliency, atol=1e-5)
+    _, plain = Surveyor(logged, Tiling(50, 0.5), explains=False).survey(photo)
+    np.testing.assert_array_equal(plain.heat, expected.heat)
+    assert not plain.saliency.any()
 
 
 def test_photos_of_any_size_are_looked_at_whole(logged: LoggedModel, tmp_path: Path) -> None:

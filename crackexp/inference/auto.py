@@ -1,0 +1,202 @@
+"""The choice of the engine that is fastest on this machine."""
+
+import hashlib
+import json
+import logging
+import platform
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import repeat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import joblib
+import numpy as np
+from filelock import FileLock
+
+from crackexp.config.types import Text
+from crackexp.inference.base import Engine, Forward, UnsupportedNetworkError
+from crackexp.inference.onnxruntime import OnnxRuntime
+from crackexp.inference.openvino import OpenVino
+from crackexp.inference.xla import Xla
+from crackexp.utils.errors import ConfigError
+from crackexp.utils.files import write_text
+
+if TYPE_CHECKING:
+    import keras
+
+    from crackexp.inference.engine import Inference
+
+FOLDER = "engines"
+"""The folder in the cache that keeps which engine was chosen, a file for each network."""
+MARGIN = 1.15
+"""How many times as fast as the one before it an engine must be to be chosen, so that noise changes no choice."""
+ROUNDS, SECONDS = 3, 0.12
+"""How often and how long each engine is measured, in turn with the others."""
+
+_log = logging.getLogger(__name__)
+
+
+class Auto(Engine):
+    """Takes the fastest engine that is installed: OpenVINO, ONNX Runtime or XLA, in this order where they are close.
+
+    The engines compute a network for a moment, once on each machine for each architecture, image size and batch size.
+    A network that only XLA can compute is computed by XLA, as is every network where JAX computes on a GPU or on
+    several devices. XLA is not measured where OpenVINO is installed: it takes seconds to compile, and was slower on
+    every machine.
+
+    Args:
+        cache: The folder that keeps what was chosen.
+
+    Example:
+
+    >>> Auto("cache").name
+    'auto'
+    """
+
+    name = "auto"
+    unrelated_to_result = ("cache",)
+
+    def __init__(self, cache: Text) -> None:
+        self.cache = Path(cache)
+        self.engines = installed()
+
+    @property
+    def version(self) -> str:
+        """The versions of the engines among which one is taken."""
+        return " ".join(engine.version for engine in self.engines)
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The names and versions of the engines among which one may be taken; nothing where that is XLA alone."""
+        import jax
+
+        if jax.default_backend() != "cpu":
+            return ()
+        return tuple(part for engine in self.engines for part in engine.identity)
+
+    def compile(self, network: "keras.Model", batch_size: int, threads: int) -> Forward:
+        """Prepares a network with XLA; `inference` chooses."""
+        return Xla().compile(network, batch_size, threads)
+
+    def inference(
+        self, network: "keras.Model", batch_size: int | None = None, devices: Sequence[Any] | None = None
+    ) -> "Inference":
+        """Returns a network that the fastest engine runs; see `Engine.inference`."""
+        import jax
+
+        if not self.engines or jax.default_backend() != "cpu" or len(devices or [0]) > 1 or jax.process_count() > 1:
+            return Xla().inference(network, batch_size, devices)
+        try:
+            return self._fastest(network, batch_size, devices)
+        except UnsupportedNetworkError as error:
+            _log.info("Computing with xla. %s", str(error).partition(". ")[0])
+            return Xla().inference(network, batch_size, devices)
+
+    def _fastest(self, network: "keras.Model", batch_size: int | None, devices: Sequence[Any] | None) -> "Inference":
+        """Returns the network with the engine that was chosen before, or is chosen now and kept.
+
+        Raises:
+            UnsupportedNetworkError: No engine but XLA can compute the network.
+        """
+        engines = {engine.name: engine for engine in self.candidates()}
+        file = self.cache / FOLDER / f"{self._key(network, batch_size)}.json"
+        chosen, rates = _kept(file, engines) if len(engines) > 1 else (next(iter(engines)), {})
+        inference = engines[chosen].inference(network, batch_size, devices) if chosen else None
+        if inference is None:
+            with _alone(file):
+                built = {name: engine.inference(network, batch_size, devices) for name, engine in engines.items()}
+                chosen, rates = _kept(file, engines)  # another process may have measured meanwhile
+                if chosen is None:
+                    rates = _rates(built)
+                    chosen = _first_of_the_fastest(rates)
+                    with suppress(OSError):  # a cache that cannot be written only costs the measurement each time
+                        write_text(file, json.dumps({"engine": chosen, "images_per_second": rates}))
+            inference = built[chosen]
+        speeds = ", ".join(f"{name} {rate:.0f}" for name, rate in rates.items())
+        measured = f" (images a second when it was chosen: {speeds})" if speeds else ""
+        _log.info("Computing with %s %s%s", chosen, engines[chosen].version, measured)
+        return inference
+
+    def candidates(self) -> list[Engine]:
+        """Returns the engines that are measured, the one to prefer first."""
+        return self.engines if any(engine.name == OpenVino.name for engine in self.engines) else [*self.engines, Xla()]
+
+    def _key(self, network: "keras.Model", batch_size: int | None) -> str:
+        """Returns 16 hex digits over what the speeds of the engines depend on."""
+        parts = [
+            processor(),
+            joblib.cpu_count(),
+            [(engine.name, engine.version) for engine in self.candidates()],
+            [network.input_shape, network.count_params(), batch_size],
+            [type(layer).__name__ for layer in network.layers],
+        ]
+        return hashlib.blake2b(json.dumps(parts).encode(), digest_size=8).hexdigest()
+
+
+def installed() -> list[Engine]:
+    """Returns the engines beside XLA that are installed, the one to prefer first."""
+    engines: list[Engine] = []
+    for kind in (OpenVino, OnnxRuntime):
+        with suppress(ConfigError):
+            engines.append(kind())
+    return engines
+
+
+def processor() -> str:
+    """Returns the name of the processor, as far as the system tells it."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+@contextmanager
+def _alone(file: Path) -> Iterator[None]:
+    """Makes processes that measure the same network do so one after the other, where the cache can be written."""
+    with ExitStack() as stack:
+        with suppress(OSError):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(FileLock(file.with_suffix(".lock")))
+        yield
+
+
+def _kept(file: Path, engines: Collection[str]) -> tuple[str | None, dict[str, float]]:
+    """Returns the engine that a file names, and the measured speeds; None where it names none of `engines`."""
+    with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
+        kept = json.loads(file.read_bytes())
+        rates = {str(name): float(rate) for name, rate in kept["images_per_second"].items()}
+        if kept["engine"] in engines:
+            return kept["engine"], rates
+    return None, {}
+
+
+def _rates(inferences: Mapping[str, "Inference"]) -> dict[str, float]:
+    """Returns how many images a second each network computes: the best of `ROUNDS`, since other work only slows."""
+    rates = dict.fromkeys(inferences, 0.0)
+    for _ in range(ROUNDS):
+        for name, inference in inferences.items():
+            rates[name] = max(rates[name], _rate(inference))
+    return rates
+
+
+def _rate(inference: "Inference") -> float:
+    """Returns how many images a second a network computes, after each core has run it once."""
+    batch = np.zeros((inference.batch_size, *inference.model.input_shape[1:]), inference.model.inputs[0].dtype)
+    outputs = inference.stream(repeat(batch))
+    for _ in range(inference.workers):
+        next(outputs)
+    started = time.perf_counter()
+    for count, _ in enumerate(outputs, start=1):
+        seconds = time.perf_counter() - started
+        if seconds > SECONDS and count >= 2 * inference.workers:
+            break
+    return count * inference.batch_size / seconds
+
+
+def _first_of_the_fastest(rates: Mapping[str, float]) -> str:
+    """Returns the first engine, unless another is faster by more than `MARGIN`."""
+    first, fastest = next(iter(rates)), max(rates, key=lambda name: rates[name])
+    return fastest if rates[fastest] > MARGIN * rates[first] else first

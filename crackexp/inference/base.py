@@ -1,0 +1,90 @@
+"""What every engine is: the base class that an engine of a user's own inherits too."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from crackexp.utils.errors import ConfigError
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+    from crackexp.inference.engine import Inference
+
+Forward = Callable[["np.ndarray"], Any]
+"""A function of a batch, (B, S, S, 3), to the outputs of a network: an array, or a sequence of arrays."""
+
+
+class UnsupportedNetworkError(ConfigError):
+    """An engine cannot compute a network; the message says why."""
+
+
+class Engine(ABC):
+    """Computes networks that are not trained any more.
+
+    An engine of your own inherits this class and implements `version` and `compile`. A config names it by its
+    ``_target_``, and the other keys of the config are the arguments of its constructor, which raises `ConfigError`
+    where the engine cannot be used, before any work begins.
+
+    Attributes:
+        name: The name of the engine.
+
+    Example:
+
+    >>> class Eager(Engine):
+    ...     name = "eager"
+    ...     version = "1"
+    ...
+    ...     def compile(self, network, batch_size, threads):
+    ...         return lambda batch: network(batch, training=False).__array__()
+    >>> Eager().identity
+    ('eager', '1')
+    """
+
+    name: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def version(self) -> str:
+        """The version of the engine. Embeddings of another version are computed anew."""
+
+    @abstractmethod
+    def compile(self, network: "keras.Model", batch_size: int, threads: int) -> Forward:
+        """Prepares a network, with its weights as they are now.
+
+        Args:
+            network: A model of (B, S, S, 3) uint8 images to one output or several, each row of which depends on its own
+                image alone.
+            batch_size: The size B of a batch.
+            threads: The number of threads that will call the function at the same time, one for each core.
+
+        Returns:
+            A function that computes the outputs of a batch on one core, float32, and may be called by several threads
+            at the same time. The bits of a row must not depend on the other rows of its batch.
+
+        Raises:
+            UnsupportedNetworkError: The engine cannot compute the network.
+        """
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What of the engine is part of the digests of embeddings and trainings: by default its name and version."""
+        return (self.name, self.version)
+
+    def inference(
+        self, network: "keras.Model", batch_size: int | None = None, devices: Sequence[Any] | None = None
+    ) -> "Inference":
+        """Returns a network that this engine runs over batches; see `Inference`.
+
+        Args:
+            network: The network, as it was built or loaded.
+            batch_size: The number of images in a batch; None for the number that is fastest.
+            devices: The devices of JAX that a training computes on; None for the first.
+
+        Raises:
+            UnsupportedNetworkError: The engine cannot compute the network, or not on these devices.
+        """
+        from crackexp.inference.engine import EngineInference
+
+        return EngineInference(self, network, batch_size, devices)
