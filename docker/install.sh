@@ -9,6 +9,6 @@ shift
 source=$(cd "$(dirname "$0")/.." && pwd)
 
 "${PYTHON:-python3}" -m venv "$environment"
-"$environment/bin/python" -m pip install --quiet --use-pep517 --constraint "$source/constraints.txt" "$source[app,export,search]"
+"$environment/bin/python" -m pip install --quiet --use-pep517 --constraint "$source/constraints.txt" "$source[app,engines,export,search]"
 mkdir -p "$@"
 chmod 1777 "$@"
