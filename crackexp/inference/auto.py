@@ -102,17 +102,18 @@ class Auto(Engine):
         """
         engines = {engine.name: engine for engine in self.candidates()}
         file = self.cache / FOLDER / f"{self._key(network, batch_size)}.json"
-        chosen, rates = _kept(file, engines) if len(engines) > 1 else (next(iter(engines)), {})
-        inference = engines[chosen].inference(network, batch_size, devices) if chosen else None
-        if inference is None:
+        kept: tuple[str, dict[str, float]] | None = _kept(file, engines)
+        if len(engines) == 1:
+            kept = (next(iter(engines)), {})
+        if kept is not None:
+            chosen, rates = kept
+            inference = engines[chosen].inference(network, batch_size, devices)
+        else:
             with _alone(file):
                 built = {name: engine.inference(network, batch_size, devices) for name, engine in engines.items()}
-                chosen, rates = _kept(file, engines)  # another process may have measured meanwhile
-                if chosen is None:
-                    rates = _rates(built)
-                    chosen = _first_of_the_fastest(rates)
-                    with suppress(OSError):  # a cache that cannot be written only costs the measurement each time
-                        write_text(file, json.dumps({"engine": chosen, "images_per_second": rates}))
+                chosen, rates = _kept(file, engines) or _measured(built)  # another process may have measured meanwhile
+                with suppress(OSError):  # a cache that cannot be written only costs the measurement each time
+                    write_text(file, json.dumps({"engine": chosen, "images_per_second": rates}))
             inference = built[chosen]
         speeds = ", ".join(f"{name} {rate:.0f}" for name, rate in rates.items())
         measured = f" (images a second when it was chosen: {speeds})" if speeds else ""
@@ -163,23 +164,28 @@ def _alone(file: Path) -> Iterator[None]:
         yield
 
 
-def _kept(file: Path, engines: Collection[str]) -> tuple[str | None, dict[str, float]]:
+def _kept(file: Path, engines: Collection[str]) -> tuple[str, dict[str, float]] | None:
     """Returns the engine that a file names, and the measured speeds; None where it names none of `engines`."""
     with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
         kept = json.loads(file.read_bytes())
         rates = {str(name): float(rate) for name, rate in kept["images_per_second"].items()}
         if kept["engine"] in engines:
-            return kept["engine"], rates
-    return None, {}
+            return str(kept["engine"]), rates
+    return None
 
 
-def _rates(inferences: Mapping[str, "Inference"]) -> dict[str, float]:
-    """Returns how many images a second each network computes: the best of `ROUNDS`, since other work only slows."""
+def _measured(inferences: Mapping[str, "Inference"]) -> tuple[str, dict[str, float]]:
+    """Returns the engine to take, and the speeds of all in images a second.
+
+    The first is taken, unless another is faster by more than `MARGIN`. The speed of an engine is the best of `ROUNDS`,
+    since other programs only slow it.
+    """
     rates = dict.fromkeys(inferences, 0.0)
     for _ in range(ROUNDS):
         for name, inference in inferences.items():
             rates[name] = max(rates[name], _rate(inference))
-    return rates
+    first, fastest = next(iter(rates)), max(rates, key=lambda name: rates[name])
+    return fastest if rates[fastest] > MARGIN * rates[first] else first, rates
 
 
 def _rate(inference: "Inference") -> float:
@@ -194,9 +200,3 @@ def _rate(inference: "Inference") -> float:
         if seconds > SECONDS and count >= 2 * inference.workers:
             break
     return count * inference.batch_size / seconds
-
-
-def _first_of_the_fastest(rates: Mapping[str, float]) -> str:
-    """Returns the first engine, unless another is faster by more than `MARGIN`."""
-    first, fastest = next(iter(rates)), max(rates, key=lambda name: rates[name])
-    return fastest if rates[fastest] > MARGIN * rates[first] else first

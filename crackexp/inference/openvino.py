@@ -74,7 +74,8 @@ def _without_telemetry() -> ModuleType:
 
     Where that cannot be imported, OpenVINO has a stub for it.
     """
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None makes its import fail
+    if "openvino_telemetry" not in sys.modules:
+        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # None makes its import fail
     import openvino
 
     return openvino
