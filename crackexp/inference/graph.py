@@ -134,7 +134,7 @@ def _fold_batch_norms(writer: Writer) -> None:
         kernel = writer.constants[before.input[1]]
         bias = writer.constants[before.input[2]] if len(before.input) > 2 else np.zeros(len(kernel))
         names = [
-            writer.constant(np.float32(array))
+            writer.constant(array.astype(np.float32))
             for array in (
                 kernel * factor.reshape(-1, 1, 1, 1),
                 (bias - mean) * factor + beta,
