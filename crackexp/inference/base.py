@@ -57,7 +57,8 @@ class Engine(ABC):
             network: A model of (B, S, S, 3) uint8 images to one output or several, each row of which depends on its own
                 image alone.
             batch_size: The size B of a batch.
-            threads: The number of threads that will call the function at the same time, one for each core.
+            threads: The number of batches to compute at the same time, one for each core. One thread more will call the
+                function, so that a batch is ready for the core that is done first.
 
         Returns:
             A function that computes the outputs of a batch on one core, float32, and may be called by several threads

@@ -134,9 +134,10 @@ class EngineInference(Inference):
             raise UnsupportedNetworkError(
                 f"Only XLA computes on several devices of JAX. Type inference=xla. Received: inference={engine.name}"
             )
-        self.workers = joblib.cpu_count()
+        cores = joblib.cpu_count()
+        self.workers = cores + 1  # a batch is ready for the core that is done first
         self.identity = engine.identity
-        self._compiled = engine.compile(model, self.batch_size, self.workers)
+        self._compiled = engine.compile(model, self.batch_size, cores)
 
     def forwards(self) -> list[Forward]:
         return [self._compiled]
