@@ -140,7 +140,7 @@ class EngineInference(Inference):
         self._compiled = engine.compile(model, self.batch_size, cores)
 
     def forwards(self) -> list[Forward]:
-        return [self._compiled]
+        return [lambda batch: self._compiled(np.asarray(batch))]  # views made on a device are arrays of JAX
 
 
 def padded_batches(rows: Any, size: int) -> Iterator[np.ndarray]:
