@@ -100,13 +100,13 @@ def test_the_printed_addresses_show_runs_with_their_results_and_a_run_with_few_c
 
 
 def test_the_run_page_shows_metrics_and_figures(
-    command: Command,
+    command_here: Command,
     patches: Path,
     tmp_path: Path,
     serve_mlflow: Callable[..., str],
     page: Page,
 ) -> None:
-    done = command("train", "dataset=folder", f"dataset.path={patches}", *TINY)
+    done = command_here("train", "dataset=folder", f"dataset.path={patches}", *TINY)
     assert done.returncode == 0, done.stderr
 
     ui = serve_mlflow("ui", "--backend-store-uri", f"sqlite:///{tmp_path}/mlruns/mlflow.db")

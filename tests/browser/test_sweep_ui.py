@@ -1,9 +1,6 @@
 """What a person sees of a sweep in the MLflow UI: the answer, the trials with what varies, charts and pictures."""
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +11,13 @@ from mlflow.entities import Run
 from selenium.webdriver.remote.webelement import WebElement
 
 from tests.browser.conftest import Page
+from tests.conftest import commands_here
 
 pytestmark = pytest.mark.browser
 GRID = ["dropout=0.1,0.3,0.5", "image_size=48,64"]
 SETTINGS = [
     "dataset=synthetic",
-    "dataset.count=300",
+    "dataset.count=150",
     "dataset.size=96",
     "batch_size=16",
     "optimizer.learning_rate=0.003",
@@ -69,15 +67,8 @@ def sweep(
 ) -> Sweep:
     """A sweep of six trials, and a run that is none of them."""
     folder = tmp_path_factory.mktemp("sweep")
-    done = subprocess.run(
-        [sys.executable, "-m", "crackexp.train", "-m", *SETTINGS, *GRID],
-        cwd=folder,
-        env={**os.environ, "CRACKEXP_CACHE": str(cache)},
-        capture_output=True,
-        text=True,
-        timeout=500,
-        check=False,
-    )
+    with commands_here(folder, cache) as run:
+        done = run("train", "-m", *SETTINGS, *GRID)
     assert done.returncode == 0, done.stderr[-2000:]
     uri = f"sqlite:///{folder}/mlruns/mlflow.db"
     client = mlflow.MlflowClient(uri)

@@ -182,11 +182,11 @@ def test_the_files_are_logged_as_a_run(place: Path) -> None:
     ],
 )
 def test_a_mistake_is_refused_in_a_sentence(
-    command: Command, model: str, tmp_path: Path, arguments: list[str], words: list[str]
+    command_here: Command, model: str, tmp_path: Path, arguments: list[str], words: list[str]
 ) -> None:
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign" / "MLmodel").write_text("flavors: {}\nmodel_uuid: abc\nrun_id: abc\n")
-    done = command("export", *(word.replace("MODEL", model) for word in arguments))
+    done = command_here("export", *(word.replace("MODEL", model) for word in arguments))
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     for word in words:
@@ -218,15 +218,15 @@ def test_formats_that_need_no_extra_go_without_it(command: Command, model: str, 
 
 
 @pytest.mark.slow
-def test_the_real_network_says_the_same_of_real_patches(command: Command, real_data: Path, tmp_path: Path) -> None:
+def test_the_real_network_says_the_same_of_real_patches(command_here: Command, real_data: Path, tmp_path: Path) -> None:
     """The recipe's MobileNetV2, trained for an epoch, on 100 patches of Mendeley."""
     sample = real_data / "mendeley-sample"
     data = ["dataset=folder", f"dataset.path={sample}", "dataset.limit=300", "epochs=1"]
-    trained = command("train", "+experiment=mobilenet", *data, timeout=900)
+    trained = command_here("train", "+experiment=mobilenet", *data)
     assert trained.returncode == 0, trained.stderr
     (file,) = tmp_path.glob("outputs/mobilenet/*/*/result.json")
     model = json.loads(file.read_text())["model_uri"]
-    done = command("export", f"model={model}", f"formats=[{','.join(FORMATS)}]", "out=exported", timeout=900)
+    done = command_here("export", f"model={model}", f"formats=[{','.join(FORMATS)}]", "out=exported")
     assert done.returncode == 0, done.stderr
 
     files = [path for name in ("Positive", "Negative") for path in sorted((sample / name).iterdir())[:50]]

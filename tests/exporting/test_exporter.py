@@ -14,7 +14,7 @@ from crackexp.data.synthetic import draw_patch
 from crackexp.exporting import exporter
 from crackexp.exporting.exporter import export_model
 from crackexp.exporting.formats import FORMATS, check_exportable
-from crackexp.inference.compilation import set_precision
+from crackexp.inference.compilation import keep_programs, set_precision
 from crackexp.models.backbone import APPLICATIONS, Application, SmallCNN
 from crackexp.models.classifier import build_classifier, embedding_model
 from crackexp.models.heads import build_head
@@ -152,8 +152,9 @@ def lively(name: str) -> keras.Model:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*APPLICATIONS, "small_cnn"])
-def test_every_backbone_goes_into_every_format(name: str, tmp_path: Path) -> None:
+def test_every_backbone_goes_into_every_format(name: str, tmp_path: Path, cache: Path) -> None:
     """What docs/export.md says of them."""
+    keep_programs(cache)  # as the command does: the process that reads the files need not compile them again
     network = lively(name)
     check_exportable(network, list(FORMATS))
     exported = export_model(logged(network), list(FORMATS), tmp_path)

@@ -113,12 +113,12 @@ def test_mutated_images_are_read_or_left_out_with_a_reason(
 
 
 @pytest.mark.slow
-def test_the_command_goes_on_past_mutated_images(command: Command, model: str, tmp_path: Path) -> None:
+def test_the_command_goes_on_past_mutated_images(command_here: Command, model: str, tmp_path: Path) -> None:
     folder = tmp_path / "mutated"
     folder.mkdir()
     write_mutated(folder)
     cv2.imwrite(str(folder / "whole.png"), np.full((40, 40, 3), 30, np.uint8))
-    done = command("predict", f"model={model}", "input=mutated", "out=table.csv")
+    done = command_here("predict", f"model={model}", "input=mutated", "out=table.csv")
     assert done.returncode == 3, done.stderr
     for word in ("Traceback", "Warning", "ERROR"):
         assert word not in done.stderr + done.stdout

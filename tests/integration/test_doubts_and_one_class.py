@@ -76,13 +76,13 @@ def test_another_dataset_of_cracked_images_alone_has_a_recall(meaningless: Path)
     ("name", "cracked", "typed"), [("crack", True, []), ("no_crack", False, ["dataset.positive=crack"])]
 )
 def test_a_model_is_judged_on_images_of_one_class(
-    meaningless: Path, command: Command, tmp_path: Path, name: str, cracked: bool, typed: list[str]
+    meaningless: Path, command_here: Command, tmp_path: Path, name: str, cracked: bool, typed: list[str]
 ) -> None:
     site = write_one_class(tmp_path / "site", name, cracked)
     words = [f"run={run_of(meaningless).info.run_id}", "dataset=folder", f"dataset.path={site}", *typed]
     words += ["evaluation.resamples=20", "evaluation.corruptions=[jpeg]"]
     store = f"tracking.uri=sqlite:///{meaningless}/mlruns/mlflow.db"
-    done = command("evaluate", *words, store)
+    done = command_here("evaluate", *words, store)
     assert done.returncode == 0, done.stderr
     assert "Warning" not in done.stderr
     kind = "damaged" if cracked else "sound"
@@ -103,18 +103,18 @@ def test_a_model_is_judged_on_images_of_one_class(
 
 
 @pytest.mark.slow
-def test_what_one_class_does_not_allow_is_refused(meaningless: Path, command: Command, tmp_path: Path) -> None:
+def test_what_one_class_does_not_allow_is_refused(meaningless: Path, command_here: Command, tmp_path: Path) -> None:
     site = write_one_class(tmp_path / "site", "crack", cracked=True)
     store = f"tracking.uri=sqlite:///{meaningless}/mlruns/mlflow.db"
     model = run_of(meaningless).info.run_id
-    done = command("train", "dataset=folder", f"dataset.path={site}", *TINY)
+    done = command_here("train", "dataset=folder", f"dataset.path={site}", *TINY)
     assert done.returncode == 2
     assert "holds only one class, crack" in done.stderr
-    done = command("calibrate", f"model={model}", f"dataset.path={site}", store)
+    done = command_here("calibrate", f"model={model}", f"dataset.path={site}", store)
     assert done.returncode == 2
     assert "9 cracked, 0 sound" in done.stderr
     unknown = write_one_class(tmp_path / "other", "walls", cracked=True)
-    done = command("evaluate", f"run={model}", "dataset=folder", f"dataset.path={unknown}", store)
+    done = command_here("evaluate", f"run={model}", "dataset=folder", f"dataset.path={unknown}", store)
     assert done.returncode == 2
     assert "dataset.positive=walls" in done.stderr
     assert "Traceback" not in done.stderr

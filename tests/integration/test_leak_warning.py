@@ -23,8 +23,10 @@ def doubled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("split", ["ratio", "grouped"])
-def test_a_split_that_leaks_is_told_and_logged(command: Command, doubled: Path, tmp_path: Path, split: str) -> None:
-    done = command("train", "dataset=folder", f"dataset.path={doubled}", f"split={split}", *TINY, "epochs=1")
+def test_a_split_that_leaks_is_told_and_logged(
+    command_here: Command, doubled: Path, tmp_path: Path, split: str
+) -> None:
+    done = command_here("train", "dataset=folder", f"dataset.path={doubled}", f"split={split}", *TINY, "epochs=1")
     assert done.returncode == 0, done.stderr
     (run,) = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db").search_runs(["1"])
     text = (Path(run.info.artifact_uri.removeprefix("file://")) / "data" / "leaks.csv").read_text()

@@ -17,22 +17,22 @@ def result(folder: Path, task: str) -> dict[str, Any]:
     return loaded
 
 
-def test_the_recipe_reads_real_patches(command: Command, real_data: Path, tmp_path: Path) -> None:
-    done = command(
+def test_the_recipe_reads_real_patches(command_here: Command, real_data: Path, tmp_path: Path) -> None:
+    done = command_here(
         "train", "+experiment=mobilenet", "dataset=folder", f"dataset.path={real_data / 'mendeley-sample'}",
-        "dataset.limit=3000", "augmentation.views=2", timeout=900,
+        "dataset.limit=3000", "augmentation.views=2",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert result(tmp_path, "mobilenet")["metrics"]["test/accuracy"] >= 0.98
 
 
-def test_drawn_patches_teach_real_cracks(command: Command, real_data: Path, tmp_path: Path) -> None:
-    trained = command("train", "+experiment=mobilenet", "augmentation.views=1", timeout=900)
+def test_drawn_patches_teach_real_cracks(command_here: Command, real_data: Path, tmp_path: Path) -> None:
+    trained = command_here("train", "+experiment=mobilenet", "augmentation.views=1")
     assert trained.returncode == 0, trained.stderr
     run_id = result(tmp_path, "mobilenet")["run_id"]
-    done = command(
+    done = command_here(
         "evaluate", f"run={run_id}", "dataset=folder", f"dataset.path={real_data / 'mendeley-sample'}",
-        "dataset.limit=1000", timeout=900,
+        "dataset.limit=1000",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert result(tmp_path, "evaluate")["metrics"]["test/accuracy"] >= 0.90

@@ -138,7 +138,7 @@ def test_a_run_repeats_to_the_bit(trained: Path, job: list[str], command_here: C
 
 @pytest.mark.slow
 def test_a_logged_model_is_judged_on_another_dataset_as_a_child(
-    trained: Path, command: Command, patches: Path, tmp_path: Path
+    trained: Path, command_here: Command, patches: Path, tmp_path: Path
 ) -> None:
     (saved,) = trained.glob("outputs/mobilenet/*/*/result.json")
     run_id = json.loads(saved.read_text())["run_id"]
@@ -147,7 +147,7 @@ def test_a_logged_model_is_judged_on_another_dataset_as_a_child(
     elsewhere.mkdir()
     (elsewhere / "Cracked").symlink_to(patches / "Positive")
     (elsewhere / "Sound").symlink_to(patches / "Negative")
-    done = command(
+    done = command_here(
         "evaluate", f"run={run_id}", "dataset=folder", f"dataset.path={elsewhere}",
         "dataset.positive=Cracked", "evaluation.resamples=20",
     )  # fmt: skip
@@ -160,7 +160,7 @@ def test_a_logged_model_is_judged_on_another_dataset_as_a_child(
     assert len(table) == 60
     assert set(table["label"]) == {"Negative", "Positive"}
 
-    unknown = command("evaluate", "run=nothing", "dataset=folder", f"dataset.path={patches}")
+    unknown = command_here("evaluate", "run=nothing", "dataset=folder", f"dataset.path={patches}")
     assert unknown.returncode == 2
     assert "Received: run=nothing" in unknown.stderr
 

@@ -1,7 +1,6 @@
 """``python -m crackexp.predict`` as users type it: its table, what it prints, and how it ends."""
 
-import os
-import subprocess
+import io
 import sys
 from pathlib import Path
 
@@ -36,15 +35,12 @@ def test_a_model_is_called_by_the_name_of_its_run(
 
 
 def test_what_cannot_be_read_is_told_and_the_rest_is_done(
-    model: str, patches: Path, tmp_path: Path, cache: Path
+    command_here: Command, model: str, patches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "letter.jpg").write_bytes(b"%PDF-1.7")
     names = f"{patches}/Negative\nletter.jpg\nnowhere\n"
-    done = subprocess.run(
-        [sys.executable, "-m", "crackexp.predict", f"model={model}", "input=-"],
-        input=names, cwd=tmp_path, env={**os.environ, "CRACKEXP_CACHE": str(cache)},
-        capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(names.encode())))
+    done = command_here("predict", f"model={model}", "input=-")
     assert done.returncode == 3, done.stderr
     (file,) = tmp_path.glob("outputs/predict/*/*/predictions.csv")
     table = pd.read_csv(file)
