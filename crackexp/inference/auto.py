@@ -4,11 +4,15 @@ import hashlib
 import json
 import logging
 import platform
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import repeat
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import joblib
@@ -16,7 +20,7 @@ import numpy as np
 from filelock import FileLock
 
 from crackexp.config.types import Text
-from crackexp.inference.base import Engine, Forward, UnsupportedNetworkError
+from crackexp.inference.base import Engine, Forward, OnnxEngine, UnsupportedNetworkError
 from crackexp.inference.onnxruntime import OnnxRuntime
 from crackexp.inference.openvino import OpenVino
 from crackexp.inference.xla import Xla
@@ -34,6 +38,10 @@ MARGIN = 1.15
 """How many times as fast as the one before it an engine must be to be chosen, so that noise changes no choice."""
 ROUNDS, SECONDS = 3, 0.12
 """How often and how long each engine is measured, in turn with the others."""
+GRAPH, BATCH = "graph.onnx", "batch.npy"
+"""The files of a graph and a batch for `try_engine`."""
+TRIAL = "import sys; from crackexp.inference.auto import try_engine; try_engine(*sys.argv[1:])"
+"""The program that tries an engine."""
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +52,8 @@ class Auto(Engine):
     The engines compute a network for a moment, once on each machine for each architecture, image size and batch size.
     A network that only XLA can compute is computed by XLA, as is every network where JAX computes on a GPU or on
     several devices. XLA is not measured where OpenVINO is installed: it takes seconds to compile, and was slower on
-    every machine.
+    every machine. An engine that ends its process, as OpenVINO does on some processors, is not used: each computes the
+    network in a process of its own first.
 
     Args:
         cache: The folder that keeps what was chosen.
@@ -102,19 +111,19 @@ class Auto(Engine):
         """
         engines = {engine.name: engine for engine in self.candidates()}
         file = self.cache / FOLDER / f"{self._key(network, batch_size)}.json"
-        kept: tuple[str, dict[str, float]] | None = _kept(file, engines)
-        if len(engines) == 1:
-            kept = (next(iter(engines)), {})
-        if kept is not None:
-            chosen, rates = kept
-            inference = engines[chosen].inference(network, batch_size, devices)
-        else:
+        kept = _kept(file, engines)
+        built: dict[str, Inference] = {}
+        if kept is None:
             with _alone(file):
-                built = {name: engine.inference(network, batch_size, devices) for name, engine in engines.items()}
-                chosen, rates = _kept(file, engines) or _measured(built)  # another process may have measured meanwhile
-                with suppress(OSError):  # a cache that cannot be written only costs the measurement each time
-                    write_text(file, json.dumps({"engine": chosen, "images_per_second": rates}))
-            inference = built[chosen]
+                kept = _kept(file, engines)  # another process may have measured meanwhile
+                if kept is None:
+                    usable = _enduring(self.candidates(), network, batch_size)
+                    built = {engine.name: engine.inference(network, batch_size, devices) for engine in usable}
+                    kept = _measured(built)
+                    with suppress(OSError):  # a cache that cannot be written only costs the measurement each time
+                        write_text(file, json.dumps({"engine": kept[0], "images_per_second": kept[1]}))
+        chosen, rates = kept
+        inference = built.get(chosen) or engines[chosen].inference(network, batch_size, devices)
         speeds = ", ".join(f"{name} {rate:.0f}" for name, rate in rates.items())
         measured = f" (images a second when it was chosen: {speeds})" if speeds else ""
         _log.info("Computing with %s %s%s", chosen, engines[chosen].version, measured)
@@ -122,7 +131,8 @@ class Auto(Engine):
 
     def candidates(self) -> list[Engine]:
         """Returns the engines that are measured, the one to prefer first."""
-        return self.engines if any(engine.name == OpenVino.name for engine in self.engines) else [*self.engines, Xla()]
+        fast = any(engine.name == OpenVino.name for engine in self.engines)
+        return [*self.engines] if fast else [*self.engines, Xla()]
 
     def _key(self, network: "keras.Model", batch_size: int | None) -> str:
         """Returns 16 hex digits over what the speeds of the engines depend on."""
@@ -136,9 +146,9 @@ class Auto(Engine):
         return hashlib.blake2b(json.dumps(parts).encode(), digest_size=8).hexdigest()
 
 
-def installed() -> list[Engine]:
+def installed() -> list[OnnxEngine]:
     """Returns the engines beside XLA that are installed, the one to prefer first."""
-    engines: list[Engine] = []
+    engines: list[OnnxEngine] = []
     for kind in (OpenVino, OnnxRuntime):
         with suppress(ConfigError):
             engines.append(kind())
@@ -174,12 +184,51 @@ def _kept(file: Path, engines: Collection[str]) -> tuple[str, dict[str, float]] 
     return None
 
 
+def _enduring(engines: Sequence[Engine], network: "keras.Model", batch_size: int | None) -> list[Engine]:
+    """Returns those of `engines` that do not end a process which computes a network with them.
+
+    Raises:
+        UnsupportedNetworkError: There are none, or none can compute the network.
+    """
+    from crackexp.inference.engine import fastest_batch
+    from crackexp.inference.graph import supported_model
+
+    size = batch_size or fastest_batch(network.input_shape[1])
+    tried = [engine for engine in engines if isinstance(engine, OnnxEngine)]
+    with TemporaryDirectory() as folder:
+        Path(folder, GRAPH).write_bytes(supported_model(network, size, tried[0].name).SerializeToString())
+        np.save(Path(folder, BATCH), np.zeros((size, *network.input_shape[1:]), network.inputs[0].dtype))
+        words = [sys.executable, "-c", TRIAL, folder]
+        trials = [(engine, subprocess.Popen([*words, engine.name], stderr=subprocess.DEVNULL)) for engine in tried]
+        ended = {engine.name: process.wait() for engine, process in trials}
+    for name, status in ended.items():
+        if status < 0:
+            _log.warning("%s is not used: it ends with %s here", name, signal.Signals(-status).name)
+    enduring = [engine for engine in engines if ended.get(engine.name, 0) >= 0]
+    if not enduring:
+        raise UnsupportedNetworkError("No engine but XLA works on this processor. Type inference=xla")
+    return enduring
+
+
+def try_engine(folder: str, name: str) -> None:
+    """Computes a batch with an engine, in a process that this may end.
+
+    Args:
+        folder: The folder with the graph and the batch.
+        name: The name of the engine.
+    """
+    (engine,) = (engine for engine in installed() if engine.name == name)
+    engine.load(Path(folder, GRAPH).read_bytes(), threads=1)(np.load(Path(folder, BATCH)))
+
+
 def _measured(inferences: Mapping[str, "Inference"]) -> tuple[str, dict[str, float]]:
     """Returns the engine to take, and the speeds of all in images a second.
 
     The first is taken, unless another is faster by more than `MARGIN`. The speed of an engine is the best of `ROUNDS`,
-    since other programs only slow it.
+    since other programs only slow it. One alone is not measured.
     """
+    if len(inferences) == 1:
+        return next(iter(inferences)), {}
     rates = dict.fromkeys(inferences, 0.0)
     for _ in range(ROUNDS):
         for name, inference in inferences.items():

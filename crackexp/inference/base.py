@@ -89,3 +89,25 @@ class Engine(ABC):
         from crackexp.inference.engine import EngineInference
 
         return EngineInference(self, network, batch_size, devices)
+
+
+class OnnxEngine(Engine):
+    """An engine that reads the ONNX graph of a network."""
+
+    @abstractmethod
+    def load(self, graph: bytes, threads: int) -> Forward:
+        """Prepares a graph, as `compile` prepares a network.
+
+        Args:
+            graph: An ONNX model, whose only input is the batch.
+            threads: The number of batches to compute at the same time.
+
+        Raises:
+            UnsupportedNetworkError: The engine cannot compute the graph.
+        """
+
+    def compile(self, network: "keras.Model", batch_size: int, threads: int) -> Forward:
+        """Prepares a network; see `Engine.compile`."""
+        from crackexp.inference.graph import supported_model
+
+        return self.load(supported_model(network, batch_size, self.name).SerializeToString(), threads)

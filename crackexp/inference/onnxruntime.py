@@ -3,15 +3,14 @@
 import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
-from crackexp.inference.base import Engine, Forward
+from crackexp.inference.base import Forward, OnnxEngine
 from crackexp.utils.extras import require_extra
 
 if TYPE_CHECKING:
-    import keras
     import numpy as np
 
 
-class OnnxRuntime(Engine):
+class OnnxRuntime(OnnxEngine):
     """Computes with ONNX Runtime on the CPU, in float32.
 
     Raises:
@@ -33,20 +32,18 @@ class OnnxRuntime(Engine):
         """The version of ONNX Runtime."""
         return importlib.metadata.version("onnxruntime")
 
-    def compile(self, network: "keras.Model", batch_size: int, threads: int) -> Forward:
-        """Prepares a network; see `Engine.compile`. One session serves all threads, each of which computes alone."""
+    def load(self, graph: bytes, threads: int) -> Forward:
+        """Prepares a graph; see `OnnxEngine.load`. One session serves all threads, each of which computes alone."""
         import onnxruntime
-
-        from crackexp.inference.graph import INPUT, supported_model
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        graph = supported_model(network, batch_size, self.name).SerializeToString()
         session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        image = session.get_inputs()[0].name
 
         def forward(batch: "np.ndarray") -> Any:
-            outputs = session.run(None, {INPUT: batch})
+            outputs = session.run(None, {image: batch})
             return outputs[0] if len(outputs) == 1 else outputs
 
         return forward

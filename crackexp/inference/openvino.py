@@ -6,15 +6,14 @@ import threading
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from crackexp.inference.base import Engine, Forward, UnsupportedNetworkError
+from crackexp.inference.base import Forward, OnnxEngine, UnsupportedNetworkError
 from crackexp.utils.extras import require_extra
 
 if TYPE_CHECKING:
-    import keras
     import numpy as np
 
 
-class OpenVino(Engine):
+class OpenVino(OnnxEngine):
     """Computes with OpenVINO on the CPU, in float32.
 
     Raises:
@@ -36,12 +35,9 @@ class OpenVino(Engine):
         """The version of OpenVINO."""
         return importlib.metadata.version("openvino")
 
-    def compile(self, network: "keras.Model", batch_size: int, threads: int) -> Forward:
-        """Prepares a network; see `Engine.compile`. Each thread has a stream of OpenVINO to itself."""
-        from crackexp.inference.graph import supported_model
-
+    def load(self, graph: bytes, threads: int) -> Forward:
+        """Prepares a graph; see `OnnxEngine.load`. Each thread has a stream of OpenVINO to itself."""
         core = _without_telemetry().Core()
-        graph = supported_model(network, batch_size, self.name).SerializeToString()
         hints: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": "f32",  # it would round to 16 bits by itself where the processor can
             "INFERENCE_NUM_THREADS": threads,

@@ -127,6 +127,17 @@ def test_auto_takes_xla_for_a_layer_that_others_do_not_know(tmp_path: Path, capl
     assert "Doubled" in message
 
 
+def test_auto_leaves_out_an_engine_that_ends_its_process(
+    network: keras.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    dies = "import os, signal, sys; sys.argv[2] in {} and os.kill(os.getpid(), signal.SIGFPE)"
+    monkeypatch.setattr("crackexp.inference.auto.TRIAL", dies.format(["openvino"]))
+    assert Auto(str(tmp_path)).inference(network).identity[0] == "onnxruntime"
+    assert "openvino is not used: it ends with SIGFPE" in caplog.text
+    monkeypatch.setattr("crackexp.inference.auto.TRIAL", dies.format(list(ENGINES)))
+    assert Auto(str(tmp_path / "other")).inference(network).identity == ()
+
+
 def test_auto_takes_xla_for_several_devices(network: keras.Model, tmp_path: Path) -> None:
     inference = Auto(str(tmp_path)).inference(network, 2, [jax.local_devices()[0]] * 2)
     assert inference.identity == ()
