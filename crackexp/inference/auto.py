@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 FOLDER = "engines"
 """The folder in the cache that keeps which engine was chosen, a file for each network."""
-MARGIN = 1.15
-"""How many times as fast as the one before it an engine must be to be chosen, so that noise changes no choice."""
+MARGIN = 1.3
+"""How many times as fast as the first an engine must be to be chosen, so that noise changes no choice, and no bit."""
 ROUNDS, SECONDS = 3, 0.12
 """How often and how long each engine is measured, in turn with the others."""
 GRAPH, BATCH = "graph.onnx", "batch.npy"
