@@ -202,8 +202,8 @@ def _findings(index: ImageIndex, audit: Audit, split: SplitDataset | None) -> li
             "contradicting labels",
             contradicting,
             f"One picture in two classes: {_some(contradicting, 'pair')} of copies.",
-            "give both copies the label that the picture shows, and delete neither; where there is reason to, the column "
-            f"favoured of pairs.csv proposes one{_tested(torn, 'so scores from before are not comparable')}",
+            "give both copies the label that the picture shows, and delete neither; where there is reason to, the "
+            f"column favoured of pairs.csv proposes one{_tested(torn, 'so scores from before are not comparable')}",
         ),
     ]
     if split is not None and split.leaks is not None:
