@@ -1,5 +1,6 @@
 """Evaluates a logged model on a dataset: ``python -m crackexp.evaluate run=RUN dataset=NAME``."""
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -117,9 +118,13 @@ def evaluate(composed: DictConfig, account: Account | None = None) -> dict[str, 
                 batches = image_batches(images, model.image_size, network.batch_size, view)
                 return network.predict(batches, len(images), f"Predicting {title}")
 
-            def explain(images: "np.ndarray") -> "np.ndarray":
+            @cache
+            def explainer() -> Explainer:
                 classifier = computing(model.classifier)
-                return Explainer(classifier, model.classes.indices, batch_size=cfg.batch_size).explain(images)
+                return Explainer(classifier, model.classes.indices, batch_size=cfg.batch_size)
+
+            def explain(images: "np.ndarray") -> "np.ndarray":
+                return explainer().explain(images)
 
             policy = FittedPolicy(model.classes, Calibration(), model.thresholds)
             evaluator = Evaluator(cfg.evaluation, cfg.seed, model.image_size, predict, policy, metrics)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import os
 import platform
 import signal
 import subprocess
@@ -49,7 +50,7 @@ _log = logging.getLogger(__name__)
 class Auto(Engine):
     """Takes the fastest engine that is installed: OpenVINO, ONNX Runtime or XLA, in this order where they are close.
 
-    The engines compute a network for a moment, once on each machine for each architecture, image size and batch size.
+    The engines compute a network for a moment, once on each machine for each architecture and image size.
     A network that only XLA can compute is computed by XLA, as is every network where JAX computes on a GPU or on
     several devices. XLA is not measured where OpenVINO is installed: it takes seconds to compile, and was slower on
     every machine. An engine that ends its process, as OpenVINO does on some processors, is not used: each computes the
@@ -109,38 +110,34 @@ class Auto(Engine):
         Raises:
             UnsupportedNetworkError: No engine but XLA can compute the network.
         """
-        engines = {engine.name: engine for engine in self.candidates()}
-        file = self.cache / FOLDER / f"{self._key(network, batch_size)}.json"
+        engines: dict[str, Engine] = {engine.name: engine for engine in [*self.engines, Xla()]}
+        file = self.cache / FOLDER / f"{self._key(network)}.json"
         kept = _kept(file, engines)
         built: dict[str, Inference] = {}
         if kept is None:
             with _alone(file):
                 kept = _kept(file, engines)  # another process may have measured meanwhile
                 if kept is None:
-                    usable = _enduring(self.candidates(), network, batch_size)
-                    built = {engine.name: engine.inference(network, batch_size, devices) for engine in usable}
+                    usable = _candidates(_enduring(self.engines, network))
+                    built = {engine.name: engine.inference(network, None, devices) for engine in usable}
                     kept = _measured(built)
                     with suppress(OSError):  # a cache that cannot be written only costs the measurement each time
                         write_text(file, json.dumps({"engine": kept[0], "images_per_second": kept[1]}))
         chosen, rates = kept
-        inference = built.get(chosen) or engines[chosen].inference(network, batch_size, devices)
+        inference = built.get(chosen) if batch_size is None else None
+        inference = inference or engines[chosen].inference(network, batch_size, devices)
         speeds = ", ".join(f"{name} {rate:.0f}" for name, rate in rates.items())
         measured = f" (images a second when it was chosen: {speeds})" if speeds else ""
         _log.info("Computing with %s %s%s", chosen, engines[chosen].version, measured)
         return inference
 
-    def candidates(self) -> list[Engine]:
-        """Returns the engines that are measured, the one to prefer first."""
-        fast = any(engine.name == OpenVino.name for engine in self.engines)
-        return [*self.engines] if fast else [*self.engines, Xla()]
-
-    def _key(self, network: "keras.Model", batch_size: int | None) -> str:
+    def _key(self, network: "keras.Model") -> str:
         """Returns 16 hex digits over what the speeds of the engines depend on."""
         parts = [
             processor(),
             joblib.cpu_count(),
-            [(engine.name, engine.version) for engine in self.candidates()],
-            [network.input_shape, network.count_params(), batch_size],
+            [(engine.name, engine.version) for engine in [*self.engines, Xla()]],
+            [network.input_shape, network.count_params()],
             [type(layer).__name__ for layer in network.layers],
         ]
         return hashlib.blake2b(json.dumps(parts).encode(), digest_size=8).hexdigest()
@@ -184,29 +181,52 @@ def _kept(file: Path, engines: Collection[str]) -> tuple[str, dict[str, float]] 
     return None
 
 
-def _enduring(engines: Sequence[Engine], network: "keras.Model", batch_size: int | None) -> list[Engine]:
-    """Returns those of `engines` that do not end a process which computes a network with them.
+def _candidates(engines: Sequence[Engine]) -> list[Engine]:
+    """Returns the engines to measure, the one to prefer first: `engines`, and XLA where OpenVINO is not among them."""
+    return [*engines] if any(engine.name == OpenVino.name for engine in engines) else [*engines, Xla()]
+
+
+def _enduring(engines: Sequence[OnnxEngine], network: "keras.Model") -> list[OnnxEngine]:
+    """Returns those of `engines` by which another process can compute a network: some end it on some processors.
 
     Raises:
-        UnsupportedNetworkError: There are none, or none can compute the network.
+        UnsupportedNetworkError: There is no graph of the network.
     """
-    from crackexp.inference.engine import fastest_batch
-    from crackexp.inference.graph import supported_model
+    from crackexp.inference.engine import cpu_batch
 
-    size = batch_size or fastest_batch(network.input_shape[1])
-    tried = [engine for engine in engines if isinstance(engine, OnnxEngine)]
+    try:
+        from crackexp.inference.graph import supported_model
+    except ImportError as error:  # of onnx, where it is installed but broken
+        raise UnsupportedNetworkError(f"The graph of a network cannot be written: {error}") from error
+    size = cpu_batch(network.input_shape[1])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
+    words = [sys.executable, "-P", "-c", TRIAL]
+    enduring = []
     with TemporaryDirectory() as folder:
-        Path(folder, GRAPH).write_bytes(supported_model(network, size, tried[0].name).SerializeToString())
+        Path(folder, GRAPH).write_bytes(supported_model(network, size, engines[0].name).SerializeToString())
         np.save(Path(folder, BATCH), np.zeros((size, *network.input_shape[1:]), network.inputs[0].dtype))
-        words = [sys.executable, "-c", TRIAL, folder]
-        trials = [(engine, subprocess.Popen([*words, engine.name], stderr=subprocess.DEVNULL)) for engine in tried]
-        ended = {engine.name: process.wait() for engine, process in trials}
-    for name, status in ended.items():
-        if status < 0:
-            _log.warning("%s is not used: it ends with %s here", name, signal.Signals(-status).name)
-    enduring = [engine for engine in engines if ended.get(engine.name, 0) >= 0]
-    if not enduring:
-        raise UnsupportedNetworkError("No engine but XLA works on this processor. Type inference=xla")
+        trials = [
+            subprocess.Popen(
+                [*words, folder, engine.name],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+            )
+            for engine in engines
+        ]
+        for engine, trial in zip(engines, trials, strict=True):
+            _, said = trial.communicate()
+            if trial.returncode == 0:
+                enduring.append(engine)
+                continue
+            ended = f"status {trial.returncode}"
+            if trial.returncode < 0:
+                ended = signal.Signals(-trial.returncode).name
+            reason = "; ".join(["", *said.strip().splitlines()[-1:]])
+            _log.warning("%s %s is not used: it ends with %s%s", engine.name, engine.version, ended, reason)
     return enduring
 
 

@@ -119,7 +119,7 @@ class EngineInference(Inference):
     Args:
         engine: The engine.
         model: The network, as it was built or loaded; gradients of it are computed by JAX.
-        batch_size: The size B of a batch; None for `fastest_batch`.
+        batch_size: The size B of a batch; None for `cpu_batch`.
         devices: The devices of JAX that a training computes on, of which there must be one.
 
     Raises:
@@ -129,7 +129,7 @@ class EngineInference(Inference):
     def __init__(
         self, engine: Engine, model: keras.Model, batch_size: int | None, devices: Sequence[Any] | None
     ) -> None:
-        super().__init__(model, batch_size, devices)
+        super().__init__(model, batch_size or cpu_batch(model.input_shape[1]), devices)
         if len(self.devices) > 1 or jax.process_count() > 1:
             raise UnsupportedNetworkError(
                 f"Only XLA computes on several devices of JAX. Type inference=xla. Received: inference={engine.name}"
@@ -160,7 +160,10 @@ def computing(classifier: keras.Model) -> keras.Model:
 
 
 def fastest_batch(image_size: int) -> int:
-    """Returns how many images of `image_size` pixels a batch has: a power of two on CPU."""
-    if jax.default_backend() != "cpu":
-        return GPU_BATCH
+    """Returns how many images of `image_size` pixels a batch has where JAX computes."""
+    return cpu_batch(image_size) if jax.default_backend() == "cpu" else GPU_BATCH
+
+
+def cpu_batch(image_size: int) -> int:
+    """Returns how many images of `image_size` pixels a batch has on CPU, a power of two."""
     return 2 ** max(round(math.log2(BLOCK_PIXELS / image_size**2)), 0)

@@ -19,6 +19,8 @@ from crackexp.inference.graph_writer import TYPES, UnknownLayerError, Value, Wri
 
 OPSET = 18
 """The version of the operators: old enough for old runtimes, and the first with reductions whose axes are inputs."""
+MOST_BYTES = 2**31 - 2**20
+"""The bytes that the weights may take: a graph is one message of protobuf, which has less than 2 GiB."""
 INPUT = "image"
 """The name of the input of a graph."""
 
@@ -75,6 +77,11 @@ def supported_model(model: keras.Model, batch_size: int, engine: str) -> onnx.Mo
     Raises:
         UnsupportedNetworkError: The writer does not know a layer, or the weights are too many for one graph.
     """
+    if sum(weight.nbytes for weight in model.get_weights()) > MOST_BYTES:
+        raise UnsupportedNetworkError(
+            f"The network has more weights than an ONNX graph for {engine} can hold. Type inference=xla or "
+            f"inference=auto. Received: inference={engine}"
+        )
     try:
         return onnx_model(model, batch_size)
     except UnknownLayerError as error:
@@ -93,6 +100,8 @@ def _run(writer: Writer, model: keras.Model, inputs: Sequence[Value]) -> list[Va
 
     def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
         values = keras.tree.flatten(args)
+        if not values or any(isinstance(value, Value) for value in keras.tree.flatten(kwargs)):
+            raise UnknownLayerError(f"layer {layer.name} ({type(layer).__name__}), whose inputs have names")
         if isinstance(layer, keras.Model):
             outputs = _run(writer, layer, values)
             return outputs[0] if len(outputs) == 1 else outputs
@@ -106,8 +115,8 @@ def _layer(writer: Writer, layer: Any, values: Sequence[Any]) -> Value:
     write = LAYERS.get(type(layer))
     if write is None or not all(isinstance(value, Value) for value in values):
         raise UnknownLayerError(name)
-    if layer.compute_dtype != "float32":
-        raise UnknownLayerError(f"{name} computes in {layer.compute_dtype}")
+    if layer.compute_dtype != "float32" or getattr(layer, "quantization_mode", None):
+        raise UnknownLayerError(f"{name} computes in {layer.dtype_policy.name}")
     try:
         return write(writer, layer, *values)
     except UnknownLayerError as error:

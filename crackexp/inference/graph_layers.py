@@ -21,11 +21,13 @@ def _rescaling(writer: Writer, layer: layers.Rescaling, x: Value) -> Value:
 
 
 def _normalization(writer: Writer, layer: layers.Normalization, x: Value) -> Value:
-    mean, variance = np.array(layer.mean).reshape(-1), np.array(layer.variance).reshape(-1)
-    if layer.invert or len(mean) not in (1, x.shape[-1]):
+    mean, variance = np.array(layer.mean), np.array(layer.variance)
+    channels = mean.shape[-1] if mean.ndim else 1
+    if layer.invert or mean.size != channels or channels not in (1, x.shape[-1]):
         raise UnknownLayerError("invert, or another axis than the last")
-    scale = 1 / np.maximum(np.sqrt(variance), keras.config.epsilon())
-    return _scaled(writer, writer.as_float(x), scale, -mean * scale)
+    mean, scale = mean.reshape(-1), 1 / np.maximum(np.sqrt(variance.reshape(-1)), keras.config.epsilon())
+    centered = writer.add("Sub", [writer.as_float(x), x.stored(mean)], x.shape)
+    return writer.add("Mul", [centered, x.stored(scale)], x.shape)
 
 
 def _scaled(writer: Writer, x: Value, scale: np.ndarray, offset: np.ndarray) -> Value:
@@ -97,6 +99,7 @@ def _batch_norm(writer: Writer, layer: layers.BatchNormalization, x: Value) -> V
 def _relu(writer: Writer, layer: layers.ReLU, x: Value) -> Value:
     if layer.threshold or (layer.negative_slope and layer.max_value is not None):
         raise UnknownLayerError("a threshold, or a slope and a maximum")
+    x = writer.as_float(x)
     if layer.negative_slope:
         return writer.add("LeakyRelu", [x], x.shape, alpha=float(layer.negative_slope))
     if layer.max_value is None:
@@ -115,15 +118,17 @@ def _activated(writer: Writer, x: Value, function: Any) -> Value:
     write = ACTIVATIONS.get(function)
     if write is None:
         raise UnknownLayerError(f"activation {getattr(function, '__name__', function)}")
-    return write(writer, x)
+    return write(writer, writer.as_float(x))
 
 
 def _activation(writer: Writer, layer: layers.Activation, x: Value) -> Value:
     return _activated(writer, x, layer.activation)
 
 
-def _softmax(writer: Writer, layer: layers.Softmax, x: Value) -> Value:
-    return writer.add("Softmax", [x], x.shape, axis=x.axis(layer.axis))
+def _softmax(writer: Writer, layer: layers.Softmax, x: Value, *masks: Value) -> Value:
+    if masks or not isinstance(layer.axis, int):
+        raise UnknownLayerError("a mask, or several axes")
+    return writer.add("Softmax", [writer.as_float(x)], x.shape, axis=x.axis(layer.axis))
 
 
 def _over_channels(kind: str) -> Callable[[Writer, Value], Value]:
@@ -186,6 +191,8 @@ def _concatenate(writer: Writer, layer: layers.Concatenate, *values: Value) -> V
 
 
 def _reshape(writer: Writer, layer: Any, x: Value) -> Value:
+    if isinstance(layer, layers.Flatten):
+        _require_channels_last(layer)
     return writer.reshape(x, layer.compute_output_shape(x.shape)[1:])
 
 

@@ -33,8 +33,14 @@ class Value:
         return (0, 2, 3, 1)[axis] if len(self.shape) == 4 else axis
 
     def stored(self, values: Any) -> np.ndarray:
-        """Returns a number, or one number for each channel, such that it is broadcast to the stored tensor."""
+        """Returns a number, or one number for each channel, such that it is broadcast to the stored tensor.
+
+        Raises:
+            UnknownLayerError: There are numbers for other axes, too.
+        """
         array = np.asarray(values, np.float32)
+        if array.ndim > 1:
+            raise UnknownLayerError("numbers for more than the last axis")
         return array.reshape(-1, 1, 1) if array.ndim == 1 and len(self.shape) == 4 else array
 
 
@@ -74,7 +80,7 @@ class Writer:
         """Returns a tensor whose axes are stored in the order of Keras."""
         if len(x.shape) != 4:
             return x
-        return self.add("Transpose", [x], (*x.shape, 1)[:-1], x.dtype, perm=[0, 2, 3, 1])
+        return self.add("Transpose", [x], x.shape, x.dtype, perm=[0, 2, 3, 1])
 
     def entered(self, x: Value) -> Value:
         """Returns a tensor in the order of Keras as tensors are stored in the graph."""

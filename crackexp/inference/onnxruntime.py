@@ -3,7 +3,7 @@
 import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
-from crackexp.inference.base import Forward, OnnxEngine
+from crackexp.inference.base import Forward, OnnxEngine, UnsupportedNetworkError
 from crackexp.utils.extras import require_extra
 
 if TYPE_CHECKING:
@@ -39,7 +39,14 @@ class OnnxRuntime(OnnxEngine):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        try:
+            session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # its exceptions have no base of their own
+            reason = str(error).strip().splitlines()[-1]
+            raise UnsupportedNetworkError(
+                f"ONNX Runtime cannot compute the network: {reason}. Type inference=xla or inference=auto. "
+                f"Received: inference={self.name}"
+            ) from error
         image = session.get_inputs()[0].name
 
         def forward(batch: "np.ndarray") -> Any:

@@ -227,5 +227,5 @@ def _forget_network() -> None:
     """
     if keras := sys.modules.get("keras"):
         keras.backend.clear_session()
-        if not gc.get_freeze_count():
+        if not gc.get_freeze_count() and sys.exc_info()[0] is None:  # an error keeps the network in its traceback
             gc.freeze()

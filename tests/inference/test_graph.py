@@ -135,14 +135,33 @@ class Doubled(layers.Layer):
         (Doubled(name="mine"), r"layer mine \(Doubled\)"),
         (layers.ReLU(threshold=1.0, name="odd"), r"layer odd \(ReLU\), a threshold"),
         (layers.Activation("mish", name="new"), r"layer new \(Activation\), activation mish"),
-        (layers.ReLU(dtype="mixed_bfloat16", name="rounded"), r"layer rounded \(ReLU\) computes in bfloat16"),
+        (layers.ReLU(dtype="mixed_bfloat16", name="rounded"), r"layer rounded \(ReLU\) computes in mixed_bfloat16"),
+        (layers.Softmax(axis=[1, 2], name="places"), r"layer places \(Softmax\), a mask, or several axes"),
+        (layers.Flatten(data_format="channels_first", name="flat"), r"layer flat \(Flatten\), data_format"),
+        (layers.Normalization(axis=1, name="rows"), r"layer rows \(Normalization\), invert, or another axis"),
+        (layers.Rescaling([[[1.0, 2.0, 3.0]]], name="scaled"), r"layer scaled \(Rescaling\), numbers for more"),
     ],
-    ids=["own layer", "argument", "activation", "precision"],
+    ids=["own layer", "argument", "activation", "precision", "axes", "order", "rows", "numbers"],
 )
 def test_what_is_not_known_is_named(layer: layers.Layer, told: str) -> None:
-    image = keras.Input((8, 8, 3))
+    image = keras.Input((8, 8, 8 if layer.name == "rows" else 3))
     with pytest.raises(UnknownLayerError, match=told):
         onnx_model(keras.Model(image, layer(image)))
+
+
+def test_inputs_with_names_are_refused() -> None:
+    x = keras.Input((4,))
+    mask = keras.ops.greater(x, 0)
+    for outputs in (layers.Dense(2)(inputs=x), layers.Softmax()(x, mask=mask)):
+        with pytest.raises(UnknownLayerError):
+            onnx_model(keras.Model(x, outputs))
+
+
+def test_pixels_may_enter_any_layer() -> None:
+    image = keras.Input((8, 8, 3), dtype="uint8")
+    images = RNG.integers(0, 256, (2, 8, 8, 3), np.uint8)
+    model = keras.Model(image, layers.ReLU(200.0, dtype="float32")(image))
+    np.testing.assert_array_equal(run(model, images)[0], np.minimum(images, 200).astype(np.float32))
 
 
 def test_a_subclass_of_a_known_layer_is_not_taken_for_it() -> None:
