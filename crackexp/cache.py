@@ -24,7 +24,7 @@ from crackexp.utils.progress import status
 
 FOLDERS = {
     "programs": ("programs", "compiled by XLA"),
-    "engines": ("engines", "chosen for each network"),
+    "engines": ("engines", "and places of augmentation, as they were measured to be fastest"),
     "splits": ("splits", "links to train, val and test images"),
     "digests": ("index", "of image files"),
     "images": ("images", "decoded and resized"),

@@ -48,7 +48,7 @@ class DeviceViews:
         self.choice = choice
         self.data = data
         self.devices = list(devices)
-        self.folder = cache / "embeddings"
+        self.folder = cache / "engines"
         self._kept: dict[bytes, jax.Array] = {}
         self._kept_bytes = 0
         self._programs: dict[Augmentation, Callable[..., jax.Array]] = {}
@@ -80,9 +80,10 @@ class DeviceViews:
             the n images has no meaning.
         """
         program = self._program(view.augmentation)
-        for number, (rows, images) in enumerate(self._plain(index, batch_size)):
+        for rows, images in self._plain(index, batch_size):
             drawn = self._draw(view, index.digests[rows], batch_size)
-            yield program(images, jax.device_put(drawn, self._device(number)))
+            (device,) = images.devices()
+            yield program(images, jax.device_put(drawn, device))
 
     def release(self) -> None:
         """Frees the memory of the images that are kept on the devices."""
@@ -101,6 +102,7 @@ class DeviceViews:
                 images = jax.device_put(next(read), self._device(number))
                 self._keep(key, images)
             yield rows, images
+        next(read, None)  # the images that were read last are kept on disk when their stream ends
 
     def _keep(self, key: bytes, images: jax.Array) -> None:
         """Keeps a batch of images on its device where there is memory."""
@@ -147,7 +149,14 @@ class DeviceViews:
     def _measured(self, view: View, index: ImageIndex, batch_size: int) -> bool:
         """Returns whether views are made faster on the device, as it was measured once on this machine."""
         transforms = [[name, transform.describe()] for name, transform in view.augmentation.transforms.items()]
-        about = [self.devices[0].device_kind, joblib.cpu_count(), self.data.image_size, batch_size, transforms]
+        about = [
+            jax.__version__,
+            self.devices[0].device_kind,
+            joblib.cpu_count(),
+            self.data.image_size,
+            batch_size,
+            transforms,
+        ]
         name = hashlib.blake2b(json.dumps(about).encode(), digest_size=8).hexdigest()
         self.folder.mkdir(parents=True, exist_ok=True)
         file = self.folder / f"views-{name}.json"

@@ -4,7 +4,6 @@ Its console output goes to a file, a finished result is used again, and a failur
 """
 
 import contextlib
-import gc
 import json
 import logging
 import sys
@@ -220,12 +219,6 @@ def _console_to(file: Path) -> Iterator[None]:
 
 
 def _forget_network() -> None:
-    """Frees the memory of the network of this trial, where one was built.
-
-    What the first trial leaves behind, imported modules above all, stays for all trials. It is taken out of the garbage
-    collection, which otherwise looks through it for half a second after each trial.
-    """
+    """Frees the memory of the network of this trial, where one was built."""
     if keras := sys.modules.get("keras"):
         keras.backend.clear_session()
-        if not gc.get_freeze_count() and sys.exc_info()[0] is None:  # an error keeps the network in its traceback
-            gc.freeze()

@@ -119,7 +119,9 @@ class EmbeddedHead:
         shown = None if key == "plain" else view
         read: Callable[..., Iterator[Any]] = self.datamodule.images
         with self.timer.section("embed"):
-            if shown and self.views.used_for(shown, index, self.embedder.batch_size):
+            # views of another augmentation are corruptions, by which every run is to be tested on the same images
+            own = shown is not None and shown.augmentation is self.datamodule.augmentation
+            if shown and own and self.views.used_for(shown, index, self.embedder.batch_size):
                 key, read = self.views.key(shown), self.views.batches
             return self.embedder.embed(index, key, lambda part, size: read(part, size, shown), f"Embedding {title}")
 

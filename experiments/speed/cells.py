@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*")
     args = parser.parse_args()
     patches = args.patches.resolve()
-    count = sum(len(file.read_bytes()) > 0 for file in patches.glob("*/*") if file.is_file())
+    count = sum(file.stat().st_size > 0 for file in patches.glob("*/*") if file.is_file())
     job = ["+experiment=mobilenet", "dataset=folder", f"dataset.path={patches}", *args.overrides]
     alone = []
     for size in SIZES:

@@ -24,9 +24,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from common import CACHE, HERE, environment, last_json, machine
-from crackexp.embeddings.shards import read_shards
 
-from crackexp.data.synthetic import draw_dataset
+from crackexp.utils.shards import read_shards
 
 COUNT = 40_000
 PEER = "PyTorch, as it comes (convolutions in TensorFloat-32)"
@@ -47,6 +46,12 @@ HEADER = (
 LEAST_SECONDS = 15.0
 """With less time left than this no job is begun."""
 VIRTUAL = {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+DRAW = """
+import sys
+from pathlib import Path
+from crackexp.data.synthetic import draw_dataset
+draw_dataset(Path(sys.argv[1]), int(sys.argv[2]), seed=0)
+"""
 WEIGHTS = """
 import sys
 from crackexp.models.backbone import Application
@@ -162,12 +167,15 @@ def card(env: dict[str, str]) -> tuple[str, str]:
     return platform, about
 
 
-def draw(folder: Path, count: int) -> Path:
-    """Draws the images of a table, on all cores, and says how long that took."""
-    images = folder / f"images-{count}"
-    started = time.perf_counter()
-    draw_dataset(images, count, seed=0)
-    print(f"{count:,} images drawn in {time.perf_counter() - started:.0f} s\n", flush=True)
+def draw(study: Study, count: int) -> Path:
+    """Draws the images of a table, on all cores, and says how long that took.
+
+    Raises:
+        Unfinished: It failed, or time was up.
+    """
+    images = study.folder / f"images-{count}"
+    seconds, _ = study.run([sys.executable, "-c", DRAW, str(images), str(count)])
+    print(f"{count:,} images drawn in {seconds:.0f} s\n", flush=True)
     return images
 
 
@@ -189,7 +197,9 @@ def train(study: Study, images: Path, count: int, name: str) -> str:
         seconds, _ = study.run(command, study.env | {"CRACKEXP_CACHE": str(folder / "cache")})
     result = json.loads((folder / "run" / "result.json").read_text())
     metrics = result["metrics"]
-    spent = ", ".join(f"{part} {taken:.1f}" for part, taken in result["seconds"].items() if taken >= 0.5)
+    spent = ", ".join(
+        f"{part} {taken:.1f}" for part, taken in result["seconds"].items() if part != "total" and taken >= 0.5
+    )
     rate = f"{metrics['time/embedded_images_per_second']:,.0f}"
     scores = f"{metrics['test/accuracy']:.4f} | {metrics['test/log_loss']:.5f}"
     return f"{seconds:.1f} | {spent} | {rate} | {busy.share} | {scores} | {off_by(study, folder, count)}"
@@ -198,7 +208,8 @@ def train(study: Study, images: Path, count: int, name: str) -> str:
 def off_by(study: Study, folder: Path, count: int) -> str:
     """Returns the largest difference of plain embeddings to those of the first job, relative to the largest number."""
     (table,) = (folder / "cache" / "embeddings").glob("[!.]*/plain")
-    rows = {key: row for shard in read_shards(table) for key, row in zip(shard.keys.tolist(), shard.rows, strict=True)}
+    shards = read_shards(table, "embeddings")
+    rows = {key: row for shard in shards for key, row in zip(shard.keys.tolist(), shard.rows, strict=True)}
     expected = study.embeddings.setdefault(count, {key: np.array(row) for key, row in rows.items()})
     largest = max(float(np.abs(row).max()) for row in expected.values())
     return f"{max(float(np.abs(rows[key] - row).max()) for key, row in expected.items()) / largest:.1e}"
@@ -226,8 +237,8 @@ def table(study: Study, images: Path, count: int, names: Sequence[str]) -> None:
     for name in names:
         try:
             cells = peer(study, images, count) if name == PEER else train(study, images, count, name)
-        except Unfinished as why:
-            cells = f"{why} | | | | | | "
+        except Exception as why:  # whatever a job leaves behind, the others are still measured
+            cells = f"{why if isinstance(why, Unfinished) else repr(why)} | | | | | | "
         print(f"| {count:,} | {name} | {cells} |", flush=True)
     print(flush=True)
 
@@ -259,13 +270,15 @@ def main() -> None:
     with TemporaryDirectory() as temporary:
         study = Study(Path(temporary), words, env, begun + args.seconds - 5)  # the rest is for removing the files
         count = COUNT // 100 if args.virtual else COUNT // 10
-        images = draw(study.folder, count)
-        table(study, images, count, FIRST)
-        parts(study, images)
-        print(f"The first tables took {time.perf_counter() - begun:.0f} s.\n", flush=True)
-        if not args.virtual:
-            images = draw(study.folder, COUNT)
-            table(study, images, COUNT, list(JOBS))
+        try:
+            images = draw(study, count)
+            table(study, images, count, FIRST)
+            parts(study, images)
+            print(f"The first tables took {time.perf_counter() - begun:.0f} s.\n", flush=True)
+            if not args.virtual:
+                table(study, draw(study, COUNT), COUNT, list(JOBS))
+        except Unfinished as why:
+            print(f"The images could not be drawn: {why}", flush=True)
     print(f"All took {time.perf_counter() - begun:.0f} s.")
 
 

@@ -91,7 +91,6 @@ def main() -> None:
         index = instantiate(cfg.dataset).prepare()
         index = index.subset(np.arange(len(index))[:: max(len(index) // IMAGES, 1)][:IMAGES])
         augmentation = instantiate(cfg.augmentation)
-        given = (index, cfg.image_size, augmentation, folder / "processes")
         every = cores()
         counts = sorted({*(2**power for power in range(10) if 2**power < len(every)), len(every)})
         print(f"{len(index)} images, {cfg.image_size} px, {joblib.cpu_count()} cores; views a second\n")
@@ -101,7 +100,7 @@ def main() -> None:
         for count in counts:
             os.sched_setaffinity(0, every[:count])
             threads = rates(index, cfg.image_size, augmentation, folder / f"threads-{count}")
-            apart = processes(count, given)
+            apart = processes(count, (index, cfg.image_size, augmentation, folder / f"processes-{count}"))
             alone = alone or threads
             for kind, rate in threads.items():
                 share = rate / count / alone[kind]

@@ -135,7 +135,7 @@ def test_what_is_faster_is_measured_once_and_said(
         measured = used()
     (line,) = caplog.messages
     assert ("on the device:" in line) == measured
-    (file,) = (tmp_path / "embeddings").glob("views-*.json")
+    (file,) = (tmp_path / "engines").glob("views-*.json")
     rates = json.loads(file.read_text())
     assert measured == (rates["device"] > rates["host"])
     count = read.read

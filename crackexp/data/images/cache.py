@@ -16,6 +16,7 @@ from crackexp.data.images.decode import PIXELS_VERSION, ImageError, describe, lo
 from crackexp.data.images.pixels import resize
 from crackexp.utils.shards import (
     Shard,
+    is_whole,
     modified,
     read_shards,
     remove_abandoned,
@@ -96,6 +97,7 @@ class ImageCache:
         image = self._stored(digest)
         if image is None:
             image = resize(load_image(path, digest=digest), self.image_size)
+            image.flags.writeable = False
             self._add(digest, image)
         elif self._stamps.get(name) != stamp:
             require_unchanged(path, digest)
@@ -110,13 +112,16 @@ class ImageCache:
             return
         images = self._opened()
         rows = np.stack([images[digest].pixels for digest in digests])
-        with self._gate():
-            if self._fits(rows.nbytes):
-                shard = write_shard(self.folder, np.asarray(digests), rows, seconds=0.0)
-                self._used.add(shard.place)
-                images.update(_images_of(shard))
-                return
-        _log.info("Stored images take the %.3g GB of images_gb; others are decoded each time", self.budget / 1e9)
+        try:
+            with self._gate():
+                if self._fits(rows.nbytes):
+                    shard = write_shard(self.folder, np.asarray(digests), rows, seconds=0.0)
+                    self._used.add(shard.place)
+                    images.update(_images_of(shard))
+                    return
+            _log.info("Stored images take the %.3g GB of images_gb; others are decoded each time", self.budget / 1e9)
+        except OSError as error:  # the disk is full, or another process has cleared the cache
+            _log.warning("Images are not stored any more, and are decoded each time: %s", error)
         self._full = True
         for digest in digests:
             del images[digest]
@@ -126,11 +131,25 @@ class ImageCache:
         image = self._opened().get(digest)
         if image is None:
             return None
-        if image.place is not None and image.place not in self._used:
-            self._used.add(image.place)
-            with suppress(FileNotFoundError):
-                os.utime(image.place)
+        if image.place is not None and image.place not in self._used and not self._use(image.place):
+            return None
         return image.pixels
+
+    def _use(self, place: Path) -> bool:
+        """Marks a shard as used, and returns whether it is whole; the images of a damaged one are forgotten."""
+        with self._lock:
+            if place in self._used:
+                return True
+            images = self._images
+            assert images is not None
+            if not is_whole(place, "images"):
+                for digest in [digest for digest, image in images.items() if image.place == place]:
+                    del images[digest]
+                return False
+            self._used.add(place)
+        with suppress(FileNotFoundError):
+            os.utime(place)
+        return True
 
     def _opened(self) -> dict[str, _Image]:
         """Returns the images by their digests; the first call reads what is stored."""
@@ -138,7 +157,7 @@ class ImageCache:
             if self._images is None:
                 with self._gate():
                     self._fits(0)
-                shards = read_shards(self.folder, "images")
+                shards = read_shards(self.folder, "images", rows=False)  # 10 GB of them would take a minute
                 self._images = {digest: image for shard in shards for digest, image in _images_of(shard)}
         return self._images
 
