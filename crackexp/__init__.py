@@ -29,8 +29,8 @@ __all__ = ["Model", "RunResult", "compose", "load_model", "train"]
 os.environ.setdefault("KERAS_BACKEND", "jax")
 # Without it jaxlib 0.10.2 computes some sums wrongly on CPU, or crashes: see "Pins" in docs/architecture.md. XLA reads
 # it when JAX computes for the first time.
-if "xla_cpu_experimental_ynn_fusion_type" not in (flags := os.environ.get("XLA_FLAGS", "")):
-    os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_experimental_ynn_fusion_type=-reduce".strip()
+if "xla_cpu_experimental_ynn_fusion_type" not in (_flags := os.environ.get("XLA_FLAGS", "")):
+    os.environ["XLA_FLAGS"] = f"{_flags} --xla_cpu_experimental_ynn_fusion_type=-reduce".strip()
 # MLflow imports tqdm, which says this in a notebook without ipywidgets. No progress is shown by it.
 warnings.filterwarnings("ignore", "IProgress not found")
 
