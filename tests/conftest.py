@@ -150,6 +150,8 @@ def commands_here(folder: Path, cache: Path | None) -> Iterator[Command]:
                 try:
                     with warnings.catch_warnings():
                         warnings.filterwarnings("ignore", "'crackexp.* found in sys.modules", RuntimeWarning)
+                        # other workers use and evict the same compiled programs; JAX compiles what it cannot read
+                        warnings.filterwarnings("ignore", "Error .*persistent compilation cache", UserWarning)
                         runpy.run_module(f"crackexp.{name}", run_name="__main__", alter_sys=True)
                 except SystemExit as end:
                     code = end.code if isinstance(end.code, int) else int(end.code is not None)

@@ -116,7 +116,7 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(
 
     done = command_here("train", "resume=latest")
     assert done.returncode == 0, done.stderr
-    assert run_id in done.stdout.splitlines()[0]
+    assert run_id[:8] in done.stdout.splitlines()[0]
     assert "Epoch 1/" not in done.stdout
     assert not (cache / "states" / run_id).exists()
     assert_as_undisturbed(client, run_id, command_here, [*job, *data])

@@ -50,7 +50,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
     """A folder in which a sweep of four trials ran to its end."""
     root = tmp_path_factory.mktemp("sweep")
     done = sweep(root, cache, *GRID)
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
     (root / "printed.txt").write_text(done.stdout)
     return root
 

@@ -167,7 +167,7 @@ def test_an_open_host_is_warned_of_called_by_any_name_and_opened_in_the_browser(
 ) -> None:
     browser = {"BROWSER": "/bin/sh -c 'echo %s > opened'"}
     with served(tmp_path, cache, f"model={model}", "host=0.0.0.0", "open_browser=true", **browser) as running:
-        assert "Anybody who reaches this computer" in running.said[0]
+        assert "Anybody who reaches this computer" in "".join(running.said)
         assert running.address.startswith("http://localhost:")
         address = running.address.replace("localhost", "127.0.0.1")
         answer = requests.get(address, headers={"Host": "laboratory.example"}, timeout=30)
