@@ -2,14 +2,18 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import jax
 import keras
+from filelock import FileLock, Timeout
 
 PROGRAM_BYTES = 2 * 1024**3
 """How many bytes all compiled programs may take; JAX removes those that were used least recently."""
+LOCK_SECONDS = 10
+"""How long to wait for a process that reads or writes a program."""
 
 _log = logging.getLogger(__name__)
 
@@ -17,9 +21,11 @@ _log = logging.getLogger(__name__)
 def keep_programs(cache: Path) -> None:
     """Keeps compiled programs in `cache`, so that a later process need not compile them again."""
     folder = cache / "programs"
-    for program in folder.glob("*-cache"):
-        if not program.with_name(program.name.replace("-cache", "-atime")).exists():
-            program.unlink(missing_ok=True)  # its process was killed half-way, and JAX would stumble over it
+    if folder.is_dir():
+        with suppress(OSError, Timeout), FileLock(folder / ".lockfile", timeout=LOCK_SECONDS):  # JAX's own lock
+            for program in folder.glob("*-cache"):
+                if not program.with_name(program.name.replace("-cache", "-atime")).exists():
+                    program.unlink(missing_ok=True)  # its process was killed half-way, and JAX would stumble over it
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_compilation_cache_max_size", PROGRAM_BYTES)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
