@@ -36,12 +36,12 @@ class OpenVino(OnnxEngine):
         return importlib.metadata.version("openvino")
 
     def load(self, graph: bytes, threads: int) -> Forward:
-        """Prepares a graph; see `OnnxEngine.load`. Each thread has a stream of OpenVINO to itself."""
+        """Prepares a graph; see `OnnxEngine.load`. One batch is computed at a time, by all cores."""
         core = _without_telemetry().Core()
         hints: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": "f32",  # it would round to 16 bits by itself where the processor can
             "INFERENCE_NUM_THREADS": threads,
-            "NUM_STREAMS": threads,
+            "NUM_STREAMS": 1,
             "ENABLE_CPU_PINNING": False,  # the threads that read images need the cores, too
         }
         try:
@@ -52,13 +52,13 @@ class OpenVino(OnnxEngine):
                 f"OpenVINO cannot compute the network: {reason}. Type inference=xla or inference=auto. "
                 f"Received: inference={self.name}"
             ) from error
-        local = threading.local()
+        # with a request in each thread, two of them waited for each other and for Python's lock without end
+        request, lock = compiled.create_infer_request(), threading.Lock()
         single = len(compiled.outputs) == 1
 
         def forward(batch: "np.ndarray") -> Any:
-            if not hasattr(local, "request"):
-                local.request = compiled.create_infer_request()
-            results = local.request.infer({0: batch}, share_inputs=True, share_outputs=False)
+            with lock:
+                results = request.infer({0: batch}, share_inputs=False, share_outputs=False)
             outputs = [results[output] for output in compiled.outputs]
             return outputs[0] if single else outputs
 
