@@ -98,11 +98,7 @@ class Augmentation:
             given = image.view()
             given.flags.writeable = False
             image = transform(given, self._rng(seed, digest, epoch, name))
-            if image.shape != given.shape or image.dtype != np.uint8:
-                raise ConfigError(
-                    f"augmentation.transforms.{name} must return uint8 pixels of the shape "
-                    f"{given.shape}. Received: {image.dtype} of shape {image.shape}"
-                )
+            _require_pixels(image, given.shape, f"augmentation.transforms.{name}")
         return image
 
     @property
@@ -112,7 +108,7 @@ class Augmentation:
         A subclass that writes `__call__` anew works on the host alone, whatever its transforms are.
         """
         own = type(self).__call__ is not Augmentation.__call__
-        return [name for name, transform in self.transforms.items() if own or device_version_of(transform) is None]
+        return [name for name in self.transforms if own or name not in self._device_versions]
 
     def draw(self, height: int, width: int, seed: int, digest: str, epoch: int) -> dict[str, Parameters]:
         """Returns what `__call__` draws for an image of (height, width) pixels, by the name of the transform."""
@@ -136,11 +132,7 @@ class Augmentation:
         """
         for name, version in self._device_versions.items():
             given, images = images, version.apply(images, drawn[name])
-            if images.shape != given.shape or images.dtype != np.uint8:
-                raise ConfigError(
-                    f"The device version of augmentation.transforms.{name} must return uint8 pixels of the shape "
-                    f"{given.shape}. Received: {images.dtype} of shape {images.shape}"
-                )
+            _require_pixels(images, given.shape, f"The device version of augmentation.transforms.{name}")
         return images
 
     @cached_property
@@ -155,6 +147,15 @@ class Augmentation:
     def _view(self, epoch: int) -> int:
         """Returns the number of the view that an epoch shows."""
         return int(epoch) if self.views is None else int(epoch) % int(self.views)
+
+
+def _require_pixels(returned: Any, shape: tuple[int, ...], source: str) -> None:
+    """Raises ConfigError where what `source` returned are not uint8 pixels of a shape."""
+    if returned.shape != shape or returned.dtype != np.uint8:
+        raise ConfigError(
+            f"{source} must return uint8 pixels of the shape {shape}. "
+            f"Received: {returned.dtype} of shape {returned.shape}"
+        )
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """What every engine is: the base class that an engine of a user's own inherits too."""
 
+import importlib.metadata
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -92,7 +93,20 @@ class Engine(ABC):
 
 
 class OnnxEngine(Engine):
-    """An engine that reads the ONNX graph of a network."""
+    """An engine that reads the ONNX graph of a network. Its name is that of its package."""
+
+    @property
+    def version(self) -> str:
+        """The version of the package."""
+        return importlib.metadata.version(self.name)
+
+    def unsupported(self, title: str, error: Exception) -> UnsupportedNetworkError:
+        """Returns the error to raise where the engine, called `title`, fails to prepare a graph with `error`."""
+        reason = str(error).strip().splitlines()[-1]
+        return UnsupportedNetworkError(
+            f"{title} cannot compute the network: {reason}. Type inference=xla or inference=auto. "
+            f"Received: inference={self.name}"
+        )
 
     @abstractmethod
     def load(self, graph: bytes, threads: int) -> Forward:

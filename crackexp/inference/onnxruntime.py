@@ -1,9 +1,8 @@
 """The engine ONNX Runtime, which runs on most processors."""
 
-import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
-from crackexp.inference.base import Forward, OnnxEngine, UnsupportedNetworkError
+from crackexp.inference.base import Forward, OnnxEngine
 from crackexp.utils.extras import require_extra
 
 if TYPE_CHECKING:
@@ -27,11 +26,6 @@ class OnnxRuntime(OnnxEngine):
     def __init__(self) -> None:
         require_extra("ONNX Runtime", ["onnxruntime", "onnx"], "engines", "inference=onnxruntime")
 
-    @property
-    def version(self) -> str:
-        """The version of ONNX Runtime."""
-        return importlib.metadata.version("onnxruntime")
-
     def load(self, graph: bytes, threads: int) -> Forward:
         """Prepares a graph; see `OnnxEngine.load`. One session serves all threads, each of which computes alone."""
         import onnxruntime
@@ -42,11 +36,7 @@ class OnnxRuntime(OnnxEngine):
         try:
             session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its exceptions have no base of their own
-            reason = str(error).strip().splitlines()[-1]
-            raise UnsupportedNetworkError(
-                f"ONNX Runtime cannot compute the network: {reason}. Type inference=xla or inference=auto. "
-                f"Received: inference={self.name}"
-            ) from error
+            raise self.unsupported("ONNX Runtime", error) from error
         image = session.get_inputs()[0].name
 
         def forward(batch: "np.ndarray") -> Any:

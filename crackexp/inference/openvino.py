@@ -1,12 +1,11 @@
 """The engine OpenVINO, which is made for Intel's processors and fast on others, too."""
 
-import importlib.metadata
 import sys
 import threading
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from crackexp.inference.base import Forward, OnnxEngine, UnsupportedNetworkError
+from crackexp.inference.base import Forward, OnnxEngine
 from crackexp.utils.extras import require_extra
 
 if TYPE_CHECKING:
@@ -30,11 +29,6 @@ class OpenVino(OnnxEngine):
     def __init__(self) -> None:
         require_extra("OpenVINO", ["openvino", "onnx"], "engines", "inference=openvino")
 
-    @property
-    def version(self) -> str:
-        """The version of OpenVINO."""
-        return importlib.metadata.version("openvino")
-
     def load(self, graph: bytes, threads: int) -> Forward:
         """Prepares a graph; see `OnnxEngine.load`. One batch is computed at a time, by all cores."""
         core = _without_telemetry().Core()
@@ -47,11 +41,7 @@ class OpenVino(OnnxEngine):
         try:
             compiled = core.compile_model(core.read_model(graph, b""), "CPU", hints)
         except RuntimeError as error:
-            reason = str(error).strip().splitlines()[-1]
-            raise UnsupportedNetworkError(
-                f"OpenVINO cannot compute the network: {reason}. Type inference=xla or inference=auto. "
-                f"Received: inference={self.name}"
-            ) from error
+            raise self.unsupported("OpenVINO", error) from error
         # with a request in each thread, two of them waited for each other and for Python's lock without end
         request, lock = compiled.create_infer_request(), threading.Lock()
         single = len(compiled.outputs) == 1
