@@ -1,7 +1,8 @@
 """Shards: files of arrays with one row for each image and checksums, each of which is there whole or not at all.
 
 A shard is three files of one name: ``<id>.rows.npy`` (n, ...), ``<id>.keys.npy`` (n,) digests of the images, and
-``<id>.json`` with the CRC-32 of both. Each is renamed into place, the last one last: a shard without it does not count.
+``<id>.json`` with the CRC-32 of both, and of the first bytes of the rows. Each is renamed into place, the last one
+last: a shard without it does not count.
 """
 
 import logging
@@ -22,6 +23,8 @@ from crackexp.utils.files import replacing, write_text
 
 KEY = "S32"
 KINDS = ("rows", "keys")
+HEAD_BYTES = 4096
+"""The first bytes of the rows, which hold the header of ``.npy`` and have a checksum of their own."""
 ABANDONED_SECONDS = 86_400
 _log = logging.getLogger(__name__)
 _verified: set[Path] = set()  # the shards whose checksums this process has found right
@@ -46,12 +49,20 @@ class Shard:
 
 
 class _Info(BaseModel):
-    """The content of ``<id>.json``: the CRC-32 of both arrays, and how many seconds it took to compute them."""
+    """The content of ``<id>.json``.
+
+    Attributes:
+        rows: The CRC-32 of the file of rows.
+        keys: The CRC-32 of the file of keys.
+        head: The CRC-32 of the first `HEAD_BYTES` of the rows.
+        seconds: How many seconds it took to compute the rows.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     rows: int
     keys: int
+    head: int
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -77,7 +88,8 @@ def write_shard(folder: Path, digests: np.ndarray, rows: np.ndarray, seconds: fl
         with replacing(part) as temporary, temporary.open("wb") as stream:
             np.save(stream, array)
         checksums[kind] = _checksum(part)
-    write_text(info, _Info(seconds=seconds, **checksums).model_dump_json())
+    head = _checksum(_part(info, "rows"), HEAD_BYTES)
+    write_text(info, _Info(seconds=seconds, head=head, **checksums).model_dump_json())
     _verified.add(info)
     return _read(info)
 
@@ -88,7 +100,8 @@ def read_shards(folder: Path, what: str, rows: bool = True) -> Iterator[Shard]:
     Args:
         folder: The folder of the shards.
         what: The name of what is stored, in plural, for the warning.
-        rows: Whether the checksum of the rows is verified, for which they are read; else see `is_whole`.
+        rows: Whether the checksum of the rows is verified, for which they are read. Otherwise only their header is
+            verified here, and the rows by `is_whole`.
     """
     with ThreadPoolExecutor() as pool:
         reading: list[tuple[Path, Future[Shard]]] = [
@@ -158,13 +171,17 @@ def modified(path: Path) -> float:
 
 
 def _read(place: Path, rows: bool = True) -> Shard:
-    """Returns a shard whose checksums are right; that of the rows is verified only with `rows`."""
+    """Returns a shard whose checksums are right; without `rows`, that of the rows' header instead of all rows.
+
+    Nothing is parsed before its checksum is verified: a damaged header makes NumPy raise errors of many kinds.
+    """
     info = _Info.model_validate_json(place.read_bytes())
     parts = {kind: _part(place, kind) for kind in KINDS}
     if place not in _verified:
-        for kind, part in parts.items():
-            if (rows or kind == "keys") and _checksum(part) != getattr(info, kind):
-                raise ValueError(f"the checksum of {part.name} is wrong")
+        of_rows = ("rows", info.rows, None) if rows else ("rows", info.head, HEAD_BYTES)
+        for kind, checksum, limit in (of_rows, ("keys", info.keys, None)):
+            if _checksum(parts[kind], limit) != checksum:
+                raise ValueError(f"the checksum of {parts[kind].name} is wrong")
     shard = Shard(place, np.load(parts["keys"]), np.load(parts["rows"], mmap_mode="r"), info.seconds)
     if rows:
         _verified.add(place)
@@ -176,10 +193,12 @@ def _part(place: Path, kind: str) -> Path:
     return place.with_name(f"{place.stem}.{kind}.npy")
 
 
-def _checksum(file: Path) -> int:
-    """Returns the CRC-32 of a file."""
+def _checksum(file: Path, limit: int | None = None) -> int:
+    """Returns the CRC-32 of a file, or of its first `limit` bytes."""
     total = 0
     with file.open("rb") as stream:
-        while block := stream.read(1 << 20):
+        while block := stream.read(limit or 1 << 20):
             total = zlib.crc32(block, total)
+            if limit:
+                break
     return total
