@@ -23,6 +23,8 @@ from crackexp.utils.names import file_stem, on_one_line
 from crackexp.utils.progress import progress
 
 _RAR_MAGIC = b"Rar!\x1a\x07"
+_ZIP_END, _ZIP64_END = b"PK\x05\x06", b"PK\x06\x06"
+_ZIP_END_SIZE, _ZIP_COMMENT_SIZE = 22, 2**16
 _SPARE = 256 * 2**20
 """The number of bytes of the disk that are kept free."""
 _BOMB_RATIO = 200
@@ -117,6 +119,9 @@ def _unpack_zip(archive: Path, folder: Path) -> None:
     try:
         with zipfile.ZipFile(archive) as source:
             infos = source.infolist()
+            lost = (len(infos) - _count_zip_members(archive)) % 2**16  # old programs count the members modulo 2**16
+            if lost or not all(info.filename for info in infos):
+                raise _damaged(archive, "its list of files is not whole")
             _check(archive, folder, [_zip_member(info) for info in infos])
             with progress(f"Unpacking {on_one_line(archive.name)}", len(infos), "files") as advance:
                 for info in infos:
@@ -126,6 +131,22 @@ def _unpack_zip(archive: Path, folder: Path) -> None:
         raise _damaged(archive, "the name of a file in it is no UTF-8 though it is marked as such") from error
     except _BROKEN as error:
         raise _damaged(archive, str(error)) from error
+
+
+def _count_zip_members(archive: Path) -> int:
+    """Returns how many members the end of a zip file says that it has.
+
+    zipfile does not compare it with the members that it finds. A damaged length in the list of members makes it skip
+    some of them without an error.
+    """
+    with archive.open("rb") as stream:
+        stream.seek(max(archive.stat().st_size - _ZIP_END_SIZE - _ZIP_COMMENT_SIZE, 0))
+        tail = stream.read()
+    end = tail.rfind(_ZIP_END)
+    end64 = end - 76  # the zip64 record and its locator, 56 and 20 bytes, come before
+    if end64 >= 0 and tail[end64 : end64 + 4] == _ZIP64_END:
+        return int.from_bytes(tail[end64 + 32 : end64 + 40], "little")
+    return int.from_bytes(tail[end + 10 : end + 12], "little")
 
 
 def _zip_member(info: zipfile.ZipInfo) -> Member:

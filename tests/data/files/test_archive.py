@@ -171,6 +171,35 @@ def test_a_thousand_damaged_zips_are_unpacked_or_refused_in_a_sentence(tmp_path:
     assert 500 < refused < 1000
 
 
+def test_a_damaged_list_of_files_loses_none_in_silence(tmp_path: Path) -> None:
+    archive = _zip(tmp_path / "a.zip", {f"{number}.jpg": b"one" for number in range(6)})
+    whole = archive.read_bytes()
+    with zipfile.ZipFile(archive) as source:
+        directory = source.start_dir
+    lost = 0
+    for place in range(directory, len(whole)):
+        for flip in (1, 16, 51, 102, 255):  # an entry has 51 bytes, and a length of that skips the next
+            data = bytearray(whole)
+            data[place] ^= flip
+            archive.write_bytes(data)
+            try:
+                unpack(archive, tmp_path / "out")
+                assert _files(tmp_path / "out") == {f"{number}.jpg": b"one" for number in range(6)}
+            except DataError as error:
+                lost += "list of files" in str(error)
+            shutil.rmtree(tmp_path / "out", ignore_errors=True)
+    assert lost > 20
+
+
+@pytest.mark.parametrize("comment", [b"", b"a comment"])
+def test_archives_of_more_files_than_65535_are_counted(tmp_path: Path, comment: bytes) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as target:
+        target.comment = comment
+        for number in range(65_540):
+            target.writestr(zipfile.ZipInfo(f"{number}.jpg"), b"")
+    assert archive_module._count_zip_members(tmp_path / "a.zip") == 65_540
+
+
 def test_an_archive_with_a_long_name_is_unpacked(tmp_path: Path) -> None:
     archive = _zip(tmp_path / f"{'n' * 251}.zip", FILES)
     assert _files(unpack_once(archive, tmp_path / "cache")) == FILES
