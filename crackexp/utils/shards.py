@@ -6,6 +6,7 @@ last: a shard without it does not count.
 """
 
 import logging
+import re
 import time
 import uuid
 import zlib
@@ -25,6 +26,9 @@ KEY = "S32"
 KINDS = ("rows", "keys")
 HEAD_BYTES = 4096
 """The first bytes of the rows, which hold the header of ``.npy`` and have a checksum of their own."""
+_HEADER = re.compile(
+    rb"\x93NUMPY\x01\x00(..){'descr': '([^']+)', 'fortran_order': False, 'shape': \(([\d, ]*)\), } *\n", re.DOTALL
+)
 ABANDONED_SECONDS = 86_400
 _log = logging.getLogger(__name__)
 _verified: set[Path] = set()  # the shards whose checksums this process has found right
@@ -182,10 +186,26 @@ def _read(place: Path, rows: bool = True) -> Shard:
         for kind, checksum, limit in (of_rows, ("keys", info.keys, None)):
             if _checksum(parts[kind], limit) != checksum:
                 raise ValueError(f"the checksum of {parts[kind].name} is wrong")
-    shard = Shard(place, np.load(parts["keys"]), np.load(parts["rows"], mmap_mode="r"), info.seconds)
+    shard = Shard(place, np.array(_mapped(parts["keys"])), _mapped(parts["rows"]), info.seconds)
     if rows:
         _verified.add(place)
     return shard
+
+
+def _mapped(file: Path) -> np.ndarray:
+    """Returns the array in a file that `numpy.save` wrote, mapped into memory.
+
+    `numpy.load` parses the header with `ast`, which Python 3.11 cannot do in two threads at once: it raises SystemError
+    where one of them interrupts the other.
+    """
+    with file.open("rb") as stream:
+        head = stream.read(HEAD_BYTES)
+    found = _HEADER.match(head)
+    if not found:
+        raise ValueError(f"{file.name} has another header than numpy.save writes")
+    size, kind, shape = found.groups()
+    lengths = tuple(int(length) for length in shape.split(b",") if length.strip())
+    return np.memmap(file, np.dtype(kind.decode()), "r", 10 + int.from_bytes(size, "little"), lengths)
 
 
 def _part(place: Path, kind: str) -> Path:
