@@ -87,7 +87,7 @@ def write_shard(folder: Path, digests: np.ndarray, rows: np.ndarray, seconds: fl
     """
     info = folder / f"{uuid.uuid4().hex}.json"
     checksums = {}
-    for kind, array in zip(KINDS, (rows, keys_of(digests)), strict=True):
+    for kind, array in zip(KINDS, (np.ascontiguousarray(rows), keys_of(digests)), strict=True):
         part = _part(info, kind)
         with replacing(part) as temporary, temporary.open("wb") as stream:
             np.save(stream, array)
@@ -215,10 +215,10 @@ def _part(place: Path, kind: str) -> Path:
 
 def _checksum(file: Path, limit: int | None = None) -> int:
     """Returns the CRC-32 of a file, or of its first `limit` bytes."""
-    total = 0
     with file.open("rb") as stream:
-        while block := stream.read(limit or 1 << 20):
+        if limit:
+            return zlib.crc32(stream.read(limit))
+        total = 0
+        while block := stream.read(1 << 20):
             total = zlib.crc32(block, total)
-            if limit:
-                break
     return total

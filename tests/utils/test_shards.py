@@ -34,21 +34,23 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shape", [(0, 4), (1, 4), (7,), (3, 8, 8, 3), (200, 1280)])
+@pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("kind", ["uint8", "float32"])
 def test_rows_are_those_of_numpy_and_no_header_is_parsed_by_ast(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], kind: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], kind: str, order: str
 ) -> None:
     """Threads read shards, and Python 3.11 raises SystemError where two of them use `ast` at once."""
 
     def refused(*args: object) -> None:
         raise SystemError("AST constructor recursion depth mismatch")
 
-    rows = np.arange(np.prod(shape)).reshape(shape).astype(kind)
+    rows = np.asarray(np.arange(np.prod(shape)).reshape(shape).astype(kind), order=order)  # type: ignore[call-overload]
     written = write_shard(tmp_path, DIGESTS[: shape[0]], rows, 1.0)
     expected = np.load(tmp_path / f"{written.place.stem}.rows.npy")
     monkeypatch.setattr("ast.literal_eval", refused)
     (shard,) = read_shards(tmp_path, "rows")
     np.testing.assert_array_equal(shard.rows, expected)
+    np.testing.assert_array_equal(shard.rows, rows)
     assert shard.rows.dtype == rows.dtype
     assert len(shard.keys) == shape[0]
 
