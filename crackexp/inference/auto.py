@@ -192,7 +192,7 @@ def _enduring(engines: Sequence[OnnxEngine], network: "keras.Model") -> list[Onn
     Raises:
         UnsupportedNetworkError: There is no graph of the network.
     """
-    from crackexp.inference.engine import cpu_batch
+    from crackexp.inference.engine import blank_batch, cpu_batch
 
     try:
         from crackexp.inference.graph import supported_model
@@ -204,7 +204,7 @@ def _enduring(engines: Sequence[OnnxEngine], network: "keras.Model") -> list[Onn
     enduring = []
     with TemporaryDirectory() as folder:
         Path(folder, GRAPH).write_bytes(supported_model(network, size, engines[0].name).SerializeToString())
-        np.save(Path(folder, BATCH), np.zeros((size, *network.input_shape[1:]), network.inputs[0].dtype))
+        np.save(Path(folder, BATCH), blank_batch(network, size))
         trials = [
             subprocess.Popen(
                 [*words, folder, engine.name],
@@ -259,8 +259,9 @@ def _measured(inferences: Mapping[str, "Inference"]) -> tuple[str, dict[str, flo
 
 def _rate(inference: "Inference") -> float:
     """Returns how many images a second a network computes, after each core has run it once."""
-    batch = np.zeros((inference.batch_size, *inference.model.input_shape[1:]), inference.model.inputs[0].dtype)
-    outputs = inference.stream(repeat(batch))
+    from crackexp.inference.engine import blank_batch
+
+    outputs = inference.stream(repeat(blank_batch(inference.model, inference.batch_size)))
     for _ in range(inference.workers):
         next(outputs)
     started = time.perf_counter()

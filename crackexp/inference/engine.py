@@ -138,9 +138,17 @@ class EngineInference(Inference):
         self.workers = cores + 1  # a batch is ready for the core that is done first
         self.identity = engine.identity
         self._compiled = engine.compile(model, self.batch_size, cores)
+        # The first call is made by one thread. OpenVINO's binding to Python looks NumPy up in its first call, under a
+        # lock of its own, and two threads that do so at once can wait for each other without end.
+        self._compiled(blank_batch(model, self.batch_size))
 
     def forwards(self) -> list[Forward]:
         return [lambda batch: self._compiled(np.asarray(batch))]  # views made on a device are arrays of JAX
+
+
+def blank_batch(model: keras.Model, size: int) -> np.ndarray:
+    """Returns `size` images of zeros for `model`, to try or to time it with."""
+    return np.zeros((size, *model.input_shape[1:]), model.inputs[0].dtype)
 
 
 def padded_batches(rows: Any, size: int) -> Iterator[np.ndarray]:

@@ -50,8 +50,6 @@ class OpenVino(OnnxEngine):
         def forward(batch: "np.ndarray") -> Any:
             request = requests.get()
             try:
-                # OpenVINO's own threads compute on a copy: `infer` in threads of Python, on arrays of NumPy that
-                # OpenVINO shared, once waited without end for Python's lock
                 request.start_async({0: batch}, share_inputs=False)
                 request.wait()
                 outputs = [request.get_output_tensor(place).data.copy() for place in places]

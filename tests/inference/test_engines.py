@@ -4,6 +4,7 @@ import json
 import logging
 import re
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from omegaconf import DictConfig
 
 from crackexp.embeddings.embedder import Embedder
 from crackexp.inference.auto import Auto
-from crackexp.inference.base import Engine, UnsupportedNetworkError
+from crackexp.inference.base import Engine, Forward, UnsupportedNetworkError
 from crackexp.inference.engine import padded_batches
 from crackexp.inference.onnxruntime import OnnxRuntime
 from crackexp.inference.openvino import OpenVino
@@ -190,3 +191,21 @@ def test_telemetry_of_openvino_is_not_imported() -> None:
     OpenVino().inference(Application("mobilenet_v2", alpha=0.35).build(SIZE, seed=0), 2)
     assert "openvino" in sys.modules
     assert not [name for name in sys.modules if name.startswith("openvino_telemetry.")]
+
+
+def test_the_first_batch_is_computed_by_one_thread(network: keras.Model, images: np.ndarray) -> None:
+    # two threads that make the first calls of OpenVINO at once can wait for each other without end
+    callers = []
+
+    class Recorded(Zeros):
+        def compile(self, network: keras.Model, batch_size: int, threads: int) -> Forward:
+            def forward(batch: np.ndarray) -> np.ndarray:
+                callers.append(threading.current_thread())
+                return batch
+
+            return forward
+
+    inference = Recorded().inference(network, 4)
+    assert callers == [threading.main_thread()]
+    assert len(list(inference.stream(padded_batches(images, 4)))) == 3
+    assert len(callers) == 4
