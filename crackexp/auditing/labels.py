@@ -7,7 +7,10 @@ from crackexp.data.neighbours import nearest
 FOLDS = 5
 NEIGHBOURS = 10
 COMPONENTS = 128
-"""The number of principal components of embeddings. The other components tell nothing but noise about the class."""
+"""The largest number of principal components of embeddings. The others tell nothing but noise about the class."""
+PER_COMPONENT = 10
+"""The smallest number of images for each component: with fewer, a regression learns the images by heart, and its
+probabilities of other images are near one half. It is the rule of ten events per variable of Peduzzi et al. 1996."""
 FAR = 2.0
 """A distance is an outlier if it exceeds the median by this multiple of what the 95th percentile exceeds it by."""
 RECOGNISED = 0.5
@@ -67,7 +70,7 @@ def out_of_fold(embeddings: np.ndarray, labels: np.ndarray, groups: np.ndarray, 
     folds = min(FOLDS, *(len(np.unique(groups[labels == label])) for label in np.unique(labels)))
     if folds < 2:
         return None
-    count = min(COMPONENTS, *embeddings.shape)
+    count = min(COMPONENTS, max(len(embeddings) // PER_COMPONENT, 2), *embeddings.shape)
     rows = PCA(count, svd_solver="randomized", random_state=seed).fit_transform(embeddings)
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
     parts = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)

@@ -25,7 +25,11 @@ from crackexp.models.backbone import Application
 CACHE = Path(os.environ.get("CRACKEXP_CACHE", ".cache")).resolve()
 SIZE = 160
 SHARES = (0.0, 0.01, 0.03, 0.1)
-RUNS = {"mendeley": {400: 5, 1000: 3, 2000: 2, 4000: 1}, "drawn": {400: 3, 1000: 2}, "sdnet2018": {1710: 1}}
+RUNS = {
+    "mendeley": {100: 5, 200: 5, 400: 5, 1000: 3, 2000: 2, 4000: 1},
+    "drawn": {200: 5, 400: 3, 1000: 2},
+    "sdnet2018": {1710: 1},
+}
 """The number of seeds for each number of images; each seed draws other images, flips and folds."""
 
 

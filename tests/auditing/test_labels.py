@@ -111,3 +111,14 @@ def test_the_label_of_most_copies_is_favoured_and_of_equally_many_the_more_proba
     probabilities[3:5] = [[0.1, 0.8, 0.1], [0.1, 0.3, 0.6]]  # no copy has label 1
     assert favoured(labels, groups, probabilities) == {0: (1, "2 of 3 copies"), 3: (2, "probability 0.35")}
     assert favoured(labels, groups, None) == {0: (1, "2 of 3 copies")}
+
+
+def test_few_images_are_not_learned_by_heart() -> None:
+    """A hundred images a class, whose embeddings hold much that tells nothing about the class."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 100)
+    rows = rng.normal(size=(200, 1280))
+    rows[:, 0] += 10 * labels
+    probabilities = out_of_fold(rows.astype(np.float32), labels, np.arange(200), seed=0)
+    assert probabilities is not None
+    assert probabilities[np.arange(200), labels].mean() > 0.8  # 0.73 with a component for each image
