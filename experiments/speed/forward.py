@@ -1,6 +1,6 @@
 """Images a second of a frozen network alone, crackexp's way beside other engines, and beside the machine's limit.
 
-python experiments/speed/forward.py [--rounds 5] [--threads 2] [NETWORK/SIZE ...]
+python experiments/speed/forward.py [--rounds 5] [--threads 2] [NETWORK[:LAYER]/SIZE ...]
 
 All engines compute the same embeddings of the same uint8 images in memory on the same cores, each in a process of its
 own. A round measures one after the other. It fails where embeddings differ by more than `TOLERANCE`. The names with
@@ -27,7 +27,15 @@ from crackexp.inference.graph import onnx_model
 from crackexp.models.backbone import Application
 from crackexp.models.classifier import embedding_model
 
-NETWORKS = ("mobilenet_v2/96", "mobilenet_v2/160", "mobilenet_v2/224", "efficientnet_b0/160", "resnet50/160")
+NETWORKS = (
+    "mobilenet_v2/96",
+    "mobilenet_v2/160",
+    "mobilenet_v2/224",
+    "mobilenet_v2:block_12_add/160",
+    "efficientnet_b0/160",
+    "resnet50/160",
+)
+"""The networks that are measured by default. The one to the layer `block_12_add` is that of the experiment `robust`."""
 WEIGHTS = {"mobilenet_v2": "bundled"}
 """Of a network; random for the others, since only speed is compared."""
 
@@ -98,7 +106,9 @@ def write_network(network: str, folder: Path) -> float:
         Operations an image.
     """
     name, size = network.split("/")
-    model = embedding_model(Application(name, weights=WEIGHTS.get(name)).build(int(size), seed=0))
+    name, _, layer = name.partition(":")
+    backbone = Application(name, weights=WEIGHTS.get(name), output_layer=layer or None)
+    model = embedding_model(backbone.build(int(size), seed=0))
     model.save(folder / "network.keras")
     (folder / "network.onnx").write_bytes(onnx_model(model).SerializeToString())
     images = np.random.default_rng(0).integers(0, 256, (IMAGES, int(size), int(size), 3), np.uint8)
@@ -150,7 +160,7 @@ def compare(network: str, names: Sequence[str], rounds: int, threads: int) -> li
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("networks", nargs="*", default=NETWORKS, metavar="NETWORK/SIZE")
+    parser.add_argument("networks", nargs="*", default=NETWORKS, metavar="NETWORK[:LAYER]/SIZE")
     parser.add_argument("--engines", nargs="+", default=None, choices=ENGINES, help="keras_jax must be among them")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
