@@ -154,7 +154,7 @@ class Model:
         options |= {"regions.join": join, "regions.min_extent": min_extent, "threshold": threshold}
         cfg = _checked("survey", SurveyConfig, **options, mm_per_px=mm_per_px, batch_size=batch_size)
         images = named_images(photos, account := Account())
-        surveyor = build_surveyor(cfg, self._logged, explains=out is not None)
+        surveyor = build_surveyor(cfg, self._logged, instantiate(cfg.inference), explains=out is not None)
         folder = None if out is None else Path(out)
         made = Survey(folder, surveyor.thresholds.defect, cfg.mm_per_px, False, account, _base(photos, images))
         rows: dict[int, dict[str, Any]] = {}

@@ -17,6 +17,7 @@ from crackexp.utils.imports import slow_imports
 from crackexp.utils.progress import status
 
 if TYPE_CHECKING:
+    from crackexp.inference.base import Engine
     from crackexp.surveying.surveyor import Surveyor
     from crackexp.tracking.models import LoggedModel
 
@@ -63,7 +64,7 @@ def survey(composed: DictConfig) -> Account:
         UserError: The config or the name of the model has a mistake, or there are no files to read.
     """
     cfg = with_model(check(composed, SurveyConfig))
-    instantiate(cfg.inference)  # an engine that is not installed is refused before anything is read
+    engine = instantiate(cfg.inference)  # it is refused before anything is read if it is not installed
 
     status("Looking for images")
     from crackexp.predicting.inputs import input_folder, named_inputs
@@ -79,7 +80,7 @@ def survey(composed: DictConfig) -> Account:
         from crackexp.tracking import run_log
 
     model = open_model(cfg)
-    surveyor = build_surveyor(cfg, model)
+    surveyor = build_surveyor(cfg, model, engine)
     logger = instantiate(cfg.tracking)
     status("Opening the store")
 
@@ -101,19 +102,20 @@ def survey(composed: DictConfig) -> Account:
     return account
 
 
-def build_surveyor(cfg: DictConfig, model: "LoggedModel", explains: bool = True) -> "Surveyor":
+def build_surveyor(cfg: DictConfig, model: "LoggedModel", engine: "Engine", explains: bool = True) -> "Surveyor":
     """Returns what classifies the tiles of photos.
 
     Args:
         cfg: The checked config of the command.
         model: The model, which was trained on patches.
+        engine: The engine that classifies the tiles.
         explains: Whether the maps of damaged tiles are made.
     """
     from crackexp.surveying.surveyor import RegionRules, Surveyor
     from crackexp.surveying.tiles import Tiling
 
     tiling = Tiling(round(cfg.tile.size * cfg.tile.scale), cfg.tile.overlap)
-    rules, engine = RegionRules(**cfg.regions), instantiate(cfg.inference)
+    rules = RegionRules(**cfg.regions)
     return Surveyor(model, tiling, cfg.threshold, cfg.batch_size, rules=rules, engine=engine, explains=explains)
 
 

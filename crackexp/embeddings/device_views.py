@@ -11,12 +11,11 @@ from typing import Any, Literal
 import jax
 import joblib
 import numpy as np
-from filelock import FileLock
 
 from crackexp.data.augmentation import Augmentation, View
 from crackexp.data.datamodule import DataModule
 from crackexp.data.index import ImageIndex
-from crackexp.utils.files import write_text
+from crackexp.inference.measured import measured_once
 
 AugmentOn = Literal["auto", "host", "device"]
 MEASURED_BATCHES = 4
@@ -48,7 +47,7 @@ class DeviceViews:
         self.choice = choice
         self.data = data
         self.devices = list(devices)
-        self.folder = cache / "engines"
+        self.cache = cache
         self._kept: dict[bytes, jax.Array] = {}
         self._kept_bytes = 0
         self._programs: dict[Augmentation, Callable[..., jax.Array]] = {}
@@ -158,14 +157,13 @@ class DeviceViews:
             transforms,
         ]
         name = hashlib.blake2b(json.dumps(about).encode(), digest_size=8).hexdigest()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        file = self.folder / f"views-{name}.json"
-        with FileLock(file.with_suffix(".lock")):
-            try:
-                rates = {where: float(json.loads(file.read_text())[where]) for where in ("host", "device")}
-            except (FileNotFoundError, ValueError, KeyError, TypeError):
-                rates = self._measure(view, index.subset(np.arange(min(len(index), batch_size))), batch_size)
-                write_text(file, json.dumps(rates))
+        sample = index.subset(np.arange(min(len(index), batch_size)))
+        rates = measured_once(
+            self.cache,
+            f"views-{name}",
+            lambda kept: {where: float(kept[where]) for where in ("host", "device")},
+            lambda: self._measure(view, sample, batch_size),
+        )
         faster = rates["device"] > rates["host"]
         _log.info(
             "Views are made on the %s: %.0f images a second on the device, %.0f on the host",

@@ -9,8 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import repeat
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,23 +18,20 @@ from typing import TYPE_CHECKING, Any
 
 import joblib
 import numpy as np
-from filelock import FileLock
 
 from crackexp.config.types import Text
 from crackexp.inference.base import Engine, Forward, OnnxEngine, UnsupportedNetworkError
+from crackexp.inference.measured import measured_once
 from crackexp.inference.onnxruntime import OnnxRuntime
 from crackexp.inference.openvino import OpenVino
 from crackexp.inference.xla import Xla
 from crackexp.utils.errors import ConfigError
-from crackexp.utils.files import write_text
 
 if TYPE_CHECKING:
     import keras
 
     from crackexp.inference.engine import Inference
 
-FOLDER = "engines"
-"""The folder in the cache that keeps which engine was chosen, a file for each network."""
 MARGIN = 1.3
 """How many times as fast as the first an engine must be to be chosen, so that noise changes no choice, and no bit."""
 ROUNDS, SECONDS = 3, 0.12
@@ -111,19 +108,20 @@ class Auto(Engine):
             UnsupportedNetworkError: No engine but XLA can compute the network.
         """
         engines: dict[str, Engine] = {engine.name: engine for engine in [*self.engines, Xla()]}
-        file = self.cache / FOLDER / f"{self._key(network)}.json"
-        kept = _kept(file, engines)
         built: dict[str, Inference] = {}
-        if kept is None:
-            with _alone(file):
-                kept = _kept(file, engines)  # another process may have measured meanwhile
-                if kept is None:
-                    usable = _candidates(_enduring(self.engines, network))
-                    built = {engine.name: engine.inference(network, None, devices) for engine in usable}
-                    kept = _measured(built)
-                    with suppress(OSError):  # a cache that cannot be written only costs the measurement each time
-                        write_text(file, json.dumps({"engine": kept[0], "images_per_second": kept[1]}))
-        chosen, rates = kept
+
+        def measure() -> dict[str, Any]:
+            usable = _candidates(_enduring(self.engines, network))
+            built.update({engine.name: engine.inference(network, None, devices) for engine in usable})
+            fastest, rates = _measured(built)
+            return {"engine": fastest, "images_per_second": rates}
+
+        def read(kept: Any) -> tuple[str, dict[str, float]]:
+            if kept["engine"] not in engines:
+                raise ValueError(kept["engine"])
+            return kept["engine"], {str(name): float(rate) for name, rate in kept["images_per_second"].items()}
+
+        chosen, rates = measured_once(self.cache, self._key(network), read, measure)
         inference = built.get(chosen) if batch_size is None else None
         inference = inference or engines[chosen].inference(network, batch_size, devices)
         speeds = ", ".join(f"{name} {rate:.0f}" for name, rate in rates.items())
@@ -159,26 +157,6 @@ def processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-@contextmanager
-def _alone(file: Path) -> Iterator[None]:
-    """Makes processes that measure the same network do so one after the other, where the cache can be written."""
-    with ExitStack() as stack:
-        with suppress(OSError):
-            file.parent.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(FileLock(file.with_suffix(".lock")))
-        yield
-
-
-def _kept(file: Path, engines: Collection[str]) -> tuple[str, dict[str, float]] | None:
-    """Returns the engine that a file names, and the measured speeds; None where it names none of `engines`."""
-    with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
-        kept = json.loads(file.read_bytes())
-        rates = {str(name): float(rate) for name, rate in kept["images_per_second"].items()}
-        if kept["engine"] in engines:
-            return str(kept["engine"]), rates
-    return None
 
 
 def _candidates(engines: Sequence[Engine]) -> list[Engine]:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 Forward = Callable[["np.ndarray"], Any]
 """A function of a batch, (B, S, S, 3), to the outputs of a network: an array, or a sequence of arrays."""
+Outputs = Callable[["np.ndarray"], "list[np.ndarray]"]
+"""A function of a batch to the outputs of a network, also where there is one alone."""
 
 
 class UnsupportedNetworkError(ConfigError):
@@ -109,12 +111,15 @@ class OnnxEngine(Engine):
         )
 
     @abstractmethod
-    def load(self, graph: bytes, threads: int) -> Forward:
+    def load(self, graph: bytes, threads: int) -> Outputs:
         """Prepares a graph, as `compile` prepares a network.
 
         Args:
             graph: An ONNX model, whose only input is the batch.
             threads: The number of batches to compute at the same time.
+
+        Returns:
+            A function that computes all outputs of a batch, as that of `compile` does.
 
         Raises:
             UnsupportedNetworkError: The engine cannot compute the graph.
@@ -124,4 +129,10 @@ class OnnxEngine(Engine):
         """Prepares a network; see `Engine.compile`."""
         from crackexp.inference.graph import supported_model
 
-        return self.load(supported_model(network, batch_size, self.name).SerializeToString(), threads)
+        outputs = self.load(supported_model(network, batch_size, self.name).SerializeToString(), threads)
+
+        def forward(batch: "np.ndarray") -> Any:
+            arrays = outputs(batch)
+            return arrays[0] if len(arrays) == 1 else arrays
+
+        return forward

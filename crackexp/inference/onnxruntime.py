@@ -1,12 +1,7 @@
 """The engine ONNX Runtime, which runs on most processors."""
 
-from typing import TYPE_CHECKING, Any
-
-from crackexp.inference.base import Forward, OnnxEngine
+from crackexp.inference.base import OnnxEngine, Outputs
 from crackexp.utils.extras import require_extra
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 class OnnxRuntime(OnnxEngine):
@@ -26,7 +21,7 @@ class OnnxRuntime(OnnxEngine):
     def __init__(self) -> None:
         require_extra("ONNX Runtime", ["onnxruntime", "onnx"], "engines", "inference=onnxruntime")
 
-    def load(self, graph: bytes, threads: int) -> Forward:
+    def load(self, graph: bytes, threads: int) -> Outputs:
         """Prepares a graph; see `OnnxEngine.load`. One session serves all threads, each of which computes alone."""
         import onnxruntime
 
@@ -39,8 +34,4 @@ class OnnxRuntime(OnnxEngine):
             raise self.unsupported("ONNX Runtime", error) from error
         image = session.get_inputs()[0].name
 
-        def forward(batch: "np.ndarray") -> Any:
-            outputs = session.run(None, {image: batch})
-            return outputs[0] if len(outputs) == 1 else outputs
-
-        return forward
+        return lambda batch: session.run(None, {image: batch})

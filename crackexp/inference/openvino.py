@@ -5,7 +5,7 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from crackexp.inference.base import Forward, OnnxEngine
+from crackexp.inference.base import OnnxEngine, Outputs
 from crackexp.utils.extras import require_extra
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class OpenVino(OnnxEngine):
     def __init__(self) -> None:
         require_extra("OpenVINO", ["openvino", "onnx"], "engines", "inference=openvino")
 
-    def load(self, graph: bytes, threads: int) -> Forward:
+    def load(self, graph: bytes, threads: int) -> Outputs:
         """Prepares a graph; see `OnnxEngine.load`. As many batches are computed at a time as there are threads."""
         core = _without_telemetry().Core()
         hints: dict[str, Any] = {
@@ -47,17 +47,16 @@ class OpenVino(OnnxEngine):
             requests.put(compiled.create_infer_request())
         places = range(len(compiled.outputs))
 
-        def forward(batch: "np.ndarray") -> Any:
+        def outputs(batch: "np.ndarray") -> "list[np.ndarray]":
             request = requests.get()
             try:
                 request.start_async({0: batch}, share_inputs=False)
                 request.wait()
-                outputs = [request.get_output_tensor(place).data.copy() for place in places]
+                return [request.get_output_tensor(place).data.copy() for place in places]
             finally:
                 requests.put(request)
-            return outputs[0] if len(outputs) == 1 else outputs
 
-        return forward
+        return outputs
 
 
 def _without_telemetry() -> ModuleType:
