@@ -9,8 +9,8 @@ NEIGHBOURS = 10
 COMPONENTS = 128
 """The largest number of principal components of embeddings. The others tell nothing but noise about the class."""
 PER_COMPONENT = 10
-"""The smallest number of images for each component: with fewer, a regression learns the images by heart, and its
-probabilities of other images are near one half. It is the rule of ten events per variable of Peduzzi et al. 1996."""
+"""The number of images for each component: with fewer, a regression learns the images by heart, and its probabilities
+of other images are near one half. It follows the rule of ten events per variable (Peduzzi et al. 1996)."""
 FAR = 2.0
 """A distance is an outlier if it exceeds the median by this multiple of what the 95th percentile exceeds it by."""
 RECOGNISED = 0.5

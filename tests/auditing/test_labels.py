@@ -7,14 +7,19 @@ from sklearn.neighbors import NearestNeighbors
 from crackexp.auditing.labels import distances, far_out, favoured, out_of_fold, suspects, unrecognised
 
 
+def two_clouds(each: int, width: int, distance: float) -> tuple[np.ndarray, np.ndarray]:
+    """Returns two clouds of `each` rows, whose middles are `distance` apart, and their labels."""
+    labels = np.repeat([0, 1], each)
+    rows = np.random.default_rng(0).normal(size=(2 * each, width))
+    rows[:, 0] += distance * labels
+    return rows.astype(np.float32), labels
+
+
 @pytest.fixture
 def clouds() -> tuple[np.ndarray, np.ndarray]:
     """Two clouds of 500 rows that overlap a little, and their labels."""
-    rng = np.random.default_rng(0)
-    labels = np.repeat([0, 1], 500)
-    rows = rng.normal(size=(1000, 40)) + 1
-    rows[:, 0] += 5 * labels
-    return rows.astype(np.float32), labels
+    rows, labels = two_clouds(500, 40, 5)
+    return rows + 1, labels
 
 
 @pytest.mark.parametrize("share", [0.01, 0.03, 0.1])
@@ -35,11 +40,8 @@ def test_most_of_the_list_is_wrong_and_most_wrong_labels_are_on_it(
 
 def test_hard_images_of_a_clean_set_are_not_suspected() -> None:
     """The clouds overlap, so another class is predicted for some images, but with less than the usual confidence."""
-    rng = np.random.default_rng(0)
-    labels = np.repeat([0, 1], 500)
-    rows = rng.normal(size=(1000, 40))
-    rows[:, 0] += 4.5 * labels
-    probabilities = out_of_fold(rows.astype(np.float32), labels, np.arange(1000), seed=0)
+    rows, labels = two_clouds(500, 40, 4.5)
+    probabilities = out_of_fold(rows, labels, np.arange(1000), seed=0)
     assert probabilities is not None
     assert np.sum(probabilities.argmax(axis=1) != labels) > 0
     assert len(suspects(labels, probabilities)) == 0
@@ -115,10 +117,7 @@ def test_the_label_of_most_copies_is_favoured_and_of_equally_many_the_more_proba
 
 def test_few_images_are_not_learned_by_heart() -> None:
     """A hundred images a class, whose embeddings hold much that tells nothing about the class."""
-    rng = np.random.default_rng(0)
-    labels = np.repeat([0, 1], 100)
-    rows = rng.normal(size=(200, 1280))
-    rows[:, 0] += 10 * labels
-    probabilities = out_of_fold(rows.astype(np.float32), labels, np.arange(200), seed=0)
+    rows, labels = two_clouds(100, 1280, 10)
+    probabilities = out_of_fold(rows, labels, np.arange(200), seed=0)
     assert probabilities is not None
     assert probabilities[np.arange(200), labels].mean() > 0.8  # 0.73 with a component for each image
