@@ -6,7 +6,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict
 
-from crackexp.config.checking import check
+from crackexp.config.checking import check, instantiate
 from crackexp.config.options import group_options, suggest
 from crackexp.config.overrides import shown
 from crackexp.models.weight_files import require_weights
@@ -14,6 +14,7 @@ from crackexp.sweep import grid
 from crackexp.training.config import TrainConfig
 from crackexp.training.resume import require_alone
 from crackexp.utils.errors import ConfigError, UserError
+from crackexp.utils.imports import slow_imports
 
 SHARED = (
     *("paths", "metrics", "report", "tracking", "sweep", "register", "resume", "task_name", "print_config"),
@@ -80,7 +81,12 @@ def _mistakes(config: DictConfig, overrides: list[str]) -> list[str]:
             trial.paths.output = "."  # Hydra sets it only once a job runs
         require_alone(checked := check(trial, TrainConfig))
         require_weights(checked.backbone)
-        from crackexp.training.parts import build_parts  # imported late, since it imports Keras, which takes seconds
+        with slow_imports():  # of all that the trials import, so that the garbage collector leaves it out
+            import crackexp.training.run
+            from crackexp.training.parts import build_parts
+
+            if instantiate(checked.tracking).store:
+                import crackexp.tracking.sweeps  # noqa: F401
 
         build_parts(checked)
     except UserError as error:

@@ -4,6 +4,8 @@ Its console output goes to a file, a finished result is used again, and a failur
 """
 
 import contextlib
+import functools
+import gc
 import json
 import logging
 import sys
@@ -222,3 +224,13 @@ def _forget_network() -> None:
     """Frees the memory of the network of this trial, where one was built."""
     if keras := sys.modules.get("keras"):
         keras.backend.clear_session()
+        _leave_out_survivors()
+
+
+@functools.cache
+def _leave_out_survivors() -> None:
+    """Has the garbage collector leave out what is left of the first trial, which later trials use again.
+
+    It would go through these 300,000 objects twice in each trial, which took half a second.
+    """
+    gc.freeze()
