@@ -123,7 +123,7 @@ class Auto(Engine):
 
         chosen, rates = measured_once(self.cache, self._key(network), read, measure)
         inference = built.get(chosen) if batch_size is None else None
-        inference = inference or engines[chosen].inference(network, batch_size, devices)
+        inference = inference or _proven(engines[chosen], network, batch_size, devices)
         speeds = ", ".join(f"{name} {rate:.0f}" for name, rate in rates.items())
         measured = f" (images a second when it was chosen: {speeds})" if speeds else ""
         _log.info("Computing with %s %s%s", chosen, engines[chosen].version, measured)
@@ -157,6 +157,17 @@ def processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def _proven(
+    engine: Engine, network: "keras.Model", batch_size: int | None, devices: Sequence[Any] | None
+) -> "Inference":
+    """Returns a network with an engine that has computed it on this machine before, as `Engine.inference` does."""
+    from crackexp.inference.engine import EngineInference
+
+    if engine.name == Xla.name:
+        return engine.inference(network, batch_size, devices)
+    return EngineInference(engine, network, batch_size, devices, proven=True)
 
 
 def _candidates(engines: Sequence[Engine]) -> list[Engine]:

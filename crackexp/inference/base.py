@@ -3,6 +3,7 @@
 import importlib.metadata
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from crackexp.utils.errors import ConfigError
@@ -126,13 +127,14 @@ class OnnxEngine(Engine):
         """
 
     def compile(self, network: "keras.Model", batch_size: int, threads: int) -> Forward:
-        """Prepares a network; see `Engine.compile`."""
+        """Prepares a network; see `Engine.compile`. The graph has the weights of now, and its first batch loads it."""
         from crackexp.inference.graph import supported_model
 
-        outputs = self.load(supported_model(network, batch_size, self.name).SerializeToString(), threads)
+        graph = supported_model(network, batch_size, self.name).SerializeToString()
+        loaded = cache(lambda: self.load(graph, threads))
 
         def forward(batch: "np.ndarray") -> Any:
-            arrays = outputs(batch)
+            arrays = loaded()(batch)
             return arrays[0] if len(arrays) == 1 else arrays
 
         return forward

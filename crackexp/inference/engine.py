@@ -4,6 +4,7 @@ import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from itertools import cycle
 from typing import Any
 
@@ -121,13 +122,20 @@ class EngineInference(Inference):
         model: The network, as it was built or loaded; gradients of it are computed by JAX.
         batch_size: The size B of a batch; None for `cpu_batch`.
         devices: The devices of JAX that a training computes on, of which there must be one.
+        proven: Whether the engine has computed such a network on this machine before. It is then tried only where
+            batches are computed, since it takes a while to load, and all embeddings may be stored already.
 
     Raises:
         UnsupportedNetworkError: The engine cannot compute the network, or there are several devices.
     """
 
     def __init__(
-        self, engine: Engine, model: keras.Model, batch_size: int | None, devices: Sequence[Any] | None
+        self,
+        engine: Engine,
+        model: keras.Model,
+        batch_size: int | None,
+        devices: Sequence[Any] | None,
+        proven: bool = False,
     ) -> None:
         super().__init__(model, batch_size or cpu_batch(model.input_shape[1]), devices)
         if len(self.devices) > 1 or jax.process_count() > 1:
@@ -138,11 +146,14 @@ class EngineInference(Inference):
         self.workers = cores + 1  # a batch is ready for the core that is done first
         self.identity = engine.identity
         self._compiled = engine.compile(model, self.batch_size, cores)
-        # The first call is made by one thread. OpenVINO's binding to Python looks NumPy up in its first call, under a
-        # lock of its own, and two threads that do so at once can wait for each other without end.
-        self._compiled(blank_batch(model, self.batch_size))
+        # The first batch is computed by one thread. OpenVINO's binding to Python looks NumPy up then, under a lock of its
+        # own, and two threads that do so at once can wait for each other without end.
+        self._first_batch = cache(lambda: self._compiled(blank_batch(model, self.batch_size)))
+        if not proven:
+            self._first_batch()
 
     def forwards(self) -> list[Forward]:
+        self._first_batch()
         return [lambda batch: self._compiled(np.asarray(batch))]  # views made on a device are arrays of JAX
 
 
