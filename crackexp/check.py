@@ -109,8 +109,8 @@ def computing() -> Iterator[Finding]:
     """Yields the devices of JAX, on which a small program is run, and the engine that the commands compute with."""
     try:
         import jax
-        import joblib
         import keras
+        import loky
 
         from crackexp.inference.auto import installed
         from crackexp.inference.xla import Xla
@@ -131,7 +131,7 @@ def computing() -> Iterator[Finding]:
         if unused
         else "",
     )
-    at_once = f"{joblib.cpu_count()} batches at a time, one for each core" if backend == "cpu" else "2 batches a device"
+    at_once = f"{loky.cpu_count()} batches at a time, one for each core" if backend == "cpu" else "2 batches a device"
     yield Finding("engine", f"Keras on JAX, {backend}; {at_once}; {keras.config.dtype_policy().name}")
     yield Finding("engines", ", ".join(f"{engine.name} {engine.version}" for engine in [*installed(), Xla()]))
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
-import joblib
+import loky
 import numpy as np
 import scipy.fft
 from scipy.sparse import coo_array
@@ -119,7 +119,7 @@ def _search(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     usable = np.array([texture.std() >= _MIN_CONTRAST for texture in textures])
     pairs = _candidates(_spectra(textures), usable)
     matches = []
-    with progress("Comparing images", len(pairs), "pairs") as advance, ThreadPoolExecutor(joblib.cpu_count()) as pool:
+    with progress("Comparing images", len(pairs), "pairs") as advance, ThreadPoolExecutor(loky.cpu_count()) as pool:
         chunks = [pairs[start : start + _CHUNK] for start in range(0, len(pairs), _CHUNK)]
         for rows, overlays in zip(chunks, pool.map(lambda rows: _compare(textures, rows), chunks), strict=True):
             matches += [

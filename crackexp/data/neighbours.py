@@ -2,7 +2,7 @@
 
 import logging
 
-import joblib
+import loky
 import numpy as np
 
 from crackexp.utils.progress import progress
@@ -25,7 +25,7 @@ def nearest(rows: np.ndarray, queries: np.ndarray, count: int, title: str) -> tu
     logging.getLogger("faiss.loader").setLevel(logging.WARNING)
     import faiss
 
-    faiss.omp_set_num_threads(joblib.cpu_count())
+    faiss.omp_set_num_threads(loky.cpu_count())
     index = faiss.IndexFlatL2(rows.shape[1])
     index.add(np.ascontiguousarray(rows))
     results = []

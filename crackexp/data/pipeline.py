@@ -178,10 +178,10 @@ def _stream(
     """Yields batches of what `load` returns for each position, read ahead by grain's threads and joined by `stack`."""
     import cv2
     import grain
-    import joblib
+    import loky
 
     cv2.setNumThreads(1)  # every core has a thread of its own here
-    cores = joblib.cpu_count()
+    cores = loky.cpu_count()
     ahead = 2 * max(batch_size, cores)
     chunk = max(min(ahead // cores, len(positions) // (4 * cores), MAX_CHUNK), 1)
     threads = grain.ReadOptions(num_threads=cores, prefetch_buffer_size=ahead // chunk)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
-import joblib
+import loky
 import numpy as np
 
 from crackexp.data.digests import root_key
@@ -86,7 +86,7 @@ def _make(index: ImageIndex, rows: np.ndarray) -> Thumbnails:
             new.pictures[place] = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
         return len(chunk)
 
-    with progress("Making thumbnails", len(rows)) as advance, ThreadPoolExecutor(joblib.cpu_count()) as pool:
+    with progress("Making thumbnails", len(rows)) as advance, ThreadPoolExecutor(loky.cpu_count()) as pool:
         for done in pool.map(draw, range(0, len(rows), _CHUNK)):
             advance(done)
     return new

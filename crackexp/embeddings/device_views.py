@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import jax
-import joblib
+import loky
 import numpy as np
 
 from crackexp.data.augmentation import Augmentation, View
@@ -151,7 +151,7 @@ class DeviceViews:
         about = [
             jax.__version__,
             self.devices[0].device_kind,
-            joblib.cpu_count(),
+            loky.cpu_count(),
             self.data.image_size,
             batch_size,
             transforms,

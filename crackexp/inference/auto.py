@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import joblib
+import loky
 import numpy as np
 
 from crackexp.config.types import Text
@@ -133,7 +133,7 @@ class Auto(Engine):
         """Returns 16 hex digits over what the speeds of the engines depend on."""
         parts = [
             processor(),
-            joblib.cpu_count(),
+            loky.cpu_count(),
             [(engine.name, engine.version) for engine in [*self.engines, Xla()]],
             [network.input_shape, network.count_params()],
             [type(layer).__name__ for layer in network.layers],

@@ -9,8 +9,8 @@ from itertools import cycle
 from typing import Any
 
 import jax
-import joblib
 import keras
+import loky
 import numpy as np
 
 from crackexp.inference.base import Engine, Forward, UnsupportedNetworkError
@@ -56,7 +56,7 @@ class Inference:
         self.devices = list(devices or jax.local_devices()[:1])
         self.batch_size = batch_size or fastest_batch(model.input_shape[1])
         on_cpu = self.devices[0].platform == "cpu"
-        self.workers = joblib.cpu_count() if on_cpu else 2 * len(self.devices)
+        self.workers = loky.cpu_count() if on_cpu else 2 * len(self.devices)
 
         def forward(weights: Any, inputs: jax.Array) -> Any:
             outputs, _ = model.stateless_call(*weights, inputs, training=False)
@@ -142,12 +142,12 @@ class EngineInference(Inference):
             raise UnsupportedNetworkError(
                 f"Only XLA computes on several devices of JAX. Type inference=xla. Received: inference={engine.name}"
             )
-        cores = joblib.cpu_count()
+        cores = loky.cpu_count()
         self.workers = cores + 1  # a batch is ready for the core that is done first
         self.identity = engine.identity
         self._compiled = engine.compile(model, self.batch_size, cores)
-        # The first batch is computed by one thread. OpenVINO's binding to Python looks NumPy up then, under a lock of its
-        # own, and two threads that do so at once can wait for each other without end.
+        # The first batch is computed by one thread. OpenVINO's binding to Python looks NumPy up then, under a lock of
+        # its own, and two threads that do so at once can wait for each other without end.
         self._first_batch = cache(lambda: self._compiled(blank_batch(model, self.batch_size)))
         if not proven:
             self._first_batch()

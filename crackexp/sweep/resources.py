@@ -87,11 +87,11 @@ def workers_here(hydra: HydraConf, trials: int | None = None) -> int | None:
         hydra: The node `hydra` of a job's config, with `launcher` and `sweeper`.
         trials: The number of trials of the sweep; None where it is not known.
     """
-    import joblib
+    import loky
 
     jobs = hydra.launcher.get("n_jobs") or 1
     if jobs < 0:
-        jobs = max(joblib.cpu_count() + 1 + jobs, 1)
+        jobs = max(loky.cpu_count() + 1 + jobs, 1)
     limits = [jobs, trials, hydra.sweeper.get("n_jobs"), hydra.sweeper.get("max_batch_size")]
     workers = min(int(limit) for limit in limits if limit)
     return workers if workers > 1 else None

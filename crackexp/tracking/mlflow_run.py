@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import loky
 import mlflow
 from matplotlib.figure import Figure
 from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR
@@ -21,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from crackexp.data.images import pixels
 from crackexp.models import saved
-from crackexp.reporting.figures.png import png
+from crackexp.reporting.png import BackgroundPng, png
 from crackexp.tracking import model_facts
 from crackexp.tracking.alive import Alive
 from crackexp.tracking.artifacts import log_digest
@@ -70,8 +71,10 @@ def open_run(
         with answering(store):
             alive.mark_all_killed(mlflow.MlflowClient(), experiment_id)
             run = _reopened(run_id, {**tags, **mark}) if run_id else _new(name, {**tags, **mark}, experiment_id)
+        run.in_background = parent is not None and loky.cpu_count() > 1
         try:
             yield run
+            run.log_rendered()
             heed()
         except BaseException as error:
             stop = answer()
@@ -91,7 +94,13 @@ class MlflowRun:
         active: The run of MLflow.
         params: The names of the params that the run has already. They are not logged again, since they never change.
         logged: The name and the step of each metric that the run has already, which is not logged again.
+
+    Attributes:
+        in_background: Whether another process renders the figures, which are then logged with the next metrics or at
+            the end of the run.
     """
+
+    in_background = False
 
     def __init__(
         self, active: mlflow.ActiveRun, params: set[str] | None = None, logged: set[tuple[str, int]] | None = None
@@ -100,6 +109,7 @@ class MlflowRun:
         self.experiment_id = active.info.experiment_id
         self._params = params or set()
         self._logged = logged or set()
+        self._rendering: dict[str, BackgroundPng] = {}
 
     @uninterrupted()
     def fail(self, status: str, error: BaseException) -> None:
@@ -107,6 +117,7 @@ class MlflowRun:
         with contextlib.suppress(mlflow.MlflowException, SQLAlchemyError, OSError):
             mlflow.set_tag("error", visible(f"{type(error).__name__}: {error}")[:5000])
             mlflow.log_text(visible(traceback.format_exc()), "error.txt")
+            self.log_rendered()
         with contextlib.suppress(mlflow.MlflowException, SQLAlchemyError, OSError):
             mlflow.end_run(status)
 
@@ -121,16 +132,23 @@ class MlflowRun:
 
     @uninterrupted()
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
+        self.log_rendered()
         new = {name: value for name, value in metrics.items() if (name, step) not in self._logged}
         mlflow.log_metrics(new, step=step)
 
     @uninterrupted()
     def log_figure(self, figure: Figure, path: str) -> None:
-        folder, _, name = path.rpartition("/")
-        with tempfile.TemporaryDirectory() as temporary:
-            file = Path(temporary, name)
-            file.write_bytes(png(figure))
-            mlflow.log_artifact(str(file), folder or None)
+        if self.in_background:
+            self._rendering[path] = BackgroundPng(figure)
+        else:
+            _log_png(png(figure), path)
+
+    @uninterrupted()
+    def log_rendered(self) -> None:
+        """Logs the figures that another process renders, as soon as it is done with them."""
+        while self._rendering:
+            path, rendered = self._rendering.popitem()
+            _log_png(rendered.result(), path)
 
     @uninterrupted()
     def log_text(self, text: str, path: str) -> None:
@@ -175,6 +193,14 @@ class MlflowRun:
                 metadata=facts.seal(artifacts.values()),
             )
         return str(info.model_uri)
+
+
+def _log_png(file: bytes, path: str) -> None:
+    folder, _, name = path.rpartition("/")
+    with tempfile.TemporaryDirectory() as temporary:
+        place = Path(temporary, name)
+        place.write_bytes(file)
+        mlflow.log_artifact(str(place), folder or None)
 
 
 def _new(name: str, tags: Mapping[str, str], experiment_id: str) -> MlflowRun:

@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from crackexp.comparison.comparison import Trial
 from crackexp.comparison.items import read_predictions
 from crackexp.evaluation.doubts import WARNING_TAG
-from crackexp.reporting.figures.png import OPTIONS
+from crackexp.reporting.png import OPTIONS
 from crackexp.tracking.alive import Alive, mark_killed
 from crackexp.tracking.artifacts import damaged, read_again
 from crackexp.tracking.logger import Logger, require_store

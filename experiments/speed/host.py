@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import joblib
+import loky
 import numpy as np
 from hydra import compose, initialize_config_dir
 
@@ -93,7 +93,7 @@ def main() -> None:
         augmentation = instantiate(cfg.augmentation)
         every = cores()
         counts = sorted({*(2**power for power in range(10) if 2**power < len(every)), len(every)})
-        print(f"{len(index)} images, {cfg.image_size} px, {joblib.cpu_count()} cores; views a second\n")
+        print(f"{len(index)} images, {cfg.image_size} px, {loky.cpu_count()} cores; views a second\n")
         print("| cores | images | threads | a core, of one core | processes | threads of processes |")
         print("|---:|---|---:|---:|---:|---:|")
         alone: dict[str, float] = {}

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 import cv2
-import joblib
+import loky
 import numpy as np
 
 ROUNDS = 7
@@ -60,7 +60,7 @@ def device_copying() -> float:
 def decoding(files: Sequence[Path]) -> float:
     """Returns how many of these JPEG files all cores decode a second (libjpeg-turbo, through OpenCV)."""
     data = [np.fromfile(file, np.uint8) for file in files]
-    return joblib.cpu_count() * len(data) / seconds(lambda: [cv2.imdecode(one, cv2.IMREAD_COLOR_RGB) for one in data])
+    return loky.cpu_count() * len(data) / seconds(lambda: [cv2.imdecode(one, cv2.IMREAD_COLOR_RGB) for one in data])
 
 
 def operations(model: Any) -> float:

@@ -21,8 +21,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import jax
-import joblib
 import limits
+import loky
 import numpy as np
 from hydra import compose, initialize_config_dir
 
@@ -74,7 +74,7 @@ def host(data: DataModule, batch_size: int) -> np.ndarray:
     def augment(one: int) -> np.ndarray:
         return view(images[one], str(train.digests[one]))
 
-    with ThreadPoolExecutor(joblib.cpu_count()) as pool:
+    with ThreadPoolExecutor(loky.cpu_count()) as pool:
         row("decode and resize", rate(len(rows), lambda: list(pool.map(decode, rows))), best, "libjpeg-turbo alone")
         row("augment", rate(len(rows), lambda: list(pool.map(augment, rows))))
     part = train.subset(np.arange(len(rows)))

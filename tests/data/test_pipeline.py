@@ -37,7 +37,7 @@ def test_evaluation_yields_each_image_once_in_order_and_fills_the_last_batch_up(
 
 def test_small_batches_keep_many_cores_busy(index: ImageIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = np.concatenate(list(image_batches(index, 32, 2)))
-    monkeypatch.setattr("joblib.cpu_count", lambda: 11)
+    monkeypatch.setattr("loky.cpu_count", lambda: 11)
     loading = threading.Barrier(11)
 
     def view(image: np.ndarray, digest: str) -> np.ndarray:

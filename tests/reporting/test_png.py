@@ -1,12 +1,15 @@
 """Figures as files, and those that are drawn once."""
 
 import io
+import os
+import signal
+import time
 
 import numpy as np
 from PIL import Image
 
 from crackexp.reporting import figures
-from crackexp.reporting.figures.png import KEPT, png
+from crackexp.reporting.png import KEPT, BackgroundPng, _process, png
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (9, 32, 32, 3), np.uint8)
 
@@ -33,3 +36,22 @@ def test_a_figure_is_rendered_once_with_100_pixels_an_inch():
     assert png(figure) is file
     picture = Image.open(io.BytesIO(file))
     assert picture.size == tuple(np.round(figure.get_size_inches() * 100).astype(int))
+
+
+def test_another_process_renders_the_same_file():
+    figure = figures.confusion_matrix(np.array([0, 1, 1]), np.array([0, 1, 0]), ["Negative", "Positive"])
+    file = BackgroundPng(figure).result()
+    assert _process().submit(os.getpid).result() != os.getpid()
+    assert file == png(figures.confusion_matrix(np.array([0, 1, 1]), np.array([0, 1, 0]), ["Negative", "Positive"]))
+    assert png(figure) is file
+
+
+def test_figures_are_rendered_although_the_other_process_was_killed():
+    first, second = (figures.sample_grid(IMAGES[:1], [name]) for name in ("before", "after"))
+    process = _process().submit(os.getpid).result()
+    _process().submit(time.sleep, 60)
+    rendering = BackgroundPng(first)
+    os.kill(process, signal.SIGKILL)
+    assert rendering.result() == png(first)
+    assert BackgroundPng(second).result() == png(second)
+    assert _process().submit(os.getpid).result() not in (process, os.getpid())

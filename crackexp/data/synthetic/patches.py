@@ -2,15 +2,14 @@
 
 import os
 import shutil
-import signal
 from collections.abc import Callable, Generator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from contextlib import closing
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 
 import cv2
-import joblib
+import loky
 import numpy as np
 
 from crackexp.data.synthetic.camera import photograph
@@ -18,6 +17,7 @@ from crackexp.data.synthetic.crack import STYLES, Cracks, draw_crack
 from crackexp.data.synthetic.marks import draw_marks
 from crackexp.data.synthetic.texture import draw_surface
 from crackexp.utils.errors import ConfigError, DataError
+from crackexp.utils.processes import process_pool
 from crackexp.utils.seeds import generator
 
 DEFAULT_SIZE = 227
@@ -141,19 +141,13 @@ def _draw_all(folder: Path, count: int, seed: int, size: int, cracks: Cracks) ->
         finally:
             cv2.setNumThreads(threads)
         return
-    pool = ProcessPoolExecutor(joblib.cpu_count(), get_context("spawn"), _start_worker)
+    pool = process_pool(loky.cpu_count(), partial(cv2.setNumThreads, 1))
     try:
         tasks = [pool.submit(_draw_chunk, folder, *chunk, seed, size, cracks) for chunk in chunks]
         for task in as_completed(tasks):
             yield task.result()
     finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _start_worker() -> None:
-    """Limits a process to one thread, and leaves Ctrl-C to its parent."""
-    cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+        pool.shutdown(kill_workers=True)
 
 
 def _draw_chunk(folder: Path, first: int, last: int, seed: int, size: int, cracks: Cracks) -> int:

@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from crackexp.reporting.figures.png import drawn_once
 from crackexp.reporting.figures.style import BLUE, FAINT, INK, LINE, MUTED, new_figure, styled
 from crackexp.reporting.formatting import shortened
+from crackexp.reporting.png import drawn_once
 
 Layer = tuple[str, str, tuple[int, ...], int, bool]
 BLOCK = re.compile(r"((?:conv\d+_)?block_?\d+[a-z]?|expanded_conv(?:_\d+)?)_")

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from crackexp.reporting.figures.evidence import evidence
-from crackexp.reporting.figures.png import drawn_once
 from crackexp.reporting.figures.style import INK, LINE, MUTED, RED, WIDTH, heading, styled
 from crackexp.reporting.formatting import percent, shortened
+from crackexp.reporting.png import drawn_once
 
 
 @drawn_once

@@ -1,15 +1,20 @@
-"""Figures as PNG files, and figures that are drawn once in a process."""
+"""Figures as PNG files, in this process or in another, and figures that are drawn once in a process."""
 
 import hashlib
 import io
+import logging
 import pickle
 from collections import OrderedDict
 from collections.abc import Callable
-from functools import wraps
+from concurrent.futures import BrokenExecutor, Future
+from functools import cache, wraps
 from typing import Any, ParamSpec
 from weakref import WeakKeyDictionary
 
+from loky import ProcessPoolExecutor
 from matplotlib.figure import Figure
+
+from crackexp.utils.processes import process_pool
 
 P = ParamSpec("P")
 OPTIONS: dict[str, Any] = {"dpi": 100, "pil_kwargs": {"compress_level": 1}}
@@ -18,6 +23,7 @@ KEPT = 4
 """The number of figures that `drawn_once` keeps of each function: those of the sizes that a sweep compares."""
 
 _files: WeakKeyDictionary[Figure, bytes] = WeakKeyDictionary()
+_log = logging.getLogger(__name__)
 
 
 def png(figure: Figure) -> bytes:
@@ -28,6 +34,47 @@ def png(figure: Figure) -> bytes:
         figure.savefig(buffer, format="png", **OPTIONS)
         file = _files[figure] = buffer.getvalue()
     return file
+
+
+class BackgroundPng:
+    """A PNG file of a figure that another process renders while this one goes on.
+
+    The process takes half a second to start, and then waits for more figures, such as those of the next trial.
+
+    Args:
+        figure: The figure, which does not change any more.
+    """
+
+    def __init__(self, figure: Figure) -> None:
+        self._figure = figure
+        self._rendered = None if figure in _files else _submit(figure)
+
+    def result(self) -> bytes:
+        """Returns the file, once it is rendered. It is rendered here where the other process was ended meanwhile."""
+        if self._rendered is not None:
+            try:
+                _files[self._figure] = self._rendered.result()
+            except BrokenExecutor as error:
+                _log.warning("The process that renders figures was ended, so they are rendered here: %s", error)
+        return png(self._figure)
+
+
+def _submit(figure: Figure) -> "Future[bytes]":
+    """Gives a figure to the process that renders, or to a new one where the last was ended from outside."""
+    try:
+        return _process().submit(_render, figure)
+    except BrokenExecutor:
+        _process.cache_clear()
+        return _process().submit(_render, figure)
+
+
+@cache
+def _process() -> ProcessPoolExecutor:
+    return process_pool(1)
+
+
+def _render(figure: Figure) -> bytes:
+    return png(figure)
 
 
 def drawn_once(draw: Callable[P, Figure]) -> Callable[P, Figure]:
