@@ -12,6 +12,8 @@ from filelock import FileLock, Timeout
 
 PROGRAM_BYTES = 2 * 1024**3
 """How many bytes all compiled programs may take; JAX removes those that were used least recently."""
+KEPT_FROM_SECONDS = 0.01
+"""How long the compilation of a program must take for it to be kept. A run has dozens of 20 ms each, a second of them."""
 LOCK_SECONDS = 10
 """How long to wait for a process that reads or writes a program."""
 
@@ -28,7 +30,7 @@ def keep_programs(cache: Path) -> None:
                     program.unlink(missing_ok=True)  # its process was killed half-way, and JAX would stumble over it
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_compilation_cache_max_size", PROGRAM_BYTES)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", KEPT_FROM_SECONDS)
 
 
 def sharing_programs() -> dict[str, str]:
