@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 PROGRAM_BYTES = 2 * 1024**3
 """How many bytes all compiled programs may take; JAX removes those that were used least recently."""
 KEPT_FROM_SECONDS = 0.01
-"""How long the compilation of a program must take for it to be kept. A run has dozens of 20 ms each, a second of them."""
+"""How long the compilation of a program must take for it to be kept: dozens in a run take 20 ms each."""
 LOCK_SECONDS = 10
 """How long to wait for a process that reads or writes a program."""
 
