@@ -45,8 +45,10 @@ def peer(patches: Path, folder: Path, name: str, script: str) -> Run:
 JOBS: dict[str, Callable[[Path, Path], Run]] = {
     "crackexp, cold": lambda patches, folder: crackexp(patches, folder, "cold"),
     "crackexp, warm": lambda patches, folder: crackexp(patches, folder, "warm"),
-    "notebook (TensorFlow)": lambda patches, folder: peer(patches, folder, "tensorflow", "notebook_peer.py"),
-    "PyTorch": lambda patches, folder: peer(patches, folder, "pytorch", "framework_peer.py"),
+}
+PEERS: dict[str, dict[str, Callable[[Path, Path], Run]]] = {
+    "tensorflow": {"notebook (TensorFlow)": lambda *folders: peer(*folders, "tensorflow", "notebook_peer.py")},
+    "pytorch": {"PyTorch": lambda *folders: peer(*folders, "pytorch", "framework_peer.py")},
 }
 
 
@@ -91,18 +93,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("patches", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
     args = parser.parse_args()
-    for name in ("tensorflow", "pytorch"):
+    jobs = dict(JOBS)
+    for name in args.peers:
         python_of(name)
+        jobs |= PEERS[name]
     patches = args.patches.resolve()
     count = read(patches)
     backbone = Application("mobilenet_v2", weights="bundled").build(160, seed=0)
-    runs: dict[str, list[Run]] = {name: [] for name in JOBS}
+    runs: dict[str, list[Run]] = {name: [] for name in jobs}
     for _ in range(args.rounds):
         with TemporaryDirectory() as temporary:
             folder = Path(temporary)
             backbone.save(folder / WEIGHTS)
-            for name, job in JOBS.items():
+            for name, job in jobs.items():
                 runs[name].append(job(patches, folder))
     print(f"{machine()}; {count} images, {args.rounds} rounds\n")
     print(table(["job", "seconds", "of cold", "of warm", "test accuracy"], rows(runs)))
