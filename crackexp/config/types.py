@@ -108,8 +108,20 @@ def _odd(value: int) -> int:
     return value
 
 
+def _name_pattern(value: str) -> str:
+    try:
+        groups = re.compile(value).groups
+    except re.error as error:
+        raise PydanticCustomError("pattern", "must be a regular expression: {error}", {"error": str(error)}) from error
+    if groups != 1:
+        raise PydanticCustomError("pattern", "must have one pair of parentheses around the name, such as '(.+)__'")
+    return value
+
+
 Text = Annotated[str, Field(max_length=4096), AfterValidator(_text)]
 """One line of text: a path, an address, an id."""
+NamePattern = Annotated[Text, AfterValidator(_name_pattern)]
+"""A regular expression whose only group is the part of a text that is a name."""
 FileName = Annotated[str, Field(max_length=100), AfterValidator(_file_name)]
 """The name of something that files and folders are named after."""
 PrintConfig = Literal["full", "changes", "none"]

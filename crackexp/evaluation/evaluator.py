@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -14,11 +15,13 @@ from crackexp.data.index import ImageIndex
 from crackexp.evaluation.doubts import calibration_doubt, doubts_of
 from crackexp.evaluation.policy import FittedPolicy, evaluate_decisions
 from crackexp.evaluation.robustness import Robustness, evaluate_corruptions
-from crackexp.evaluation.sets import Scores, Subset, evaluate_groups, evaluate_subset
+from crackexp.evaluation.sets import MEAN, Scores, Subset, evaluate_groups, evaluate_subset, mean_subset
 from crackexp.evaluation.tables import predictions_table
 from crackexp.metrics.metric import Metric, shown
 from crackexp.metrics.predictions import Bootstrap, Predictions
 
+MEAN_PREFIX = f"also/{MEAN}"
+"""The prefix of the means over the extra datasets."""
 Predict = Callable[[ImageIndex, str, View | None], np.ndarray]
 """Predicts the probabilities, (n, c) float32, of the n images of an index, as they are or as a view transforms them."""
 
@@ -101,7 +104,12 @@ class EvaluationResult:
         for result in self.sets:
             overall, *surfaces = result.rows
             rows += [overall, *(replace(surface, name=f"{overall.name}: {surface.name}") for surface in surfaces)]
-        return rows
+        return [*rows, self.mean] if self.mean else rows
+
+    @cached_property
+    def mean(self) -> Subset | None:
+        """The means of the scores over the extra datasets, each of which counts the same; None for fewer than two."""
+        return mean_subset([result.overall for result in self.extra]) if len(self.extra) > 1 else None
 
     @property
     def doubts(self) -> list[str]:
@@ -126,6 +134,8 @@ class EvaluationResult:
         scores: dict[str, Scores] = {
             result.prefix: {**result.overall.scores, **result.decision_scores} for result in self.sets
         }
+        if self.mean:
+            scores[MEAN_PREFIX] = self.mean.scores
         if self.robustness:
             scores |= {f"corruption/{name}": corrupted for name, corrupted in self.robustness.logged().items()}
         return scores
@@ -146,7 +156,7 @@ class EvaluationResult:
         Args:
             prefix: The prefix of the scores.
         """
-        is_set = prefix in {result.prefix for result in self.sets}
+        is_set = prefix in {MEAN_PREFIX, *(result.prefix for result in self.sets)}
         return named_metrics(prefix, self.scores()[prefix], shown(self.metrics, "sweep") if is_set else ())
 
 

@@ -11,7 +11,8 @@ from crackexp.data.classes.decisions import Classes
 from crackexp.data.index import ImageIndex
 from crackexp.data.sources.folder import require_places
 from crackexp.data.splits.given_split import only_part
-from crackexp.utils.errors import DataError, about
+from crackexp.evaluation.sets import MEAN
+from crackexp.utils.errors import ConfigError, DataError, about
 
 ALSO = "evaluation.also"
 
@@ -27,13 +28,18 @@ class ExtraDatasets:
         left_out: The number of images that were left out of each dataset.
 
     Raises:
-        UserError: A dataset has no folder and no URL, or its folder does not exist.
+        UserError: A dataset has no folder and no URL, its folder does not exist, or it is named "mean".
     """
 
     def __init__(self, cfg: DictConfig) -> None:
         self.sources = {dataset.name: dataset for dataset, _ in listed(cfg, ALSO)}
         self.indexes: dict[str, ImageIndex] = {}
         self.left_out: dict[str, int] = {}
+        if MEAN in self.sources:
+            raise ConfigError(
+                f"The mean over all sets is logged as also/{MEAN}. Give the set another name. "
+                f"Received: a set named {MEAN} in {ALSO}"
+            )
         require_places(cfg.evaluation.also, ALSO)
 
     def prepare(self, classes: Classes, seen: Collection[str]) -> None:

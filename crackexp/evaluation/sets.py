@@ -9,12 +9,14 @@ import pandas as pd
 
 from crackexp.data.classes.decisions import Classes
 from crackexp.metrics.evaluation import evaluate_predictions
-from crackexp.metrics.intervals import Interval
+from crackexp.metrics.intervals import Interval, mean_of
 from crackexp.metrics.metric import Metric
 from crackexp.metrics.predictions import Bootstrap, Predictions
 from crackexp.metrics.standard import STANDARD
 
 Scores = Mapping[str, Interval]
+MEAN = "mean"
+"""The kind of a mean over sets, and its name in the names of metrics."""
 MIN_PHOTOS = 10
 """With fewer photos intervals may be too narrow, as simulations show: see docs/evaluation.md."""
 
@@ -24,7 +26,7 @@ class Subset:
     """The scores of a set of images, or of the images of one of its surfaces or photos.
 
     Attributes:
-        kind: "set", "surface" or "photo".
+        kind: "set", "surface", "photo", or "mean" for the mean over several sets.
         name: The name of the set or surface; of a photo, SURFACE/PHOTO.
         images: The number of images.
         cracked: The number of damaged ones among them.
@@ -67,6 +69,26 @@ def evaluate_subset(
     scores = evaluate_predictions(predictions, bootstrap, metrics)
     damaged = int(classes.damaged(predictions.labels).sum())
     return Subset(kind, name, len(predictions), damaged, predictions.group_count, scores)
+
+
+def mean_subset(subsets: Sequence[Subset]) -> Subset:
+    """Returns the means of the scores of several sets, each of which counts the same however many images it has.
+
+    The sets are independent: their images are of different places. A metric that is undefined for one is left out.
+
+    Args:
+        subsets: The sets; at least one.
+    """
+    names = [name for name in subsets[0].scores if all(name in subset.scores for subset in subsets)]
+    photos = [subset.photos for subset in subsets]
+    return Subset(
+        MEAN,
+        f"mean of {len(subsets)} sets",
+        sum(subset.images for subset in subsets),
+        sum(subset.cracked for subset in subsets),
+        None if None in photos else sum(filter(None, photos)),
+        {name: mean_of([subset.scores[name] for subset in subsets]) for name in names},
+    )
 
 
 def evaluate_groups(

@@ -1,6 +1,7 @@
 """Every file under conf/ is composed, checked, instantiated and run for a step."""
 
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,7 @@ RUNS = {
         "inference=auto",
     ],
     "under corruptions": ["evaluation=robust", "inference=openvino"],
+    "at other places": ["evaluation=unseen"],
     "one batch": ["+debug=one_batch", "+sweep=seeds"],
     "limit": ["+debug=limit", "dataset.limit=40", "head=cells", "inference=onnxruntime"],
     "overfit": [
@@ -153,10 +155,16 @@ def trees(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     write_patches(root / "sdnet2018" / "D", ("UD", "CD"), 20)
     for part, each in (("train", 10), ("val", 3), ("test", 3)):
         write_patches(root / "given" / part, ("Negative", "Positive"), each)
+    for surface, name in product("DPW", ("sdnet2018-sample", "sdnet2018-dev")):
+        write_patches(root / "sites" / name / surface, (f"U{surface}", f"C{surface}"), 2, size=50)
+    write_patches(root / "sites" / "uav-ground-dev", ("Negative", "Positive"), 4, size=52)
+    for file in (root / "sites" / "uav-ground-dev").glob("*/*"):
+        file.rename(file.with_name(f"photo{int(file.stem) % 2}__{file.name}"))
     return {
         "dataset=mendeley": root / "mendeley",
         "dataset=sdnet2018": root / "sdnet2018",
         "split=given": root / "given",
+        "evaluation=unseen": root / "sites",
     }
 
 
@@ -167,10 +175,12 @@ def test_every_option_runs_for_a_step(
     trees: dict[str, Path],
     tmp_path: Path,
     name: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("CRACKEXP_SITES", str(trees["evaluation=unseen"]))
     overrides = RUNS[name]
     text = " ".join(overrides)
-    where = next((trees[key] for key in trees if key in text), patches)
+    where = next((trees[key] for key in trees if key in text and key != "evaluation=unseen"), patches)
     dataset = [] if "dataset=" in text else ["dataset=folder"]
     if "dataset=synthetic" not in text:
         dataset.append(f"dataset.path={where}")

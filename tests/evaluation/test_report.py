@@ -116,6 +116,20 @@ def test_each_set_has_its_tables_and_figures_as_artifacts(all_asked: tuple[Evalu
     assert logger.tags["warning.model"] == "The labels look odd."
 
 
+def test_several_extra_datasets_have_a_mean(index: ImageIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = np.arange(len(index))
+    sites = {"bridge": index.subset(rows % 2 == 0), "wall": index.subset(rows % 3 == 0)}
+    result = evaluated(index, settings_of([]), sites)
+    report, logger = evaluation_report(result, settings_of([]), SIZE, nothing), Memory()
+    log_evaluation(logger, result, report, [])
+    each = [logger.metrics[f"also/{name}/accuracy"] for name in sites]
+    assert logger.metrics["also/mean/accuracy"] == pytest.approx(np.mean(each))
+    assert logger.metrics["also/mean/accuracy_low"] < logger.metrics["also/mean/accuracy"]
+    table = pd.read_csv(StringIO(str(logger.files["also/sets.csv"])))
+    assert table["name"].tolist() == ["wall, test", "bridge", "wall", "mean of 2 sets"]
+    assert "mean of 2 sets" in printed(report, monkeypatch)
+
+
 def test_all_values_are_logged_and_only_the_intervals_of_the_main_results(
     all_asked: tuple[EvaluationResult, Report],
 ) -> None:

@@ -1,5 +1,7 @@
 """Sets of images, their surfaces and photos, and the same images under corruptions."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,7 @@ from crackexp.data.classes.decisions import Classes
 from crackexp.evaluation import figures
 from crackexp.evaluation.report import corruptions_table, scores_table, subsets_table
 from crackexp.evaluation.robustness import evaluate_corruptions
-from crackexp.evaluation.sets import evaluate_groups, evaluate_subset, notes, subsets_frame
+from crackexp.evaluation.sets import evaluate_groups, evaluate_subset, mean_subset, notes, subsets_frame
 from crackexp.metrics import STANDARD, Bootstrap, Predictions
 from crackexp.metrics.intervals import Interval
 from tests.metrics.scoring import scores_of
@@ -46,6 +48,19 @@ def test_each_surface_and_photo_is_judged_by_itself():
         assert part.photos == (1 if part.kind == "photo" else 6)
     rows = np.char.startswith(groups, "walls")
     assert parts[1].scores == scores_of(labels[rows], probabilities[rows], 1, resamples=50, groups=groups[rows])
+
+
+def test_the_mean_over_sets_is_that_of_independent_estimates():
+    sets = [subsets_of(*simulate(seed, noise))[0] for seed, noise in ((0, 1.0), (1, 2.0), (2, 4.0))]
+    mean = mean_subset(sets)
+    assert (mean.kind, mean.name, mean.images, mean.photos) == ("mean", "mean of 3 sets", 720, 36)
+    aucs = [subset.scores["roc_auc"] for subset in sets]
+    assert mean.scores["roc_auc"].value == pytest.approx(np.mean([auc.value for auc in aucs]))
+    below = np.sqrt(sum((auc.value - auc.low) ** 2 for auc in aucs)) / 3
+    assert mean.scores["roc_auc"].low == pytest.approx(mean.scores["roc_auc"].value - below)
+    assert mean_subset([sets[0], replace(sets[1], photos=None)]).photos is None
+    sound = replace(sets[0], scores={"accuracy": sets[0].scores["accuracy"]})
+    assert list(mean_subset([sets[1], sound]).scores) == ["accuracy"]
 
 
 def test_photos_without_a_surface_are_judged_too():

@@ -18,7 +18,7 @@ from crackexp.data.synthetic import draw_patch
 from crackexp.evaluation.extra_datasets import ExtraDatasets
 from crackexp.sweep.identity import training_digest
 from crackexp.training.config import TrainConfig
-from crackexp.utils.errors import DataError
+from crackexp.utils.errors import ConfigError, DataError
 from tests.conftest import TINY, Command, commands_here
 from tests.integration.test_train_command import artifacts, last_result, store_of
 
@@ -237,6 +237,12 @@ def test_a_dataset_option_of_ones_own_is_found(command_here: Command, patches: P
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "Also bridge: 40 images, 20 cracked" in done.stdout
+
+
+def test_no_set_may_have_the_name_of_their_mean(compose_config: Compose, patches: Path) -> None:
+    cfg = check(compose_config(f"evaluation.also=[{{folder:{{path:{patches},name:mean}}}}]"), TrainConfig)
+    with pytest.raises(ConfigError, match=r"another name.*Received: a set named mean in evaluation\.also"):
+        ExtraDatasets(cfg)
 
 
 def test_what_other_sets_hold_is_part_of_what_a_run_is(compose_config: Compose, site: Path) -> None:

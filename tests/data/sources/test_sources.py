@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from crackexp.data.sources import ImageFolder, Synthetic
-from crackexp.utils.errors import DataError
+from crackexp.utils.errors import ConfigError, DataError
 
 DrawTree = Callable[..., Path]
 
@@ -165,3 +165,33 @@ def test_another_generator_draws_anew(tmp_path: Path, monkeypatch: pytest.Monkey
     black = np.zeros((32, 32, 3), np.uint8)
     monkeypatch.setattr("crackexp.data.sources.synthetic.draw_patch", lambda *arguments: black)
     assert _synthetic(tmp_path).path != before
+
+
+def _renamed(root: Path, photos: int) -> Path:
+    """Renames the images of a tree to PHOTO__NUMBER.jpg, of some photos in turn."""
+    for file in root.glob("*/*"):
+        file.rename(file.with_name(f"wall-{int(file.stem) % photos}__{file.name}"))
+    return root
+
+
+def test_the_photo_of_a_patch_is_read_from_its_name(tmp_path: Path, draw_tree: DrawTree) -> None:
+    root = _renamed(draw_tree(tmp_path / "a", {"Positive": 3, "Negative": 4}), 2)
+    index = _folder(root, tmp_path, photo="(.+)__").prepare()
+    assert index.groups is not None
+    assert [Path(file).name.partition("__")[0] for file in index.files] == index.groups.tolist()
+    assert set(index.groups) == {"wall-0", "wall-1"}
+
+
+def test_a_name_without_a_photo_is_refused(tmp_path: Path, draw_tree: DrawTree) -> None:
+    root = _renamed(draw_tree(tmp_path / "a", {"Positive": 3, "Negative": 4}), 2)
+    draw_tree(root, {"Positive": 1})
+    _refused(root, tmp_path, r"no photo in the names of 1 of 8 files, such as 00000\.jpg", photo="(.+)__")
+    _refused(root, tmp_path, r"no photo in the names of 8 of 8 files", photo="(x*)")
+
+
+def test_a_table_names_its_groups_by_itself(tmp_path: Path, draw_tree: DrawTree) -> None:
+    root = draw_tree(tmp_path / "a", {"Positive": 2, "Negative": 2})
+    rows = [f"{file.relative_to(root)},{file.parent.name},wall" for file in sorted(root.glob("*/*"))]
+    (root / "labels.csv").write_text("\n".join(["file,label,group", *rows]))
+    with pytest.raises(ConfigError, match=r"names the group of each image already.*Received: dataset\.photo=\(\.\)"):
+        _folder(root / "labels.csv", tmp_path, photo="(.)").prepare()
