@@ -1,8 +1,11 @@
 """What each part of experiment=robust is worth: it is left out, and the model judged where it has never been.
 
-Type: python experiments/robust/redo.py PATCHES SDNET2018 [SEEDS], PATCHES a folder with a folder for each class.
+CRACKEXP_SITES=SITES python experiments/robust/redo.py PATCHES [--seeds 3] [--only TEXT ...]
+
+PATCHES is a folder with a folder for each class, and SITES holds the sets of evaluation=unseen.
 """
 
+import argparse
 import json
 import subprocess
 import sys
@@ -47,34 +50,38 @@ VARIANTS = {
         "optimizer.learning_rate=1e-3",
     ],
 }
+SETS = ("sdnet2018-sample", "sdnet2018-dev", "uav-ground-dev", "mean")
 COLUMNS = {
-    "ROC AUC": "also/sdnet2018/roc_auc",
-    "recall at 5 % false alarms": "also/sdnet2018/recall_at_fpr_5",
+    **{f"ROC AUC, {name}": f"also/{name}/roc_auc" for name in SETS},
+    **{f"recall, {name}": f"also/{name}/recall_at_fpr_5" for name in SETS},
     "own test": "test/accuracy",
     "corrupted": "corruption/mean/accuracy",
 }
+CORRUPTED = "evaluation.corruptions=[blur,noise,jpeg,dark,bright,far,near,rotation,shadow,joint]"
 
 
-def run(patches: str, sdnet: str, words: list[str], seed: int, corrupted: bool) -> dict[str, float]:
-    """Returns the metrics of one run."""
+def run(patches: Path, words: list[str], seed: int) -> dict[str, float]:
+    """Returns the metrics of one run, of the first seed also under corruptions."""
     with TemporaryDirectory() as folder:
         job = ["dataset=folder", f"dataset.path={patches}", f"seed={seed}", "tracking=none", f"hydra.run.dir={folder}"]
-        also = [f"evaluation.also=[{{sdnet2018:{{path:{sdnet}}}}}]", "evaluation.resamples=200"]
-        suite = ["evaluation=robust"] if corrupted else []
-        command = [sys.executable, "-m", "crackexp.train", *words, *suite, *job, *also]
+        suite = ["evaluation=unseen", "evaluation.resamples=200", *([] if seed else [CORRUPTED])]
+        command = [sys.executable, "-m", "crackexp.train", *words, *suite, *job]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         metrics: dict[str, float] = json.loads((Path(folder) / "result.json").read_text())["metrics"]
         return metrics
 
 
 def main() -> None:
-    if len(sys.argv) not in (3, 4):
-        sys.exit(__doc__)
-    seeds = range(int(sys.argv[3]) if len(sys.argv) == 4 else 3)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("patches", type=Path)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="TEXT")
+    args = parser.parse_args()
+    seeds = range(args.seeds)
     print(f"| variant | {' | '.join(COLUMNS)} | seconds |\n|---|{'---|' * (len(COLUMNS) + 1)}")
-    for name, words in VARIANTS.items():
+    for name in args.only:
         begun = time.perf_counter()
-        found = [run(*sys.argv[1:3], words, seed, seed == 0) for seed in seeds]
+        found = [run(args.patches.resolve(), VARIANTS[name], seed) for seed in seeds]
         cells = []
         for key in COLUMNS.values():
             values = [metrics[key] for metrics in found if key in metrics]
