@@ -106,7 +106,10 @@ def test_images_of_train_and_val_are_left_out_and_counted(judged: Path) -> None:
 def test_sets_stand_side_by_side(judged: Path) -> None:
     store, result = store_of(judged), last_result(judged)
     sets = read(store, result["run_id"], "also/sets.csv")
-    assert sets["name"].tolist() == ["folder, test", "sdnet2018", "sdnet2018: decks", "sdnet2018: walls", "same"]
+    surfaces = ["sdnet2018: decks", "sdnet2018: walls"]
+    assert sets["name"].tolist() == ["folder, test", "sdnet2018", *surfaces, "same", "mean of 2 sets"]
+    each = [result["metrics"][f"also/{name}/roc_auc"] for name in ("sdnet2018", "same")]
+    assert result["metrics"]["also/mean/roc_auc"] == pytest.approx(sum(each) / 2)
     note = store.get_run(result["run_id"]).data.tags["mlflow.note.content"]
     printed = (judged / "printed.txt").read_text()
     (walls,) = [line for line in note.splitlines() if line.startswith("| sdnet2018: walls ")]
