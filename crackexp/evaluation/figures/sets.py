@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from crackexp.evaluation.sets import Subset, surface_of
+from crackexp.evaluation.sets import MEAN, Subset, surface_of
 from crackexp.metrics.metric import Metric, shown
 from crackexp.reporting.figures.style import BLUE, INK, MUTED, RED, heading, new_figure, styled
 from crackexp.reporting.formatting import shortened
@@ -25,7 +25,7 @@ def subset_scores(
     """Draws the scores of each subset with their intervals, in a row for each subset and a panel for each metric.
 
     Args:
-        subsets: The subsets. Those of the kind "set" are drawn in blue, others in orange.
+        subsets: The subsets. Sets and their mean are drawn in blue, surfaces and photos in orange.
         title: The title of the figure.
         level: The confidence of the intervals.
         metrics: The metrics by their names. Those are drawn whose `shown_in` has "subsets".
@@ -61,7 +61,7 @@ def subset_scores(
 
 def _dots(axes: Axes, subsets: Sequence[Subset], metric: str) -> None:
     for row, subset in enumerate(subsets):
-        color = BLUE if subset.kind == "set" else RED
+        color = BLUE if subset.kind in ("set", MEAN) else RED
         score = subset.scores.get(metric)
         if score is None:
             axes.text(
