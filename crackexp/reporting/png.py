@@ -50,12 +50,15 @@ class BackgroundPng:
         self._rendered = None if figure in _files else _submit(figure)
 
     def result(self) -> bytes:
-        """Returns the file, once it is rendered. It is rendered here where the other process was ended meanwhile."""
+        """Returns the file, once it is rendered.
+
+        It is rendered here where the other process cannot do it: it was ended, or the figure cannot be pickled.
+        """
         if self._rendered is not None:
             try:
                 _files[self._figure] = self._rendered.result()
-            except BrokenExecutor as error:
-                _log.warning("The process that renders figures was ended, so they are rendered here: %s", error)
+            except Exception as error:  # of any type, raised by whatever the figure holds
+                _log.warning("A figure is rendered in this process, since another failed: %r", error)
         return png(self._figure)
 
 

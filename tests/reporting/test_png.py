@@ -46,6 +46,14 @@ def test_another_process_renders_the_same_file():
     assert png(figure) is file
 
 
+def test_a_figure_that_cannot_be_pickled_is_rendered_here():
+    figure = figures.sample_grid(IMAGES[:1], ["not to be pickled"])
+    figure.own = (number for number in range(3))
+    assert BackgroundPng(figure).result() == png(figure)
+    other = figures.sample_grid(IMAGES[:1], ["to be pickled"])
+    assert BackgroundPng(other).result() == png(other)
+
+
 def test_figures_are_rendered_although_the_other_process_was_killed():
     first, second = (figures.sample_grid(IMAGES[:1], [name]) for name in ("before", "after"))
     process = _process().submit(os.getpid).result()
