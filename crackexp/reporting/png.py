@@ -65,19 +65,15 @@ class BackgroundPng:
 def _submit(figure: Figure) -> "Future[bytes]":
     """Gives a figure to the process that renders, or to a new one where the last was ended from outside."""
     try:
-        return _process().submit(_render, figure)
+        return _process().submit(png, figure)
     except BrokenExecutor:
         _process.cache_clear()
-        return _process().submit(_render, figure)
+        return _process().submit(png, figure)
 
 
 @cache
 def _process() -> ProcessPoolExecutor:
     return process_pool(1)
-
-
-def _render(figure: Figure) -> bytes:
-    return png(figure)
 
 
 def drawn_once(draw: Callable[P, Figure]) -> Callable[P, Figure]:

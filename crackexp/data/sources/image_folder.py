@@ -98,22 +98,22 @@ class ImageFolder(FileDataset):
         """
         listing = list_labelled(self.path, self.classes, self.on_bad_file == "error")
         listing = replace(listing, parts=None) if self.merge_parts else listing
-        return replace(listing, groups=self._photos(listing)) if self.photo else listing
+        return replace(listing, groups=self._photos(listing, self.photo)) if self.photo else listing
 
-    def _photos(self, listing: Listing) -> list[str]:
-        """Returns the photo of each member, by its file name."""
+    def _photos(self, listing: Listing, pattern: str) -> list[str]:
+        """Returns the photo of each member, by the group of `pattern` in its file name."""
         if listing.groups is not None:
             raise ConfigError(
                 f"{self.path} names the group of each image already. Type dataset.photo=null. "
-                f"Received: dataset.photo={self.photo}"
+                f"Received: dataset.photo={pattern}"
             )
-        found = [re.match(self.photo or "", PurePosixPath(file).name) for file, _ in listing.members]
+        found = [re.match(pattern, PurePosixPath(file).name) for file, _ in listing.members]
         unnamed = [file for (file, _), match in zip(listing.members, found, strict=True) if not (match and match[1])]
         if unnamed:
             raise DataError(
                 f"dataset.photo finds no photo in the names of {len(unnamed):,} of {counted(len(found), 'file')}, such "
                 f"as {PurePosixPath(unnamed[0]).name}. Write a regular expression that matches the beginning of all "
-                f"names, with parentheses around the photo. Received: dataset.photo={self.photo}"
+                f"names, with parentheses around the photo. Received: dataset.photo={pattern}"
             )
         return [match[1] for match in found if match]
 
