@@ -1,0 +1,1 @@
+"""Labels of images in the files of annotation programs, Label Studio and CVAT."""
