@@ -21,8 +21,8 @@ from crackexp.reporting.formatting import counted
 from crackexp.utils.errors import DataError, about
 from crackexp.utils.names import visible
 
-TABLE_SUFFIXES = frozenset({".csv", ".tsv"})
-"""Lower-case suffixes of the files that are read as tables of labels."""
+LABEL_SUFFIXES = frozenset({".csv", ".json", ".tsv", ".xml"})
+"""Lower-case suffixes of the files that are read as tables of labels, or as exports of annotation programs."""
 
 
 def class_members(
@@ -133,14 +133,14 @@ def _class_folders(root: Path, classes: Sequence[str] | None, account: Account) 
 
 
 def _table_hint(root: Path) -> str:
-    """Returns the end of a message that names a table beside the images, which may hold their labels."""
-    table = next((child for child in sorted(root.iterdir()) if is_table(child)), None)
-    return f", or type {as_typed('dataset.path', str(table))} if that table holds the labels" if table else ""
+    """Returns the end of a message that names a file beside the images which may hold their labels."""
+    table = next((child for child in sorted(root.iterdir()) if holds_labels(child)), None)
+    return f", or type {as_typed('dataset.path', str(table))} if that file holds the labels" if table else ""
 
 
-def is_table(path: Path) -> bool:
-    """Returns whether a path is a file that is read as a table of labels, see `read_labels`."""
-    return path.suffix.lower() in TABLE_SUFFIXES and is_file(path)
+def holds_labels(path: Path) -> bool:
+    """Returns whether a path is a file that labels are read from, see `read_labels` and `read_annotations`."""
+    return path.suffix.lower() in LABEL_SUFFIXES and is_file(path)
 
 
 def require_folder(path: Path) -> None:
@@ -197,7 +197,7 @@ def require_places(options: Iterable[Mapping[str, Any]], where: str) -> None:
     for node in (node for item in options for node in item.values() if node.get("path")):
         place = Path(node["path"]).expanduser()
         with about(f"{node['name']} in {where}"):
-            if not is_table(place):
+            if not holds_labels(place):
                 require_folder(place)
 
 

@@ -1,4 +1,4 @@
-"""Images in one folder for each class, in the parts of a split, or named by a table of labels."""
+"""Images in one folder for each class, in the parts of a split, or named by a file of labels."""
 
 import re
 from dataclasses import replace
@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from crackexp.config.types import Distinct, NamePattern, Text
+from crackexp.data.classes.decisions import positives_of
 from crackexp.data.classes.names import choose_positive, positives_of_one
 from crackexp.data.index import PARTS, ImageIndex, build_index
 from crackexp.data.sources.base import FileDataset
@@ -20,10 +21,12 @@ class ImageFolder(FileDataset):
     """Images in one folder for each class, at any depth below it.
 
     The class folders may stand in the folders ``train``, ``val`` and ``test`` of a split, or each class folder may hold
-    such folders. Instead of a folder, `path` may be a table of labels, see `read_labels`.
+    such folders. Instead of a folder, `path` may be a table of labels, see `read_labels`, or an export of Label Studio
+    or CVAT, see `read_annotations`.
 
     Args:
-        path: The folder that holds the class folders or the folders of a split, or a CSV table of labels.
+        path: The folder that holds the class folders or the folders of a split, a CSV table of labels, or an export of
+            Label Studio (JSON) or CVAT (XML) in the folder of its images.
         classes: The names of the folders that are classes; null to take all folders that hold images.
         merge_parts: Whether a split that the images come with is dropped, so that they can be split anew.
         photo: A regular expression that matches the beginning of the file names. Its group is the photo that a patch
@@ -96,7 +99,8 @@ class ImageFolder(FileDataset):
             ConfigError: `photo` is given for a table that has groups.
             DataError: As in `prepare`, except for files that cannot be used; or `photo` does not match all names.
         """
-        listing = list_labelled(self.path, self.classes, self.on_bad_file == "error")
+        positives = None if self.positive is None else positives_of(self.positive)
+        listing = list_labelled(self.path, self.classes, self.on_bad_file == "error", positives)
         listing = replace(listing, parts=None) if self.merge_parts else listing
         return replace(listing, groups=self._photos(listing, self.photo)) if self.photo else listing
 

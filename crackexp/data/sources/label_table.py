@@ -26,7 +26,7 @@ class Labelled(NamedTuple):
     """A row of a table of labels.
 
     Attributes:
-        line: The line of the table on which the row ends, from 1.
+        line: The line of the table on which the row ends, or the place of the image in an export, from 1.
         file: The path of the image, absolute.
         label: The name of its class.
         part: "train", "val" or "test"; None where the table has no such column.

@@ -1,14 +1,15 @@
-"""Layouts of labelled images: class folders, the folders of a split, and tables of labels."""
+"""Layouts of labelled images: class folders, the folders of a split, tables of labels, and exports of annotations."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from crackexp.config.overrides import as_typed
 from crackexp.data.accounting import Account
 from crackexp.data.files.listing import is_file, is_folder, is_image, list_images, subfolders
-from crackexp.data.sources.folder import TABLE_SUFFIXES, class_members, is_table, require_folder
+from crackexp.data.sources.annotation_file import ANNOTATION_SUFFIXES, read_annotations
+from crackexp.data.sources.folder import LABEL_SUFFIXES, class_members, holds_labels, require_folder
 from crackexp.data.sources.label_table import read_labels
 from crackexp.data.sources.part_folders import part_folders, part_of, parts_in_classes
 from crackexp.data.sources.sdnet_layout import class_folders
@@ -38,26 +39,31 @@ class Listing:
     groups: list[str] | None = None
 
 
-def list_labelled(path: Path, classes: Sequence[str] | None, files_must_exist: bool) -> Listing:
+def list_labelled(
+    path: Path, classes: Sequence[str] | None, files_must_exist: bool, positives: Collection[str] | None = None
+) -> Listing:
     """Lists the labelled images of a dataset without reading them.
 
     Args:
-        path: A table of labels, or a folder: of class folders, of the parts of a given split (in it or in the only
-            folder in it), each with its class folders, or of class folders with the parts in each.
+        path: A table of labels, an export of annotations, or a folder: of class folders, of the parts of a given split
+            (in it or in the only folder in it), each with its class folders, or of class folders with the parts in
+            each.
         classes: The classes to use; None to use all.
         files_must_exist: Whether a row of a table whose file does not exist is refused.
+        positives: The damage classes that the user typed, for which boxes in an export count; None to know them by
+            their names.
 
     Raises:
         DataError: There are no such images, or they are laid out in another way.
     """
-    if is_table(path):
-        listing = _from_table(path, classes, files_must_exist)
+    if holds_labels(path):
+        listing = _from_table(path, classes, files_must_exist, positives)
         _note_unnamed(path, listing)
         return listing
     if is_file(path):
-        suffixes = " or ".join(sorted(TABLE_SUFFIXES))
+        suffixes = ", ".join(sorted(LABEL_SUFFIXES))
         raise DataError(
-            f"A folder of images or a table of labels ({suffixes}) is needed, but this is a file of another kind. "
+            f"A folder of images or a file of labels ({suffixes}) is needed, but this is a file of another kind. "
             "Unpack an archive first. "
             f"Received: dataset.path={path}"
         )
@@ -67,9 +73,15 @@ def list_labelled(path: Path, classes: Sequence[str] | None, files_must_exist: b
     return _from_parts(*parted, classes, files_must_exist) if parted else _from_classes(path, classes)
 
 
-def _from_table(table: Path, classes: Sequence[str] | None, files_must_exist: bool) -> Listing:
-    """Lists the images of a table of labels below the table's folder, or else below the folder that holds them all."""
-    rows, account = read_labels(table, files_must_exist), Account()
+def _from_table(
+    table: Path, classes: Sequence[str] | None, files_must_exist: bool, positives: Collection[str] | None = None
+) -> Listing:
+    """Lists the images of a file of labels below its own folder, or else below the folder that holds them all."""
+    account = Account()
+    if table.suffix.lower() in ANNOTATION_SUFFIXES:
+        rows = read_annotations(table, classes, positives, files_must_exist, account)
+    else:
+        rows = read_labels(table, files_must_exist)
     folder = table.absolute().parent
     outside = any(not row.file.is_relative_to(folder) for row in rows)
     root = Path(os.path.commonpath([row.file.parent for row in rows])) if outside else folder
@@ -98,7 +110,7 @@ def _from_table(table: Path, classes: Sequence[str] | None, files_must_exist: bo
 
 
 def _note_unnamed(table: Path, listing: Listing) -> None:
-    """Notes the files beside the images of a table of labels that the table does not name."""
+    """Notes the files beside the images of a file of labels that the file does not name."""
     left_out = [remark.file for remark in listing.account.left_out]
     named = [listing.root / file for file in (*(file for file, _ in listing.members), *left_out)]
     known, others = {*named, *map(os.path.realpath, named)}, Account()
@@ -152,7 +164,7 @@ def _from_parts(
     names: dict[str, set[str]] = {}
     for part, folder in folders.items():
         others = Account()
-        if is_table(root / folder / ROBOFLOW_TABLE):
+        if holds_labels(root / folder / ROBOFLOW_TABLE):
             part_members = _from_roboflow(root / folder, others, classes, files_must_exist)
         else:
             part_members = class_members(root / folder, others, classes)

@@ -186,7 +186,7 @@ def test_other_encodings_are_refused_by_the_line(images: Path) -> None:
 
 def test_a_table_beside_loose_images_is_named(images: Path) -> None:
     table = write(images / "images", "file,label\n00000.jpg,crack\n00001.jpg,sound")
-    with pytest.raises(DataError, match=f"type dataset.path={table} if that table"):
+    with pytest.raises(DataError, match=f"type dataset.path={table} if that file"):
         prepare(images / "images")
     assert len(prepare(table)) == 2
 
