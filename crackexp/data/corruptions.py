@@ -16,8 +16,8 @@ from pydantic import Field
 from crackexp.config.types import Probability
 from crackexp.data.augmentation import Augmentation, View
 from crackexp.data.synthetic.camera import shading
-from crackexp.data.synthetic.marks import groove, line_field
-from crackexp.data.synthetic.texture import BASE_SIZE, smoothstep
+from crackexp.data.synthetic.marks import groove
+from crackexp.data.synthetic.texture import BASE_SIZE, line_field, smoothstep
 from crackexp.data.transforms import GaussianNoise, RandomGaussianBlur, RandomJPEGQuality, RandomRotation, RandomZoom
 from crackexp.data.transforms.base import Transform, checked
 

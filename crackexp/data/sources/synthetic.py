@@ -22,7 +22,8 @@ class Synthetic(FileDataset):
         count: The number of patches, half of which are cracked.
         size: The side of a patch in pixels.
         draw_seed: The seed of the drawings; another seed draws another set.
-        cracks: How cracks look: "plain", or "thin" for hairlines as in SDNET2018, see `draw_crack`.
+        cracks: How cracks look: "plain", "thin" for hairlines as in SDNET2018, or "varied", see `draw_crack`.
+        surfaces: What the concrete looks like: "plain", or "varied" for many kinds in any light, see `draw_patch`.
         kwargs: The arguments that every dataset of files takes, see `FileDataset`.
 
     Example:
@@ -44,14 +45,16 @@ class Synthetic(FileDataset):
         count: Annotated[int, Field(ge=2, le=1_000_000)],
         size: ImageSize,
         draw_seed: Seed,
-        cracks: Literal["plain", "thin"] = "plain",
+        cracks: Literal["plain", "thin", "varied"] = "plain",
+        surfaces: Literal["plain", "varied"] = "plain",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.count = count
         self.size = size
         self.draw_seed = draw_seed
-        self.cracks: Literal["plain", "thin"] = cracks
+        self.cracks: Literal["plain", "thin", "varied"] = cracks
+        self.surfaces: Literal["plain", "varied"] = surfaces
 
     @property
     def path(self) -> Path:
@@ -62,8 +65,9 @@ class Synthetic(FileDataset):
         """
         version = hashlib.blake2b(digest_size=4)
         for cracked in (False, True):
-            version.update(draw_patch(self.draw_seed, 0, cracked, self.size, self.cracks).tobytes())
+            version.update(draw_patch(self.draw_seed, 0, cracked, self.size, self.cracks, self.surfaces).tobytes())
         style = "" if self.cracks == "plain" else f"{self.cracks}-"
+        style += "" if self.surfaces == "plain" else f"on-{self.surfaces}-"
         name = f"synthetic-{style}{self.count}-{self.size}-{self.draw_seed}-{version.hexdigest()}"
         return self.cache / "datasets" / name
 
@@ -99,4 +103,4 @@ class Synthetic(FileDataset):
                     advance(count - drawn)
                     drawn = count
 
-                draw_dataset(folder, self.count, self.draw_seed, self.size, show, self.cracks)
+                draw_dataset(folder, self.count, self.draw_seed, self.size, show, self.cracks, self.surfaces)

@@ -5,15 +5,27 @@ import math
 import cv2
 import numpy as np
 
-from crackexp.data.synthetic.texture import Surface, blurred, noise, smoothstep
+from crackexp.data.synthetic.texture import Surface, blurred, line_field, noise, smoothstep
 
 
-def photograph(surface: Surface, rng: np.random.Generator) -> np.ndarray:
-    """Returns a photo of a surface, (size, size, 3) uint8 of RGB."""
+def photograph(surface: Surface, rng: np.random.Generator, varied: bool = False) -> np.ndarray:
+    """Returns a photo of a surface, (size, size, 3) uint8 of RGB.
+
+    Args:
+        surface: The surface.
+        rng: The generator of all random numbers.
+        varied: Whether the light and the camera may be others than those of the Mendeley set: hard shadows, other
+            contrast and colours, fewer pixels, and stronger compression.
+    """
     image = surface.colour * _light(surface, rng)
-    image = _lens(image, rng, surface.scale)
+    if varied:
+        image = _develop(_hard_shadow(image, rng, surface.pixel), rng)
+    image = _lens(image, rng, surface.pixel)
+    if varied and rng.random() < 0.25:
+        image = _with_fewer_pixels(image, rng.uniform(0.45, 0.95))
     pixels = cv2.merge(list(_sensor(image, rng)[::-1]))
-    quality = int(rng.integers(60, 97)) if rng.random() < 0.5 else 75
+    least, usual = (35, 80) if varied else (60, 75)
+    quality = int(rng.integers(least, 97)) if rng.random() < (0.6 if varied else 0.5) else usual
     _, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB))
 
@@ -44,6 +56,48 @@ def shading(height: np.ndarray, light: float, steepness: float) -> np.ndarray:
     slope_x = np.array([[0, 0, 0], [-0.5, 0, 0.5], [0, 0, 0]], np.float32)
     slope = cv2.filter2D(height, -1, cosine * slope_x + sine * slope_x.T)
     return np.clip(1.0 - steepness * slope, 0.15, 1.7)
+
+
+def _hard_shadow(image: np.ndarray, rng: np.random.Generator, pixel: float) -> np.ndarray:
+    """Throws a hard shadow on some images (3, size, size): of an edge, of a bar such as a rail, or of leaves."""
+    if rng.random() >= 0.18:
+        return image
+    size = image.shape[1]
+    distance = line_field(size, rng, rng.normal(0, 0.06))
+    if rng.random() < 0.3:
+        distance = distance + rng.uniform(0, 6) * pixel * noise(rng, size, 25 * pixel)
+    soft = 0.5 * 20 ** rng.random() * pixel
+    kind = rng.random()
+    if kind < 0.5:
+        shadow = smoothstep(distance, -soft, soft)
+    elif kind < 0.8:
+        width = rng.uniform(1, 25) * pixel
+        shadow = 1.0 - smoothstep(np.abs(distance), width, width + 2 * soft)
+    else:
+        shadow = smoothstep(noise(rng, size, rng.uniform(15, 60) * pixel), 0.2, 0.2 + soft / (15 * pixel))
+    return image * (1.0 - rng.uniform(0.15, 0.6) * shadow)
+
+
+def _develop(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Changes contrast, exposure, tone curve and colours of an image (3, size, size), as cameras differ in them."""
+    if rng.random() < 0.5:
+        middle = float(image.mean())
+        image = (image - middle) * math.exp(rng.normal(0, 0.35)) + middle * math.exp(rng.normal(-0.1, 0.3))
+    if rng.random() < 0.4:
+        image = np.clip(image, 0, None) ** math.exp(rng.normal(0, 0.25))
+    if rng.random() < 0.15:
+        image = image.mean(axis=0, keepdims=True).repeat(3, axis=0)
+    elif rng.random() < 0.3:
+        image = image * np.exp(rng.normal(0, 0.07, 3))[:, None, None]
+    return np.clip(image, 0, 1.3).astype(np.float32)
+
+
+def _with_fewer_pixels(image: np.ndarray, share: float) -> np.ndarray:
+    """Shrinks an image (3, size, size) to a `share` of its side, and enlarges it again."""
+    size = image.shape[1]
+    side = max(1, int(size * share))
+    small = [cv2.resize(plane, (side, side), interpolation=cv2.INTER_AREA) for plane in image]
+    return np.stack([cv2.resize(plane, (size, size), interpolation=cv2.INTER_LINEAR) for plane in small])
 
 
 def _lens(image: np.ndarray, rng: np.random.Generator, scale: float) -> np.ndarray:

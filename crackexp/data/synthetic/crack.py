@@ -9,7 +9,7 @@ import numpy as np
 
 from crackexp.data.synthetic.texture import Surface, blurred, noise, shifted, smoothstep
 
-Cracks = Literal["plain", "thin"]
+Cracks = Literal["plain", "thin", "varied"]
 
 _LEVELS = 7
 _FINE = 2
@@ -26,7 +26,8 @@ def draw_crack(surface: Surface, rng: np.random.Generator, cracks: Cracks = "pla
         rng: The generator of all random numbers.
         cracks: How cracks look. "plain" are cracks as on patches that were photographed from near, such as those of the
             Mendeley set. "thin" are mostly hairlines, some of which only cross a corner, as on patches that were cut
-            from photos of whole walls, such as those of SDNET2018.
+            from photos of whole walls, such as those of SDNET2018. "varied" are four thin ones for each plain one, and
+            a third of them is faint, as where a crack is filled, wet or out of focus.
 
     Returns:
         The share of each pixel that is open crack, (size, size) float32 in [0, 1].
@@ -35,6 +36,8 @@ def draw_crack(surface: Surface, rng: np.random.Generator, cracks: Cracks = "pla
     total = np.zeros((surface.size, surface.size), np.float32)
     count = 1 if rng.random() < 0.82 else int(rng.integers(2, 4))
     width = style.width(rng) * surface.scale
+    strength = rng.uniform(0.35, 0.9) if style.faint and rng.random() < style.faint else 1.0
+    whole = surface.colour.copy(), surface.height.copy()
     for turn in range(count):
         if turn:
             width *= rng.uniform(0.35, 1.0)
@@ -42,6 +45,9 @@ def draw_crack(surface: Surface, rng: np.random.Generator, cracks: Cracks = "pla
         mask = _crack_mask(surface, rng, width, style.seen)
         _engrave(surface, rng, mask, width)
         total = np.maximum(total, mask)
+    if strength < 1.0:
+        for now, before in zip((surface.colour, surface.height), whole, strict=True):
+            now[:] = before + strength * (now - before)
     return total
 
 
@@ -57,14 +63,30 @@ def _thin_width(rng: np.random.Generator) -> float:
     return rng.uniform(0.8, 3.0) if rng.random() < 0.65 else rng.uniform(2.5, 9.0)
 
 
+def _varied_width(rng: np.random.Generator) -> float:
+    """Draws the width of a crack in pixels of a 227 px patch: four of five are as in "thin", one as in "plain"."""
+    return _thin_width(rng) if rng.random() < 0.8 else _plain_width(rng)
+
+
 class _Style(NamedTuple):
-    """A style of cracks: the width of the widest one, and the least length that a patch shows of it, in sides."""
+    """A style of cracks.
+
+    Attributes:
+        width: Draws the width of the widest crack in pixels of a 227 px patch.
+        seen: The least length of it that a patch shows, in sides of the patch.
+        faint: The share of the patches whose cracks keep only a part of their contrast.
+    """
 
     width: Callable[[np.random.Generator], float]
     seen: float
+    faint: float = 0.0
 
 
-STYLES: dict[Cracks, _Style] = {"plain": _Style(_plain_width, 0.35), "thin": _Style(_thin_width, 0.15)}
+STYLES: dict[Cracks, _Style] = {
+    "plain": _Style(_plain_width, 0.35),
+    "thin": _Style(_thin_width, 0.15),
+    "varied": _Style(_varied_width, 0.15, faint=0.35),
+}
 
 
 def _wander(rng: np.random.Generator, start: np.ndarray, end: np.ndarray, rough: float) -> np.ndarray:

@@ -8,7 +8,7 @@ import math
 import cv2
 import numpy as np
 
-from crackexp.data.synthetic.texture import Surface, base_colour, blurred, noise, smoothstep
+from crackexp.data.synthetic.texture import Surface, base_colour, blurred, line_field, noise, smoothstep
 
 
 def draw_marks(surface: Surface, rng: np.random.Generator) -> None:
@@ -18,7 +18,7 @@ def draw_marks(surface: Surface, rng: np.random.Generator) -> None:
             mark(surface, rng)
 
 
-def _blob_mask(
+def blob_mask(
     surface: Surface, rng: np.random.Generator, count: int, radius: tuple[float, float], skew: float
 ) -> np.ndarray:
     """Draws irregular filled blobs, (size, size) float32 in [0, 1]; a higher `skew` makes them smaller."""
@@ -38,20 +38,20 @@ def _blob_mask(
 
 def _pores(surface: Surface, rng: np.random.Generator) -> None:
     count = int(rng.exponential(14)) + 1
-    mask = _blob_mask(surface, rng, count, (0.6, rng.uniform(1.5, 7.0)), skew=1.8)
+    mask = blob_mask(surface, rng, count, (0.6, rng.uniform(1.5, 7.0)), skew=1.8)
     mask = blurred(mask, rng.uniform(0.3, 0.9) * surface.scale)
     surface.height -= rng.uniform(0.3, 2.0) * mask * surface.scale
     surface.multiply(1.0 - rng.uniform(0.15, 0.75) * mask)
 
 
 def _hole(surface: Surface, rng: np.random.Generator) -> None:
-    mask = _blob_mask(surface, rng, int(rng.integers(1, 4)), (5.0, 16.0), skew=2.0)
+    mask = blob_mask(surface, rng, int(rng.integers(1, 4)), (5.0, 16.0), skew=2.0)
     surface.height -= rng.uniform(1.0, 3.0) * blurred(mask, 1.2 * surface.scale) * surface.scale
     surface.multiply(1.0 - rng.uniform(0.3, 0.8) * blurred(mask, 0.7 * surface.scale))
 
 
 def _specks(surface: Surface, rng: np.random.Generator) -> None:
-    mask = _blob_mask(surface, rng, int(rng.exponential(15)) + 1, (0.7, 5.0), skew=1.8)
+    mask = blob_mask(surface, rng, int(rng.exponential(15)) + 1, (0.7, 5.0), skew=1.8)
     tone = rng.uniform(0.75, 1.0) if rng.random() < 0.6 else rng.uniform(0.3, 0.6)
     surface.blend(rng.uniform(0.2, 0.8) * blurred(mask, 0.5), tone)
 
@@ -97,15 +97,6 @@ def _stain(surface: Surface, rng: np.random.Generator) -> None:
     mask = smoothstep(field, rng.uniform(-0.3, 0.8), 0.8 + edge)
     colour = np.array(_STAIN_COLOURS[rng.integers(len(_STAIN_COLOURS))], np.float32)
     surface.blend(rng.uniform(0.06, 0.45) * mask, colour)
-
-
-def line_field(size: int, rng: np.random.Generator, bend: float = 0.0) -> np.ndarray:
-    """Draws a slightly bent line, and returns the signed distance to it in pixels, (size, size) float32."""
-    angle = rng.uniform(0, 2 * math.pi)
-    y, x = np.mgrid[0:size, 0:size].astype(np.float32) - np.float32(size / 2)
-    across = x * math.cos(angle) + y * math.sin(angle)
-    along = y * math.cos(angle) - x * math.sin(angle)
-    return across - rng.uniform(-0.45, 0.45) * size + bend * along * along / size
 
 
 def _scratches(surface: Surface, rng: np.random.Generator) -> None:

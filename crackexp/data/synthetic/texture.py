@@ -22,11 +22,13 @@ class Surface:
         colour: The reflectance in red, green and blue, (3, size, size) float32, about [0, 1].
         height: The relief in pixels, (size, size) float32, positive towards the viewer.
         light: The direction that the light comes from, in radians.
+        magnification: The size of the details of the surface, where 1 is that of a patch photographed from near.
     """
 
     colour: np.ndarray
     height: np.ndarray
     light: float
+    magnification: float = 1.0
 
     @property
     def size(self) -> int:
@@ -34,9 +36,14 @@ class Surface:
         return self.height.shape[0]
 
     @property
-    def scale(self) -> float:
-        """The number of pixels of this surface for a pixel of a 227 px patch."""
+    def pixel(self) -> float:
+        """The number of pixels of this surface for a pixel of a 227 px patch, whatever the magnification is."""
         return self.size / BASE_SIZE
+
+    @property
+    def scale(self) -> float:
+        """The number of pixels of this surface for a pixel of a 227 px patch of magnification 1."""
+        return self.magnification * self.pixel
 
     def blend(self, mask: np.ndarray, colour: np.ndarray | float) -> None:
         """Blends the surface with `colour`, RGB or gray, by the shares `mask`, (size, size) float32 in [0, 1]."""
@@ -111,14 +118,48 @@ def blurred(field: np.ndarray, sigma: float) -> np.ndarray:
     return cv2.GaussianBlur(field, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
 
 
-def draw_surface(rng: np.random.Generator, size: int) -> Surface:
-    """Draws bare concrete: its colour and its relief, without marks or cracks."""
+def along_and_across(size: int, angle: float, offset: float) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the coordinates of each pixel across and along a straight line.
+
+    Args:
+        size: The side of the surface in pixels.
+        angle: The direction across the line, in radians.
+        offset: The distance of the line from the middle of the surface, in pixels.
+
+    Returns:
+        The signed distance to the line and the place along it, both (size, size) float32 in pixels.
+    """
+    y, x = np.mgrid[0:size, 0:size].astype(np.float32) - np.float32(size / 2)
+    across = x * math.cos(angle) + y * math.sin(angle) - offset
+    return across, y * math.cos(angle) - x * math.sin(angle)
+
+
+def line_field(size: int, rng: np.random.Generator, bend: float = 0.0) -> np.ndarray:
+    """Draws a slightly bent line, and returns the signed distance to it in pixels, (size, size) float32."""
+    angle = rng.uniform(0, 2 * math.pi)
+    across, along = along_and_across(size, angle, rng.uniform(-0.45, 0.45) * size)
+    return across + bend * along * along / size
+
+
+def draw_surface(rng: np.random.Generator, size: int, varied: bool = False) -> Surface:
+    """Draws bare concrete: its colour and its relief, without marks or cracks.
+
+    Args:
+        rng: The generator of all random numbers.
+        size: The side of the surface in pixels.
+        varied: Whether the concrete may be darker or brighter than walls of the Mendeley set are, and be seen from
+            another distance.
+    """
     surface = Surface(
         colour=np.empty((3, size, size), np.float32),
         height=np.zeros((size, size), np.float32),
         light=rng.uniform(0, 2 * math.pi),
+        magnification=0.4 * 4 ** rng.random() if varied else 1.0,
     )
-    surface.colour[:] = base_colour(rng)[:, None, None]
+    colour = base_colour(rng)
+    if varied:
+        colour = np.clip(colour * math.exp(rng.normal(-0.1, 0.25)), 0.08, 1.0)
+    surface.colour[:] = colour[:, None, None]
     _mottle(surface, rng)
     _relief(surface, rng)
     return surface
