@@ -23,6 +23,7 @@ COMMANDS = (
     "explain",
     "app",
     "calibrate",
+    "adapt",
     "audit",
     "compare",
     "export",

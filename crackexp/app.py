@@ -42,6 +42,8 @@ class AppConfig(CommandConfig):
     """Whether the page is opened in the browser."""
     tile: Tile
     """The tiles into which a photo is cut."""
+    relative_to_photo: bool
+    """Whether tiles are judged relative to what is usual in their photo."""
     threshold: PhotoThreshold | None
     """The least probability of a crack, or of damage, that counts as one; null for the threshold of the model."""
     mm_per_px: MmPerPx | None
@@ -78,7 +80,15 @@ def app(composed: DictConfig) -> None:
         from crackexp.web.session import Limits
 
     tiling = Tiling(round(cfg.tile.size * cfg.tile.scale), cfg.tile.overlap)
-    surveyor = Surveyor(open_model(cfg), tiling, cfg.threshold, cfg.batch_size, engine=engine, explains=False)
+    surveyor = Surveyor(
+        open_model(cfg),
+        tiling,
+        cfg.threshold,
+        cfg.batch_size,
+        engine=engine,
+        explains=False,
+        relative=cfg.relative_to_photo,
+    )
     service = PhotoService(surveyor, Limits(**cfg.limits), cfg.mm_per_px)
     status("Compiling the model")
     service.warm_up()

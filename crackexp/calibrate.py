@@ -1,6 +1,5 @@
 """Calibrates a logged model for a new site: ``python -m crackexp.calibrate model=MODEL dataset.path=PATCHES``."""
 
-from pathlib import Path
 from typing import ClassVar
 
 from omegaconf import DictConfig
@@ -48,61 +47,20 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
 
     require_place(cfg.dataset)
     with slow_imports():
-        from crackexp.data.pipeline import image_batches
-        from crackexp.data.splits.given_split import only_part
-        from crackexp.data.summary import account_report, seen_report
-        from crackexp.evaluation.doubts import doubt_tags, doubts_section
-        from crackexp.evaluation.site import fit_to_site, require_binary, require_site
+        from crackexp.adapting.site_run import SiteFit, log_site, open_site
+        from crackexp.evaluation.site import fit_to_site
         from crackexp.evaluation.site_report import site_report
-        from crackexp.metrics.predictions import Predictions
-        from crackexp.models.calibrated import calibrated, check_calibratable
-        from crackexp.predicting.loading import open_model
-        from crackexp.reporting import Report
-        from crackexp.reporting.markdown import markdown
-        from crackexp.reporting.terminal import print_plain, print_report
-        from crackexp.tracking import run_log
-        from crackexp.tracking.runs import training_digests
 
-    status("Reading the images")
-    dataset = instantiate(cfg.dataset)
-    index = only_part(dataset.prepare(), "val", dataset.name)
-    account.add(index.account)
-    print_report(account_report(account))
-    model = open_model(cfg)
-    require_binary(model.classes)
-    policy = instantiate(cfg.policy)
-    if policy.temperature:
-        check_calibratable(model.classifier, f"model={cfg.model}")
-    index = index.relabel(model.classes)
-    print_report(seen_report(dataset.name, index, training_digests(model.trained_in, store)))
-    require_site(policy, index.labels, model.classes)
-
+    site = open_site(cfg, account, store)
     status("Calibrating the model")
-    network = engine.inference(model.classifier, cfg.batch_size)
-    batches = image_batches(index, model.image_size, network.batch_size)
-    probabilities = network.predict(batches, len(index), f"Predicting {dataset.name}")
-    positive = model.classes.indices[0]
-    predictions = Predictions(index.labels, probabilities, positive, index.groups, model.classes.names)
-    site = fit_to_site(policy, predictions, model.classes, model.thresholds, cfg.seed)
-
-    fitted = site.fitted
-    status("Logging the model")
-    with logger.run(f"calibrate-{dataset.name}", tags={}, parent=model.run_id):
-        run_log.log_run(logger, cfg)
-        run_log.log_dataset(logger, dataset.name, index, "calibration")
-        run_log.log_account(logger, account)
-        logger.log_metrics(site.metrics())
-        result = site_report(site, dataset.name)
-        logger.set_tags({"mlflow.note.content": markdown(result), **doubt_tags(site.doubts)})
-        calibration, positives = fitted.calibration, model.classes.indices
-        network = calibrated(model.classifier, calibration.scale, calibration.shift, positives)
-        facts = model.facts.inherited() | site.facts(dataset.name, index.fingerprint, model)
-        model_uri = logger.log_model(network, facts)
-        run_log.write_result(Path(cfg.paths.output), logger, model_uri, site.metrics(), {})
-    print_report(result)
-    print_plain(run_log.where_text(logger, Path(cfg.paths.output), model_uri))
-    print_report(Report("", doubts_section(site.doubts)))
-    return site.metrics()
+    model = site.model
+    predictions = site.predictions(engine, cfg.batch_size)
+    fit = fit_to_site(site.policy, predictions, model.classes, model.thresholds, cfg.seed)
+    facts = fit.facts(site.name, site.index.fingerprint, model)
+    report = site_report(fit, site.name)
+    made = SiteFit(model.classifier, fit.fitted, facts, fit.metrics(), report, fit.doubts)
+    log_site("calibrate", logger, cfg, account, site, made)
+    return fit.metrics()
 
 
 def main(composed: DictConfig) -> None:

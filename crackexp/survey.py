@@ -43,6 +43,8 @@ class SurveyConfig(ModelConfig):
     """The tiles into which a photo is cut."""
     regions: Regions
     """Which marked pieces are one region, and which regions count."""
+    relative_to_photo: bool
+    """Whether tiles are judged relative to what is usual in their photo."""
     threshold: PhotoThreshold | None
     """The least probability of a crack, or of damage, that counts as one; null for the threshold of the model."""
     mm_per_px: MmPerPx | None
@@ -116,7 +118,16 @@ def build_surveyor(cfg: DictConfig, model: "LoggedModel", engine: "Engine", expl
 
     tiling = Tiling(round(cfg.tile.size * cfg.tile.scale), cfg.tile.overlap)
     rules = RegionRules(**cfg.regions)
-    return Surveyor(model, tiling, cfg.threshold, cfg.batch_size, rules=rules, engine=engine, explains=explains)
+    return Surveyor(
+        model,
+        tiling,
+        cfg.threshold,
+        cfg.batch_size,
+        rules=rules,
+        engine=engine,
+        explains=explains,
+        relative=cfg.relative_to_photo,
+    )
 
 
 def main(composed: DictConfig) -> None:

@@ -76,6 +76,8 @@ class Evaluation(Strict):
         list[Literal["blur", "noise", "jpeg", "dark", "bright", "far", "near", "rotation", "shadow", "joint"]], Distinct
     ]
     """The corruptions under which the test images are evaluated too."""
+    relative_to_photo: bool = False
+    """Whether patches are judged relative to what is usual in their photo, where photos are known."""
 
 
 class Mixed(Strict):

@@ -75,16 +75,27 @@ def fit_site(labels: np.ndarray, probabilities: np.ndarray, positive: int) -> Ca
         probabilities: The probabilities of the network, (n, 2) float.
         positive: The class that means damage.
     """
-    logs, targets = _logs(probabilities), _targets(labels, 2)
-    log_odds = logs[:, positive] - logs[:, 1 - positive]
+    odds, targets = log_odds(probabilities, [positive]), _targets(labels, 2)
 
     def loss(parameters: np.ndarray) -> float:
-        z = np.exp(parameters[0]) * log_odds + parameters[1]
+        z = np.exp(parameters[0]) * odds + parameters[1]
         penalty = (parameters[0] / PRIOR_SCALE) ** 2 / 2 + (parameters[1] / PRIOR_SHIFT) ** 2 / 2
         return float(np.mean(np.logaddexp(0, z) - targets[:, positive] * z) + penalty / len(labels))
 
     best = minimize(loss, np.zeros(2), method="L-BFGS-B", bounds=[(-MAX_LOG_SCALE, MAX_LOG_SCALE), (None, None)]).x
     return Calibration(scale=float(np.exp(best[0])), shift=float(best[1]))
+
+
+def log_odds(probabilities: np.ndarray, positives: Sequence[int]) -> np.ndarray:
+    """Returns the log-odds of damage, (n,) float64.
+
+    Args:
+        probabilities: The probabilities of c classes, (n, c) float.
+        positives: The classes that are damage.
+    """
+    logs = _logs(probabilities)
+    others = [label for label in range(probabilities.shape[1]) if label not in positives]
+    return np.logaddexp.reduce(logs[:, list(positives)], axis=1) - np.logaddexp.reduce(logs[:, others], axis=1)
 
 
 def _targets(labels: np.ndarray, classes: int) -> np.ndarray:

@@ -13,6 +13,7 @@ from crackexp.data.augmentation import View
 from crackexp.data.corruptions import corruptions
 from crackexp.data.index import ImageIndex
 from crackexp.evaluation.doubts import calibration_doubt, doubts_of
+from crackexp.evaluation.photo_baseline import relative_to_photo
 from crackexp.evaluation.policy import FittedPolicy, evaluate_decisions
 from crackexp.evaluation.robustness import Robustness, evaluate_corruptions
 from crackexp.evaluation.sets import MEAN, Scores, Subset, evaluate_groups, evaluate_subset, mean_subset
@@ -219,6 +220,8 @@ class Evaluator:
 
     def _evaluate(self, prefix: str, name: str, index: ImageIndex) -> SetResult:
         calibrated = self.predict(index, prefix, None)
+        if self.settings.get("relative_to_photo", False) and index.groups is not None:
+            calibrated = relative_to_photo(calibrated, index.groups, self.policy.classes.indices)
         decisions, probabilities = self.policy.decide(calibrated), self._in_classes_of(index, calibrated)
         predictions = _predictions(index, probabilities)
         groups = evaluate_groups(predictions, index.classes, self.bootstrap, self.metrics)

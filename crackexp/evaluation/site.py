@@ -89,7 +89,7 @@ def fit_to_site(policy: Policy, predictions: Predictions, classes: Classes, befo
     scores_before = classes.probability(probabilities)
     scores_after = np.zeros(len(labels))
     decisions_after = np.full(len(labels), SOUND, dtype=object)
-    folds, by_photo = _folds(cracked, predictions.groups, seed)
+    folds, by_photo = site_folds(cracked, predictions.groups, seed)
     fold_policy = Policy(policy.temperature, None, None, policy.confidence) if policy.promises else policy
     for train, test in folds:
         fold = fold_policy.fit_site(labels[train], probabilities[train], classes)
@@ -101,6 +101,7 @@ def fit_to_site(policy: Policy, predictions: Predictions, classes: Classes, befo
         "f1": [f1_score(cracked, decision == CRACK, zero_division=0) for decision in decisions],
         "recall": [np.mean(decision[cracked] != SOUND) for decision in decisions],
         "false_alarms": [np.mean(decision[~cracked] == CRACK) for decision in decisions],
+        "roc_auc": [roc_auc_score(cracked, score) for score in (scores_before, scores_after)],
         "log_loss": [log_loss(cracked, score, labels=[False, True]) for score in (scores_before, scores_after)],
     }
     pairs = {name: (float(first), float(second)) for name, (first, second) in scores.items()}
@@ -152,12 +153,17 @@ def require_site(policy: Policy, labels: np.ndarray, classes: Classes) -> None:
     policy.require_enough(classes.damaged(labels), classes.defect)
 
 
-def _folds(
+def site_folds(
     cracked: np.ndarray, groups: np.ndarray | None, seed: int
 ) -> tuple[list[tuple[np.ndarray, np.ndarray]], bool]:
     """Returns the rows to train on and to test on of each fold, and whether all images of a photo are in one fold.
 
     They are where the training rows of each fold then have both cracked and negative images.
+
+    Args:
+        cracked: Whether each image is cracked, (n,) bool, with at least two of each class.
+        groups: The photo of each image, (n,); None where photos are not known.
+        seed: The seed of the folds.
     """
     photos = 0 if groups is None else len(np.unique(groups))
     if photos > 1:
@@ -165,4 +171,5 @@ def _folds(
         folds = list(splitter.split(cracked, cracked, groups))
         if all(0 < cracked[train].sum() < len(train) for train, _ in folds):
             return folds, True
-    return list(StratifiedKFold(FOLDS, shuffle=True, random_state=seed % 2**32).split(cracked, cracked)), False
+    count = int(min(FOLDS, cracked.sum(), (~cracked).sum()))
+    return list(StratifiedKFold(count, shuffle=True, random_state=seed % 2**32).split(cracked, cracked)), False

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from crackexp.models.saved import start_from
+from crackexp.models.classifier import with_layer
 from crackexp.utils.errors import ConfigError
 
 
@@ -44,10 +44,4 @@ def calibrated(classifier: keras.Model, scale: float, shift: float, positives: S
     kernel, *bias = last.get_weights()
     moved = scale * (bias[0] if bias else np.zeros(kernel.shape[-1], np.float32))
     moved[list(positives)] += shift
-    with keras.StatelessScope():
-        new = layers.Dense.from_config({**last.get_config(), "use_bias": True})
-        plain = keras.Model(classifier.input, classifier.output, name=classifier.name)  # a copy that is not compiled
-        network = keras.models.clone_model(plain, clone_function=lambda layer: new if layer is last else layer)
-        for variable, value in zip(new.weights, (scale * kernel, moved), strict=True):
-            start_from(variable, value)
-    return network
+    return with_layer(classifier, last, {**last.get_config(), "use_bias": True}, [scale * kernel, moved])

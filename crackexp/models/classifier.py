@@ -1,9 +1,14 @@
 """The classifier: a backbone, the layers that make an embedding of its feature maps, and a head, as one flat model."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
+import numpy as np
 from keras import layers
 
 from crackexp.models.backbone import check_layer
+from crackexp.models.saved import start_from
 
 POOL = "pool"
 """The name of the layer whose output is the embedding: the mean over locations, or all locations in a row."""
@@ -45,6 +50,26 @@ def flat_embedding(backbone: keras.Model) -> keras.Model:
     """Returns `backbone` with flattened feature maps, which maps (B, S, S, 3) to (B, h * w * d), row by row."""
     flat = layers.Flatten(name=POOL, dtype="float32")(backbone.output)
     return keras.Model(backbone.input, flat, name=backbone.name)
+
+
+def with_layer(
+    classifier: keras.Model, layer: keras.layers.Layer, config: dict[str, Any], weights: Sequence[np.ndarray]
+) -> keras.Model:
+    """Returns a classifier in which one layer is another one of the same class. All other layers are shared.
+
+    Args:
+        classifier: A flat model.
+        layer: The layer of it that is replaced.
+        config: The config of the new layer, see `keras.Layer.get_config`.
+        weights: The weights of the new layer.
+    """
+    with keras.StatelessScope():
+        new = type(layer).from_config(config)
+        plain = keras.Model(classifier.input, classifier.output, name=classifier.name)  # a copy that is not compiled
+        network = keras.models.clone_model(plain, clone_function=lambda old: new if old is layer else old)
+        for variable, value in zip(new.weights, weights, strict=True):
+            start_from(variable, value)
+    return network
 
 
 def unfreeze(classifier: keras.Model, from_layer: str | None, freeze_batch_norm: bool = True) -> int:

@@ -16,6 +16,8 @@ from crackexp.data.classes.decisions import SOUND, UNSURE, Thresholds
 from crackexp.data.images.decode import ImageError
 from crackexp.data.images.pixels import MAX_PIXELS, UnusableImageError, resize
 from crackexp.data.images.windows import PhotoSource
+from crackexp.evaluation.calibration import Calibration
+from crackexp.evaluation.photo_baseline import MOST_RAISED, shift_of
 from crackexp.inference.base import Engine
 from crackexp.inference.engine import computing, padded_batches
 from crackexp.inference.explainer import Explainer
@@ -176,6 +178,7 @@ class Surveyor:
         engine: The engine that classifies the tiles; None takes XLA. The maps of damaged tiles take gradients, which
             JAX computes.
         explains: Whether maps of the damaged tiles are made; `PhotoResult.saliency` is 0 everywhere where they are not.
+        relative: Whether tiles are judged relative to what is usual in their photo, see `photo_baseline.shift_of`.
     """
 
     def __init__(
@@ -188,12 +191,13 @@ class Surveyor:
         rules: RegionRules | None = None,
         engine: Engine | None = None,
         explains: bool = True,
+        relative: bool = False,
     ) -> None:
         self.tiling, self.rules = tiling, rules or RegionRules()
         self.thresholds = model.thresholds if threshold is None else model.thresholds.moved(threshold)
         self._model = model
         self._network = (engine or Xla()).inference(model.classifier, batch_size)
-        self._max_pixels, self._explains = max_pixels, explains
+        self._max_pixels, self._explains, self._relative = max_pixels, explains, relative
 
     def __str__(self) -> str:
         return f"tiles of {self.tiling.side} px, {self.thresholds}"
@@ -254,27 +258,12 @@ class Surveyor:
         if min(height, width) < MIN_SIDE:
             raise UnusableImageError(too_small(height, width))
         boxes = self.tiling.boxes(height, width)
-        probabilities, leads = np.empty(len(boxes), np.float32), np.empty(len(boxes), bool)
-        heat, saliency = MeanMap(self.tiling, height, width), MeanMap(self.tiling, height, width)
-        classes, starts = self._model.classes, range(0, len(boxes), self._network.batch_size)
-        waiting: deque[np.ndarray] = deque()
-        damaged: list[tuple[np.ndarray, np.ndarray]] = []
-        batches = self._batches(photo, boxes, waiting)
-        for start, outputs in zip(starts, self._network.stream(batches), strict=True):
-            batch, tiles = boxes[start : start + self._network.batch_size], waiting.popleft()
-            done = start + len(batch)
-            damage = probabilities[start:done] = classes.probability(outputs[: len(batch)])
-            leads[start:done] = classes.leads(outputs[: len(batch)])
-            heat.add(batch, damage[:, None, None])
-            marked = (damage >= self.thresholds.crack) & self._explains
-            saliency.add(batch[~marked], np.zeros(((~marked).sum(), CELLS, CELLS), np.float32))
-            damaged += zip(batch[marked], tiles[: len(batch)][marked], strict=True)
-            if len(damaged) >= EXPLAINED_TILES or (done == len(boxes) and damaged):
-                saliency.add(*self._explained(damaged))
-                damaged = []
-            advance(done / len(boxes))
-        relative_saliency = saliency.mean()
-        relative_saliency /= relative_saliency.max() or 1
+        outputs, explained = self._classified(photo, boxes, advance)
+        classes, heat = self._model.classes, MeanMap(self.tiling, height, width)
+        if self._relative:
+            outputs = shift_of(outputs, classes.indices)(outputs, classes.indices)
+        probabilities, leads = classes.probability(outputs), classes.leads(outputs)
+        heat.add(boxes, probabilities[:, None, None])
         led = False
         if leads.any():
             votes = MeanMap(self.tiling, height, width)
@@ -286,7 +275,7 @@ class Surveyor:
             boxes=boxes,
             probabilities=probabilities,
             heat=heat.mean(),
-            saliency=relative_saliency,
+            saliency=self._saliency(photo, boxes, probabilities >= self.thresholds.crack, explained),
             cell=self.tiling.cell,
             thresholds=self.thresholds,
             leads=leads,
@@ -296,19 +285,59 @@ class Surveyor:
             step=self.tiling.step,
         )
 
+    def _classified(
+        self, photo: PhotoSource, boxes: np.ndarray, advance: Advance
+    ) -> tuple[np.ndarray, dict[int, np.ndarray]]:
+        """Returns the probabilities of the n tiles, (n, c) float32, and the maps of those that may count as damaged.
+
+        The maps, (CELLS, CELLS) float32 by the numbers of the tiles, are made while the photo is read.
+        """
+        network, classes = self._network, self._model.classes
+        outputs = np.empty((len(boxes), len(classes.names)), np.float32)
+        raised = Calibration(shift=MOST_RAISED if self._relative else 0.0)
+        waiting: deque[np.ndarray] = deque()
+        damaged: list[tuple[int, np.ndarray]] = []
+        explained: dict[int, np.ndarray] = {}
+        batches, starts = self._batches(photo, boxes, waiting), range(0, len(boxes), network.batch_size)
+        for start, batch in zip(starts, network.stream(batches), strict=True):
+            done = min(start + network.batch_size, len(boxes))
+            outputs[start:done] = batch[: done - start]
+            tiles = waiting.popleft()
+            if self._explains:
+                most = classes.probability(raised(outputs[start:done], classes.indices))
+                damaged += [(start + row, tiles[row]) for row in np.flatnonzero(most >= self.thresholds.crack).tolist()]
+            if len(damaged) >= EXPLAINED_TILES or (done == len(boxes) and damaged):
+                explained |= self._explained(damaged)
+                damaged = []
+            advance(done / len(boxes))
+        return outputs, explained
+
+    def _saliency(
+        self, photo: PhotoSource, boxes: np.ndarray, damaged: np.ndarray, explained: dict[int, np.ndarray]
+    ) -> np.ndarray:
+        """Returns the mean of the maps of the damaged tiles over each cell, relative to the largest value."""
+        saliency = MeanMap(self.tiling, photo.height, photo.width)
+        shown = np.asarray([number for number in explained if damaged[number]], int)
+        others = np.setdiff1d(np.arange(len(boxes)), shown)
+        saliency.add(boxes[others], np.zeros((len(others), 1, 1), np.float32))
+        if len(shown):
+            saliency.add(boxes[shown], np.stack([explained[number] for number in shown]))
+        mean = saliency.mean()
+        return mean / (mean.max() or 1)
+
     @cached_property
     def _explainer(self) -> Explainer:
         """The network that makes maps, which is compiled for the first photo with damaged tiles."""
         model = self._model
         return Explainer(computing(model.classifier), model.classes.indices, None, self._network.batch_size)
 
-    def _explained(self, damaged: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the boxes of tiles, and their Grad-CAM maps without what speaks against damage, (n, CELLS, CELLS)."""
-        boxes, tiles = (np.stack(parts) for parts in zip(*damaged, strict=True))
+    def _explained(self, damaged: Sequence[tuple[int, np.ndarray]]) -> dict[int, np.ndarray]:
+        """Returns the Grad-CAM maps of tiles without what speaks against damage, (CELLS, CELLS), by their numbers."""
+        numbers, tiles = zip(*damaged, strict=True)
         explainer = self._explainer
-        outputs = explainer.stream(padded_batches(tiles, explainer.batch_size))
+        outputs = explainer.stream(padded_batches(np.stack(tiles), explainer.batch_size))
         maps = np.concatenate([maps for _, maps in outputs])[: len(tiles)]
-        return boxes, np.maximum(explainer.gradcam.enlarge(maps, CELLS, CELLS), 0)
+        return dict(zip(numbers, np.maximum(explainer.gradcam.enlarge(maps, CELLS, CELLS), 0), strict=True))
 
     def _batches(self, photo: PhotoSource, boxes: np.ndarray, read: deque[np.ndarray]) -> Iterator[np.ndarray]:
         """Yields the tiles in batches, and appends each batch to `read`."""

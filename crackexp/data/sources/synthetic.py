@@ -13,6 +13,7 @@ from crackexp.data.sources.base import FileDataset
 from crackexp.data.sources.image_folder import ImageFolder
 from crackexp.data.synthetic import draw_dataset, draw_patch
 from crackexp.utils.progress import progress
+from crackexp.utils.source_code import digest_of
 
 
 class Synthetic(FileDataset):
@@ -60,10 +61,10 @@ class Synthetic(FileDataset):
     def path(self) -> Path:
         """The folder of the drawn patches.
 
-        Its name ends with a digest of one patch of each class, so that the patches are drawn anew where the generator
-        draws others.
+        Its name ends with a digest of one patch of each class and of the source of the generator, so that the patches
+        are drawn anew where the generator, or a library that it uses, draws others.
         """
-        version = hashlib.blake2b(digest_size=4)
+        version = hashlib.blake2b(digest_of([draw_patch.__module__]).encode(), digest_size=4)
         for cracked in (False, True):
             version.update(draw_patch(self.draw_seed, 0, cracked, self.size, self.cracks, self.surfaces).tobytes())
         style = "" if self.cracks == "plain" else f"{self.cracks}-"

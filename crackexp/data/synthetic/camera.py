@@ -89,6 +89,8 @@ def _develop(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         image = image.mean(axis=0, keepdims=True).repeat(3, axis=0)
     elif rng.random() < 0.3:
         image = image * np.exp(rng.normal(0, 0.07, 3))[:, None, None]
+    middle = max(float(image.mean()), 1e-3)
+    image = image * (np.clip(middle, 0.1, 0.9) / middle)  # an image that is white or black all over shows nothing
     return np.clip(image, 0, 1.3).astype(np.float32)
 
 

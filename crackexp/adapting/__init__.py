@@ -1,0 +1,1 @@
+"""A logged model fitted to the labelled patches of a new site."""

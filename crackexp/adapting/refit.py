@@ -1,0 +1,105 @@
+"""The last layer of a trained classifier, refitted to the images of a new site without going far from where it was."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.optimize import minimize
+
+from crackexp.evaluation.calibration import SMALLEST_PROBABILITY
+from crackexp.models.last_layer import LastLayer
+
+STRENGTHS = (0.3, 0.1, 0.03, 0.01, 0.003)
+"""The strengths of the pull towards the old weights that are tried; see `LastLayerRefit.fit`."""
+_LEAST_ROWS = 16
+_STEPS = 100
+
+
+class LastLayerRefit:
+    """Refits the last layer of a classifier to a few labelled images.
+
+    Args:
+        last: The classifier, split at its last layer.
+        features: The features of the n images, (n, ...) float32.
+        labels: Their labels, (n,) int in [0, c).
+    """
+
+    def __init__(self, last: LastLayer, features: np.ndarray, labels: np.ndarray) -> None:
+        self._tail = last.tail
+        self._features, self._labels = features, labels
+        self._old = [np.asarray(variable.value) for variable in last.tail.trainable_variables]
+        self._fixed = [variable.value for variable in last.tail.non_trainable_variables]
+        self._unit = float(np.mean(np.sum(np.square(features, dtype=np.float64), axis=-1)))
+        self._loss = jax.jit(jax.value_and_grad(self._penalised))
+        self._predict = jax.jit(self._probabilities)
+
+    def fit(self, rows: np.ndarray, strength: float) -> list[np.ndarray]:
+        """Returns the weights of the layer that fit some of the images, and are near the old ones.
+
+        They minimise the sum of the cross-entropies plus half of `strength` times the squared distance from the old
+        weights, in the unit of the mean squared length of the features. This is L2-SP (Li, Grandvalet and Davoine 2018,
+        arXiv:1802.01483); it is the maximum a posteriori estimate under a normal prior around the old weights, which
+        counts less with more images.
+
+        Args:
+            rows: The numbers of the images, (m,) int.
+            strength: The strength of the pull, above 0.
+        """
+        features, targets, weights = self._padded(rows)
+        start, rebuild = _flattened(self._old)
+
+        def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+            value, slope = self._loss(rebuild(flat), features, targets, weights, strength * self._unit)
+            return float(value), _flattened([np.asarray(part) for part in slope])[0]
+
+        best = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": _STEPS})
+        return [np.asarray(part, np.float32) for part in rebuild(best.x)]
+
+    def probabilities(self, weights: Sequence[np.ndarray], rows: np.ndarray) -> np.ndarray:
+        """Returns the probabilities of some of the images with other weights of the layer, (m, c) float32."""
+        features, _, _ = self._padded(rows)
+        return np.asarray(self._predict(list(weights), features))[: len(rows)]
+
+    def cross_validated(self, folds: Sequence[tuple[np.ndarray, np.ndarray]], strength: float) -> np.ndarray:
+        """Returns the probabilities of all images, each from a fit to the other folds, (n, c) float32.
+
+        Args:
+            folds: The rows to fit to and the rows to predict of each fold; each image is predicted once.
+            strength: The strength of the pull.
+        """
+        result = np.empty((len(self._labels), self._tail.output_shape[-1]), np.float32)
+        for train, test in folds:
+            result[test] = self.probabilities(self.fit(train, strength), test)
+        return result
+
+    def _probabilities(self, weights: Any, features: Any) -> Any:
+        outputs, _ = self._tail.stateless_call(weights, self._fixed, features)
+        return outputs
+
+    def _penalised(self, weights: Any, features: Any, targets: Any, counted: Any, pull: Any) -> Any:
+        probabilities = jnp.maximum(self._probabilities(weights, features), SMALLEST_PROBABILITY)
+        losses = -jnp.sum(targets * jnp.log(probabilities), axis=1)
+        distance = sum(jnp.sum((new - old) ** 2) for new, old in zip(weights, self._old, strict=True))
+        return jnp.sum(counted * losses) + pull / 2 * distance
+
+    def _padded(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Returns features, one-hot targets and weights, padded to a power of two, since each shape is compiled."""
+        count = max(_LEAST_ROWS, 1 << (len(rows) - 1).bit_length())
+        features = np.zeros((count, *self._features.shape[1:]), np.float32)
+        targets = np.zeros((count, self._tail.output_shape[-1]), np.float32)
+        features[: len(rows)] = self._features[rows]
+        targets[np.arange(len(rows)), self._labels[rows]] = 1
+        return features, targets, (np.arange(count) < len(rows)).astype(np.float32)
+
+
+def _flattened(parts: Sequence[np.ndarray]) -> tuple[np.ndarray, Callable[[np.ndarray], list[np.ndarray]]]:
+    """Returns arrays as one vector, (d,) float64, and what makes such a vector arrays of these shapes, float32."""
+    ends = np.cumsum([part.size for part in parts])[:-1]
+
+    def rebuild(flat: np.ndarray) -> list[np.ndarray]:
+        pieces = np.split(flat.astype(np.float32), ends)
+        return [piece.reshape(part.shape) for piece, part in zip(pieces, parts, strict=True)]
+
+    return np.concatenate([part.ravel() for part in parts]).astype(np.float64), rebuild

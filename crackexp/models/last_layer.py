@@ -1,0 +1,60 @@
+"""A classifier as what it computes before its last trained layer, and the few layers from there on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from crackexp.models.classifier import with_layer
+
+
+@dataclass(frozen=True)
+class LastLayer:
+    """The last layer of a classifier that was trained, and the networks before and from it.
+
+    Attributes:
+        classifier: The whole network, a flat model of (B, S, S, 3) uint8 images to (B, c) probabilities.
+        layer: The last layer with trainable weights. Of a head that pools, it is the softmax layer; of one that scores
+            each location, the layer of the scores.
+        features: The network before it, of images to (B, ...) float32 features. It shares the layers of the classifier.
+        tail: The network from it on, of features to (B, c) probabilities. It shares the layers of the classifier.
+    """
+
+    classifier: keras.Model
+    layer: keras.layers.Layer
+    features: keras.Model
+    tail: keras.Model
+
+    def replaced(self, weights: Sequence[np.ndarray]) -> keras.Model:
+        """Returns the classifier with other weights of the layer. All other layers are shared."""
+        return with_layer(self.classifier, self.layer, self.layer.get_config(), weights)
+
+
+def split_at_last_layer(classifier: keras.Model) -> LastLayer:
+    """Splits a classifier before its last layer with trainable weights.
+
+    Args:
+        classifier: A flat model of images to probabilities.
+    """
+    layer = next(layer for layer in reversed(classifier.layers) if layer.trainable_weights)
+    before = _input_of(layer, classifier.output)
+    features = keras.Model(classifier.input, before, name="features")
+    given = keras.Input(before.shape[1:], dtype=before.dtype, name="features")
+    tail = keras.Model(given, keras.Function(before, classifier.output).call(given), name="tail")
+    return LastLayer(classifier, layer, features, tail)
+
+
+def _input_of(layer: keras.layers.Layer, output: keras.KerasTensor) -> keras.KerasTensor:
+    """Returns the input that a layer has in the graph of `output`.
+
+    `layer.input` would be that of the first graph of which the layer is a part, such as that of the head alone.
+    """
+    waiting = [output]
+    while waiting:
+        operation, node, _ = waiting.pop()._keras_history
+        arguments = operation._inbound_nodes[node].input_tensors
+        if operation is layer:
+            return arguments[0]
+        waiting += arguments
+    raise ValueError(f"{layer.name} is no layer of the network")
