@@ -33,7 +33,7 @@ class AppConfig(CommandConfig):
 
     groups: ClassVar = ("paths", "inference", "tracking")
     model: Text
-    """The model: latest, the name or id of a run, best:SWEEP, models:/NAME/VERSION, models:/NAME@ALIAS, or a folder."""
+    """The model: ready, latest, a run or its id, best:SWEEP, models:/NAME/VERSION, models:/NAME@ALIAS, or a folder."""
     host: Text
     """The address to listen on: 127.0.0.1 for this computer only, or 0.0.0.0 for the network too."""
     port: Annotated[int, Field(ge=0, le=65535)]

@@ -30,7 +30,7 @@ class EvaluateConfig(JobConfig):
 
     groups: ClassVar = ("paths", "dataset", "metrics", "evaluation", "inference", "report", "tracking")
     run: Text
-    """The model: latest, the name or id of a run, best:SWEEP, models:/NAME/VERSION, models:/NAME@ALIAS, or a folder."""
+    """The model: ready, latest, a run or its id, best:SWEEP, models:/NAME/VERSION, models:/NAME@ALIAS, or a folder."""
     seed: Seed
     """The seed of the bootstrap."""
     batch_size: BatchSize | None

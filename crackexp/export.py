@@ -20,7 +20,7 @@ class ExportConfig(JobConfig):
 
     groups: ClassVar = ("paths", "tracking")
     model: Text
-    """The model: latest, the name or id of a run, best:SWEEP, models:/NAME/VERSION, models:/NAME@ALIAS, or a folder."""
+    """The model: ready, latest, a run or its id, best:SWEEP, models:/NAME/VERSION, models:/NAME@ALIAS, or a folder."""
     formats: Annotated[list[Literal["onnx", "stablehlo", "keras", "h5"]], Field(min_length=1), Distinct]
     """The formats to write."""
     out: Text

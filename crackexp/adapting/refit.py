@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 from crackexp.evaluation.calibration import SMALLEST_PROBABILITY
 from crackexp.models.last_layer import LastLayer
 
-STRENGTHS = (0.3, 0.1, 0.03, 0.01, 0.003)
+STRENGTHS = (3.0, 1.0, 0.3, 0.1, 0.03)
 """The strengths of the pull towards the old weights that are tried; see `LastLayerRefit.fit`."""
 _LEAST_ROWS = 16
 _STEPS = 100

@@ -34,7 +34,7 @@ class ModelConfig(JobConfig):
 
     groups: ClassVar[tuple[str, ...]] = ("paths", "tracking")
     model: Text
-    """The model: latest, the name or id of a run, best:SWEEP, models:/NAME/VERSION, models:/NAME@ALIAS, or a folder."""
+    """The model: ready, latest, a run or its id, best:SWEEP, models:/NAME/VERSION, models:/NAME@ALIAS, or a folder."""
     batch_size: BatchSize | None
     """The number of images in a batch; null for the number that is fastest."""
 

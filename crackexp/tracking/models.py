@@ -13,10 +13,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from crackexp.data.classes.decisions import Classes, Thresholds
 from crackexp.data.classes.names import proposal
+from crackexp.models.ready import WEIGHTS, ready_metadata, ready_network
 from crackexp.models.saved import read_network
 from crackexp.tracking.artifacts import reaching
 from crackexp.tracking.model_facts import ModelFacts
-from crackexp.tracking.run_names import in_folder
+from crackexp.tracking.run_names import READY, in_folder
 from crackexp.tracking.store import NoStoreError, connect, unusable
 from crackexp.utils.errors import DamagedFileError, UserError
 
@@ -53,7 +54,8 @@ def load(name: str, uri: str | None, key: str) -> LoggedModel:
     """Loads a logged model.
 
     Args:
-        name: A run id, a model URI such as models:/NAME@champion, or a folder that holds a logged model.
+        name: A run id, a model URI such as models:/NAME@champion, a folder that holds a logged model, or "ready" for
+            the model that crackexp comes with.
         uri: The address of the store; None where there is none, and `name` must be a folder.
         key: The config key whose value is `name`, for messages.
 
@@ -61,6 +63,8 @@ def load(name: str, uri: str | None, key: str) -> LoggedModel:
         UserError: The store holds no such run or model, the model was not logged by crackexp, it does not say which of
             its classes are damage, or its files are not those that were logged.
     """
+    if name == READY:
+        return _read_ready(f"{key}={name}")
     if in_folder(name, uri, key):
         return replace(_read(Path(name), f"{key}={name}"), run_id=None)
     assert uri is not None
@@ -141,6 +145,21 @@ def _read(folder: Path, received: str) -> LoggedModel:
         raise _damaged(str(error), received) from error
     thresholds = Thresholds(facts.threshold, facts.unsure_from, classes.defect)
     return LoggedModel(classifier, classes, thresholds, facts, model.run_id)
+
+
+def _read_ready(received: str) -> LoggedModel:
+    metadata = ready_metadata()
+    try:
+        facts = ModelFacts.read(metadata)
+        facts.check_file(WEIGHTS)
+    except (ValueError, OSError) as error:
+        raise DamagedFileError(
+            f"The model that crackexp comes with is not as it was shipped: {error}. Install crackexp again. "
+            f"Received: {received}"
+        ) from error
+    classes = Classes(tuple(facts.class_names), facts.positives)
+    thresholds = Thresholds(facts.threshold, facts.unsure_from, classes.defect)
+    return LoggedModel(ready_network(metadata), classes, thresholds, facts, None)
 
 
 def _damaged(problem: str, received: str) -> DamagedFileError:

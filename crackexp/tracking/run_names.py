@@ -21,6 +21,8 @@ from crackexp.utils.errors import ConfigError, UserError
 from crackexp.utils.store_uri import database_file
 
 LATEST = "latest"
+READY = "ready"
+"""The name of the model that crackexp comes with."""
 BEST = "best:"
 BEGINNING = re.compile("[0-9a-f]{4,31}")
 """The form of the beginning of a run id, which has at least as many digits as git asks for."""
@@ -90,13 +92,14 @@ SWEEP = Kind(noun="sweep", label="", fits=_is_sweep, is_latest=_is_sweep, lacks=
 def with_model(cfg: DictConfig, key: str = "model") -> DictConfig:
     """Returns a checked config in which the name of a model is replaced by the id of its run.
 
-    Folders and addresses such as ``models:/NAME@champion`` stay as they are; see `find` for all other names.
+    The name of the model that crackexp comes with, folders, and addresses such as ``models:/NAME@champion`` stay as
+    they are; see `find` for all other names.
 
     Raises:
         UserError: The name stands for no model, or for several.
     """
     name, logger = cfg[key], instantiate(cfg.tracking)
-    if in_folder(name, logger.store, key):
+    if name == READY or in_folder(name, logger.store, key):
         return cfg
     assert logger.store is not None
     if ":/" in name:
