@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from sklearn.metrics import log_loss
+from sklearn.metrics import log_loss, roc_auc_score
 
 from crackexp.adapting.refit import STRENGTHS, LastLayerRefit
 from crackexp.adapting.site_run import SiteFit, SiteRun
@@ -33,6 +33,8 @@ class Adaptation:
         strength: The strength of the pull towards the old weights that cross-validation has chosen.
         weights: The new weights of the last layer, fitted to all images.
         log_losses: The cross-validated log loss by the strength of the pull.
+        roc_auc: The area under ROC of the model as it is, which calibration does not change, and of the adapted one,
+            cross-validated.
     """
 
     calibrated: Site
@@ -40,12 +42,14 @@ class Adaptation:
     strength: float
     weights: list[np.ndarray]
     log_losses: Mapping[float, float]
+    roc_auc: tuple[float, float]
 
     @property
     def scores(self) -> Mapping[str, tuple[float, float, float]]:
         """The scores of the model as it is, calibrated and adapted, by their names; the latter two cross-validated."""
-        both = self.calibrated.scores
-        return {name: (*both[name], after) for name, (_, after) in self.adapted.scores.items()}
+        both, (before, after) = self.calibrated.scores, self.roc_auc
+        scores = {name: (*both[name], adapted) for name, (_, adapted) in self.adapted.scores.items()}
+        return {"roc_auc": (before, before, after), **scores}
 
     @property
     def best(self) -> str:
@@ -98,7 +102,9 @@ def adapt_to_site(
     strength = min(losses, key=lambda tried: losses[tried])
     calibrated = fit_to_site(policy, predictions, classes, before, seed)
     adapted = fit_to_site(policy, replace(predictions, probabilities=tried[strength]), classes, before, seed)
-    return Adaptation(calibrated, adapted, strength, refit.fit(np.arange(len(cracked)), strength), losses)
+    said = [classes.probability(each) for each in (predictions.probabilities, tried[strength])]
+    before_after = float(roc_auc_score(cracked, said[0])), float(roc_auc_score(cracked, said[1]))
+    return Adaptation(calibrated, adapted, strength, refit.fit(np.arange(len(cracked)), strength), losses, before_after)
 
 
 def adapt_site(site: SiteRun, engine: Engine, batch_size: int | None, seed: int) -> SiteFit:

@@ -101,7 +101,6 @@ def fit_to_site(policy: Policy, predictions: Predictions, classes: Classes, befo
         "f1": [f1_score(cracked, decision == CRACK, zero_division=0) for decision in decisions],
         "recall": [np.mean(decision[cracked] != SOUND) for decision in decisions],
         "false_alarms": [np.mean(decision[~cracked] == CRACK) for decision in decisions],
-        "roc_auc": [roc_auc_score(cracked, score) for score in (scores_before, scores_after)],
         "log_loss": [log_loss(cracked, score, labels=[False, True]) for score in (scores_before, scores_after)],
     }
     pairs = {name: (float(first), float(second)) for name, (first, second) in scores.items()}

@@ -1,8 +1,9 @@
 """What each part of experiment=robust is worth: it is left out, and the model judged where it has never been.
 
-CRACKEXP_SITES=SITES python experiments/robust/redo.py PATCHES [--seeds 3] [--only TEXT ...]
+CRACKEXP_SITES=SITES python experiments/robust/redo.py PATCHES [--seeds 3] [--only TEXT ...] [--plain]
 
-PATCHES is a folder with a folder for each class, and SITES holds the sets of evaluation=unseen.
+PATCHES is a folder with a folder for each class, and SITES holds the sets of evaluation=unseen. With --plain, patches
+are not judged relative to their photo.
 """
 
 import argparse
@@ -19,11 +20,12 @@ ROBUST = ["+experiment=robust"]
 VARIANTS = {
     "`mobilenet`": ["+experiment=mobilenet"],
     "`robust`": ROBUST,
-    "without drawn hairlines": [*ROBUST, "mix=[]"],
-    "plain drawn cracks instead": [*ROBUST, "mix=[{synthetic:{count:3000,draw_seed:5}}]"],
+    "without drawn patches": [*ROBUST, "mix=[]"],
+    "hairlines on plain surfaces instead": [*ROBUST, "mix=[{synthetic:{count:3000,draw_seed:5,cracks:thin}}]"],
+    "plain cracks on varied surfaces": [*ROBUST, "mix=[{synthetic:{count:6000,draw_seed:5,surfaces:varied}}]"],
     "`head=pooled`": [*ROBUST, "head=pooled"],
     "the last layer": [*ROBUST, "backbone.output_layer=null"],
-    "with label smoothing": [*ROBUST, "loss=categorical_crossentropy", "loss.label_smoothing=0.05"],
+    "without dropout and label smoothing": [*ROBUST, "dropout=0", "loss=sparse_categorical_crossentropy"],
     "with `augmentation=surface`": [*ROBUST, "augmentation=surface"],
     "224 px": [*ROBUST, "image_size=224"],
     "96 px": [*ROBUST, "image_size=96"],
@@ -60,11 +62,12 @@ COLUMNS = {
 CORRUPTED = "evaluation.corruptions=[blur,noise,jpeg,dark,bright,far,near,rotation,shadow,joint]"
 
 
-def run(patches: Path, words: list[str], seed: int) -> dict[str, float]:
+def run(patches: Path, words: list[str], seed: int, relative: bool) -> dict[str, float]:
     """Returns the metrics of one run, of the first seed also under corruptions."""
     with TemporaryDirectory() as folder:
         job = ["dataset=folder", f"dataset.path={patches}", f"seed={seed}", "tracking=none", f"hydra.run.dir={folder}"]
-        suite = ["evaluation=unseen", "evaluation.resamples=200", *([] if seed else [CORRUPTED])]
+        suite = ["evaluation=unseen", "evaluation.resamples=200", f"evaluation.relative_to_photo={relative}"]
+        suite += [] if seed else [CORRUPTED]
         command = [sys.executable, "-m", "crackexp.train", *words, *suite, *job]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         metrics: dict[str, float] = json.loads((Path(folder) / "result.json").read_text())["metrics"]
@@ -76,12 +79,13 @@ def main() -> None:
     parser.add_argument("patches", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="TEXT")
+    parser.add_argument("--plain", action="store_true")
     args = parser.parse_args()
     seeds = range(args.seeds)
     print(f"| variant | {' | '.join(COLUMNS)} | seconds |\n|---|{'---|' * (len(COLUMNS) + 1)}")
     for name in args.only:
         begun = time.perf_counter()
-        found = [run(args.patches.resolve(), VARIANTS[name], seed) for seed in seeds]
+        found = [run(args.patches.resolve(), VARIANTS[name], seed, not args.plain) for seed in seeds]
         cells = []
         for key in COLUMNS.values():
             values = [metrics[key] for metrics in found if key in metrics]
