@@ -1,6 +1,7 @@
 """Probabilities of patches relative to what is usual in their photo."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,24 +17,48 @@ MOST_RAISED = 2.0
 """The log-odds of a photo are raised by this at most, so that no photo of clean concrete is made suspicious."""
 
 
-def shift_of(probabilities: np.ndarray, positives: Sequence[int]) -> Calibration:
-    """Returns the calibration that shifts the log-odds of the patches of one photo, so that a usual patch gets `USUAL`.
+@dataclass(frozen=True)
+class PhotoBaseline:
+    """What is usual in a photo.
 
     Texture, light and dirt of a photo change the log-odds of all its patches alike, and tell nothing about cracks. Most
-    patches of a photo show none, so what a usual one gets is known without labels.
+    patches of a photo show none, so what a usual one should get is known without labels.
+
+    Attributes:
+        log_odds: The log-odds of damage of a usual patch.
+        patches: The number of patches.
+    """
+
+    log_odds: float
+    patches: int
+
+    @property
+    def shift(self) -> Calibration:
+        """The calibration that shifts the log-odds of all patches, so that a usual one gets `USUAL`."""
+        wanted = float(np.log(USUAL / (1 - USUAL))) - self.log_odds
+        return Calibration(shift=min(wanted * self.patches / (self.patches + PRIOR_PATCHES), MOST_RAISED))
+
+    def seems_damaged(self, threshold: float) -> bool:
+        """Returns whether a usual patch has a probability of damage of `threshold` or more.
+
+        Then the photo is damaged all over, or of a kind that the model does not know. With fewer than `PRIOR_PATCHES`
+        patches it is not said, since the crack of a close-up may be in most of them.
+        """
+        return self.patches >= PRIOR_PATCHES and 1 / (1 + np.exp(-self.log_odds)) >= threshold
+
+
+def baseline_of(probabilities: np.ndarray, positives: Sequence[int]) -> PhotoBaseline:
+    """Returns what is usual in a photo.
 
     Args:
-        probabilities: The probabilities of the patches, (n, c) float.
+        probabilities: The probabilities of its patches, (n, c) float.
         positives: The classes that are damage.
     """
-    usual = float(np.quantile(log_odds(probabilities, positives), QUANTILE))
-    wanted = np.log(USUAL / (1 - USUAL)) - usual
-    count = len(probabilities)
-    return Calibration(shift=float(min(wanted * count / (count + PRIOR_PATCHES), MOST_RAISED)))
+    return PhotoBaseline(float(np.quantile(log_odds(probabilities, positives), QUANTILE)), len(probabilities))
 
 
 def relative_to_photo(probabilities: np.ndarray, photos: np.ndarray, positives: Sequence[int]) -> np.ndarray:
-    """Returns probabilities that are relative to what is usual in each photo, see `shift_of`.
+    """Returns probabilities that are shifted by what is usual in each photo, see `PhotoBaseline`.
 
     Args:
         probabilities: The probabilities of the patches, (n, c) float.
@@ -46,5 +71,5 @@ def relative_to_photo(probabilities: np.ndarray, photos: np.ndarray, positives: 
     result = np.empty(probabilities.shape, np.float32)
     for photo in np.unique(photos):
         rows = photos == photo
-        result[rows] = shift_of(probabilities[rows], positives)(probabilities[rows], positives)
+        result[rows] = baseline_of(probabilities[rows], positives).shift(probabilities[rows], positives)
     return result

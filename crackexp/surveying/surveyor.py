@@ -17,7 +17,7 @@ from crackexp.data.images.decode import ImageError
 from crackexp.data.images.pixels import MAX_PIXELS, UnusableImageError, resize
 from crackexp.data.images.windows import PhotoSource
 from crackexp.evaluation.calibration import Calibration
-from crackexp.evaluation.photo_baseline import MOST_RAISED, shift_of
+from crackexp.evaluation.photo_baseline import MOST_RAISED, baseline_of
 from crackexp.inference.base import Engine
 from crackexp.inference.engine import computing, padded_batches
 from crackexp.inference.explainer import Explainer
@@ -33,6 +33,10 @@ from crackexp.utils.progress import of_one, progress
 
 EXPLAINED_TILES = 256
 """The number of damaged tiles that are kept before their maps are made; at 160 px they take 20 MB."""
+_UNUSUAL = (
+    "most tiles seem damaged, so they are judged by what stands out: the photo is damaged all over, or of a kind that "
+    "the model does not know"
+)
 Advance = Callable[[float], None]
 
 
@@ -66,6 +70,7 @@ class PhotoResult:
         thresholds: The thresholds of the mean probability at which decisions change.
         leads: (n,) bool, whether the most probable class of a tile is damage; see `Classes.leads`.
         led: Whether that holds for half of the tiles over some cell, so that the photo is not called sound.
+        unusual: Whether most tiles seem damaged and are judged relative to that, so that the photo is not called sound.
         doubts: What is odd about the photo, a few words each.
         rules: Which pieces are one region, and which regions count.
         step: The distance from a tile to the next in pixels. Outlines in GeoJSON are exact to half of it.
@@ -81,6 +86,7 @@ class PhotoResult:
     thresholds: Thresholds
     leads: np.ndarray
     led: bool
+    unusual: bool = False
     doubts: tuple[str, ...] = ()
     rules: RegionRules = RegionRules()
     step: float = 0.0
@@ -136,7 +142,7 @@ class PhotoResult:
         if self.regions:
             return self.thresholds.defect.value
         # A photo whose regions are all too small to count is not sound either.
-        return UNSURE if self.heat.max() >= self.thresholds.unsure or self.led else SOUND
+        return UNSURE if self.heat.max() >= self.thresholds.unsure or self.led or self.unusual else SOUND
 
     def geojson(self, name: str, mm_per_px: float | None) -> str:
         """Returns the regions as GeoJSON, with x to the right and y down, in pixels of the photo.
@@ -178,7 +184,7 @@ class Surveyor:
         engine: The engine that classifies the tiles; None takes XLA. The maps of damaged tiles take gradients, which
             JAX computes.
         explains: Whether maps of the damaged tiles are made; `PhotoResult.saliency` is 0 everywhere where they are not.
-        relative: Whether tiles are judged relative to what is usual in their photo, see `photo_baseline.shift_of`.
+        relative: Whether tiles are judged relative to what is usual in their photo, see `PhotoBaseline`.
     """
 
     def __init__(
@@ -260,8 +266,10 @@ class Surveyor:
         boxes = self.tiling.boxes(height, width)
         outputs, explained = self._classified(photo, boxes, advance)
         classes, heat = self._model.classes, MeanMap(self.tiling, height, width)
+        baseline = baseline_of(outputs, classes.indices)
+        unusual = self._relative and baseline.seems_damaged(self.thresholds.unsure)
         if self._relative:
-            outputs = shift_of(outputs, classes.indices)(outputs, classes.indices)
+            outputs = baseline.shift(outputs, classes.indices)
         probabilities, leads = classes.probability(outputs), classes.leads(outputs)
         heat.add(boxes, probabilities[:, None, None])
         led = False
@@ -280,7 +288,8 @@ class Surveyor:
             thresholds=self.thresholds,
             leads=leads,
             led=led,
-            doubts=photo.doubts,
+            unusual=unusual,
+            doubts=(*photo.doubts, *([_UNUSUAL] if unusual else [])),
             rules=self.rules,
             step=self.tiling.step,
         )

@@ -1,4 +1,4 @@
-"""The last layer of a classifier refitted to a few images: against scikit-learn, and how near it stays to what it was."""
+"""The last layer of a classifier refitted to a few images: against scikit-learn, and how near it stays to the old one."""
 
 import keras
 import numpy as np

@@ -195,3 +195,40 @@ def test_a_look_tells_how_much_is_done(logged: LoggedModel, tmp_path: Path) -> N
     assert shares == sorted(shares)
     assert len(shares) > 2
     assert shares[-1] == 1
+
+
+def test_relative_to_the_photo_what_stands_out_is_marked_and_its_map_is_made(
+    logged: LoggedModel, tmp_path: Path
+) -> None:
+    """A wall that is so dark that the model takes all of it for cracked, with one part that is darker still."""
+    wall = np.full((400, 600, 3), 100, np.uint8)
+    wall[:, 240:340] = 0
+    cv2.imwrite(str(tmp_path / "wall.png"), wall)
+    photo = InputFile(str(tmp_path / "wall.png"))
+    _, plain = surveyor(logged, 50, 0.5).survey(photo)
+    assert plain.verdict(None)["cracked_share"] > 0.9, "so the wall is what this test is about"
+    assert not plain.doubts
+    _, found = Surveyor(logged, Tiling(50, 0.5), relative=True).survey(photo)
+    assert found.verdict(None)["cracked_share"] < 0.3
+    assert found.verdict(None)["decision"] != "sound"
+    assert any("most tiles seem damaged" in doubt for doubt in found.doubts)
+    columns = (np.arange(found.heat.shape[1]) + 0.5) * found.cell
+    assert found.saliency[:, (columns < 185) | (columns > 395)].max() == 0
+
+
+def test_a_tile_that_is_raised_above_the_threshold_has_a_map(
+    logged: LoggedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crackexp.evaluation.photo_baseline.USUAL", 0.1)  # this model gives no tile less than 0.02
+    wall = np.full((400, 600, 3), 250, np.uint8)
+    wall[:, 280:300] = 60
+    cv2.imwrite(str(tmp_path / "wall.png"), wall)
+    photo = InputFile(str(tmp_path / "wall.png"))
+    _, plain = surveyor(logged, 50, 0.5).survey(photo)
+    highest = float(plain.probabilities.max())
+    threshold = 1 / (1 + (1 - highest) / highest / np.exp(0.2))  # a little above the highest
+    _, below = Surveyor(logged, Tiling(50, 0.5), threshold=threshold).survey(photo)
+    assert not below.regions
+    _, found = Surveyor(logged, Tiling(50, 0.5), threshold=threshold, relative=True).survey(photo)
+    assert found.probabilities.max() > highest
+    assert found.saliency.max() == 1
