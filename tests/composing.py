@@ -17,6 +17,7 @@ from crackexp.utils.errors import UserError
 NEEDS = {
     "evaluate": ["run=abc"],
     "calibrate": ["model=abc", "dataset.path=abc"],
+    "adapt": ["model=abc", "dataset.path=abc"],
     "predict": ["model=abc", "input=abc"],
     "survey": ["model=abc", "input=abc"],
     "explain": ["model=abc", "input=abc"],

@@ -1,6 +1,7 @@
 """The model that crackexp comes with: a head of ``+experiment=robust``, for the bundled weights of its backbone."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,31 @@ from crackexp.models.heads import MultipleInstanceHead
 
 FOLDER = Path(__file__).with_name("ready_model")
 """The folder of its files: the weights of its head, its metadata, and its card."""
+_RECIPE = (
+    "image_size",
+    "batch_size",
+    "epochs",
+    "dropout",
+    "mix",
+    "backbone",
+    "head",
+    "loss",
+    "optimizer",
+    "augmentation",
+)
 WEIGHTS, FACTS, CARD = FOLDER / "head.weights.h5", FOLDER / "facts.json", FOLDER / "README.md"
+
+
+def recipe_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what the weights of a model depend on, of the resolved config of its training.
+
+    The metadata hold it, so that it shows where the experiment was changed and the model was not made anew.
+
+    Args:
+        config: The config, without the folders that are the user's own.
+    """
+    recipe = {key: config[key] for key in _RECIPE}
+    return json.loads(json.dumps(recipe), object_hook=lambda node: {k: v for k, v in node.items() if k != "cache"})
 
 
 def ready_metadata() -> dict[str, Any]:

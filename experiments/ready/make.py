@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from crackexp.data.images.decode import load_image
 from crackexp.data.images.pixels import resize
 from crackexp.models.backbone import Application
-from crackexp.models.ready import FACTS, FOLDER, WEIGHTS, ready_head, ready_network
+from crackexp.models.ready import FACTS, FOLDER, WEIGHTS, ready_head, ready_network, recipe_of
 from crackexp.tracking.model_facts import ModelFacts
 from crackexp.tracking.models import LoggedModel, load
 
@@ -67,24 +67,7 @@ def write(model: LoggedModel, cfg: OmegaConf, metrics: dict[str, float]) -> dict
                 "hidden": cfg.head.hidden,
             },
             "made": datetime.now(UTC).date().isoformat(),
-            "recipe": OmegaConf.to_container(
-                OmegaConf.masked_copy(
-                    cfg,
-                    [
-                        "image_size",
-                        "batch_size",
-                        "epochs",
-                        "dropout",
-                        "mix",
-                        "backbone",
-                        "head",
-                        "loss",
-                        "optimizer",
-                        "augmentation",
-                    ],
-                ),
-                resolve=True,
-            ),
+            "recipe": recipe_of(OmegaConf.to_container(cfg, resolve=True)),
             "test_accuracy": metrics["test/accuracy"],
         }
     )

@@ -1,4 +1,4 @@
-"""The last layer of a classifier refitted to a few images: against scikit-learn, and how near it stays to the old one."""
+"""The last layer of a classifier refitted to a few images: against scikit-learn, and its pull to the old weights."""
 
 import keras
 import numpy as np

@@ -112,6 +112,7 @@ def test_other_commands_and_sweeps_refuse_it_too(command_here: Command, mine: Pa
         "audit": ["dataset._target_=mine.Touch"],
         "evaluate": [f"run={logged}", "dataset._target_=mine.Touch"],
         "calibrate": [f"model={logged}", "dataset.path=abc", "dataset._target_=mine.Touch"],
+        "adapt": [f"model={logged}", "dataset.path=abc", "dataset._target_=mine.Touch"],
         "compare": ["abc", "tracking._target_=mine.Touch"],
     }.items():
         done = command_here(name, *words)

@@ -80,7 +80,7 @@ def test_the_commands_of_the_readme_run(command_here: Command, tmp_path: Path, p
             continue
         words = [word.replace("RUN_ID", run_id) for word in words if not word.startswith("dataset")]
         words = [f"input={patches}" if word.startswith("input=") else word for word in words]
-        if entry in ("train", "evaluate", "audit", "calibrate"):
+        if entry in ("train", "evaluate", "audit", "calibrate", "adapt"):
             words += ["dataset=folder", f"dataset.path={patches}"]
             words += ["evaluation.resamples=20"] if entry in ("train", "evaluate") else []
         if entry == "train":

@@ -348,6 +348,7 @@ def test_another_backend_of_keras_is_refused(command_here: Command, monkeypatch:
         ("audit", "shown:"),
         ("evaluate", "dataset:"),
         ("calibrate", "policy:"),
+        ("adapt", "policy:"),
         ("predict", "input:"),
         ("survey", "tile:"),
         ("app", "limits:"),

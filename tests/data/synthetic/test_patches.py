@@ -95,7 +95,7 @@ def test_sound_patches_are_the_same_whatever_the_cracks() -> None:
 
 
 def test_unknown_cracks_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"plain or thin.*Received: cracks=thn"):
+    with pytest.raises(ConfigError, match=r"plain, thin, varied.*Received: cracks=thn"):
         draw_dataset(tmp_path / "drawn", 4, seed=0, size=32, cracks="thn")
     assert list(tmp_path.iterdir()) == []
 
