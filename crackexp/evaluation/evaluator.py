@@ -12,9 +12,10 @@ from omegaconf import DictConfig
 from crackexp.data.augmentation import View
 from crackexp.data.corruptions import corruptions
 from crackexp.data.index import ImageIndex
+from crackexp.evaluation.decision_scores import Costs, evaluate_decisions
 from crackexp.evaluation.doubts import calibration_doubt, doubts_of
 from crackexp.evaluation.photo_baseline import relative_to_photo
-from crackexp.evaluation.policy import FittedPolicy, evaluate_decisions
+from crackexp.evaluation.policy import FittedPolicy
 from crackexp.evaluation.robustness import Robustness, evaluate_corruptions
 from crackexp.evaluation.sets import MEAN, Scores, Subset, evaluate_groups, evaluate_subset, mean_subset
 from crackexp.evaluation.tables import predictions_table
@@ -199,6 +200,7 @@ class Evaluator:
         metrics: Mapping[str, Metric],
     ) -> None:
         self.settings = settings
+        self.costs = Costs(**settings.get("costs", {}))
         self.bootstrap = Bootstrap(seed, settings.level, settings.resamples)
         self.metrics = metrics
         self.image_size = image_size
@@ -226,7 +228,7 @@ class Evaluator:
         predictions = _predictions(index, probabilities)
         groups = evaluate_groups(predictions, index.classes, self.bootstrap, self.metrics)
         overall = evaluate_subset("set", name, predictions, index.classes, self.bootstrap, self.metrics)
-        decision_scores = evaluate_decisions(index.damaged, decisions, self.bootstrap, index.groups)
+        decision_scores = evaluate_decisions(index.damaged, decisions, self.bootstrap, index.groups, self.costs)
         return SetResult(prefix, index, probabilities, overall, groups, decisions, decision_scores)
 
     def predict(self, index: ImageIndex, title: str, view: View | None) -> np.ndarray:

@@ -1,16 +1,13 @@
 """The decision policy: calibration, and thresholds that guarantee a recall or a false positive rate."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import binom
 
 from crackexp.config.types import Share
-from crackexp.data.classes.decisions import SOUND, UNSURE, Classes, Defect, Thresholds
+from crackexp.data.classes.decisions import Classes, Defect, Thresholds
 from crackexp.evaluation.calibration import Calibration, fit_site, fit_temperature
-from crackexp.metrics.intervals import Interval, covering, grouped_interval, wilson
-from crackexp.metrics.predictions import Bootstrap
 from crackexp.utils.errors import DataError
 
 
@@ -228,64 +225,3 @@ def threshold_for_f1(probabilities: np.ndarray) -> float:
     ranked = np.sort(probabilities.astype(np.float64))[::-1]
     best = np.max(2 * np.cumsum(ranked) / (np.arange(1, len(ranked) + 1) + ranked.sum()))
     return float(best / 2)
-
-
-def evaluate_decisions(
-    damaged: np.ndarray, decisions: np.ndarray, bootstrap: Bootstrap, groups: np.ndarray | None
-) -> Mapping[str, Interval]:
-    """Returns recall, false positive rate and share of unsure images of the decisions on n images.
-
-    Intervals are Wilson's where images are independent; with `groups` they are those of `grouped_interval`, never
-    narrower than Wilson's.
-
-    Args:
-        damaged: Whether each image is damaged, (n,) bool.
-        decisions: (n,) str, see `Thresholds.decide`.
-        bootstrap: The bootstrap of the intervals.
-        groups: The photo of each image, (n,); None where images are independent.
-
-    Returns:
-        `decided_recall`, the share of the damaged images that are not called sound, `decided_false_alarms`, the share
-        of the others that are called damaged, and `decided_unsure`, the share of all images. A share of no images is
-        left out.
-    """
-    selections = {
-        "decided_recall": (decisions != SOUND, damaged),
-        "decided_false_alarms": (~np.isin(decisions, (SOUND, UNSURE)), ~damaged),
-        "decided_unsure": (decisions == UNSURE, np.ones(len(decisions), bool)),
-    }
-    shares = {name: (counted & among, among) for name, (counted, among) in selections.items() if among.any()}
-    scores = {
-        name: wilson(int(counted.sum()), int(among.sum()), bootstrap.level) for name, (counted, among) in shares.items()
-    }
-    if groups is None:
-        return scores
-    members = np.unique(groups, return_inverse=True)[1]
-    counts = np.concatenate([*bootstrap.counts(len(decisions), members)])
-    for name, (counted, among) in shares.items():
-        with np.errstate(invalid="ignore"):
-            samples = (counts @ counted) / (counts @ among)
-        grouped = grouped_interval(scores[name].value, samples, int(members.max()) + 1, bootstrap.level)
-        scores[name] = covering(grouped, scores[name])
-    return scores
-
-
-def decisions_text(scores: Mapping[str, Interval], defect: Defect) -> str:
-    """Returns the scores of `evaluate_decisions` as one line of text.
-
-    Args:
-        scores: The scores of the decisions.
-        defect: The defect that the decisions are about, as it is called in the line.
-    """
-
-    def percentage(score: Interval) -> str:
-        ends = "" if np.isnan(score.low) else f" ({100 * score.low:.1f} to {100 * score.high:.1f})"
-        return f"{100 * score.value:.1f} %{ends}"
-
-    titles = {
-        "decided_recall": f"{defect.plural} found",
-        "decided_false_alarms": "false alarms",
-        "decided_unsure": "unsure",
-    }
-    shown = {name: score for name, score in scores.items() if name != "decided_unsure" or score.value > 0}
-    return ", ".join(f"{titles[name]} {percentage(score)}" for name, score in shown.items())

@@ -11,10 +11,10 @@ from crackexp.data.corruptions import corruptions
 from crackexp.data.images.decode import load_image
 from crackexp.data.images.pixels import resize
 from crackexp.data.pipeline import resized_images
+from crackexp.evaluation.decision_scores import decisions_text
 from crackexp.evaluation.doubts import doubt_tags, doubts_section
 from crackexp.evaluation.evaluator import EvaluationResult, SetResult
 from crackexp.evaluation.figures import corruption_sheet, reliability_diagram, robustness_curves, subset_scores
-from crackexp.evaluation.policy import decisions_text
 from crackexp.evaluation.robustness import Robustness
 from crackexp.evaluation.sets import Subset, notes, subsets_frame
 from crackexp.evaluation.tables import classification_report_text, decisions_table, metrics_table, most_wrong

@@ -25,7 +25,7 @@ VARIANTS = {
     "plain cracks on varied surfaces": [*ROBUST, "mix=[{synthetic:{count:6000,draw_seed:5,surfaces:varied}}]"],
     "`head=pooled`": [*ROBUST, "head=pooled"],
     "the last layer": [*ROBUST, "backbone.output_layer=null"],
-    "without dropout and label smoothing": [*ROBUST, "dropout=0", "loss=sparse_categorical_crossentropy"],
+    "without dropout and label smoothing": [*ROBUST, "dropout=0", "loss.label_smoothing=0"],
     "with `augmentation=surface`": [*ROBUST, "augmentation=surface"],
     "224 px": [*ROBUST, "image_size=224"],
     "96 px": [*ROBUST, "image_size=96"],

@@ -10,10 +10,9 @@ from sklearn.frozen import FrozenEstimator
 
 from crackexp.data.classes.decisions import CRACK, Classes, Thresholds
 from crackexp.evaluation.calibration import Calibration, fit_site, fit_temperature
+from crackexp.evaluation.decision_scores import Costs, decisions_text, evaluate_decisions
 from crackexp.evaluation.policy import (
     Policy,
-    decisions_text,
-    evaluate_decisions,
     max_failures,
     min_samples,
     threshold_for_f1,
@@ -147,6 +146,9 @@ def test_decisions_are_judged_by_counts_with_intervals_of_wilson() -> None:
     cracked = np.repeat([True, False], [20, 30])
     crack = np.concatenate([np.repeat([0.9, 0.4, 0.1], [17, 2, 1]), np.repeat([0.8, 0.4, 0.1], [3, 6, 21])])
     found = evaluate_decisions(cracked, Thresholds(0.7, 0.3).decide(crack), Bootstrap(0, 0.95, 100), None)
+    cost = found.pop("decided_cost")
+    assert cost.value == pytest.approx(1000 * (10 * 1 + 3 + 8) / 50), "a miss, false alarms, and what is unsure"
+    assert cost.low < cost.value < cost.high
     assert found == {
         "decided_recall": wilson(19, 20, 0.95),
         "decided_false_alarms": wilson(3, 30, 0.95),
@@ -159,13 +161,25 @@ def test_decisions_are_judged_by_counts_with_intervals_of_wilson() -> None:
     whole = evaluate_decisions(
         cracked, Thresholds(0.7, 0.3).decide(crack), Bootstrap(0, 0.95, 400), np.repeat(np.arange(5), 10)
     )
-    for name, score in grouped.items():
-        assert score.low <= found[name].low <= found[name].high <= score.high, name
+    for name, score in found.items():
+        assert grouped[name].low <= score.low <= score.high <= grouped[name].high, name
     assert whole["decided_unsure"].high - whole["decided_unsure"].low > 0.2, "photos that differ leave doubt"
     assert set(evaluate_decisions(cracked[:20], Thresholds().decide(crack[:20]), Bootstrap(0, 0.95, 10), None)) == {
         "decided_recall",
         "decided_unsure",
+        "decided_cost",
     }
+
+
+def test_the_threshold_of_the_least_cost_is_the_ratio_of_the_costs() -> None:
+    """With calibrated probabilities, as Elkan (2001) has shown."""
+    rng = np.random.default_rng(0)
+    crack = rng.beta(0.4, 1.5, 40_000)
+    damaged = rng.random(40_000) < crack
+    costs = Costs(miss=4, false_alarm=1)
+    tried = np.linspace(0.05, 0.6, 56)
+    mean = [costs.of(damaged, Thresholds().moved(threshold).decide(crack)).mean() for threshold in tried]
+    assert tried[int(np.argmin(mean))] == pytest.approx(1 / 5, abs=0.04)
 
 
 def test_a_network_of_few_images_at_a_site_stays_near_what_it_was() -> None:
