@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import f1_score, log_loss
 
-from crackexp.data.classes.decisions import Thresholds
+from crackexp.data.classes.decisions import Classes, Thresholds
 from crackexp.data.pipeline import image_batches
 from crackexp.data.sources import ImageFolder, Sdnet2018
 from crackexp.evaluation.policy import Policy, threshold_for_recall
@@ -20,6 +20,7 @@ from crackexp.tracking.models import load
 
 STORE = f"sqlite:///{Path('mlruns/mlflow.db').resolve()}"
 REPEATS, DRAWS, PATCHES = 200, 20, 50
+CLASSES = Classes(("sound", "crack"), ("crack",))
 
 
 def promises(said: dict[str, np.ndarray], labels: dict[str, np.ndarray], recall: float, confidence: float) -> None:
@@ -54,7 +55,7 @@ def sites(crack: np.ndarray, labels: np.ndarray, photos: np.ndarray, among: str)
         drawn = rng.choice(np.flatnonzero(own), PATCHES, replace=False)
         if labels[drawn].sum() < 5:
             continue
-        fitted = policy.fit_site(labels[drawn], both[drawn], 1)
+        fitted = policy.fit_site(labels[drawn], both[drawn], CLASSES)
         after = fitted.calibrated(both)[:, 1]
         decided = crack[rest] >= Thresholds().crack, after[rest] >= fitted.thresholds.crack
         f1 = [f1_score(labels[rest], one) for one in decided]
