@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import cv2
@@ -209,3 +210,22 @@ def test_a_folder_that_was_changed_is_refused(reviewed: Path) -> None:
     (reviewed / "review.json").write_text((reviewed / "review.json").read_text().replace('"count"', '"count": {}, "x"'))
     with pytest.raises(DamagedFileError, match="not as it was written"):
         Proposal.read(reviewed)
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_page_run(command_here: Command, model: str, site: Path, tmp_path: Path) -> None:
+    """Each as it stands, but for the model, and without the page; see tests/browser/test_review_page.py for that."""
+    page = (Path(__file__).parents[2] / "docs" / "review.md").read_text()
+    lines = re.findall(r"^crackexp (\w+) (.*)$", page, re.MULTILINE)
+    assert [name for name, _ in lines] == ["review", "calibrate"]
+    site.rename(tmp_path / "photos")
+    for name, text in lines:
+        words = [f"model={model}" if word == "model=latest" else word for word in text.split()]
+        done = command_here(name, *words, *(["serve=false", "tile.size=40"] if name == "review" else []))
+        assert done.returncode == 0, done.stderr
+        if name == "review":
+            answers = opened(tmp_path / "review")
+            for number, patch in enumerate(answers.proposal.patches):
+                answers.give(number, "unsure" if number == 7 else ("sound", "crack")[patch.probability > 0.5])
+    assert "49 used, 1 left out" in done.stdout
+    assert "the answer is unsure" in done.stdout
