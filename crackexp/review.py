@@ -19,6 +19,7 @@ from crackexp.config.types import BatchSize, Inputs, Positive, Seed, Text
 from crackexp.data.accounting import Account
 from crackexp.reporting.formatting import counted
 from crackexp.tracking.run_names import with_model
+from crackexp.utils.errors import ConfigError
 from crackexp.utils.extras import require_extra
 from crackexp.utils.imports import slow_imports
 from crackexp.utils.names import on_one_line, visible
@@ -27,18 +28,22 @@ from crackexp.utils.progress import status
 if TYPE_CHECKING:
     from crackexp.inference.base import Engine
     from crackexp.reviewing.proposal import Proposal
+    from crackexp.web.review import Questions
+    from crackexp.web.server_address import ServerAddress
 
 
 class ReviewConfig(CommandConfig):
     """The config of ``python -m crackexp.review``."""
 
     groups: ClassVar = ("paths", "inference", "tracking")
-    model: Text
+    model: Text | None
     """The model: latest, the name or id of a run, best:SWEEP, models:/NAME/VERSION, models:/NAME@ALIAS, or a folder."""
-    input: Inputs
+    input: Inputs | None
     """A file, a folder, a pattern, or a list of them; "-" reads names from standard input."""
-    out: Text
+    out: Text | None
     """The folder of the patches and the answers, from which the same command goes on."""
+    survey: Text | None
+    """The folder of a survey whose regions are reviewed; null to review patches."""
     count: Positive
     """The number of patches to answer."""
     choice: Literal["teaching", "random"]
@@ -59,32 +64,50 @@ class ReviewConfig(CommandConfig):
     """Whether the page is opened in the browser."""
 
 
+WANTED = {"model": "MODEL", "input": "PHOTOS", "out": "FOLDER"}
+"""The keys that a review of patches takes, with what stands for their values."""
+GO_ON = "Go on       by the same command"
+
+
 def review(composed: DictConfig) -> Account:
-    """Chooses patches, or goes on with those that were chosen before, and serves the page on which they are answered.
+    """Reviews patches of photos, or the regions of a survey.
 
     Args:
         composed: The config that Hydra composed from ``conf/review.yaml``.
 
     Returns:
-        The account of the photos, which is empty where the review goes on.
+        The account of the photos, which is empty where no photo is read: the review goes on, or is one of regions.
 
     Raises:
         UserError: The config or the name of the model has a mistake, there are no photos to read, the folder holds
             something else, the port is in use, or the page cannot be served.
     """
     cfg = check(composed, ReviewConfig)
+    if cfg.survey is None:
+        return _review_patches(cfg)
+    if given := [key for key in WANTED if cfg[key] is not None]:
+        raise ConfigError(
+            f"The regions of a survey are reviewed without {' and '.join(given)}. Type survey={cfg.survey} alone, or "
+            f"leave it out. Received: {' '.join(f'{key}={cfg[key]}' for key in ('survey', *given))}"
+        )
+    return _review_regions(cfg)
+
+
+def _review_patches(cfg: DictConfig) -> Account:
+    """Chooses patches, or goes on with those that were chosen, and serves the page on which they are answered."""
+    if missing := [key for key in WANTED if cfg[key] is None]:
+        raise ConfigError(
+            f"Which patches are to be reviewed? Type {' '.join(f'{key}={name}' for key, name in WANTED.items())}, or "
+            f"survey=FOLDER for the regions of a survey. Received: {' '.join(f'{key}=null' for key in missing)}"
+        )
     engine = instantiate(cfg.inference)
     from crackexp.reviewing.proposal import Proposal
 
     folder, account = Path(cfg.out).expanduser(), Account()
     if proposal := Proposal.read(folder):
         proposal.require_same(_chosen(cfg))
-    if cfg.serve:
-        require_extra("The page", ["fastapi", "uvicorn"], "app", f"model={cfg.model}")
-        from crackexp.web.server_address import claim
-
-        address = claim(cfg.host, cfg.port)
-    from crackexp.reporting.terminal import print_plain, print_report
+    address = _claimed(cfg)
+    from crackexp.reporting.terminal import print_plain
     from crackexp.reviewing.answers import TABLE, Answers
 
     if proposal is None:
@@ -96,18 +119,52 @@ def review(composed: DictConfig) -> Account:
     (path,) = shlex.split(as_typed("dataset.path", str(folder / TABLE)))
     step = next_command("calibrate", f"model={cfg.model}", "dataset=folder", path)
     try:
-        if cfg.serve:
-            from crackexp.web.review import serve_review
-
-            status("")
-            print_report(address.report())
-            if cfg.open_browser:
-                threading.Thread(target=webbrowser.open, args=[address.url], daemon=True).start()
-            serve_review(answers, address, step)
+        _serve(cfg, answers, address, step)
     finally:
         print_plain(f"{answers}\nFolder      {folder}")
-        print_plain(f"Use them    {step}" if answers.are_complete else "Go on       by the same command")
+        print_plain(f"Use them    {step}" if answers.are_complete else GO_ON)
     return account
+
+
+def _review_regions(cfg: DictConfig) -> Account:
+    """Serves the page on which the regions of a survey are accepted, rejected and commented, and writes a report."""
+    from crackexp.reporting.terminal import print_plain
+    from crackexp.reviewing.regions import RegionReview
+
+    regions = RegionReview(Path(cfg.survey).expanduser())
+    address = _claimed(cfg)
+    try:
+        _serve(cfg, regions, address, str(regions.folder / "report.html"))
+    finally:
+        *_, page = regions.write()
+        print_plain(f"{regions}\nReport      {page}")
+        if not regions.are_complete:
+            print_plain(GO_ON)
+    return Account()
+
+
+def _claimed(cfg: DictConfig) -> "ServerAddress | None":
+    """Returns the address of the page; None where none is served."""
+    if not cfg.serve:
+        return None
+    require_extra("The page", ["fastapi", "uvicorn"], "app", "serve=true")
+    from crackexp.web.server_address import claim
+
+    return claim(cfg.host, cfg.port)
+
+
+def _serve(cfg: DictConfig, questions: "Questions", address: "ServerAddress | None", step: str) -> None:
+    """Serves the page until the person ends it; see `serve_review`."""
+    if address is None:
+        return
+    from crackexp.reporting.terminal import print_report
+    from crackexp.web.review import serve_review
+
+    status("")
+    print_report(address.report())
+    if cfg.open_browser:
+        threading.Thread(target=webbrowser.open, args=[address.url], daemon=True).start()
+    serve_review(questions, address, step)
 
 
 def propose(cfg: DictConfig, engine: "Engine", folder: Path, account: Account) -> "Proposal":

@@ -19,7 +19,6 @@ NEEDS = {
     "calibrate": ["model=abc", "dataset.path=abc"],
     "predict": ["model=abc", "input=abc"],
     "survey": ["model=abc", "input=abc"],
-    "review": ["model=abc", "input=abc", "out=abc"],
     "explain": ["model=abc", "input=abc"],
     "app": ["model=abc"],
     "compare": ["runs=[abc]"],

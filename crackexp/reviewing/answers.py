@@ -3,6 +3,7 @@
 import csv
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -29,27 +30,34 @@ class Answers:
         DataError: The table in the folder has rows that are no answers to the proposal.
 
     Attributes:
+        question: What a person is asked about each patch.
+        about: What the page says below that.
         choices: The answers that may be given.
         given: The answer to each patch that was answered, by its number in the proposal.
     """
 
+    comments = False
+
     def __init__(self, folder: Path, proposal: Proposal) -> None:
         self.folder, self.proposal = folder, proposal
-        self.choices = (proposal.defect.value, SOUND, UNSURE)
+        self.question = f"Does this patch show {proposal.defect.phrase}?"
+        self.about = f"Chosen by {proposal.model}. Each answer is kept at once in {folder}."
+        self.choices: tuple[str, ...] = (proposal.defect.value, SOUND, UNSURE)
         self.given = self._read()
 
-    def give(self, number: int, answer: str) -> None:
+    def give(self, number: int, answer: str | None, comment: str = "") -> None:
         """Keeps an answer, in place of an earlier one. It is on disk when this returns.
 
         Args:
             number: The number of the patch in the proposal.
             answer: One of `choices`.
+            comment: Patches take no comment, so it is empty.
 
         Raises:
-            ValueError: It is none of them, or there is no such patch.
+            ValueError: It is none of them, or there is no such patch, or there is a comment.
             OSError: It cannot be written; then the answers are as before.
         """
-        if answer not in self.choices or not 0 <= number < len(self.proposal.patches):
+        if answer not in self.choices or not 0 <= number < len(self.proposal.patches) or comment:
             raise ValueError(f"An answer is one of {', '.join(self.choices)}. Received: {answer} to patch {number}")
         given = dict(sorted({**self.given, number: answer}.items()))
         self._write(given)
@@ -65,6 +73,29 @@ class Answers:
         counts = Counter(self.given.values())
         told = ", ".join(f"{counts[choice]} {choice}" for choice in self.choices)
         return f"{len(self.given)} of {len(self.proposal.patches)} patches answered: {told}"
+
+    def items(self) -> list[dict[str, Any]]:
+        """Returns what the page shows of each patch. It hides what is told until the patch is answered."""
+        return [
+            {
+                "name": f"{patch.photo}, at {patch.box[0]}, {patch.box[1]}",
+                "told": f"{self.proposal.defect} with probability {patch.probability:.2f}",
+                "frame": patch.frame,
+                "answer": self.given.get(number),
+                "comment": "",
+            }
+            for number, patch in enumerate(self.proposal.patches)
+        ]
+
+    def picture(self, number: int, kind: str) -> bytes:
+        """Returns the picture of a patch, "patch", or of its "surroundings", as a PNG or JPEG file.
+
+        Raises:
+            IndexError: There is no such patch.
+            FileNotFoundError: The folder has lost the picture.
+        """
+        patch = self.proposal.patches[number]
+        return (self.folder / (patch.file if kind == "patch" else patch.surroundings)).read_bytes()
 
     def write_annotations(self) -> None:
         """Writes all patches as images of CVAT, with tags where they are answered."""

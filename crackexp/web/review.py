@@ -1,39 +1,56 @@
-"""The page of a review: one patch at a time is shown, and answered by a key."""
+"""The page of a review: one patch or region at a time is shown, and answered by a key."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from fastapi import FastAPI, HTTPException, Response
-from fastapi.responses import FileResponse, HTMLResponse
-from pydantic import BaseModel
+from fastapi.responses import HTMLResponse
+from pydantic import BaseModel, NonNegativeInt
 
-from crackexp.reviewing.answers import Answers
+from crackexp.utils.names import visible
 from crackexp.web.server_address import ServerAddress
 from crackexp.web.serving import guarded_app, http_server
 
 PAGE = Path(__file__).with_name("review.html")
 MOST_BYTES = 10_000
-"""The largest request: an answer is a word."""
+"""The largest request: an answer is a word, and a comment some sentences."""
 
 
 class Answer(BaseModel):
     """What a browser sends."""
 
-    answer: str
+    answer: str | None
+    comment: str = ""
 
 
-def review_app(answers: Answers, names: list[str], next_step: str, end: Callable[[], None]) -> FastAPI:
+class Questions(Protocol):
+    """What is asked, and where answers go; see `Answers` and `RegionReview`."""
+
+    folder: Path
+    question: str
+    about: str
+    choices: tuple[str, ...]
+    comments: bool
+
+    def items(self) -> list[dict[str, Any]]: ...
+
+    def picture(self, number: int, kind: str) -> bytes: ...
+
+    def give(self, number: int, answer: str | None, comment: str) -> None: ...
+
+
+def review_app(questions: Questions, names: list[str], next_step: str, end: Callable[[], None]) -> FastAPI:
     """Returns the application.
 
     Args:
-        answers: The answers to the proposal, those that were given before among them.
+        questions: The questions, with the answers that were given before.
         names: The names that a browser may call it by; see `ServerAddress.names`.
-        next_step: The command to type when all patches are answered.
+        next_step: What to do when all is answered: a command, or the name of a file.
         end: A function that ends the server.
     """
     app = guarded_app(names, MOST_BYTES)
-    proposal = answers.proposal
 
     @app.get("/")
     async def page() -> HTMLResponse:
@@ -42,37 +59,30 @@ def review_app(answers: Answers, names: list[str], next_step: str, end: Callable
     @app.get("/review.json")
     async def review() -> dict[str, Any]:
         return {
-            "question": f"Does this patch show {proposal.defect.phrase}?",
-            "model": proposal.model,
-            "folder": str(answers.folder),
+            "question": questions.question,
+            "about": questions.about,
+            "folder": visible(str(questions.folder)),
             "next": next_step,
-            "choices": answers.choices,
-            "patches": [
-                {
-                    "photo": patch.photo,
-                    "box": patch.box,
-                    "probability": patch.probability,
-                    "frame": patch.frame,
-                    "answer": answers.given.get(number),
-                }
-                for number, patch in enumerate(proposal.patches)
-            ],
+            "choices": questions.choices,
+            "comments": questions.comments,
+            "items": questions.items(),
         }
 
     @app.get("/pictures/{number}/{kind}")
-    async def picture(number: int, kind: Literal["patch", "surroundings"]) -> FileResponse:
-        if not 0 <= number < len(proposal.patches):
-            raise HTTPException(404, "There is no such patch.")
-        patch = proposal.patches[number]
-        file = answers.folder / (patch.file if kind == "patch" else patch.surroundings)
-        if not file.is_file():
-            raise HTTPException(404, f"The picture {file} is gone.")
-        return FileResponse(file, headers={"Cache-Control": "no-cache"})
+    async def picture(number: NonNegativeInt, kind: Literal["patch", "surroundings"]) -> Response:
+        try:
+            data = await asyncio.to_thread(questions.picture, number, kind)
+        except IndexError:
+            raise HTTPException(404, "There is no such picture.") from None
+        except OSError as error:
+            raise HTTPException(404, f"The picture is gone ({error.strerror}).") from None
+        media = "image/png" if data.startswith(b"\x89PNG") else "image/jpeg"
+        return Response(data, media_type=media, headers={"Cache-Control": "no-store"})
 
     @app.put("/answers/{number}")
     async def answer(number: int, body: Answer) -> Response:
         try:
-            answers.give(number, body.answer)
+            questions.give(number, body.answer, body.comment)
         except ValueError as error:
             raise HTTPException(422, str(error)) from None
         except OSError as error:
@@ -87,11 +97,11 @@ def review_app(answers: Answers, names: list[str], next_step: str, end: Callable
     return app
 
 
-def serve_review(answers: Answers, address: ServerAddress, next_step: str) -> None:
+def serve_review(questions: Questions, address: ServerAddress, next_step: str) -> None:
     """Serves the page until the person ends it, or a signal does, which is then raised again; see `review_app`."""
 
     def end() -> None:
         server.should_exit = True
 
-    server = http_server(review_app(answers, address.names, next_step, end))
+    server = http_server(review_app(questions, address.names, next_step, end))
     server.run(sockets=[address.socket])

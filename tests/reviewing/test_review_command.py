@@ -217,15 +217,21 @@ def test_the_commands_of_the_page_run(command_here: Command, model: str, site: P
     """Each as it stands, but for the model, and without the page; see tests/browser/test_review_page.py for that."""
     page = (Path(__file__).parents[2] / "docs" / "review.md").read_text()
     lines = re.findall(r"^crackexp (\w+) (.*)$", page, re.MULTILINE)
-    assert [name for name, _ in lines] == ["review", "calibrate"]
+    assert [name for name, _ in lines] == ["review", "calibrate", "review"]
     site.rename(tmp_path / "photos")
+    own = ["tile.size=40", "inference=xla"]
+    surveyed = command_here("survey", f"model={model}", "input=photos", "out=survey", "tracking=none", *own)
+    assert surveyed.returncode == 0, surveyed.stderr
+    said = ""
     for name, text in lines:
         words = [f"model={model}" if word == "model=latest" else word for word in text.split()]
-        done = command_here(name, *words, *(["serve=false", "tile.size=40"] if name == "review" else []))
+        done = command_here(name, *words, *(["serve=false", *own] if name == "review" else []))
         assert done.returncode == 0, done.stderr
-        if name == "review":
+        said += done.stdout
+        if "out=review" in words:
             answers = opened(tmp_path / "review")
             for number, patch in enumerate(answers.proposal.patches):
                 answers.give(number, "unsure" if number == 7 else ("sound", "crack")[patch.probability > 0.5])
-    assert "49 used, 1 left out" in done.stdout
-    assert "the answer is unsure" in done.stdout
+    assert "49 used, 1 left out" in said
+    assert "the answer is unsure" in said
+    assert "0 accepted, 0 rejected" in said
