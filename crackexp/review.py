@@ -136,8 +136,10 @@ def _review_regions(cfg: DictConfig) -> Account:
     try:
         _serve(cfg, regions, address, str(regions.folder / "report.html"))
     finally:
-        *_, page = regions.write()
-        print_plain(f"{regions}\nReport      {page}")
+        pages = regions.write()
+        print_plain(f"{regions}\nReport      {', '.join(map(str, pages))}")
+        if len(pages) == 1:
+            print_plain("The report of the survey has no verdicts: an older version of crackexp has written it.")
         if not regions.are_complete:
             print_plain(GO_ON)
     return Account()

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +11,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from crackexp.reporting import Card, Gallery, Label, Picture, Report, Section, artifacts, pdf
+from crackexp.reporting import Card, Gallery, Label, Picture, Report, Section, artifacts, pdf, stored
 from crackexp.reporting.formatting import counted
 from crackexp.reporting.report import Tone
 from crackexp.utils.csv_text import csv_text, unescaped
@@ -61,7 +62,8 @@ class RegionReview:
         survey: The folder of the survey. Verdicts that it holds are read.
 
     Raises:
-        DataError: The folder is no survey, it has no regions, or its table of verdicts is not that of its regions.
+        DataError: The folder is no survey, it has no regions, its report is damaged, or its table of verdicts is not
+            that of its regions.
 
     Attributes:
         folder: The folder of the review.
@@ -77,6 +79,7 @@ class RegionReview:
         self.folder = survey / "review"
         self.regions = _regions(survey)
         self.given = self._read()
+        self._of_survey = _stored(survey)
         self.about = f"The regions of the survey in {survey}. Each verdict is kept at once in {self.folder}."
 
     def give(self, number: int, answer: str | None, comment: str = "") -> None:
@@ -150,9 +153,38 @@ class RegionReview:
         return encode_jpeg(shrink(photo[rows, max(round(left - margin), 0) : round(right + margin)], side), 85)
 
     def write(self) -> list[Path]:
-        """Writes the report of the review as HTML and PDF, and returns the files, the page last."""
-        report = self.report()
-        return [pdf.write(report, self.folder), *artifacts.write(report, self.folder)]
+        """Writes the report of the review as HTML and PDF, and that of the survey again, with the verdicts.
+
+        Returns:
+            The pages that were written: that of the review, and that of the survey where it could be written again.
+        """
+        pages = []
+        for report, folder in ((self.report(), self.folder), (self.survey_report(), self.folder.parent)):
+            if report is not None:
+                pdf.write(report, folder)
+                pages.append(artifacts.write(report, folder)[-1])
+        return pages
+
+    def survey_report(self) -> Report | None:
+        """Returns the report of the survey with the verdicts; None for a survey of a version that did not keep it."""
+        if (report := self._of_survey) is None:
+            return None
+        told: dict[str, list[str]] = {}
+        for number, region in enumerate(self.regions):
+            verdict, comment = self._verdict(number)
+            told.setdefault(region.photo, []).append(f"region {region.number} {verdict}{comment and f': {comment}'}")
+
+        def card(one: Card) -> Card:
+            return replace(one, details=[*one.details, *told.get(one.title, [])])
+
+        sections = [
+            replace(
+                section,
+                galleries=[replace(gallery, cards=list(map(card, gallery.cards))) for gallery in section.galleries],
+            )
+            for section in report.sections
+        ]
+        return replace(report, sections=sections, notes=[*report.notes, f"Reviewed: {self}."])
 
     def report(self) -> Report:
         """Returns the report of the review: accepted regions first, then open ones, then rejected ones."""
@@ -213,6 +245,13 @@ def _regions(survey: Path) -> list[Region]:
     if not found:
         raise DataError(f"The survey has no regions to review. Received: survey={survey}")
     return found
+
+
+def _stored(survey: Path) -> Report | None:
+    try:
+        return stored.read(survey)
+    except FileNotFoundError:
+        return None
 
 
 def _of_photo(base: Path) -> list[Region]:

@@ -30,6 +30,7 @@ def survey(command_here: Command, model: str, tmp_path: Path) -> Path:
 
 
 def test_verdicts_are_kept_at_once_and_go_into_a_report(command_here: Command, survey: Path) -> None:
+    before = (survey / "photos.csv").read_bytes()
     review = RegionReview(survey)
     assert [region.name for region in review.regions] == [
         "two.jpg, region 1", "two.jpg, region 2", "=one.png, region 1"
@@ -59,7 +60,26 @@ def test_verdicts_are_kept_at_once_and_go_into_a_report(command_here: Command, s
     assert table["verdict"].tolist() == ["accepted", "rejected"]
     assert table["comment"][0].startswith("'=")
     assert table["extent"][0].endswith("mm)")
-    assert "of 2 photos show cracks" in (survey / "report.html").read_text(), "the survey stays as it was"
+    for _ in range(2):
+        page = (survey / "report.html").read_text()
+        assert "2 of 2 photos show cracks" in page
+        assert "Reviewed: 3 regions: 1 accepted, 1 rejected, 1 open." in page
+        assert page.count("region 1 rejected: a stain") == page.count("region 2 open") == 1
+        printed = "".join(one.extract_text() for one in PdfReader(survey / "report.pdf").pages)
+        assert "region 1 accepted: =HYPERLINK, to be sealed" in " ".join(printed.split())
+        review.write()
+    assert (survey / "photos.csv").read_bytes() == before
+
+
+def test_the_report_of_an_older_survey_stays_as_it_is(command_here: Command, survey: Path) -> None:
+    (survey / "report.json").unlink()
+    before = (survey / "report.html").read_bytes()
+    done = command_here("review", "survey=survey", "serve=false")
+    assert done.returncode == 0, done.stderr
+    assert "an older version of crackexp has written it" in done.stdout
+    assert (survey / "report.html").read_bytes() == before
+    (survey / "report.json").write_text('{"kind": "Label", "text": "x"}')
+    assert "not as it was written" in command_here("review", "survey=survey", "serve=false").stderr
 
 
 def test_a_region_is_shown_enlarged_and_in_its_photo(survey: Path) -> None:
