@@ -20,6 +20,7 @@ COMMANDS = (
     "evaluate",
     "predict",
     "survey",
+    "review",
     "explain",
     "app",
     "calibrate",

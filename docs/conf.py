@@ -18,7 +18,7 @@ NAVIGATION = {
     "Start": ["docs/notebooks/quickstart", "docs/datasets", "docs/files"],
     "Train": ["docs/augmentation", "docs/sweeps", "docs/many_machines", "docs/resume", "docs/tracking"],
     "Judge": ["docs/evaluation", "docs/decisions", "docs/generalising", "docs/audit", "docs/registry"],
-    "Use": ["docs/prediction", "docs/explanations", "docs/app", "docs/export", "docs/python"],
+    "Use": ["docs/prediction", "docs/explanations", "docs/app", "docs/review", "docs/export", "docs/python"],
     "Extend": ["docs/extending"],
     "Reference": ["docs/reference/commands", "docs/reference/groups", "docs/reference/api"],
     "Internals": ["docs/tour", "docs/architecture", "CONTRIBUTING", "CHANGELOG"],

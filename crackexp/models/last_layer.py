@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -38,23 +39,18 @@ def split_at_last_layer(classifier: keras.Model) -> LastLayer:
         classifier: A flat model of images to probabilities.
     """
     layer = next(layer for layer in reversed(classifier.layers) if layer.trainable_weights)
-    before = _input_of(layer, classifier.output)
-    features = keras.Model(classifier.input, before, name="features")
+    taken: list[keras.KerasTensor] = []
+
+    def call(each: Any, *args: Any, **kwargs: Any) -> Any:
+        if each is layer:
+            taken.append(args[0])
+        return each(*args, **kwargs)
+
+    # Calling the layers once more tells what the layer takes here; `layer.input` is that of its first network.
+    plain = keras.Model(classifier.input, classifier.output, name=classifier.name)
+    network = keras.models.clone_model(plain, clone_function=lambda each: each, call_function=call)
+    (before,) = taken
+    features = keras.Model(network.inputs[0], before, name="features")
     given = keras.Input(before.shape[1:], dtype=before.dtype, name="features")
-    tail = keras.Model(given, keras.Function(before, classifier.output).call(given), name="tail")
+    tail = keras.Model(given, keras.Function(before, network.outputs[0]).call(given), name="tail")
     return LastLayer(classifier, layer, features, tail)
-
-
-def _input_of(layer: keras.layers.Layer, output: keras.KerasTensor) -> keras.KerasTensor:
-    """Returns the input that a layer has in the graph of `output`.
-
-    `layer.input` would be that of the first graph of which the layer is a part, such as that of the head alone.
-    """
-    waiting = [output]
-    while waiting:
-        operation, node, _ = waiting.pop()._keras_history
-        arguments = operation._inbound_nodes[node].input_tensors
-        if operation is layer:
-            return arguments[0]
-        waiting += arguments
-    raise ValueError(f"{layer.name} is no layer of the network")

@@ -13,7 +13,7 @@ from crackexp.data.images.windows import PhotoSource
 from crackexp.predicting.images import Input
 from crackexp.predicting.inputs import InputFile, name_below
 from crackexp.predicting.tables import decision_label
-from crackexp.reporting import Card, Column, Gallery, Overlay, Picture, Report, Section, Table, artifacts, pdf
+from crackexp.reporting import Card, Column, Gallery, Overlay, Picture, Report, Section, Table, artifacts, pdf, stored
 from crackexp.reporting.formatting import counted
 from crackexp.surveying.exif_gps import gps
 from crackexp.surveying.overlay import heat_layer, overlay
@@ -116,8 +116,12 @@ class Survey:
         return by_severity(self.rows, self._left_out())
 
     def write(self, report: Report) -> list[Path]:
-        """Writes the report to the folder, and returns all files of the survey, the page last."""
+        """Writes the report to the folder, and returns all files of the survey, the page last.
+
+        Beside them, it writes the report as `stored` keeps it, for a review to add its verdicts.
+        """
         assert self.folder is not None
+        stored.write(report, self.folder)
         return [*self.files, pdf.write(report, self.folder), *artifacts.write(report, self.folder)]
 
     def metrics(self) -> dict[str, float]:

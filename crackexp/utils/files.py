@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +32,23 @@ def replacing(file: Path, lasting: bool = False) -> Iterator[Path]:
         temporary.replace(file)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replacing_folder(folder: Path) -> Iterator[Path]:
+    """Yields a temporary folder to fill, which becomes `folder` after the `with` block unless the block fails.
+
+    Args:
+        folder: The folder to make, which is empty or does not exist. The folders above it are created.
+    """
+    folder = folder.absolute()
+    temporary = folder.with_name(f"{_beginning(folder)}{uuid.uuid4().hex}{TEMPORARY}")
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        temporary.replace(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def remove_leftovers(file: Path) -> None:

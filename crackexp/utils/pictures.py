@@ -33,9 +33,9 @@ def encode_png(picture: np.ndarray) -> bytes:
     """Returns the bytes of a PNG file.
 
     Args:
-        picture: The picture, (H, W, 4) uint8 RGBA.
+        picture: The picture, (H, W, 3) uint8 RGB or (H, W, 4) uint8 RGBA.
     """
-    return _encode(".png", picture[..., [2, 1, 0, 3]])
+    return _encode(".png", picture[..., [2, 1, 0, 3][: picture.shape[2]]])
 
 
 def _encode(suffix: str, picture: np.ndarray, *parameters: int) -> bytes:

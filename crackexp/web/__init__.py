@@ -1,1 +1,1 @@
-"""The page of crackexp.app: photos go in, verdicts and marks come out, and nothing is kept."""
+"""The pages of crackexp.app and crackexp.review: what is served, whom it is guarded from, and what is drawn."""

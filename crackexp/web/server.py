@@ -10,11 +10,8 @@ from collections.abc import AsyncIterator, Callable
 
 import numpy as np
 import pandas as pd
-import uvicorn
 from fastapi import FastAPI, HTTPException, Request, Response
 from nicegui import Client, ui
-from starlette.middleware.body_limit import RequestBodyLimitMiddleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
 
 from crackexp.data.images.headers import count_pages
@@ -24,18 +21,9 @@ from crackexp.predicting.inputs import page_name
 from crackexp.predicting.predictor import MIN_SIDE
 from crackexp.surveying.surveyor import Surveyor
 from crackexp.utils.csv_text import csv_text
-from crackexp.web.guard import (
-    BODY_RATE,
-    BODY_WINDOW,
-    CONNECTIONS,
-    HEAD_BYTES,
-    OneLineFilter,
-    RequestProtocol,
-    ResponseHeadersMiddleware,
-    SameOriginMiddleware,
-    SlowBodyMiddleware,
-)
+from crackexp.web.guard import OneLineFilter
 from crackexp.web.server_address import ServerAddress
+from crackexp.web.serving import guarded_app, http_server
 from crackexp.web.session import Limits, Session, Stopped, analyze, photo_table, tile_table
 from crackexp.web.view import TabPage
 
@@ -47,19 +35,7 @@ RETRY = 3
 """The seconds after which a browser sends a file again that there was no memory for."""
 RECONNECT = 60
 """The seconds after which a tab that is gone is forgotten."""
-GRACE = 2
-"""The seconds in which connections may end when the server stops."""
-MESSAGE = 2**20
-"""The largest message of a browser about its controls, in bytes."""
 PICTURES = {"picture.jpg": "image/jpeg", "thumbnail.jpg": "image/jpeg", "heat.png": "image/png"}
-HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' "
-    "'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
-"""The headers of every response: the browser asks no other server, and shows the page within no other page."""
 
 
 class PhotoService:
@@ -180,12 +156,7 @@ def routes(service: PhotoService, names: list[str]) -> FastAPI:
         service: The service that takes the photos.
         names: The names that a browser may call it by; see `ServerAddress.names`.
     """
-    app = FastAPI(openapi_url=None)
-    app.add_middleware(SlowBodyMiddleware, rate=BODY_RATE, window=BODY_WINDOW)
-    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=service.limits.bytes)
-    app.add_middleware(SameOriginMiddleware)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=names, www_redirect=False)
-    app.add_middleware(ResponseHeadersMiddleware, headers=HEADERS)
+    app = guarded_app(names, service.limits.bytes)
 
     @app.post("/tabs/{tab}/photos")
     async def take(tab: str, name: str, request: Request) -> Response:
@@ -243,11 +214,6 @@ def serve(service: PhotoService, address: ServerAddress, how: str) -> None:
     app = routes(service, address.names)
     logging.getLogger("nicegui").addFilter(OneLineFilter())
     ui.run_with(app, tailwind=False, reconnect_timeout=RECONNECT, show_welcome_message=False)
-    config = uvicorn.Config(
-        app, log_config=None, log_level="error", access_log=False, server_header=False, http=RequestProtocol,
-        h11_max_incomplete_event_size=HEAD_BYTES, limit_concurrency=CONNECTIONS,
-        ws="wsproto", ws_max_size=MESSAGE, timeout_graceful_shutdown=GRACE,
-    )  # fmt: skip
-    server = uvicorn.Server(config)
+    server = http_server(app)
     service.stopping = lambda: server.should_exit
     server.run(sockets=[address.socket])

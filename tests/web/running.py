@@ -11,14 +11,14 @@ from pathlib import Path
 
 LISTENING = (
     "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    "runpy.run_module('crackexp.app', run_name='__main__', alter_sys=True)"
+    "runpy.run_module('crackexp.{}', run_name='__main__', alter_sys=True)"
 )
-"""``python -m crackexp.app`` that hears Ctrl-C also where a shell started the tests in the background."""
+"""``python -m crackexp.NAME`` that hears Ctrl-C also where a shell started the tests in the background."""
 
 
 @dataclass
 class Served:
-    """A running ``python -m crackexp.app``.
+    """A running ``python -m crackexp.app``, or another command that serves a page.
 
     Attributes:
         folder: where it was started.
@@ -40,11 +40,11 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(folder: Path, cache: Path, *arguments: str, **variables: str) -> Iterator[Served]:
+def served(folder: Path, cache: Path, *arguments: str, name: str = "app", **variables: str) -> Iterator[Served]:
     """Yields a page that is served from `folder` on a free port, with variables of the environment, and ends it."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTEST_CURRENT_TEST"}
     process = subprocess.Popen(
-        [sys.executable, "-c", LISTENING, "tracking=none", "port=0", *arguments],
+        [sys.executable, "-c", LISTENING.format(name), "tracking=none", "port=0", *arguments],
         cwd=folder,
         env={**environment, "CRACKEXP_CACHE": str(cache), **variables},
         stdout=subprocess.PIPE,

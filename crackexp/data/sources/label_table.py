@@ -8,6 +8,8 @@ from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
+from crackexp.data.accounting import Account
+from crackexp.data.classes.decisions import UNSURE
 from crackexp.data.files.listing import is_file
 from crackexp.data.sources.part_folders import part_of
 from crackexp.utils.errors import DataError
@@ -40,21 +42,25 @@ class Labelled(NamedTuple):
     group: str | None
 
 
-def read_labels(table: Path, files_must_exist: bool) -> list[Labelled]:
+def read_labels(
+    table: Path, files_must_exist: bool, account: Account, classes: Sequence[str] | None = None
+) -> list[Labelled]:
     """Reads a table of labels.
 
     The first row names the columns, in any order and case; commas, semicolons and tabs separate them. A column
     ``file`` (or filename, path, image) holds paths that are absolute or relative to the folder of the table. A column
     ``label`` (or class, category, target) holds the name of the class; without one, every other column is a class,
     with 1 where the image belongs to it and 0 elsewhere. The columns ``split`` and ``group`` (or photo) may be left
-    out. The text is UTF-8, or UTF-16 with its mark.
+    out. The text is UTF-8, or UTF-16 with its mark. An image without a label, or with the label "unsure", has no class.
 
     Args:
         table: The file.
         files_must_exist: Whether a row whose file does not exist is refused.
+        account: The account in which images are noted that have no class, each with the reason.
+        classes: The classes that count; "unsure" is one if it is among them. None for all.
 
     Returns:
-        The rows in their order; of equal rows for one image, the first.
+        The rows of images with a class, in their order; of equal rows for one image, the first.
 
     Raises:
         DataError: The table cannot be read, or rows are wrong; each is named by its line.
@@ -73,7 +79,8 @@ def read_labels(table: Path, files_must_exist: bool) -> list[Labelled]:
         first = rows_by_file.setdefault(os.path.realpath(row.file), row)
         name = row.file.name if first.file == row.file else f"{row.file}, by a link the same file as {first.file},"
         if first.label != row.label:
-            problems.append(f"line {line}: {name} is {row.label} here and {first.label} on line {first.line}")
+            here, there = (label or "without a label" for label in (row.label, first.label))
+            problems.append(f"line {line}: {name} is {here} here and {there} on line {first.line}")
         elif first[3:] != row[3:]:
             problems.append(
                 f"line {line}: {name} has the split and group {row.part or ''} {row.group or ''} here, and "
@@ -93,7 +100,23 @@ def read_labels(table: Path, files_must_exist: bool) -> list[Labelled]:
         )
     if not rows_by_file:
         raise DataError(f"The table of labels has no rows below its header. Received: {table}")
-    return list(rows_by_file.values())
+    labelled = []
+    for row in rows_by_file.values():
+        if reason := _without_class(row.label, classes):
+            file = os.path.relpath(row.file, table.absolute().parent).replace(os.sep, "/")
+            account.leave_out(file, reason, may_be_image=False)
+        else:
+            labelled.append(row)
+    if not labelled:
+        raise DataError(f"The table of labels has no row with a class: all are empty or unsure. Received: {table}")
+    return labelled
+
+
+def _without_class(label: str, classes: Sequence[str] | None) -> str | None:
+    """Returns the reason why an image with this label has no class; None if it has one."""
+    if not label:
+        return "it has no label"
+    return "the answer is unsure" if label.casefold() == UNSURE and label not in (classes or ()) else None
 
 
 def _cells(table: Path) -> list[tuple[int, list[str]]]:
@@ -155,8 +178,6 @@ def _row(table: Path, header: Sequence[str], columns: dict[str, int], line: int,
     if "\0" in cells[columns["file"]]:
         raise ValueError("a null character in the path of the file")
     label = cells[columns["label"]] if "label" in columns else _marked(header, columns, cells)
-    if not label:
-        raise ValueError("no label")
     part = group = None
     if "split" in columns:
         part = part_of(cells[columns["split"]])

@@ -81,7 +81,7 @@ def _from_table(
     if table.suffix.lower() in ANNOTATION_SUFFIXES:
         rows = read_annotations(table, classes, positives, files_must_exist, account)
     else:
-        rows = read_labels(table, files_must_exist)
+        rows = read_labels(table, files_must_exist, account, classes)
     folder = table.absolute().parent
     outside = any(not row.file.is_relative_to(folder) for row in rows)
     root = Path(os.path.commonpath([row.file.parent for row in rows])) if outside else folder

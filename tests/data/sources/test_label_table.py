@@ -120,10 +120,31 @@ def test_rows_that_repeat_each_other_count_once(images: Path) -> None:
     assert len(prepare(write(images, f"{rows()}\nimages/00000.jpg,crack\n./images/00001.jpg,sound"))) == 6
 
 
+def test_images_without_a_clear_answer_are_left_out_with_the_reason(images: Path) -> None:
+    text = rows().replace("00004.jpg,crack", "00004.jpg,Unsure").replace("00005.jpg,sound", "00005.jpg,")
+    index = prepare(write(images, text))
+    assert index.files.tolist() == [f"images/{i:05d}.jpg" for i in range(4)]
+    assert [(one.file, one.reason) for one in index.account.left_out] == [
+        ("images/00004.jpg", "the answer is unsure"),
+        ("images/00005.jpg", "it has no label"),
+    ]
+    assert index.account.exit_status == 0
+
+
+def test_unsure_is_a_class_where_it_is_named(images: Path) -> None:
+    table = write(images, rows().replace("00004.jpg,crack", "00004.jpg,unsure"))
+    assert prepare(table, classes=["sound", "unsure"], positive="unsure").class_names == ("sound", "unsure")
+
+
+def test_a_table_of_unsure_answers_is_refused(images: Path) -> None:
+    with pytest.raises(DataError, match="no row with a class"):
+        prepare(write(images, rows().replace(",crack", ",unsure").replace(",sound", ",")))
+
+
 WRONG = {
     "a file that is not there": ("images/9.jpg,crack", "line 8: .*images/9.jpg"),
     "two labels": ("images/00000.jpg,sound", "line 8: 00000.jpg is sound here and crack on line 2"),
-    "no label": ("images/00000.jpg,", "line 8: no label"),
+    "a label and none": ("images/00000.jpg,", "line 8: 00000.jpg is without a label here and crack on line 2"),
     "no file": (",crack", "line 8: no file"),
     "too few cells": ("images/00000.jpg", "line 8: 1 cells instead of 2"),
     "a null character": ("images/0\0.jpg,crack", "line 8: a null character"),
