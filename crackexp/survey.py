@@ -113,7 +113,8 @@ def build_surveyor(cfg: DictConfig, model: "LoggedModel", engine: "Engine", expl
         engine: The engine that classifies the tiles.
         explains: Whether the maps of damaged tiles are made.
     """
-    from crackexp.surveying.surveyor import RegionRules, Surveyor
+    from crackexp.surveying.photo_result import RegionRules
+    from crackexp.surveying.surveyor import Surveyor
     from crackexp.surveying.tiles import Tiling
 
     tiling = Tiling(round(cfg.tile.size * cfg.tile.scale), cfg.tile.overlap)

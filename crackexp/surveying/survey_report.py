@@ -17,7 +17,7 @@ from crackexp.reporting import Card, Column, Gallery, Overlay, Picture, Report, 
 from crackexp.reporting.formatting import counted
 from crackexp.surveying.exif_gps import gps
 from crackexp.surveying.overlay import heat_layer, overlay
-from crackexp.surveying.surveyor import PhotoResult, RegionRules
+from crackexp.surveying.photo_result import PhotoResult, RegionRules
 from crackexp.utils.csv_text import csv_text
 from crackexp.utils.files import replacing
 from crackexp.utils.names import file_stem, on_one_line, visible

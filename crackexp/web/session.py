@@ -14,8 +14,9 @@ from crackexp.data.classes.decisions import Thresholds
 from crackexp.data.images.pixels import decode
 from crackexp.data.images.windows import WholePhoto
 from crackexp.surveying.overlay import heat_layer
+from crackexp.surveying.photo_result import PhotoResult
 from crackexp.surveying.survey_report import SEVERITY, by_severity
-from crackexp.surveying.surveyor import PhotoResult, Surveyor
+from crackexp.surveying.surveyor import Surveyor
 from crackexp.utils.pictures import encode_jpeg, shrink
 
 SIDE = 2048

@@ -14,8 +14,8 @@ from crackexp.data.classes.decisions import CRACK, Thresholds
 from crackexp.data.images.windows import WholePhoto
 from crackexp.predicting.inputs import InputFile
 from crackexp.reporting import artifacts
+from crackexp.surveying.photo_result import PhotoResult
 from crackexp.surveying.survey_report import Survey
-from crackexp.surveying.surveyor import PhotoResult
 from crackexp.surveying.tiles import MeanMap, Tiling
 from tests.browser.conftest import Page
 

@@ -8,7 +8,7 @@ import numpy as np
 from crackexp.data.classes.decisions import Thresholds
 from crackexp.data.synthetic.crack import draw_crack
 from crackexp.data.synthetic.texture import Surface
-from crackexp.surveying.surveyor import PhotoResult, RegionRules
+from crackexp.surveying.photo_result import PhotoResult, RegionRules
 from crackexp.surveying.tiles import MeanMap, Tiling
 
 SIZE = 800

@@ -8,8 +8,8 @@ from omegaconf import DictConfig
 
 from crackexp.data.accounting import Account
 from crackexp.data.classes.decisions import CRACK
+from crackexp.surveying.photo_result import RegionRules
 from crackexp.surveying.survey_report import Survey
-from crackexp.surveying.surveyor import RegionRules
 from tests.surveying.drawn import ALL, SIDE, SIZE, drawn_crack, line, surveyed
 
 

@@ -15,7 +15,8 @@ from PIL import Image
 from crackexp.data.classes.decisions import Classes, Thresholds
 from crackexp.data.images.pixels import UnusableImageError, decode
 from crackexp.data.images.windows import WholePhoto
-from crackexp.surveying.surveyor import PhotoResult, Surveyor
+from crackexp.surveying.photo_result import PhotoResult
+from crackexp.surveying.surveyor import Surveyor
 from crackexp.surveying.tiles import Tiling
 from crackexp.tracking.models import LoggedModel
 from crackexp.web.server import PhotoService
