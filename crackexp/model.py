@@ -121,6 +121,7 @@ class Model:
         tile_overlap: float | None = None,
         join: float | None = None,
         min_extent: float | None = None,
+        relative_to_photo: bool | None = None,
         threshold: float | None = None,
         mm_per_px: float | None = None,
         batch_size: int | None = None,
@@ -137,6 +138,7 @@ class Model:
             tile_overlap: The share of the side of a tile that the next one covers too.
             join: The largest gap over which pieces in line are one region, in sides of a tile.
             min_extent: The least extent of a region that counts, in sides of a tile.
+            relative_to_photo: Whether tiles are judged relative to what is usual in their photo.
             threshold: The least probability of damage that counts as damage.
             mm_per_px: The size of a pixel of the photos on the wall, in millimetres.
             batch_size: The number of tiles in a batch.
@@ -152,6 +154,7 @@ class Model:
         """
         options = {"tile.size": tile_size, "tile.scale": tile_scale, "tile.overlap": tile_overlap}
         options |= {"regions.join": join, "regions.min_extent": min_extent, "threshold": threshold}
+        options |= {"relative_to_photo": relative_to_photo}
         cfg = _checked("survey", SurveyConfig, **options, mm_per_px=mm_per_px, batch_size=batch_size)
         images = named_images(photos, account := Account())
         surveyor = build_surveyor(cfg, self._logged, instantiate(cfg.inference), explains=out is not None)
@@ -201,8 +204,8 @@ def load_model(name: str | Path, uri: str | None = None) -> Model:
     """Loads a logged model.
 
     Args:
-        name: "latest", the name or id of a run or the beginning of its id, "best:SWEEP", a model URI such as
-            "models:/NAME@champion", or the folder of a logged model.
+        name: "ready" for the model that crackexp comes with, "latest", the name or id of a run or the beginning of its
+            id, "best:SWEEP", a model URI such as "models:/NAME@champion", or the folder of a logged model.
         uri: The address of the MLflow store; None for that of the working folder, as in a command.
 
     Raises:
