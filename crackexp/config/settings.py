@@ -61,15 +61,6 @@ class Paths(Strict):
     """The folder to which the run writes."""
 
 
-class CostSettings(Strict):
-    """What wrong decisions cost, in any unit."""
-
-    miss: PositiveFloat = 10.0
-    """The cost of a damaged image that is called sound."""
-    false_alarm: PositiveFloat = 1.0
-    """The cost of a sound image that is called damaged, and of any image that is called unsure."""
-
-
 class Evaluation(Strict):
     """The group ``evaluation``."""
 
@@ -87,8 +78,10 @@ class Evaluation(Strict):
     """The corruptions under which the test images are evaluated too."""
     relative_to_photo: bool = False
     """Whether patches are judged relative to what is usual in their photo, where photos are known."""
-    costs: CostSettings = CostSettings()
-    """What wrong decisions cost."""
+    miss_cost: PositiveFloat = 10.0
+    """The cost of a damaged image that is called sound, in any unit."""
+    false_alarm_cost: PositiveFloat = 1.0
+    """The cost of a sound image that is called damaged, and of any image that is called unsure."""
 
 
 class Mixed(Strict):

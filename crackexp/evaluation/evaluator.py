@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from crackexp.data.augmentation import View
 from crackexp.data.corruptions import corruptions
 from crackexp.data.index import ImageIndex
-from crackexp.evaluation.decision_scores import Costs, evaluate_decisions
+from crackexp.evaluation.decision_scores import COSTS, Costs, evaluate_decisions
 from crackexp.evaluation.doubts import calibration_doubt, doubts_of
 from crackexp.evaluation.photo_baseline import relative_to_photo
 from crackexp.evaluation.policy import FittedPolicy
@@ -200,7 +200,7 @@ class Evaluator:
         metrics: Mapping[str, Metric],
     ) -> None:
         self.settings = settings
-        self.costs = Costs(**settings.get("costs", {}))
+        self.costs = Costs(settings.get("miss_cost", COSTS.miss), settings.get("false_alarm_cost", COSTS.false_alarm))
         self.bootstrap = Bootstrap(seed, settings.level, settings.resamples)
         self.metrics = metrics
         self.image_size = image_size

@@ -72,7 +72,7 @@ def test_a_reader_that_closes_the_list_ends_the_command(tmp_path: Path) -> None:
     ("words", "said"),
     [
         (["trian"], "Did you mean 'train'?"),
-        (["xyz"], "Choose from: app, audit, cache"),
+        (["xyz"], "Choose from: adapt, app, audit"),
         (["dropout=0.3"], "Type crackexp COMMAND dropout=0.3."),
         (["-m", "dropout=0.3"], "A command comes first"),
         (["--completion", "tcsh"], "bash, zsh or fish"),
