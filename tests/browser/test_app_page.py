@@ -26,7 +26,8 @@ def app(tmp_path: Path, cache: Path, model: str) -> Iterator[Served]:
     """Takes what is dark for a crack, and six photos at once."""
     folder = tmp_path / "served"
     folder.mkdir()
-    with served(folder, cache, f"model={model}", "limits.photos=6", "limits.megabytes=3", "tile.size=160") as running:
+    words = ["limits.photos=6", "limits.megabytes=3", "tile.size=160", "relative_to_photo=false"]
+    with served(folder, cache, f"model={model}", *words) as running:
         yield running
 
 
