@@ -74,6 +74,7 @@ class Adaptation:
 def adapt_to_site(
     policy: Policy,
     predictions: Predictions,
+    features: np.ndarray,
     refit: LastLayerRefit,
     classes: Classes,
     before: Thresholds,
@@ -84,7 +85,8 @@ def adapt_to_site(
     Args:
         policy: The policy to fit.
         predictions: The predictions of the model as it is for the n images of the site; their groups are the photos.
-        refit: Refits the last layer to these images.
+        features: What the last layer takes of these images, (n, ...) float32.
+        refit: Refits the last layer.
         classes: The classes of the model.
         before: The thresholds of the model.
         seed: The seed of the folds.
@@ -92,9 +94,10 @@ def adapt_to_site(
     Raises:
         UserError: The model has more than two classes, or the images are too few, see `fit_to_site`.
     """
-    cracked = classes.damaged(predictions.labels)
+    labels = predictions.labels
+    cracked = classes.damaged(labels)
     folds, _ = site_folds(cracked, predictions.groups, seed)
-    tried = {strength: refit.cross_validated(folds, strength) for strength in STRENGTHS}
+    tried = {strength: refit.cross_validated(features, labels, folds, strength) for strength in STRENGTHS}
     losses = {
         strength: float(log_loss(cracked, classes.probability(held_out), labels=[False, True]))
         for strength, held_out in tried.items()
@@ -104,7 +107,8 @@ def adapt_to_site(
     adapted = fit_to_site(policy, replace(predictions, probabilities=tried[strength]), classes, before, seed)
     said = [classes.probability(each) for each in (predictions.probabilities, tried[strength])]
     before_after = float(roc_auc_score(cracked, said[0])), float(roc_auc_score(cracked, said[1]))
-    return Adaptation(calibrated, adapted, strength, refit.fit(np.arange(len(cracked)), strength), losses, before_after)
+    weights = refit.fit(features, labels, strength)
+    return Adaptation(calibrated, adapted, strength, weights, losses, before_after)
 
 
 def adapt_site(site: SiteRun, engine: Engine, batch_size: int | None, seed: int) -> SiteFit:
@@ -122,8 +126,8 @@ def adapt_site(site: SiteRun, engine: Engine, batch_size: int | None, seed: int)
     batches = image_batches(site.index, model.image_size, network.batch_size)
     features = network.predict(batches, len(site.index), f"Embedding {site.name}")
     status("Adapting the model")
-    refit = LastLayerRefit(last, features, site.index.labels)
-    found = adapt_to_site(site.policy, predictions, refit, model.classes, model.thresholds, seed)
+    refit = LastLayerRefit(last)
+    found = adapt_to_site(site.policy, predictions, features, refit, model.classes, model.thresholds, seed)
     facts = found.site.facts(site.name, site.index.fingerprint, model)
     step = {"dataset": site.name, "digest": site.index.fingerprint, "from": model.run_id, "strength": found.strength}
     adaptations = {"adaptations": [*(model.facts.model_extra or {}).get("adaptations", []), step]}

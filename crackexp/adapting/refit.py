@@ -22,21 +22,17 @@ class LastLayerRefit:
 
     Args:
         last: The classifier, split at its last layer.
-        features: The features of the n images, (n, ...) float32.
-        labels: Their labels, (n,) int in [0, c).
     """
 
-    def __init__(self, last: LastLayer, features: np.ndarray, labels: np.ndarray) -> None:
+    def __init__(self, last: LastLayer) -> None:
         self._tail = last.tail
-        self._features, self._labels = features, labels
         self._old = [np.asarray(variable.value) for variable in last.tail.trainable_variables]
         self._fixed = [variable.value for variable in last.tail.non_trainable_variables]
-        self._unit = float(np.mean(np.sum(np.square(features, dtype=np.float64), axis=-1)))
         self._loss = jax.jit(jax.value_and_grad(self._penalised))
         self._predict = jax.jit(self._probabilities)
 
-    def fit(self, rows: np.ndarray, strength: float) -> list[np.ndarray]:
-        """Returns the weights of the layer that fit some of the images, and are near the old ones.
+    def fit(self, features: np.ndarray, labels: np.ndarray, strength: float) -> list[np.ndarray]:
+        """Returns the weights of the layer that fit some images, and are near the old ones.
 
         They minimise the sum of the cross-entropies plus half of `strength` times the squared distance from the old
         weights, in the unit of the mean squared length of the features. This is L2-SP (Li, Grandvalet and Davoine 2018,
@@ -44,34 +40,42 @@ class LastLayerRefit:
         counts less with more images.
 
         Args:
-            rows: The numbers of the images, (m,) int.
+            features: The features of the images, (n, ...) float32.
+            labels: Their labels, (n,) int in [0, c).
             strength: The strength of the pull, above 0.
         """
-        features, targets, weights = self._padded(rows)
+        pull = strength * float(np.mean(np.sum(np.square(features, dtype=np.float64), axis=-1)))
+        targets = np.eye(self._tail.output_shape[-1], dtype=np.float32)[labels]
+        counted = np.ones(len(labels), np.float32)
+        given = [jnp.asarray(_padded(part)) for part in (features, targets, counted)]
         start, rebuild = _flattened(self._old)
 
         def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
-            value, slope = self._loss(rebuild(flat), features, targets, weights, strength * self._unit)
+            value, slope = self._loss(rebuild(flat), *given, pull)
             return float(value), _flattened([np.asarray(part) for part in slope])[0]
 
         best = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": _STEPS})
         return [np.asarray(part, np.float32) for part in rebuild(best.x)]
 
-    def probabilities(self, weights: Sequence[np.ndarray], rows: np.ndarray) -> np.ndarray:
-        """Returns the probabilities of some of the images with other weights of the layer, (m, c) float32."""
-        features, _, _ = self._padded(rows)
-        return np.asarray(self._predict(list(weights), features))[: len(rows)]
+    def probabilities(self, weights: Sequence[np.ndarray], features: np.ndarray) -> np.ndarray:
+        """Returns the probabilities of images with other weights of the layer, (n, c) float32."""
+        return np.asarray(self._predict(list(weights), _padded(features)))[: len(features)]
 
-    def cross_validated(self, folds: Sequence[tuple[np.ndarray, np.ndarray]], strength: float) -> np.ndarray:
+    def cross_validated(
+        self, features: np.ndarray, labels: np.ndarray, folds: Sequence[tuple[np.ndarray, np.ndarray]], strength: float
+    ) -> np.ndarray:
         """Returns the probabilities of all images, each from a fit to the other folds, (n, c) float32.
 
         Args:
+            features: The features of the images, (n, ...) float32.
+            labels: Their labels, (n,) int in [0, c).
             folds: The rows to fit to and the rows to predict of each fold; each image is predicted once.
             strength: The strength of the pull.
         """
-        result = np.empty((len(self._labels), self._tail.output_shape[-1]), np.float32)
+        result = np.empty((len(labels), self._tail.output_shape[-1]), np.float32)
         for train, test in folds:
-            result[test] = self.probabilities(self.fit(train, strength), test)
+            weights = self.fit(features[train], labels[train], strength)
+            result[test] = self.probabilities(weights, features[test])
         return result
 
     def _probabilities(self, weights: Any, features: Any) -> Any:
@@ -84,14 +88,13 @@ class LastLayerRefit:
         distance = sum(jnp.sum((new - old) ** 2) for new, old in zip(weights, self._old, strict=True))
         return jnp.sum(counted * losses) + pull / 2 * distance
 
-    def _padded(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Returns features, one-hot targets and weights, padded to a power of two, since each shape is compiled."""
-        count = max(_LEAST_ROWS, 1 << (len(rows) - 1).bit_length())
-        features = np.zeros((count, *self._features.shape[1:]), np.float32)
-        targets = np.zeros((count, self._tail.output_shape[-1]), np.float32)
-        features[: len(rows)] = self._features[rows]
-        targets[np.arange(len(rows)), self._labels[rows]] = 1
-        return features, targets, (np.arange(count) < len(rows)).astype(np.float32)
+
+def _padded(rows: np.ndarray) -> np.ndarray:
+    """Returns float32 rows, padded with zeros to a power of two, since each shape is compiled."""
+    count = max(_LEAST_ROWS, 1 << (len(rows) - 1).bit_length())
+    padded = np.zeros((count, *rows.shape[1:]), np.float32)
+    padded[: len(rows)] = rows
+    return padded
 
 
 def _flattened(parts: Sequence[np.ndarray]) -> tuple[np.ndarray, Callable[[np.ndarray], list[np.ndarray]]]:

@@ -47,10 +47,11 @@ def main() -> None:
     network = OpenVino().inference(last.features, None)
     features = network.predict(image_batches(index, model.image_size, network.batch_size), len(index), "sdnet")
     cracked, photos = index.damaged, index.groups
-    everything = LastLayerRefit(last, features, index.labels)
+    refit = LastLayerRefit(last)
 
     def said(weights: list[np.ndarray], rows: np.ndarray) -> np.ndarray:
-        parts = [everything.probabilities(weights, rows[start : start + BLOCK]) for start in range(0, len(rows), BLOCK)]
+        blocks = (rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK))
+        parts = [refit.probabilities(weights, features[block]) for block in blocks]
         return np.concatenate(parts)
 
     old = last.layer.get_weights()
@@ -62,9 +63,8 @@ def main() -> None:
             drawn = np.empty(0, int)
             while not LEAST <= cracked[drawn].sum() <= len(drawn) - LEAST:
                 drawn = rng.choice(np.flatnonzero(own), count, replace=False)
-            refit = LastLayerRefit(last, features[drawn], index.labels[drawn])
             before = Predictions(index.labels[drawn], said(old, drawn), model.classes.indices[0], photos[drawn])
-            found = adapt_to_site(policy, before, refit, model.classes, model.thresholds, draw)
+            found = adapt_to_site(policy, before, features[drawn], refit, model.classes, model.thresholds, draw)
             as_it_is = FittedPolicy(model.classes, Calibration(), model.thresholds)
             fits: dict[str, tuple[FittedPolicy, list[np.ndarray]]] = {
                 AS_IT_IS: (as_it_is, old),

@@ -64,9 +64,9 @@ def test_from_no_weights_it_is_the_logistic_regression_of_scikit_learn() -> None
     last.layer.set_weights([np.zeros_like(weights) for weights in last.layer.get_weights()])
     features, labels = site(last, 60, seed=1)
     rows = np.arange(50)
-    refit = LastLayerRefit(last, features, labels)
-    found = refit.probabilities(refit.fit(rows, strength=0.1), np.arange(60))
-    unit = np.mean(np.sum(features**2, axis=1))
+    refit = LastLayerRefit(last)
+    found = refit.probabilities(refit.fit(features[rows], labels[rows], strength=0.1), features)
+    unit = np.mean(np.sum(features[rows] ** 2, axis=1))
     # A half of the pull acts on each of two columns, so half of it acts on their difference.
     peer = LogisticRegression(C=2 / (0.1 * unit), fit_intercept=False, tol=1e-8, max_iter=10_000)
     constant = np.ones((60, 1))
@@ -78,17 +78,17 @@ def test_from_no_weights_it_is_the_logistic_regression_of_scikit_learn() -> None
 def test_a_strong_pull_keeps_the_old_weights_and_a_weak_one_fits_the_images(pooled: bool) -> None:
     last = split(pooled)
     features, labels = site(last, 40, seed=2)
-    refit, rows = LastLayerRefit(last, features, labels), np.arange(40)
+    refit = LastLayerRefit(last)
     old = last.layer.get_weights()
-    for new, before in zip(refit.fit(rows, 1e9), old, strict=True):
+    for new, before in zip(refit.fit(features, labels, 1e9), old, strict=True):
         np.testing.assert_allclose(new, before, atol=1e-4)
     distances = [
-        sum(np.sum((new - before) ** 2) for new, before in zip(refit.fit(rows, strength), old, strict=True))
+        sum(np.sum((new - before) ** 2) for new, before in zip(refit.fit(features, labels, strength), old, strict=True))
         for strength in (1.0, 0.1, 0.01)
     ]
     assert distances == sorted(distances)
-    fitted = refit.probabilities(refit.fit(rows, 1e-4), rows)
-    before = refit.probabilities(old, rows)
+    fitted = refit.probabilities(refit.fit(features, labels, 1e-4), features)
+    before = refit.probabilities(old, features)
     chosen = np.arange(40), labels
     assert np.log(fitted[chosen]).mean() > np.log(before[chosen]).mean()
 
@@ -98,9 +98,9 @@ def test_images_are_never_predicted_by_a_fit_to_themselves() -> None:
     last = split(pooled=True)
     features, _ = site(last, 60, seed=3)
     labels = np.random.default_rng(0).permutation(np.arange(60) % 2)
-    refit = LastLayerRefit(last, features, labels)
+    refit = LastLayerRefit(last)
     folds = [(np.setdiff1d(np.arange(60), test), test) for test in np.arange(60).reshape(5, 12)]
-    held_out = refit.cross_validated(folds, 1e-4)
+    held_out = refit.cross_validated(features, labels, folds, 1e-4)
     assert np.mean(held_out.argmax(axis=1) == labels) < 0.7
     np.testing.assert_allclose(held_out.sum(axis=1), 1, rtol=1e-5)
 
@@ -108,9 +108,9 @@ def test_images_are_never_predicted_by_a_fit_to_themselves() -> None:
 def test_the_best_of_three_is_the_one_with_the_lowest_loss_on_images_that_it_does_not_know() -> None:
     last = split(pooled=False)
     features, labels = site(last, 60, seed=4)
-    refit = LastLayerRefit(last, features, labels)
-    said = refit.probabilities(last.layer.get_weights(), np.arange(60))
-    found = adapt_to_site(POLICY, Predictions(labels, said, 1), refit, CLASSES, Thresholds(), seed=0)
+    refit = LastLayerRefit(last)
+    said = refit.probabilities(last.layer.get_weights(), features)
+    found = adapt_to_site(POLICY, Predictions(labels, said, 1), features, refit, CLASSES, Thresholds(), seed=0)
     assert found.best == ADAPTED
     before, calibrated, adapted = found.scores["log_loss"]
     assert adapted < calibrated
@@ -119,6 +119,6 @@ def test_the_best_of_three_is_the_one_with_the_lowest_loss_on_images_that_it_doe
     assert found.metrics()["site/roc_auc_adapted"] == pytest.approx(found.scores["roc_auc"][2])
 
     right = np.where(labels[:, None] == np.arange(2), 0.9999, 0.0001)
-    kept = adapt_to_site(POLICY, Predictions(labels, right, 1), refit, CLASSES, Thresholds(), seed=0)
+    kept = adapt_to_site(POLICY, Predictions(labels, right, 1), features, refit, CLASSES, Thresholds(), seed=0)
     assert kept.best == AS_IT_IS
     assert kept.site is kept.calibrated
