@@ -56,6 +56,10 @@ def test_the_sdist_is_installed_in_an_empty_environment_by_the_steps_of_the_dock
     assert (data / "mlruns" / "mlflow.db").is_file()
     assert (cache / "embeddings").is_dir()
     assert not list(data.glob(".cache"))
+    words = ["predict", "model=ready", f"input={patches}", "out=said.csv"]
+    done = subprocess.run(["crackexp", *words], cwd=data, env=inside, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (data / "said.csv").is_file(), "the model that comes with crackexp is in the wheel"
 
 
 @pytest.mark.slow
