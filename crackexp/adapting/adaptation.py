@@ -53,9 +53,14 @@ class Adaptation:
 
     @property
     def best(self) -> str:
-        """The one of the three whose log loss is the lowest: "as it is", "calibrated" or "adapted"."""
-        losses = self.scores["log_loss"]
-        return (AS_IT_IS, CALIBRATED, ADAPTED)[int(np.argmin(losses))]
+        """The one of the three to use: "as it is", "calibrated" or "adapted".
+
+        It is the one with the lowest log loss among those whose F1 is not below that of the model as it is. Better
+        probabilities alone are no reason to change a model: with a few labels, the threshold can still be worse.
+        """
+        names, scores = (AS_IT_IS, CALIBRATED, ADAPTED), self.scores
+        as_good = [number for number, f1 in enumerate(scores["f1"]) if f1 >= scores["f1"][0]]
+        return names[min(as_good, key=lambda number: scores["log_loss"][number])]
 
     @property
     def site(self) -> Site:
@@ -144,9 +149,11 @@ def adapt_site(site: SiteRun, engine: Engine, batch_size: int | None, seed: int)
 
 _ANSWERS = {
     AS_IT_IS: "Use the model as it is: on other images of the site, neither calibrating nor adapting it lowers the log "
-    "loss. No model was logged.",
-    CALIBRATED: "The calibrated model was logged: adapting it does not lower the log loss on other images of the site.",
-    ADAPTED: "The adapted model was logged: it has the lowest log loss on images that it was not fitted to.",
+    "loss without lowering F1. No model was logged.",
+    CALIBRATED: "The calibrated model was logged: on images that it was not fitted to, it has the lowest log loss "
+    "without a lower F1.",
+    ADAPTED: "The adapted model was logged: on images that it was not fitted to, it has the lowest log loss without a "
+    "lower F1.",
 }
 
 

@@ -71,20 +71,21 @@ def main() -> None:
                 CALIBRATED: (found.calibrated.fitted, old),
                 ADAPTED: (found.adapted.fitted, found.weights),
             }
+            fits["recommended"] = fits[found.best]
             for name, (fitted, weights) in fits.items():
                 plain = fitted.calibrated(said(weights, others))
                 relative = relative_to_photo(plain, photos[others], model.classes.indices)
                 scores = [model.classes.probability(each) for each in (plain, relative)]
                 f1 = [f1_score(cracked[others], fitted.thresholds.decide(score) == "crack") for score in scores]
                 auc = [roc_auc_score(cracked[others], score) for score in scores]
-                rows.append((count, name, found.best, found.strength, *f1, *auc))
+                rows.append((count, name, found.best, *f1, *auc))
         print(f"draw {draw + 1} of {options.draws}", file=sys.stderr, flush=True)
     print("| labels | model | F1 | F1, relative | ROC AUC | ROC AUC, relative | recommended |")
     print("|---|---|---|---|---|---|---|")
     for count in LABELS:
-        for name in (AS_IT_IS, CALIBRATED, ADAPTED):
+        for name in (AS_IT_IS, CALIBRATED, ADAPTED, "recommended"):
             mine = [row for row in rows if row[:2] == (count, name)]
-            values = np.array([row[4:] for row in mine])
+            values = np.array([row[3:] for row in mine])
             cells = [f"{v.mean():.3f} ({v.min():.3f} to {v.max():.3f})" for v in values.T]
             chosen = sum(row[2] == name for row in mine)
             print(f"| {count} | {name} | {' | '.join(cells)} | {chosen} of {len(mine)} |")
