@@ -170,7 +170,7 @@ def test_a_survey_calls_no_tile_of_damage_sound(run: Run, trained: str, walls: P
     tops = [np.hstack([cv2.imread(str(walls / name / "000.png"))] * 3) for name in ("crack", "sound", "spalling")]
     cv2.imwrite(str(tmp_path / "wall.png"), np.vstack(tops))
     words = [f"model={trained}", f"input={tmp_path / 'wall.png'}", f"out={tmp_path / 'survey'}", "tile.size=48"]
-    run(survey, *words, "threshold=0.3")
+    run(survey, *words, "threshold=0.3", "relative_to_photo=false")
     photos = pd.read_csv(tmp_path / "survey" / "photos.csv")
     assert photos["decision"].tolist() == ["damage"]
     tiles = pd.read_csv(next((tmp_path / "survey" / "photos").glob("*.tiles.csv")))
