@@ -42,8 +42,8 @@ class AppConfig(CommandConfig):
     """Whether the page is opened in the browser."""
     tile: Tile
     """The tiles into which a photo is cut."""
-    relative_to_photo: bool
-    """Whether tiles are judged relative to what is usual in their photo."""
+    relative_to_photo: bool | None
+    """Whether tiles are judged relative to their photo; null for so, unless the model was calibrated for a site."""
     threshold: PhotoThreshold | None
     """The least probability of a crack, or of damage, that counts as one; null for the threshold of the model."""
     mm_per_px: MmPerPx | None

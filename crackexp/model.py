@@ -138,7 +138,8 @@ class Model:
             tile_overlap: The share of the side of a tile that the next one covers too.
             join: The largest gap over which pieces in line are one region, in sides of a tile.
             min_extent: The least extent of a region that counts, in sides of a tile.
-            relative_to_photo: Whether tiles are judged relative to what is usual in their photo.
+            relative_to_photo: Whether tiles are judged relative to what is usual in their photo. None stands for True,
+                unless the model was calibrated for a site.
             threshold: The least probability of damage that counts as damage.
             mm_per_px: The size of a pixel of the photos on the wall, in millimetres.
             batch_size: The number of tiles in a batch.

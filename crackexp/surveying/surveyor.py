@@ -46,7 +46,8 @@ class Surveyor:
         engine: The engine that classifies the tiles; None takes XLA. The maps of damaged tiles take gradients, which
             JAX computes.
         explains: Whether maps of the damaged tiles are made; `PhotoResult.saliency` is 0 everywhere where they are not.
-        relative: Whether tiles are judged relative to what is usual in their photo, see `PhotoBaseline`.
+        relative: Whether tiles are judged relative to what is usual in their photo, see `PhotoBaseline`. None is for
+            True, unless the model was calibrated for a site: then its threshold is one of tiles as they are.
     """
 
     def __init__(
@@ -59,13 +60,14 @@ class Surveyor:
         rules: RegionRules | None = None,
         engine: Engine | None = None,
         explains: bool = True,
-        relative: bool = False,
+        relative: bool | None = False,
     ) -> None:
         self.tiling, self.rules = tiling, rules or RegionRules()
         self.thresholds = model.thresholds if threshold is None else model.thresholds.moved(threshold)
         self._model = model
         self._network = (engine or Xla()).inference(model.classifier, batch_size)
-        self._max_pixels, self._explains, self._relative = max_pixels, explains, relative
+        self._max_pixels, self._explains = max_pixels, explains
+        self._relative = not model.facts.calibrations if relative is None else relative
 
     def __str__(self) -> str:
         return f"tiles of {self.tiling.side} px, {self.thresholds}"

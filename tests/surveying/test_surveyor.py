@@ -23,6 +23,7 @@ from crackexp.surveying.overlay import MARK, overlay
 from crackexp.surveying.survey_report import Survey
 from crackexp.surveying.surveyor import Surveyor
 from crackexp.surveying.tiles import Tiling
+from crackexp.tracking.model_facts import ModelFacts
 from crackexp.tracking.models import LoggedModel
 
 CLASSES = Classes(("Negative", "Positive"), ("Positive",))
@@ -232,3 +233,16 @@ def test_a_tile_that_is_raised_above_the_threshold_has_a_map(
     _, found = Surveyor(logged, Tiling(50, 0.5), threshold=threshold, relative=True).survey(photo)
     assert found.probabilities.max() > highest
     assert found.saliency.max() == 1
+
+
+def test_a_model_that_was_calibrated_for_a_site_judges_tiles_as_they_are(classifier: keras.Model) -> None:
+    wall = WholePhoto(np.full((200, 300, 3), 60, np.uint8))
+    known = {"class_names": ["Negative", "Positive"], "positive": "Positive"}
+    found = {}
+    for name, steps in (("trained", []), ("calibrated", [{"dataset": "site"}])):
+        facts = ModelFacts.read({**known, "calibrations": steps})
+        model = LoggedModel(classifier, CLASSES, Thresholds(), facts, "a run")
+        found[name] = Surveyor(model, Tiling(50, 0.5), relative=None).survey_photo(wall)
+    plain = Surveyor(model, Tiling(50, 0.5)).survey_photo(wall)
+    np.testing.assert_array_equal(found["calibrated"].probabilities, plain.probabilities)
+    assert found["trained"].probabilities.max() < plain.probabilities.max()
