@@ -14,11 +14,12 @@ import reference_pages
 import crackexp
 
 ROOT = Path(__file__).parents[1]
+CARD = "crackexp/models/ready_model/README"
 NAVIGATION = {
     "Start": ["docs/notebooks/quickstart", "docs/datasets", "docs/files"],
     "Train": ["docs/augmentation", "docs/sweeps", "docs/many_machines", "docs/resume", "docs/tracking"],
     "Judge": ["docs/evaluation", "docs/decisions", "docs/generalising", "docs/audit", "docs/registry"],
-    "Use": ["docs/prediction", "docs/explanations", "docs/app", "docs/review", "docs/export", "docs/python"],
+    "Use": ["docs/prediction", "docs/explanations", "docs/app", "docs/review", "docs/export", "docs/python", CARD],
     "Extend": ["docs/extending"],
     "Reference": ["docs/reference/commands", "docs/reference/groups", "docs/reference/api"],
     "Internals": ["docs/tour", "docs/architecture", "CONTRIBUTING", "CHANGELOG"],
@@ -37,12 +38,12 @@ include_patterns = [
     "docs/reference/**/*.md",
     "docs/reference/*.md",
     "experiments/*/README.md",
+    f"{CARD}.md",
 ]
 exclude_patterns = [
     ".*",
     "build",
     "conf",
-    "crackexp",
     "dist",
     "hydra_plugins",
     "mlruns",
