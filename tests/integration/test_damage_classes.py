@@ -133,7 +133,7 @@ def test_a_set_of_two_other_classes_is_judged_as_damage_and_the_rest(run: Run, t
     np.testing.assert_array_equal(table["prediction"], expected)
     metrics = run(evaluate, f"run={trained}", "dataset=folder", f"dataset.path={patches}", "evaluation.resamples=20")
     again = read_predictions(artifact(result_of(run, "evaluate")["run_id"], "test/predictions.csv"))
-    np.testing.assert_allclose(again["probability"], table["probability"], atol=1e-5)
+    np.testing.assert_allclose(again["probability"], table["probability"], atol=3e-5)
     assert metrics["test/decided_recall"] == pytest.approx(
         result_of(run, "train")["metrics"]["also/others/decided_recall"], abs=0.05
     )
