@@ -1,26 +1,15 @@
 """Adapts a logged model to a new site: ``python -m crackexp.adapt model=MODEL dataset.path=PATCHES``."""
 
-from typing import ClassVar
-
 from omegaconf import DictConfig
 
+from crackexp.adapting.site_command import SiteConfig, check_site_command
 from crackexp.cli.main import leave, run
-from crackexp.config.checking import check, instantiate
-from crackexp.config.settings import ModelConfig
-from crackexp.config.types import Seed
 from crackexp.data.accounting import Account
-from crackexp.tracking.logger import require_store
-from crackexp.tracking.run_names import with_model
 from crackexp.utils.imports import slow_imports
-from crackexp.utils.progress import status
 
 
-class AdaptConfig(ModelConfig):
+class AdaptConfig(SiteConfig):
     """The config of ``python -m crackexp.adapt``."""
-
-    groups: ClassVar = ("paths", "dataset", "inference", "policy", "tracking")
-    seed: Seed
-    """The seed of the folds on which the adapted model is compared to the model as it is."""
 
 
 def adapt(composed: DictConfig, account: Account | None = None) -> dict[str, float]:
@@ -37,15 +26,7 @@ def adapt(composed: DictConfig, account: Account | None = None) -> dict[str, flo
         UserError: The config, the dataset or the name of the model has a mistake, or there are too few patches.
     """
     account = Account() if account is None else account
-    cfg = check(composed, AdaptConfig)
-    logger, engine = instantiate(cfg.tracking), instantiate(cfg.inference)
-    store = require_store(logger, "The model is logged anew, which takes a store")
-    cfg = with_model(cfg)
-
-    status("Looking for the dataset")
-    from crackexp.data.sources.folder import require_place
-
-    require_place(cfg.dataset)
+    cfg, logger, engine, store = check_site_command(composed, AdaptConfig)
     with slow_imports():
         from crackexp.adapting.adaptation import adapt_site
         from crackexp.adapting.site_run import log_site, open_site

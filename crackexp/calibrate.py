@@ -1,26 +1,16 @@
 """Calibrates a logged model for a new site: ``python -m crackexp.calibrate model=MODEL dataset.path=PATCHES``."""
 
-from typing import ClassVar
-
 from omegaconf import DictConfig
 
+from crackexp.adapting.site_command import SiteConfig, check_site_command
 from crackexp.cli.main import leave, run
-from crackexp.config.checking import check, instantiate
-from crackexp.config.settings import ModelConfig
-from crackexp.config.types import Seed
 from crackexp.data.accounting import Account
-from crackexp.tracking.logger import require_store
-from crackexp.tracking.run_names import with_model
 from crackexp.utils.imports import slow_imports
 from crackexp.utils.progress import status
 
 
-class CalibrateConfig(ModelConfig):
+class CalibrateConfig(SiteConfig):
     """The config of ``python -m crackexp.calibrate``."""
-
-    groups: ClassVar = ("paths", "dataset", "inference", "policy", "tracking")
-    seed: Seed
-    """The seed of the folds on which the model is compared before and after."""
 
 
 def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str, float]:
@@ -37,15 +27,7 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
         UserError: The config, the dataset or the name of the model has a mistake, or there are too few patches.
     """
     account = Account() if account is None else account
-    cfg = check(composed, CalibrateConfig)
-    logger, engine = instantiate(cfg.tracking), instantiate(cfg.inference)
-    store = require_store(logger, "The model is logged anew, which takes a store")
-    cfg = with_model(cfg)
-
-    status("Looking for the dataset")
-    from crackexp.data.sources.folder import require_place
-
-    require_place(cfg.dataset)
+    cfg, logger, engine, store = check_site_command(composed, CalibrateConfig)
     with slow_imports():
         from crackexp.adapting.site_run import SiteFit, log_site, open_site
         from crackexp.evaluation.site import fit_to_site
@@ -54,7 +36,7 @@ def calibrate(composed: DictConfig, account: Account | None = None) -> dict[str,
     site = open_site(cfg, account, store)
     status("Calibrating the model")
     model = site.model
-    predictions = site.predictions(engine, cfg.batch_size)
+    predictions = site.predictions(site.compute(model.classifier, engine, cfg.batch_size, "Predicting"))
     fit = fit_to_site(site.policy, predictions, model.classes, model.thresholds, cfg.seed)
     facts = fit.facts(site.name, site.index.fingerprint, model)
     report = site_report(fit, site.name)

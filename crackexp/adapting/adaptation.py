@@ -9,7 +9,6 @@ from sklearn.metrics import log_loss, roc_auc_score
 from crackexp.adapting.refit import STRENGTHS, LastLayerRefit
 from crackexp.adapting.site_run import SiteFit, SiteRun
 from crackexp.data.classes.decisions import Classes, Thresholds
-from crackexp.data.pipeline import image_batches
 from crackexp.evaluation.doubts import doubts_section
 from crackexp.evaluation.policy import Policy
 from crackexp.evaluation.site import Site, fit_to_site, site_folds
@@ -125,13 +124,12 @@ def adapt_site(site: SiteRun, engine: Engine, batch_size: int | None, seed: int)
         batch_size: The number of images in a batch; None for the fastest.
         seed: The seed of the folds.
     """
-    model, predictions = site.model, site.predictions(engine, batch_size)
+    model = site.model
     last = split_at_last_layer(model.classifier)
-    network = engine.inference(last.features, batch_size)
-    batches = image_batches(site.index, model.image_size, network.batch_size)
-    features = network.predict(batches, len(site.index), f"Embedding {site.name}")
+    features = site.compute(last.features, engine, batch_size, "Embedding")
     status("Adapting the model")
     refit = LastLayerRefit(last)
+    predictions = site.predictions(refit.probabilities(last.layer.get_weights(), features))
     found = adapt_to_site(site.policy, predictions, features, refit, model.classes, model.thresholds, seed)
     facts = found.site.facts(site.name, site.index.fingerprint, model)
     step = {"dataset": site.name, "digest": site.index.fingerprint, "from": model.run_id, "strength": found.strength}

@@ -15,6 +15,8 @@ STRENGTHS = (3.0, 1.0, 0.3, 0.1, 0.03)
 """The strengths of the pull towards the old weights that are tried; see `LastLayerRefit.fit`."""
 _LEAST_ROWS = 16
 _STEPS = 100
+_BLOCK = 1024
+"""The number of images that are predicted at once."""
 
 
 class LastLayerRefit:
@@ -59,7 +61,8 @@ class LastLayerRefit:
 
     def probabilities(self, weights: Sequence[np.ndarray], features: np.ndarray) -> np.ndarray:
         """Returns the probabilities of images with other weights of the layer, (n, c) float32."""
-        return np.asarray(self._predict(list(weights), _padded(features)))[: len(features)]
+        blocks = [features[start : start + _BLOCK] for start in range(0, len(features), _BLOCK)]
+        return np.concatenate([self._predict(list(weights), _padded(block))[: len(block)] for block in blocks])
 
     def cross_validated(
         self, features: np.ndarray, labels: np.ndarray, folds: Sequence[tuple[np.ndarray, np.ndarray]], strength: float

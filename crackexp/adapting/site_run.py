@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 from omegaconf import DictConfig
 
 from crackexp.config.checking import instantiate
@@ -47,11 +48,14 @@ class SiteRun:
     model: LoggedModel
     policy: Policy
 
-    def predictions(self, engine: Engine, batch_size: int | None) -> Predictions:
+    def compute(self, network: keras.Model, engine: Engine, batch_size: int | None, verb: str) -> np.ndarray:
+        """Returns what a network makes of the patches, (n, ...) float32, and shows the progress after `verb`."""
+        inference = engine.inference(network, batch_size)
+        batches = image_batches(self.index, self.model.image_size, inference.batch_size)
+        return inference.predict(batches, len(self.index), f"{verb} {self.name}")
+
+    def predictions(self, probabilities: np.ndarray) -> Predictions:
         """Returns the predictions of the model for the patches; their groups are the photos."""
-        network = engine.inference(self.model.classifier, batch_size)
-        batches = image_batches(self.index, self.model.image_size, network.batch_size)
-        probabilities = network.predict(batches, len(self.index), f"Predicting {self.name}")
         classes, index = self.model.classes, self.index
         return Predictions(index.labels, probabilities, classes.indices[0], index.groups, classes.names)
 

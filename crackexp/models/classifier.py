@@ -1,6 +1,6 @@
 """The classifier: a backbone, the layers that make an embedding of its feature maps, and a head, as one flat model."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -50,6 +50,26 @@ def flat_embedding(backbone: keras.Model) -> keras.Model:
     """Returns `backbone` with flattened feature maps, which maps (B, S, S, 3) to (B, h * w * d), row by row."""
     flat = layers.Flatten(name=POOL, dtype="float32")(backbone.output)
     return keras.Model(backbone.input, flat, name=backbone.name)
+
+
+def called_again(classifier: keras.Model, watch: Callable[[keras.layers.Layer, Any, Any], None]) -> keras.Model:
+    """Calls the layers of a classifier once more, which shares them, and returns the network that this makes.
+
+    What a layer takes and gives there is told, where `layer.input` and `layer.output` would be those of the first
+    network of which the layer became a part.
+
+    Args:
+        classifier: A flat model.
+        watch: A function that is called with each layer, what it takes and what it gives.
+    """
+
+    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        outputs = layer(*args, **kwargs)
+        watch(layer, args[0], outputs)
+        return outputs
+
+    plain = keras.Model(classifier.inputs, classifier.outputs, name=classifier.name)  # a copy that is not compiled
+    return keras.models.clone_model(plain, clone_function=lambda layer: layer, call_function=call)
 
 
 def with_layer(

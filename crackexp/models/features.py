@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from crackexp.models.classifier import CALIBRATION, POOL
+from crackexp.models.classifier import CALIBRATION, POOL, called_again
 from crackexp.utils.errors import ConfigError
 
 NAME = "features"
@@ -38,17 +38,13 @@ def with_features(classifier: keras.Model) -> keras.Model:
     taken: list[keras.KerasTensor] = []
     embeddings: list[keras.KerasTensor] = []
 
-    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
-        outputs = layer(*args, **kwargs)
+    def watch(layer: keras.layers.Layer, given: Any, outputs: Any) -> None:
         if isinstance(layer, layers.Dense) and layer.name != CALIBRATION:
-            taken.append(args[0])
+            taken.append(given)
         if layer.name == POOL:
             embeddings.append(outputs)
-        return outputs
 
-    # Calling the layers once more tells what each takes here; `layer.input` would not where a layer has two inputs.
-    plain = keras.Model(classifier.inputs, classifier.outputs, name=classifier.name)
-    network = keras.models.clone_model(plain, clone_function=lambda layer: layer, call_function=call)
+    network = called_again(classifier, watch)
     found = taken or embeddings
     if not found:
         raise ConfigError(

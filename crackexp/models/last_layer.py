@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from crackexp.models.classifier import with_layer
+from crackexp.models.classifier import called_again, with_layer
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,11 @@ def split_at_last_layer(classifier: keras.Model) -> LastLayer:
     layer = next(layer for layer in reversed(classifier.layers) if layer.trainable_weights)
     taken: list[keras.KerasTensor] = []
 
-    def call(each: Any, *args: Any, **kwargs: Any) -> Any:
+    def watch(each: keras.layers.Layer, given: Any, outputs: Any) -> None:
         if each is layer:
-            taken.append(args[0])
-        return each(*args, **kwargs)
+            taken.append(given)
 
-    # Calling the layers once more tells what the layer takes here; `layer.input` is that of its first network.
-    plain = keras.Model(classifier.input, classifier.output, name=classifier.name)
-    network = keras.models.clone_model(plain, clone_function=lambda each: each, call_function=call)
+    network = called_again(classifier, watch)
     (before,) = taken
     features = keras.Model(network.inputs[0], before, name="features")
     given = keras.Input(before.shape[1:], dtype=before.dtype, name="features")

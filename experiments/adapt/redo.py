@@ -25,7 +25,6 @@ from crackexp.tracking.models import load
 STORE = f"sqlite:///{Path('mlruns/mlflow.db').resolve()}"
 LABELS = (10, 25, 50, 100, 200)
 LEAST = 5
-BLOCK = 1024
 
 
 def main() -> None:
@@ -50,9 +49,7 @@ def main() -> None:
     refit = LastLayerRefit(last)
 
     def said(weights: list[np.ndarray], rows: np.ndarray) -> np.ndarray:
-        blocks = (rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK))
-        parts = [refit.probabilities(weights, features[block]) for block in blocks]
-        return np.concatenate(parts)
+        return refit.probabilities(weights, features[rows])
 
     old = last.layer.get_weights()
     rng, policy, rows = np.random.default_rng(0), Policy(True, None, None, 0.95), []

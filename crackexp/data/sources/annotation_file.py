@@ -11,7 +11,7 @@ from crackexp.data.annotations.cvat import parse_cvat
 from crackexp.data.annotations.finder import FileFinder
 from crackexp.data.annotations.label_studio import parse_label_studio
 from crackexp.data.files.listing import list_images, without_links
-from crackexp.data.sources.label_table import Labelled
+from crackexp.data.sources.label_table import Labelled, or_skip, shown
 from crackexp.reporting.formatting import counted
 from crackexp.utils.errors import DataError
 from crackexp.utils.names import on_one_line
@@ -24,7 +24,6 @@ ANNOTATION_SUFFIXES = frozenset(_PARSERS)
 """Lower-case suffixes of the files that are read as exports of annotation programs."""
 MAX_BYTES = 1 << 28
 """The size up to which an export is read. A task takes about 1 kB, and more where an area was painted in it."""
-_SHOWN = 20
 
 
 def read_annotations(
@@ -129,11 +128,8 @@ def _merged(images: Sequence[AnnotatedImage]) -> list[AnnotatedImage]:
 
 
 def _refuse(file: Path, problems: Sequence[str], missing: int) -> None:
-    shown = "".join(f"\n  {problem}" for problem in problems[:_SHOWN])
-    more = f"\n  and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-    skip = ", or leave missing files out with dataset.on_bad_file=skip" if missing else ""
     raise DataError(
         f"{counted(len(problems), 'image')} of the export {'does' if len(problems) == 1 else 'do'} not lead to one "
-        f"file:{shown}{more}\nPut the export into the folder of its images, with the names and folders that they had "
-        f"when they were labelled{skip}. Received: dataset.path={file}"
+        f"file:{shown(problems)}\nPut the export into the folder of its images, with the names and folders that they "
+        f"had when they were labelled{or_skip(missing)}. Received: dataset.path={file}"
     )

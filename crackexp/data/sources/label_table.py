@@ -42,6 +42,17 @@ class Labelled(NamedTuple):
     group: str | None
 
 
+def shown(problems: Sequence[str]) -> str:
+    """Returns the first problems of a file of labels, a line each, and how many more there are."""
+    lines = "".join(f"\n  {problem}" for problem in problems[:_SHOWN])
+    return lines + (f"\n  and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else "")
+
+
+def or_skip(missing: int) -> str:
+    """Returns what else can be done where `missing` files of labels are not there, for the end of a sentence."""
+    return ", or leave missing files out with dataset.on_bad_file=skip" if missing else ""
+
+
 def read_labels(
     table: Path, files_must_exist: bool, account: Account, classes: Sequence[str] | None = None
 ) -> list[Labelled]:
@@ -90,13 +101,10 @@ def read_labels(
             problems.append(f"line {line}: the file {row.file} does not exist")
             missing += 1
     if problems:
-        shown = "".join(f"\n  {problem}" for problem in problems[:_SHOWN])
-        more = f"\n  and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-        skip = ", or leave missing files out with dataset.on_bad_file=skip" if missing else ""
         raise DataError(
             f"{'A row' if len(problems) == 1 else f'{len(problems)} rows'} of the table of labels "
-            f"{'is' if len(problems) == 1 else 'are'} wrong:{shown}{more}\nPaths are relative to the folder of "
-            f"the table. Correct the rows{skip}. Received: {table}"
+            f"{'is' if len(problems) == 1 else 'are'} wrong:{shown(problems)}\nPaths are relative to the folder of "
+            f"the table. Correct the rows{or_skip(missing)}. Received: {table}"
         )
     if not rows_by_file:
         raise DataError(f"The table of labels has no rows below its header. Received: {table}")

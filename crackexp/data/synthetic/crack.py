@@ -1,5 +1,6 @@
 """Draws cracks: branching random paths that are cut into a surface."""
 
+import copy
 import math
 from collections.abc import Callable
 from typing import Literal, NamedTuple
@@ -37,7 +38,7 @@ def draw_crack(surface: Surface, rng: np.random.Generator, cracks: Cracks = "pla
     count = 1 if rng.random() < 0.82 else int(rng.integers(2, 4))
     width = style.width(rng) * surface.scale
     strength = rng.uniform(0.35, 0.9) if style.faint and rng.random() < style.faint else 1.0
-    whole = surface.colour.copy(), surface.height.copy()
+    whole = copy.deepcopy(surface) if strength < 1.0 else surface
     for turn in range(count):
         if turn:
             width *= rng.uniform(0.35, 1.0)
@@ -46,7 +47,7 @@ def draw_crack(surface: Surface, rng: np.random.Generator, cracks: Cracks = "pla
         _engrave(surface, rng, mask, width)
         total = np.maximum(total, mask)
     if strength < 1.0:
-        for now, before in zip((surface.colour, surface.height), whole, strict=True):
+        for now, before in ((surface.colour, whole.colour), (surface.height, whole.height)):
             now[:] = before + strength * (now - before)
     return total
 

@@ -1,7 +1,5 @@
 """Draws patches that look like concrete, with and without cracks, from a seed."""
 
-import os
-import shutil
 from collections.abc import Callable, Generator
 from concurrent.futures import as_completed
 from contextlib import closing
@@ -19,6 +17,7 @@ from crackexp.data.synthetic.marks import draw_marks
 from crackexp.data.synthetic.texture import draw_surface
 from crackexp.data.synthetic.varied_marks import draw_varied_marks
 from crackexp.utils.errors import ConfigError, DataError
+from crackexp.utils.files import replacing_folder
 from crackexp.utils.processes import process_pool
 from crackexp.utils.seeds import generator
 
@@ -120,22 +119,16 @@ def draw_dataset(
             "The drawn dataset is not written over what is there: delete the folder, or choose "
             f"another. Received: folder={folder}"
         )
-    folder = folder.absolute()
-    building = folder.with_name(f".{folder.name}.{os.getpid()}.building")
-    shutil.rmtree(building, ignore_errors=True)
-    for name in ("Positive", "Negative"):
-        (building / name).mkdir(parents=True)
-    try:
-        done = 0
+    with replacing_folder(folder) as building:
+        for name in ("Positive", "Negative"):
+            (building / name).mkdir()
         draw = partial(draw_patch, seed, size=size, cracks=cracks, surfaces=surfaces)
+        done = 0
         with closing(_draw_all(building, count, draw)) as chunks:
             for written in chunks:
                 done += written
                 if progress is not None:
                     progress(done)
-        building.replace(folder)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
 
 
 def _check(size: int, cracks: Cracks, surfaces: Surfaces) -> None:
